@@ -1,0 +1,177 @@
+"""Every error that a user of ergo can cause.
+
+One tree; catch the branch you care about, read ``code`` for the exact fault::
+
+    ErgoError
+    ├── UsageError          cli.*: the command line or a profile name
+    ├── DocumentError       DEC-SYNTAX and the like: a text that is no YAML, JSON or not what it should hold
+    ├── ProgramError        graph.*, program.*: no program, or one that cannot run
+    │   ├── DiscoveryError  DIS-*, LOAD-IO: a cluster that cannot be found or read
+    │   └── RuleError       V.1, I.3, SRC-4 …: a rule of graph programs that is broken (``rule``, ``phase``, ``path``)
+    ├── AdapterError        adapter.*, ADP-*, COMP-*: the adapter, or how it fits the program
+    ├── EventError          driver.*, fixture.*: the event stream
+    ├── StepError           host.*: one event that cannot be stepped
+    ├── CaptureWriteError   capture.write_failed: the bundle cannot be written
+    ├── BundleError         bundle.*: a bundle that cannot be read
+    ├── ReplayError         replay.*: a bundle that cannot be replayed or compared
+    └── ProjectError        PRJ-*: ergo.toml
+
+Each carries ``code`` (stable), ``message`` (what is wrong), ``where`` (file:line:column, JSON path, node), ``fix``
+(what to do), ``rule`` (the rule that is broken, if one has a name), ``details`` and ``causes`` (further errors found,
+or the errors behind this one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ErgoError(Exception):
+    """An error that the user caused or can mend; never a defect of ergo."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        where: str | None = None,
+        fix: str | None = None,
+        rule: str | None = None,
+        details: Iterable[str] = (),
+        causes: Iterable[ErgoError] = (),
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.where = where
+        self.fix = fix
+        self.rule = rule
+        self.details = tuple(details)
+        self.causes = tuple(causes)
+
+
+class UsageError(ErgoError):
+    """The command line asks for something that does not exist or does not fit together."""
+
+
+class DocumentError(ErgoError):
+    """An authored text (graph, cluster, adapter, manifest) is not what its kind of document must be."""
+
+
+class ProgramError(ErgoError):
+    """No program was found, or the one found cannot run."""
+
+
+class DiscoveryError(ProgramError):
+    """A graph or one of its clusters cannot be found, read or told apart."""
+
+
+class RuleError(ProgramError):
+    """A rule of graph programs is broken; ``code`` and ``rule`` are the rule's id (spec 20 §15)."""
+
+    def __init__(
+        self,
+        rule: str,
+        message: str,
+        *,
+        phase: str,
+        path: str | None = None,
+        fix: str | None = None,
+        where: str | None = None,
+        node: str | None = None,
+        authoring_path: tuple[str, ...] = (),
+        details: Iterable[str] = (),
+        causes: Iterable[ErgoError] = (),
+    ) -> None:
+        super().__init__(rule, message, where=where or path, fix=fix, rule=rule, details=details, causes=causes)
+        self.phase = phase
+        self.path = path
+        self.node = node
+        self.authoring_path = authoring_path
+
+
+class AdapterError(ErgoError):
+    """An adapter manifest breaks a rule, or does not fit the program or an event."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        path: str | None = None,
+        where: str | None = None,
+        fix: str | None = None,
+        rule: str | None = None,
+        details: Iterable[str] = (),
+        causes: Iterable[ErgoError] = (),
+    ) -> None:
+        super().__init__(code, message, where=where or path, fix=fix, rule=rule, details=details, causes=causes)
+        self.path = path
+
+
+class EventError(ErgoError):
+    """A line of the event stream cannot be used."""
+
+
+class StepError(ErgoError):
+    """One event could not be stepped; ``recoverable`` says whether the runner is unharmed (spec 30 §8)."""
+
+    def __init__(
+        self,
+        name: str,
+        message: str,
+        *,
+        recoverable: bool = False,
+        where: str | None = None,
+        fix: str | None = None,
+        details: Iterable[str] = (),
+        causes: Iterable[ErgoError] = (),
+    ) -> None:
+        super().__init__("host.step_failed", message, where=where, fix=fix, details=details, causes=causes)
+        self.name = name
+        self.recoverable = recoverable
+
+
+class CaptureWriteError(ErgoError):
+    """The bundle could not be written; ``stage`` is one of the names of spec 11 §9.2. The destination is untouched."""
+
+    def __init__(self, stage: str, message: str, *, where: str | None = None, fix: str | None = None) -> None:
+        super().__init__("capture.write_failed", message, where=where, fix=fix, details=(stage,))
+        self.stage = stage
+
+
+class BundleError(ErgoError):
+    """A bundle cannot be read, or is not what it claims to be."""
+
+
+class ReplayError(ErgoError):
+    """A bundle cannot be replayed, or cannot be compared under ``--strict``."""
+
+
+class ProjectError(ErgoError):
+    """``ergo.toml`` cannot be found, read or used."""
+
+
+_EXIT_BY_CODE = {
+    "replay.graph_id_mismatch": 4,
+    "replay.adapter_provenance_mismatch": 4,
+    "replay.runtime_provenance_mismatch": 4,
+    "replay.adapter_required": 4,
+    "replay.unexpected_adapter": 4,
+    "replay.external_effect_kind_unrepresentable": 4,
+    "replay.decision_mismatch": 1,
+    "replay.effect_mismatch": 1,
+    "replay.journal_mismatch": 1,
+    "replay.host_step_failed": 1,
+    "capture.write_failed": 6,
+    "cli.output_write_failed": 6,
+    "internal.error": 70,
+    "PRJ-PROFILE": 2,
+}
+
+
+def exit_code(code: str) -> int:
+    """The exit code that an error code leads to (spec 00 §12.9): 1, 2, 3, 4, 6 or 70."""
+    if code in _EXIT_BY_CODE:
+        return _EXIT_BY_CODE[code]
+    return 2 if code.startswith("cli.") else 3

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+CONFORMANCE = Path(__file__).parents[1] / ".." / "shared" / "conformance"
+
+settings.register_profile(
+    "ergo", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+settings.load_profile("ergo")
+
+
+class Ran(NamedTuple):
+    """What a process of ergo came to."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return json.loads(self.stdout)
+
+
+Ergo = Callable[..., Ran]
+
+
+@pytest.fixture(scope="session")
+def conformance() -> Path:
+    """The original's bundles and refusals."""
+    assert CONFORMANCE.is_dir(), f"the conformance data must stand at {CONFORMANCE}"
+    return CONFORMANCE.resolve()
+
+
+@pytest.fixture
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user who has never run ergo before."""
+    home = tmp_path_factory.mktemp("home")
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
+    return {**kept, "HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "COLUMNS": "120"}
+
+
+@pytest.fixture
+def ergo(tmp_path: Path, environment: dict[str, str]) -> Ergo:
+    """Runs the installed command as a process of its own, by default in an empty folder."""
+
+    def run(*arguments: str | Path, cwd: Path | None = None, stdin: bytes | None = None, **env: str) -> Ran:
+        command = [str(Path(sys.executable).with_name("ergo")), *map(str, arguments)]
+        source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+        done = subprocess.run(
+            command, cwd=cwd or tmp_path, env={**environment, **env}, capture_output=True, timeout=120, **source
+        )
+        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
