@@ -1,0 +1,1 @@
+"""What comes in: external events, event streams, adapters."""

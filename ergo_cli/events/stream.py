@@ -1,0 +1,179 @@
+"""An event stream: lines in, hosted events out, checked as it runs (spec 10 §6, 30 §3, 00 §12.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+
+import msgspec
+
+from ergo_cli.core.digest_set import DigestSet
+from ergo_cli.core.numbers import Numbers
+from ergo_cli.errors import EventError
+from ergo_cli.events.diagnosis import UnreadableLine, place_of
+from ergo_cli.events.hosted import EpisodeStart, HostedEvent
+from ergo_cli.events.lines import LINE_LIMIT, LineTooLong, split_lines
+from ergo_cli.events.members import RecordFault
+from ergo_cli.events.records import read_record
+
+_INPUT_INVALID = "driver.input_invalid"
+_FIX_LINE = "write one JSON object a line: an `event`, an `episode_start` or a hosted event"
+_FIX_EVENTS = "give the stream at least one event"
+
+
+class SemanticKinds(Enum):
+    """What the run makes of semantic kinds."""
+
+    REQUIRED = "required"
+    """An adapter is bound: each event needs one, and an absent payload is ``{}``."""
+    REFUSED = "refused"
+    """No adapter is bound: an event that has one was meant for another run."""
+    IGNORED = "ignored"
+    """The program reads no payload (``ergo:schedule``)."""
+
+
+class EventStream:
+    """The events of a JSON-lines text, lazily and in one pass; memory grows by an id's digest an event.
+
+    ``chunks`` are the bytes of the text, cut anywhere; ``label`` is what the text is called in errors. Iterating raises
+    EventError at the first fault in stream order, ``where`` being ``<label>:<line>:<column>``, columns in characters.
+    After the last event the stream as a whole is checked: it has episodes, it has events, no episode is empty.
+    """
+
+    def __init__(
+        self,
+        chunks: Iterable[bytes],
+        label: str,
+        *,
+        semantic_kinds: SemanticKinds,
+        numbers: Numbers = Numbers.EXACT,
+    ) -> None:
+        self._chunks = chunks
+        self._label = label
+        self._kind_required = semantic_kinds is SemanticKinds.REQUIRED
+        self._kind_refused = semantic_kinds is SemanticKinds.REFUSED
+        self._numbers = numbers
+        self._ids = DigestSet()
+        self._line = 0
+        self._text = b""
+        self._starts = 0
+        self._empty: tuple[str, int] | None = None  # label and line of the episode that has no event so far
+        self._first_empty: tuple[str, int] | None = None
+        self.episodes = 0
+        """Episodes opened so far, by a record or by a first event without one."""
+        self.events = 0
+        """Events yielded so far."""
+
+    @property
+    def place(self) -> str:
+        """Where the record read last stands: ``<label>:<line>:1``."""
+        return self._place(0)
+
+    def __iter__(self) -> Iterator[HostedEvent]:
+        try:
+            for line, text in split_lines(self._readable_chunks()):
+                self._line, self._text = line, text
+                record = read_record(text, self.events + 1, self._numbers)
+                if isinstance(record, HostedEvent):
+                    yield self._admit(record)
+                elif record is not None:
+                    self._start(record)
+        except RecordFault as fault:
+            raise self._bad_line(fault) from fault
+        except LineTooLong as error:
+            raise self._too_long(error) from error
+        self._check_whole()
+
+    def _readable_chunks(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        except EventError as error:
+            raise self._broken_source(error) from error
+
+    def _start(self, record: EpisodeStart) -> None:
+        self._starts += 1
+        self._open(f"E{self._starts}" if record.label is None else record.label)
+
+    def _open(self, label: str) -> None:
+        self._first_empty = self._first_empty or self._empty
+        self._empty = (label, self._line)
+        self.episodes += 1
+
+    def _admit(self, event: HostedEvent) -> HostedEvent:
+        """The event as the run gets it, its id and semantic kind checked."""
+        if self.episodes == 0:
+            self._open("E1")
+        self._empty = None
+        self.events += 1
+        if not self._ids.add(event.event_id):
+            raise self._repeated(event)
+        if self._kind_refused and event.semantic_kind is not None:
+            raise self._unexpected_kind(event)
+        return self._bindable(event) if self._kind_required else event
+
+    def _bindable(self, event: HostedEvent) -> HostedEvent:
+        """The event as an adapter wants it: with a semantic kind and a payload."""
+        if event.semantic_kind is None:
+            raise self._missing_kind(event)
+        return event if event.payload is not None else msgspec.structs.replace(event, payload={})
+
+    def _check_whole(self) -> None:
+        empty = self._first_empty or self._empty
+        if self.episodes == 0:
+            raise EventError(_INPUT_INVALID, f"{self._label} holds no episodes", where=self._label, fix=_FIX_EVENTS)
+        if self.events == 0:
+            raise EventError(_INPUT_INVALID, f"{self._label} holds no events", where=self._label, fix=_FIX_EVENTS)
+        if empty is not None:
+            label, line = empty
+            message = f"episode '{label}' has no events"
+            fix = "give the episode an event, or remove its `episode_start`"
+            raise EventError(_INPUT_INVALID, message, where=f"{self._label}:{line}:1", fix=fix)
+
+    def _place(self, offset: int) -> str:
+        return f"{self._label}:{self._line}:{offset + 1}"
+
+    def _bad_line(self, fault: RecordFault) -> EventError:
+        reading = "cannot read line" if isinstance(fault, UnreadableLine) else "fixture parse error at line"
+        message = f"{reading} {self._line}: {fault}"
+        return EventError(_INPUT_INVALID, message, where=self._place(fault.offset), fix=fault.fix or _FIX_LINE)
+
+    def _too_long(self, error: LineTooLong) -> EventError:
+        message = f"cannot read line {error.line}: {error}"
+        where = f"{self._label}:{error.line}:{LINE_LIMIT + 1}"
+        return EventError(_INPUT_INVALID, message, where=where, fix="split the line, or keep large data out of events")
+
+    def _broken_source(self, error: EventError) -> EventError:
+        line = self._line + 1
+        message = f"cannot read line {line}: {error.message}"
+        return EventError(error.code, message, where=f"{self._label}:{line}:1", fix=error.fix)
+
+    def _repeated(self, event: HostedEvent) -> EventError:
+        return self._refused(
+            "fixture.duplicate_event_id",
+            event,
+            ("event_id", "id"),
+            f"event id '{event.event_id}' is used twice",
+            "give each event an id of its own; an event without one is called fixture_evt_<n>, n counting all events",
+        )
+
+    def _missing_kind(self, event: HostedEvent) -> EventError:
+        return self._refused(
+            "fixture.semantic_kind_missing",
+            event,
+            (),
+            f"event '{event.event_id}' has no semantic kind, but the run has an adapter",
+            "give the event a `semantic_kind` that the adapter declares, or run without an adapter",
+        )
+
+    def _unexpected_kind(self, event: HostedEvent) -> EventError:
+        return self._refused(
+            "fixture.unexpected_semantic_kind",
+            event,
+            ("semantic_kind",),
+            f"event '{event.event_id}' has the semantic kind '{event.semantic_kind}', but the run has no adapter",
+            "name the adapter (--adapter), or remove `semantic_kind`",
+        )
+
+    def _refused(self, code: str, event: HostedEvent, members: tuple[str, ...], message: str, fix: str) -> EventError:
+        where = f"{self._place(place_of(self._text, members, self._numbers))} fixture event '{event.event_id}'"
+        return EventError(code, message, where=where, fix=fix)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ergo_cli.core.values import ValueType
+from ergo_cli.events.adapter.schemas import SchemaFault, check_schema, compile_schema, context_type
+
+CLOSED = {"type": "object", "additionalProperties": False}
+
+
+@pytest.mark.parametrize("schema", [True, False, None, 7, "object", []])
+def test_only_objects_are_schemas(schema: Any) -> None:
+    assert check_schema(schema) == "the schema must be a JSON object"
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({**CLOSED, "oneOf": []}, "'oneOf' at $"),
+        ({**CLOSED, "properties": {"a": {"anyOf": []}}}, "'anyOf' at $.properties.a"),
+        ({"$ref": "other.json"}, "'$ref' at $"),
+        ({"$ref": 7}, "'$ref' at $"),
+        ({"type": "object"}, "additionalProperties"),
+        ({"type": ["null", "object"]}, "additionalProperties"),
+        ({"properties": {}}, "additionalProperties"),
+        ({"type": "object", "additionalProperties": {}}, "additionalProperties"),
+        ({"allOf": [{"type": "object"}]}, "at $.allOf[0]"),
+        ({"const": {"type": "object"}}, "does not tell a constant"),
+        ({"enum": [{"type": "object"}]}, "does not tell a constant"),
+        ({**CLOSED, "properties": {"oneOf": {"type": "number"}}}, "does not tell a property's name"),
+    ],
+)
+def test_ban_scan(schema: Any, words: str) -> None:
+    assert words in (check_schema(schema) or "")
+
+
+def test_ban_scan_goes_in_pre_order_and_by_name() -> None:
+    schema = {**CLOSED, "properties": {"b": {"oneOf": []}, "a": {"anyOf": []}}}
+    assert "'anyOf' at $.properties.a" in (check_schema(schema) or "")
+    both = {"anyOf": [{"oneOf": []}], "type": "object"}
+    assert "'anyOf' at $ " in (check_schema(both) or "")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "nuber"},
+        {"required": ["a", "a"]},
+        {"pattern": "("},
+        {"minLength": -1},
+        {"maxItems": 1.5},
+        {"exclusiveMinimum": True},
+        {"$ref": "#/nowhere"},
+        {"$dynamicRef": "http://example.com/schema"},
+        {"$schema": "http://json-schema.org/draft-04/schema#", "exclusiveMinimum": True, "minimum": 1},
+    ],
+)
+def test_schemas_that_the_draft_refuses(schema: Any) -> None:
+    assert check_schema(schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"type": "integer"}, 1.0, 1.5),
+        ({"type": "number"}, 1, True),
+        ({"type": ["string", "null"]}, None, 1),
+        ({"enum": [1, "a"]}, 1.0, 2),
+        ({"const": 1}, 1.0, True),
+        ({**CLOSED, "properties": {"a": False}}, {}, {"a": 1}),
+        ({"patternProperties": {"^a": {"type": "number"}}}, {"b": "x"}, {"ab": "x"}),
+        ({"required": ["a"]}, {"a": None}, {}),
+        ({"propertyNames": {"maxLength": 1}}, {"a": 1}, {"ab": 1}),
+        ({"minProperties": 1, "maxProperties": 1}, {"a": 1}, {}),
+        ({"dependentRequired": {"a": ["b"]}}, {"b": 1}, {"a": 1}),
+        ({"dependentSchemas": {"a": {"required": ["b"]}}}, {"b": 1}, {"a": 1}),
+        ({"items": {"type": "number"}}, [1], ["1"]),
+        ({"prefixItems": [{"type": "number"}], "items": False}, [1], [1, 2]),
+        ({"contains": {"const": 1}, "minContains": 2, "maxContains": 2}, [1, 1, 0], [1]),
+        ({"minItems": 1, "maxItems": 2}, [1], []),
+        ({"uniqueItems": True}, [1, 2], [1, 1.0]),
+        ({"minimum": 0, "maximum": 1}, 1, 2),
+        ({"exclusiveMinimum": 0, "exclusiveMaximum": 1}, 0.5, 1),
+        ({"multipleOf": 0.5}, 1.5, 0.7),
+        ({"minLength": 1, "maxLength": 100.0}, "é", ""),
+        ({"maxLength": 1}, "😀", "ab"),
+        ({"pattern": "b"}, "abc", "ac"),
+        ({"allOf": [{"minimum": 0}, {"maximum": 1}]}, 0, 2),
+        ({"not": {"const": 1}}, 2, 1.0),
+        ({"if": {"minimum": 5}, "then": {"maximum": 6}, "else": {"minimum": 1}}, 6, 0),
+        ({"$defs": {"n": {"type": "number"}}, "$ref": "#/$defs/n"}, 1, "1"),
+        ({"items": {"$ref": "#"}, "type": "array"}, [[[]]], [[1]]),
+    ],
+)
+def test_keywords_that_manifests_rely_on(schema: Any, good: Any, bad: Any) -> None:
+    assert check_schema(schema) is None
+    validator = compile_schema(schema)
+    assert validator.is_valid(good)
+    assert not validator.is_valid(bad)
+
+
+def test_formats_are_annotations() -> None:
+    assert compile_schema({"format": "email"}).is_valid("nobody")
+
+
+def test_nothing_is_fetched() -> None:
+    with pytest.raises(SchemaFault, match="nothing is fetched"):
+        compile_schema({"$ref": "file:///schema.json"})
+
+
+@pytest.mark.parametrize(
+    ("schema", "type"),
+    [
+        ({"type": "number"}, ValueType.NUMBER),
+        ({"type": "integer"}, ValueType.NUMBER),
+        ({"type": "boolean"}, ValueType.BOOL),
+        ({"type": "string", "enum": ["a"]}, ValueType.STRING),
+        ({"type": "array", "items": {"type": "number"}}, ValueType.SERIES),
+        ({"type": "array", "items": {"type": "integer"}}, ValueType.SERIES),
+    ],
+)
+def test_context_types(schema: Any, type: ValueType) -> None:
+    assert context_type(schema) is type
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        (True, "must be an object"),
+        ({}, "no 'type'"),
+        ({"type": ["number"]}, "union"),
+        ({"type": "array"}, "items"),
+        ({"type": "array", "items": True}, "items"),
+        ({"type": "array", "items": {"type": ["number"]}}, "arrays of numbers"),
+        ({"type": "object"}, "'object'"),
+        ({"type": "null"}, "'null'"),
+    ],
+)
+def test_no_context_type(schema: Any, words: str) -> None:
+    with pytest.raises(SchemaFault, match=words):
+        context_type(schema)
