@@ -1,0 +1,123 @@
+"""The supervisor: when an episode runs, never what it computes (spec 10 §19)."""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+
+from msgspec import Struct
+
+from ergo_cli.core.time import saturating_add, saturating_sub
+from ergo_cli.events.external import Context, EventKind, ExternalEvent
+from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.supervisor.log import Decision, DecisionLog, LogEntry
+from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination, RuntimeInvoker
+
+_LAST_EPISODE = 2**64 - 1
+_RETRYABLE = frozenset({ErrKind.NETWORK_TIMEOUT, ErrKind.ADAPTER_UNAVAILABLE, ErrKind.RUNTIME_ERROR})
+
+
+class _Work(Struct, frozen=True):
+    """What is run when an episode is admitted: the origin event's id and its context (SUP-TICK-1)."""
+
+    event_id: str
+    context: Context
+
+
+def retryable(termination: RunTermination) -> bool:
+    """Whether another attempt may help: mechanical failures only (SUP-4)."""
+    if isinstance(termination, Failed):
+        return termination.kind in _RETRYABLE
+    return termination is Outcome.TIMED_OUT
+
+
+class Supervisor:
+    """Decides when an episode runs: one decision per event, in event order (SUP-1 … SUP-7).
+
+    The clock is the latest event time seen (SUP-NOW-1); deferred work is served by Pump events, one item each.
+    """
+
+    def __init__(self, graph_id: str, constraints: Constraints, log: DecisionLog, runtime: RuntimeInvoker) -> None:
+        self._graph_id = graph_id
+        self._constraints = constraints
+        self._log = log
+        self._runtime = runtime
+        self._next_episode = 0
+        self._in_flight = 0
+        self._recent: deque[int] = deque()
+        self._clock = 0
+        self._deferred: list[tuple[int, int, _Work]] = []  # a heap; episode ids keep ties apart
+
+    def on_event(self, event: ExternalEvent) -> None:
+        """Decide about one event, run what is admitted, log the one decision."""
+        self._clock = now = max(self._clock, event.at)
+        if event.kind is EventKind.PUMP:
+            self._serve_one_deferred(event, now)
+        else:
+            self._admit(event, now, self._take_episode(), _Work(event.event_id, event.context))
+
+    def _serve_one_deferred(self, pump: ExternalEvent, now: int) -> None:
+        if not self._deferred or self._deferred[0][0] > now:
+            self._decide(pump, Decision.DEFER, self._take_episode())
+            return
+        _, episode, work = heappop(self._deferred)
+        self._admit(pump, now, episode, work)
+
+    def _admit(self, event: ExternalEvent, now: int, episode: int, work: _Work) -> None:
+        later = self._next_slot(now)
+        if later is not None:
+            heappush(self._deferred, (later, episode, work))
+            self._decide(event, Decision.DEFER, episode, schedule_at=later)
+            return
+        if self._rate_limited:
+            self._recent.append(now)
+        termination, retries = self._run_with_retries(work)
+        self._decide(event, Decision.INVOKE, episode, termination=termination, retry_count=retries)
+
+    def _next_slot(self, now: int) -> int | None:
+        """When work can run that cannot run now: saturation is asked before the rate limit."""
+        saturation = self._constraints.max_in_flight
+        if saturation is not None and self._in_flight >= saturation:
+            return now
+        window, admissions = self._constraints.rate_window, self._constraints.max_per_window
+        if window is None or admissions is None:
+            return None
+        while self._recent and saturating_sub(now, self._recent[0]) >= window:
+            self._recent.popleft()
+        if self._recent and len(self._recent) >= admissions:
+            return saturating_add(now, saturating_sub(window, saturating_sub(now, self._recent[0])))
+        return None
+
+    @property
+    def _rate_limited(self) -> bool:
+        return self._constraints.rate_window is not None and self._constraints.max_per_window is not None
+
+    def _run_with_retries(self, work: _Work) -> tuple[RunTermination, int]:
+        deadline, retries = self._constraints.deadline, 0
+        self._in_flight += 1
+        termination = self._runtime.run(self._graph_id, work.event_id, work.context, deadline)
+        while retries < self._constraints.max_retries and retryable(termination):
+            retries += 1
+            termination = self._runtime.run(self._graph_id, work.event_id, work.context, deadline)
+        self._in_flight -= 1
+        return termination, retries
+
+    def _take_episode(self) -> int:
+        episode = self._next_episode
+        self._next_episode = min(episode + 1, _LAST_EPISODE)
+        return episode
+
+    def _decide(
+        self,
+        event: ExternalEvent,
+        decision: Decision,
+        episode: int,
+        *,
+        schedule_at: int | None = None,
+        termination: RunTermination | None = None,
+        retry_count: int = 0,
+    ) -> None:
+        deadline = self._constraints.deadline
+        self._log.log(
+            LogEntry(self._graph_id, event, decision, schedule_at, episode, deadline, termination, retry_count)
+        )

@@ -1,0 +1,1 @@
+"""Public helpers for tests: scripted invokers and recording logs."""
