@@ -1,0 +1,1 @@
+"""What runs: one wing for each program kind, none of which knows another."""

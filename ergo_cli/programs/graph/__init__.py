@@ -1,0 +1,1 @@
+"""Graph programs: clusters of sources, computes, triggers and actions (spec 20, 21)."""

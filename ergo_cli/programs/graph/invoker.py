@@ -1,0 +1,71 @@
+"""The front door of graph programs: what the supervisor runs and the host drains (spec 20 §14, 30 §6)."""
+
+from __future__ import annotations
+
+from ergo_cli.core.effects import Effect
+from ergo_cli.errors import ErgoError, RuleError
+from ergo_cli.events.adapter.provides import Provides
+from ergo_cli.events.composition import compose
+from ergo_cli.events.external import Context
+from ergo_cli.programs.graph.execution import Interpreter
+from ergo_cli.programs.graph.program import GraphProgram
+from ergo_cli.programs.graph.termination import termination_of
+from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
+
+
+class GraphInvoker:
+    """Runs episodes of one graph program and keeps the effects of the last attempt until they are drained (HST-4).
+
+    Given the error that kept a program from being made, or an adapter that does not fit, every run fails with
+    ValidationFailed. ``last_error`` is what made the last run fail, if it did.
+    """
+
+    def __init__(self, program: GraphProgram | RuleError, provides: Provides | None = None) -> None:
+        self._runnable = _runnable(program, provides)
+        self._effects: list[Effect] = []
+        self._run_calls = 0
+        self.last_error: ErgoError | None = None
+
+    def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
+        """One pass over the event's context. Replaces the pending effects, by none unless it completes."""
+        self._run_calls += 1
+        self._effects = []
+        self.last_error = None
+        if deadline == 0:
+            return Outcome.ABORTED
+        if isinstance(self._runnable, ErgoError):
+            self.last_error = self._runnable
+            return Failed(ErrKind.VALIDATION_FAILED)
+        try:
+            self._effects = self._runnable.execute(context.values, graph_id, event_id).effects
+        except RuleError as error:
+            self.last_error = error
+            return termination_of(error)
+        return Outcome.COMPLETED
+
+    @property
+    def run_calls(self) -> int:
+        """How many times ``run`` was called."""
+        return self._run_calls
+
+    @property
+    def pending(self) -> int:
+        """How many effects wait to be drained."""
+        return len(self._effects)
+
+    def drain(self) -> list[Effect]:
+        """The effects of the last attempt, in program order; empties the buffer."""
+        effects, self._effects = self._effects, []
+        return effects
+
+
+def _runnable(program: GraphProgram | RuleError, provides: Provides | None) -> Interpreter | ErgoError:
+    if isinstance(program, RuleError):
+        return program
+    if provides is not None:
+        faults = compose(provides, program.declared_sources(), program.declared_actions())
+        if faults:
+            first, *others = faults
+            first.causes = (*first.causes, *others)
+            return first
+    return Interpreter(program.validated, program.inventory)

@@ -1,0 +1,221 @@
+"""The parts that manifests are made of: ports, parameters, context needs and effects (spec 30 §24.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from ergo_cli.core.declarations import ContextNeed, EffectSpecs, IntentFieldSpec, IntentSpec, MirrorWrite, WriteSpec
+from ergo_cli.core.documents import Node, Scalar
+from ergo_cli.core.reading import Fields, Reading, described, raw_text
+from ergo_cli.core.values import ValueType
+from ergo_cli.errors import DocumentError, RuleError
+from ergo_cli.programs.graph.manifest import (
+    Cadence,
+    Cardinality,
+    ComputeErrorType,
+    Family,
+    InputSpec,
+    OutputSpec,
+    ParameterSpec,
+)
+from ergo_cli.programs.graph.manifest_words import (
+    CADENCES,
+    COMPUTE_ERRORS,
+    DATA_TYPES,
+    PORT_TYPES,
+    Heading,
+    cardinalities,
+    lookup,
+    no_such_word,
+    parameter_types,
+    unfit_default,
+    unknown_cadence,
+    unknown_cardinality,
+    unknown_input_type,
+    unknown_output_type,
+    unknown_parameter_type,
+)
+from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
+from ergo_cli.programs.graph.registration.action import write_type
+
+_T = TypeVar("_T")
+
+
+class Parts:
+    """Reads the parts of one manifest; goes on behind a faulty port, parameter or effect to find every fault."""
+
+    def __init__(self, heading: Heading, reading: Reading) -> None:
+        self.errors: list[RuleError] = []
+        self.opened: list[Fields] = []
+        self._heading = heading
+        self._reading = reading
+
+    def attempt(self, read: Callable[[], _T]) -> _T | None:
+        """What ``read`` returns, or None once its error has been kept."""
+        try:
+            return read()
+        except DocumentError as error:
+            self.errors.append(unreadable(error, self._reading.label))
+        except RuleError as error:
+            self.errors.append(error)
+        return None
+
+    def inputs(self, fields: Fields) -> tuple[InputSpec, ...]:
+        """The member ``inputs``."""
+        return self._each(fields.fields_each("inputs"), self._input)
+
+    def _input(self, port: Fields) -> InputSpec:
+        name, heading = port.text("name"), self._heading
+        type_ = self._word(port, "type", PORT_TYPES, partial(unknown_input_type, heading, name))
+        cardinality = Cardinality.SINGLE
+        if port.optional_node("cardinality") is not None:
+            words = cardinalities(heading.family)
+            cardinality = self._word(port, "cardinality", words, partial(unknown_cardinality, heading, name))
+        return InputSpec(name, type_, port.boolean("required"), cardinality)
+
+    def outputs(self, fields: Fields) -> tuple[OutputSpec, ...]:
+        """The member ``outputs``."""
+        return self._each(fields.fields_each("outputs"), self._output)
+
+    def _output(self, port: Fields) -> OutputSpec:
+        name, heading = port.text("name"), self._heading
+        type_ = self._word(port, "type", PORT_TYPES, partial(unknown_output_type, heading, name))
+        return OutputSpec(name, type_)
+
+    def parameters(self, fields: Fields) -> tuple[ParameterSpec, ...]:
+        """The member ``parameters``; none if absent."""
+        return self._each_of(fields, "parameters", self._parameter)
+
+    def _parameter(self, parameter: Fields) -> ParameterSpec:
+        name, heading = parameter.text("name"), self._heading
+        words = parameter_types(heading.family)
+        type_ = self._word(parameter, "type", words, partial(unknown_parameter_type, heading, name))
+        default = self._default(parameter, name, type_)
+        required = default is None if heading.family is Family.SOURCE else parameter.boolean("required")
+        return ParameterSpec(name, type_, default, required, parameter.optional_text("bounds"))
+
+    def _default(self, parameter: Fields, name: str, declared: ParameterType) -> ParameterValue | None:
+        node = parameter.optional_node("default")
+        if node is None:
+            return None
+        if not isinstance(node, Scalar):
+            raise self._placed(unfit_default(self._heading, name, declared, described(node)), node)
+        value = parameter.scalar("default")
+        return None if value is None else _as_declared(value, declared)
+
+    def requires(self, fields: Fields) -> tuple[ContextNeed, ...]:
+        """The member ``requires``; none if absent."""
+        requires = self.optional_section(fields, "requires")
+        return self._each_of(requires, "context", self._need) if requires else ()
+
+    def _need(self, need: Fields) -> ContextNeed:
+        name = need.text("name")
+        type_ = self._data_type(need, "$.requires.context[].type", f"reads context key '{name}'")
+        return ContextNeed(name, type_, need.boolean("required"))
+
+    def effects(self, fields: Fields) -> EffectSpecs:
+        """The member ``effects``; none if absent."""
+        effects = self.optional_section(fields, "effects")
+        if effects is None:
+            return EffectSpecs()
+        writes = self._each_of(effects, "writes", self._write)
+        return EffectSpecs(writes, self._each_of(effects, "intents", self._intent))
+
+    def _write(self, write: Fields) -> WriteSpec:
+        name, heading = write.text("name"), self._heading
+        type_ = self._word(write, "type", PORT_TYPES, partial(write_type, heading, name))
+        return WriteSpec(name, type_, write.text("from_input"))
+
+    def _intent(self, intent: Fields) -> IntentSpec:
+        name = intent.text("name")
+        fields = self._each_of(intent, "fields", self._intent_field)
+        return IntentSpec(name, fields, self._each_of(intent, "mirror_writes", self._mirror_write))
+
+    def _intent_field(self, field: Fields) -> IntentFieldSpec:
+        name = field.text("name")
+        type_ = self._data_type(field, "$.effects.intents[].fields[].type", f"declares intent field '{name}'")
+        return IntentFieldSpec(name, type_, field.optional_text("from_input"), field.optional_text("from_param"))
+
+    def _mirror_write(self, mirror: Fields) -> MirrorWrite:
+        name = mirror.text("name")
+        type_ = self._data_type(mirror, "$.effects.intents[].mirror_writes[].type", f"mirrors a field as '{name}'")
+        return MirrorWrite(name, type_, mirror.text("from_field"))
+
+    def cadence(self, execution: Fields) -> Cadence:
+        """The member ``cadence`` of ``execution``."""
+        return self._word(execution, "cadence", CADENCES, partial(unknown_cadence, self._heading))
+
+    def error_types(self, errors: Fields) -> tuple[ComputeErrorType, ...]:
+        """The member ``types`` of ``errors``; none if absent."""
+        found: list[ComputeErrorType] = []
+        for index, node in enumerate(errors.sequence_or_empty("types")):
+            word = raw_text(self._reading, node, f"{errors.path_of('types')}[{index}]")
+            kind = lookup(COMPUTE_ERRORS, word)
+            if kind is None:
+                sentence = f"may fail with '{word}', which no compute does"
+                raise self._placed(no_such_word(self._heading, "$.errors.types[]", sentence, COMPUTE_ERRORS), node)
+            found.append(kind)
+        return tuple(found)
+
+    def _data_type(self, fields: Fields, path: str, sentence: str) -> ValueType:
+        def unknown(word: str) -> RuleError:
+            return no_such_word(self._heading, path, f"{sentence} of type {word}", DATA_TYPES)
+
+        return self._word(fields, "type", DATA_TYPES, unknown)
+
+    def _word(self, fields: Fields, name: str, words: dict[str, _T], unknown: Callable[[str], RuleError]) -> _T:
+        word = fields.text(name)
+        meaning = lookup(words, word)
+        if meaning is None:
+            raise self._placed(unknown(word), fields.node(name))
+        return meaning
+
+    def _placed(self, error: RuleError, node: Node) -> RuleError:
+        error.where = f"{self._reading.place(node)} {error.path}"
+        return error
+
+    def section(self, fields: Fields, name: str) -> Fields:
+        """A member that is a mapping."""
+        section = fields.fields(name)
+        self.opened.append(section)
+        return section
+
+    def optional_section(self, fields: Fields, name: str) -> Fields | None:
+        """A member that is a mapping, or None if absent or null."""
+        return None if fields.optional_node(name) is None else self.section(fields, name)
+
+    def _each_of(self, fields: Fields, name: str, read: Callable[[Fields], _T]) -> tuple[_T, ...]:
+        return () if fields.optional_node(name) is None else self._each(fields.fields_each(name), read)
+
+    def _each(self, items: Sequence[Fields], read: Callable[[Fields], _T]) -> tuple[_T, ...]:
+        self.opened += items
+        values = [self.attempt(partial(read, item)) for item in items]
+        return tuple(value for value in values if value is not None)
+
+
+def unreadable(error: DocumentError, label: str) -> RuleError:
+    """The INTERNAL error of a text that is no manifest; names the file."""
+    message = f"manifest '{label}' cannot be read: {error.message}"
+    fix = error.fix or "Correct the text so that it is valid YAML or JSON"
+    return RuleError("INTERNAL", message, phase="registration", where=error.where, fix=fix, causes=error.causes)
+
+
+def _as_declared(value: bool | int | float | str, declared: ParameterType) -> ParameterValue:
+    """The default in its declared type where it fits; else in its own, for the registration rules to refuse."""
+    match value:
+        case bool():
+            return ParameterValue(ParameterType.BOOL, value)
+        case int() if declared is ParameterType.NUMBER:
+            return ParameterValue(ParameterType.NUMBER, float(value))
+        case int():
+            return ParameterValue(ParameterType.INT, value)
+        case float() if declared is ParameterType.INT and value.is_integer() and abs(value) < 2.0**63:
+            return ParameterValue(ParameterType.INT, int(value))
+        case float():
+            return ParameterValue(ParameterType.NUMBER, value)
+        case str() if declared is ParameterType.ENUM:
+            return ParameterValue(ParameterType.ENUM, value)
+        case str():
+            return ParameterValue(ParameterType.STRING, value)
