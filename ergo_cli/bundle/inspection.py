@@ -1,0 +1,160 @@
+"""What is in a bundle, counted in one walk (spec 00 §12.8)."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from ergo_cli.bundle.reader import BundleReader, open_bundle
+from ergo_cli.bundle.schema import DecisionRecord
+from ergo_cli.bundle.style import Style
+from ergo_cli.bundle.wire import WireConstraints
+from ergo_cli.core.time import Duration
+from ergo_cli.stores.compression import read_blocks
+from ergo_cli.supervisor.log import Decision
+from ergo_cli.supervisor.seam import Failed, RunTermination
+
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+
+
+class ProgramName(Struct, frozen=True):
+    """The program that a v4 bundle names."""
+
+    kind: str
+    ref: str
+
+
+class DecisionCounts(Struct, frozen=True):
+    """Decisions by kind."""
+
+    invoke: int
+    skip: int
+    defer: int
+
+
+class Inspection(Struct, frozen=True):
+    """What a bundle holds; also the wire form, so times are ``{"secs","nanos"}``. Maps ascend by name.
+
+    ``program`` is None for v3; ``first_at`` and ``last_at`` are the earliest and the latest instant of an event;
+    ``found_by`` is the rule that would find the program, for those to fill in who can look.
+    """
+
+    path: str
+    capture_version: str
+    style: str
+    compression: str | None
+    size_bytes: int
+    graph_id: str
+    program: ProgramName | None
+    config: WireConstraints
+    adapter_provenance: str
+    runtime_provenance: str
+    egress_provenance: str | None
+    events: int
+    event_kinds: Mapping[str, int]
+    payload_bytes: int
+    decisions: DecisionCounts
+    terminations: Mapping[str, int]
+    retries: int
+    effects: Mapping[str, int]
+    intents: Mapping[str, int]
+    acks: int
+    interruptions: int
+    first_at: Duration | None
+    last_at: Duration | None
+    found_by: str | None = None
+
+
+def inspect_bundle(path: str) -> Inspection:
+    """Count what the bundle at ``path`` holds, one record in memory at a time. Raises BundleError."""
+    reader = open_bundle(path)
+    events, decisions = _EventCounts(reader), _DecisionTally(reader)
+    program = reader.program
+    return Inspection(
+        path=path,
+        capture_version=reader.capture_version,
+        style=_style(path).value,
+        compression=_COMPRESSIONS.get(os.path.splitext(path)[1]),
+        size_bytes=os.path.getsize(path),
+        graph_id=reader.graph_id,
+        program=None if program is None else ProgramName(program.kind, program.ref),
+        config=WireConstraints.of(reader.header.constraints),
+        adapter_provenance=reader.adapter_provenance,
+        runtime_provenance=reader.runtime_provenance,
+        egress_provenance=reader.egress_provenance,
+        events=events.count,
+        event_kinds=_ascending(events.kinds),
+        payload_bytes=events.payload_bytes,
+        decisions=DecisionCounts(*(decisions.kinds[kind] for kind in (Decision.INVOKE, Decision.SKIP, Decision.DEFER))),
+        terminations=_ascending(decisions.terminations),
+        retries=decisions.retries,
+        effects=_ascending(decisions.effects),
+        intents=_ascending(decisions.intents),
+        acks=decisions.acks,
+        interruptions=decisions.interruptions,
+        first_at=None if events.first is None else Duration.of(events.first),
+        last_at=None if events.last is None else Duration.of(events.last),
+    )
+
+
+def termination_name(termination: RunTermination) -> str:
+    """``Completed``, ``Failed(SemanticError)`` and the like."""
+    match termination:
+        case Failed(kind):
+            return f"Failed({kind.value})"
+        case outcome:
+            return outcome.value
+
+
+class _EventCounts:
+    """One walk over the events."""
+
+    def __init__(self, reader: BundleReader) -> None:
+        self.count = self.payload_bytes = 0
+        self.kinds: Counter[str] = Counter()
+        self.first: int | None = None
+        self.last: int | None = None
+        for record in reader.events():
+            self.count += 1
+            self.kinds[record.kind.value] += 1
+            self.payload_bytes += len(record.payload)
+            at = record.event_time
+            self.first = at if self.first is None else min(self.first, at)
+            self.last = at if self.last is None else max(self.last, at)
+
+
+class _DecisionTally:
+    """One walk over the decisions."""
+
+    def __init__(self, reader: BundleReader) -> None:
+        self.kinds: Counter[Decision] = Counter()
+        self.terminations: Counter[str] = Counter()
+        self.effects: Counter[str] = Counter()
+        self.intents: Counter[str] = Counter()
+        self.retries = self.acks = self.interruptions = 0
+        for record in reader.decisions():
+            self._add(record)
+
+    def _add(self, record: DecisionRecord) -> None:
+        self.kinds[record.decision] += 1
+        if record.termination is not None:
+            self.terminations[termination_name(record.termination)] += 1
+        self.retries += record.retry_count
+        self.acks += len(record.intent_acks)
+        self.interruptions += record.interruption is not None
+        for captured in record.effects:
+            self.effects[captured.effect.kind] += 1
+            self.intents.update(intent.kind for intent in captured.effect.intents)
+
+
+def _style(path: str) -> Style:
+    """``PRETTY`` where the text goes on in a new line after its first brace."""
+    beginning = next(read_blocks(path), b"").lstrip()
+    return Style.PRETTY if beginning[1:2] in (b"\n", b"\r") else Style.COMPACT
+
+
+def _ascending(counter: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counter.items()))

@@ -1,0 +1,281 @@
+"""Bundles read lazily and as often as needed, with memory that does not grow (spec 11 §2, 00 §5)."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, BinaryIO, Self, TypeVar, cast
+
+import msgspec
+from msgspec import Struct
+
+from ergo_cli.bundle.codec import convert_constraints, decode_decisions, decode_events
+from ergo_cli.bundle.digest import TextDigest
+from ergo_cli.bundle.faults import RecordFault, describe, digest_mismatch, parse_failed, read_failed
+from ergo_cli.bundle.members import RecordList, scan_members
+from ergo_cli.bundle.memory import CaptureBundle
+from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, Version
+from ergo_cli.bundle.slices import Chunk, record_offset, split_texts
+from ergo_cli.bundle.window import BLOCK, TextFault, Window
+from ergo_cli.errors import BundleError
+from ergo_cli.stores.compression import CompressionError, is_compressed, read_blocks
+from ergo_cli.supervisor.constraints import Constraints
+
+R = TypeVar("R")
+
+_V4_START = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"capture_version"[ \t\r\n]*+:[ \t\r\n]*+"v4"')
+_V4_END = re.compile(rb',[ \t\r\n]*+"digest"[ \t\r\n]*+:[ \t\r\n]*+"([^"\\]*+)"[ \t\r\n]*+\}[ \t\r\n]*+\Z')
+_EDGE = 4096
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Top(Struct, frozen=True, kw_only=True):
+    capture_version: str
+    graph_id: str
+    adapter_provenance: str
+    runtime_provenance: str
+    egress_provenance: str | None = None
+    program: ProgramRecord | None = None
+    artifacts: dict[str, Any] = {}
+
+
+class BundleReader:
+    """An open bundle whose top level is checked; records are decoded, and refused if malformed, as they are asked for.
+
+    Every iterator can be started any number of times, also side by side. The file is closed by ``close`` or with the
+    reader itself.
+    """
+
+    def __init__(self, path: str, file: BinaryIO) -> None:
+        self.path = path
+        self._file = file
+        self._close = weakref.finalize(self, file.close)
+        proven = _check_digest(path, file)
+        file.seek(0)
+        self._members = self._located(lambda: scan_members(Window(file)))
+        if self._members.version is Version.V4 and not proven:
+            raise digest_mismatch(path, "its last member is not a digest as ergo writes it")
+        top = self._top_level()
+        self.repeated = tuple(self._members.repeated)
+        """Members at the top that are written more than once; the last one counts."""
+        self.version = self._members.version
+        """The format that the records are read by; any version that ergo does not know is read as v3."""
+        self.capture_version = top.capture_version
+        self.header = Header(top.graph_id, self._constraints(), top.runtime_provenance, top.adapter_provenance)
+        self.egress_provenance = top.egress_provenance
+        self.program = top.program
+        self.artifacts: Mapping[str, bytes] = {name: _encode(item) for name, item in top.artifacts.items()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; no record can be read any more."""
+        self._close()
+
+    @property
+    def graph_id(self) -> str:
+        """The graph that was run."""
+        return self.header.graph_id
+
+    @property
+    def constraints(self) -> Constraints:
+        """The constraints of the run."""
+        return self.header.constraints
+
+    @property
+    def adapter_provenance(self) -> str:
+        """The adapter's fingerprint, or ``none``."""
+        return self.header.adapter_provenance
+
+    @property
+    def runtime_provenance(self) -> str:
+        """The program's fingerprint."""
+        return self.header.runtime_provenance
+
+    @property
+    def event_count(self) -> int:
+        """How many event records there are."""
+        return self._list("events").count
+
+    @property
+    def decision_count(self) -> int:
+        """How many decision records there are."""
+        return self._list("decisions").count
+
+    def events(self) -> Iterator[EventRecord]:
+        """The event records in order. Raises BundleError ``bundle.parse_failed`` at one that is malformed."""
+        return self._records("events", decode_events)
+
+    def decisions(self) -> Iterator[DecisionRecord]:
+        """The decision records in order. Raises BundleError ``bundle.parse_failed`` at one that is malformed."""
+        return self._records("decisions", decode_decisions)
+
+    def event_texts(self) -> Iterator[bytes]:
+        """The texts of the event records as they stand in the file, not checked any further."""
+        return self._texts("events")
+
+    def decision_texts(self) -> Iterator[bytes]:
+        """The texts of the decision records as they stand in the file, not checked any further."""
+        return self._texts("decisions")
+
+    def journal_texts(self) -> Iterator[bytes]:
+        """The texts of the entries of ``journals`` as they stand in the file; only v4 has any."""
+        return self._texts("journals")
+
+    def check(self) -> None:
+        """Read every record. Raises BundleError ``bundle.parse_failed`` at the first that is malformed."""
+        for _ in self.events():
+            pass
+        for _ in self.decisions():
+            pass
+
+    def load(self) -> CaptureBundle:
+        """The whole bundle as a value. Raises BundleError ``bundle.parse_failed``."""
+        return CaptureBundle(
+            self.header,
+            tuple(self.events()),
+            tuple(self.decisions()),
+            self.egress_provenance,
+            self.program,
+            tuple(msgspec.json.format(text, indent=-1) for text in self.journal_texts()),
+            self.artifacts,
+            self.capture_version,
+        )
+
+    def _list(self, name: str) -> RecordList:
+        return self._members.lists.get(name, RecordList())
+
+    def _chunk(self, chunk: Chunk) -> bytes:
+        try:
+            self._file.seek(chunk.offset)
+            return self._file.read(chunk.length)
+        except OSError as error:
+            raise read_failed(self.path, error.strerror or str(error)) from error
+
+    def _records(self, name: str, decode: Callable[[bytes, Version], list[R]]) -> Iterator[R]:
+        for chunk in self._list(name).chunks:
+            text = self._chunk(chunk)
+            try:
+                yield from decode(text, self.version)
+            except RecordFault as fault:
+                raise self._refused(name, chunk, text, fault) from fault
+
+    def _texts(self, name: str) -> Iterator[bytes]:
+        for chunk in self._list(name).chunks:
+            yield from split_texts(self._chunk(chunk))
+
+    def _refused(self, name: str, chunk: Chunk, text: bytes, fault: RecordFault) -> BundleError:
+        offset = chunk.offset + record_offset(text, fault.index) + fault.offset
+        member = f"{name}[{chunk.first + fault.index}]"
+        path = f"{member}.{fault.path}" if fault.path else member
+        return parse_failed(self.path, f"{fault.message} in {member}", f"{self._place(offset)} {path}")
+
+    def _located(self, work: Callable[[], R]) -> R:
+        try:
+            return work()
+        except TextFault as fault:
+            raise parse_failed(self.path, fault.message, self._place(fault.offset)) from fault
+        except OSError as error:
+            raise read_failed(self.path, error.strerror or str(error)) from error
+
+    def _place(self, offset: int) -> str:
+        """``file:line:column``, both from 1; columns count bytes."""
+        self._file.seek(0)
+        lines = column = 0
+        while offset:
+            block = self._file.read(min(offset, BLOCK))
+            if not block:
+                break
+            offset -= len(block)
+            newline = block.rfind(b"\n")
+            lines += block.count(b"\n")
+            column = len(block) - newline - 1 if newline >= 0 else column + len(block)
+        return f"{self.path}:{lines + 1}:{column + 1}"
+
+    def _top_level(self) -> _Top:
+        try:
+            return msgspec.convert(self._members.values, _Top)
+        except msgspec.ValidationError as error:
+            message, path = describe(error)
+            raise self._member_refused(re.split(r"[.\[]", path)[0], message, path) from error
+
+    def _constraints(self) -> Constraints:
+        try:
+            return convert_constraints(self._members.values["config"], self.version).constraints
+        except RecordFault as fault:
+            raise self._member_refused("config", fault.message, f"config.{fault.path}".rstrip(".")) from fault
+        except ValueError as error:
+            raise self._member_refused("config", str(error), "config") from error
+
+    def _member_refused(self, member: str, message: str, path: str) -> BundleError:
+        offset = self._members.offsets.get(member, 0)
+        return parse_failed(self.path, f"{message} in `{member}`", f"{self._place(offset)} {path}")
+
+
+def open_bundle(path: str) -> BundleReader:
+    """Open a bundle: v3 or v4, any layout, compressed by its suffix or not.
+
+    Raises BundleError: ``bundle.read_failed``, ``bundle.digest_mismatch`` (v4), ``bundle.parse_failed`` for anything
+    at the top level that spec 11 §2.1 refuses.
+    """
+    try:
+        return BundleReader(path, _seekable(path))
+    except (OSError, CompressionError) as error:
+        text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise read_failed(path, text) from error
+
+
+def _seekable(path: str) -> BinaryIO:
+    """The bundle's bytes, decompressed; in an unnamed temporary file where they cannot be read twice as they are."""
+    if is_compressed(path):
+        return _spooled(read_blocks(path))
+    file = open(path, "rb")  # noqa: SIM115 - closed with the reader
+    if file.seekable():
+        return file
+    with file:
+        return _spooled(iter(lambda: file.read(BLOCK), b""))
+
+
+def _spooled(blocks: Iterable[bytes]) -> BinaryIO:
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the reader
+    try:
+        spool.writelines(blocks)
+    except BaseException:
+        spool.close()
+        raise
+    return cast(BinaryIO, spool)
+
+
+def _check_digest(path: str, file: BinaryIO) -> bool:
+    """Compare the digest of a v4 bundle before anything else is read of it; whether there was one to compare."""
+    file.seek(0)
+    if not _V4_START.match(file.read(_EDGE)):
+        return False
+    size = file.seek(0, 2)
+    file.seek(max(size - _EDGE, 0))
+    tail = file.read()
+    end = _V4_END.search(tail)
+    if end is None:
+        return False
+    computed = _digest_of(file, size - len(tail) + end.start())
+    if computed.encode() != end[1]:
+        recorded = end[1].decode(errors="replace")
+        raise digest_mismatch(path, f"its text has the digest {computed}, recorded is {recorded}")
+    return True
+
+
+def _digest_of(file: BinaryIO, length: int) -> str:
+    digest = TextDigest()
+    file.seek(0)
+    while length:
+        block = file.read(min(length, BLOCK))
+        digest.update(block)
+        length -= len(block)
+    return digest.text()
