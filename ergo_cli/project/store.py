@@ -1,0 +1,143 @@
+"""The program store: the texts of every program that was ever captured here (spec 00 §12.6)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import msgspec
+import platformdirs
+from msgspec import Struct
+
+from ergo_cli.core.notices import Notice
+from ergo_cli.core.program_source import ProgramSource
+from ergo_cli.project.sources import is_source_path
+from ergo_cli.project.texts import read_text
+
+NO_ADAPTER = "none"
+_SCHEMA = "ergo.program/1"
+_RECORD = "program.json"
+_HEX = re.compile(r".*\bsha256:([0-9a-f]{64})", re.DOTALL)
+
+
+class SourceDigest(Struct, frozen=True):
+    """A file of a kept program."""
+
+    path: str
+    sha256: str
+
+
+class KeptProgram(Struct, frozen=True):
+    """``program.json``: what a kept program is."""
+
+    schema: str
+    kind: str
+    ref: str
+    runtime_provenance: str
+    adapter_provenance: str
+    sources: tuple[SourceDigest, ...]
+
+
+class ProgramStore:
+    """Programs in the folder ``root``, by runtime and adapter provenance. Made when something is first kept."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def of_user(cls) -> ProgramStore:
+        """The store in the user's data folder."""
+        return cls(platformdirs.user_data_path("ergo", appauthor=False) / "programs")
+
+    def keep(
+        self, ref: str, runtime_provenance: str, adapter_provenance: str, sources: tuple[ProgramSource, ...]
+    ) -> Notice | None:
+        """Keep a graph program; one that is there already is left alone. A notice says why it could not be kept."""
+        folder = self._folder(runtime_provenance, adapter_provenance)
+        if folder is None or os.path.lexists(folder):
+            return None
+        digests = tuple(SourceDigest(source.path, source.sha256) for source in sources)
+        record = KeptProgram(_SCHEMA, "graph", ref, runtime_provenance, adapter_provenance, digests)
+        try:
+            _write(folder, record, sources)
+        except (OSError, ValueError) as error:
+            return Notice(f"the program could not be kept in the program store: {error}", str(folder))
+        return None
+
+    def find(self, runtime_provenance: str, adapter_provenance: str) -> tuple[ProgramSource, ...] | Notice | None:
+        """The sources kept under these provenances, their digests checked; None where nothing is kept.
+
+        A notice says what is wrong with those that are there but do not fit. Whether they still make a program of these
+        provenances is for the caller to see.
+        """
+        folder = self._folder(runtime_provenance, adapter_provenance)
+        if folder is None or not os.path.lexists(folder):
+            return None
+        try:
+            record = _read_record(folder, runtime_provenance, adapter_provenance)
+            return tuple(_read_source(folder, source) for source in record.sources)
+        except (OSError, ValueError) as error:
+            return Notice(f"a program of the program store was passed over: {error}", str(folder))
+
+    def _folder(self, runtime_provenance: str, adapter_provenance: str) -> Path | None:
+        runtime, adapter = _hex(runtime_provenance), _hex(adapter_provenance)
+        if adapter_provenance == NO_ADAPTER:
+            adapter = NO_ADAPTER
+        return self.root / runtime / adapter if runtime and adapter else None
+
+
+def _hex(provenance: str) -> str | None:
+    """The digest of a provenance; anything else, which a bundle may well hold, names no folder."""
+    match = _HEX.fullmatch(provenance)
+    return match[1] if match else None
+
+
+def _write(folder: Path, record: KeptProgram, sources: tuple[ProgramSource, ...]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for source in sources:
+            if not is_source_path(source.path):
+                raise ValueError(f"'{source.path}' cannot be the name of a file")
+            _write_file(temporary / source.path, source.text.encode())
+        _write_file(temporary / _RECORD, msgspec.json.encode(record) + b"\n")
+        _rename(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rename(temporary: Path, folder: Path) -> None:
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another capture of the same program was faster
+            raise
+
+
+def _read_record(folder: Path, runtime_provenance: str, adapter_provenance: str) -> KeptProgram:
+    record = msgspec.json.decode(read_text(folder / _RECORD), type=KeptProgram)
+    if record.schema != _SCHEMA or record.kind != "graph":
+        raise ValueError(f"'{record.schema}' of kind '{record.kind}' is not a graph program that can be read")
+    if (record.runtime_provenance, record.adapter_provenance) != (runtime_provenance, adapter_provenance):
+        raise ValueError(f"it is kept for other provenances than {_RECORD} tells")
+    return record
+
+
+def _read_source(folder: Path, source: SourceDigest) -> ProgramSource:
+    if not is_source_path(source.path):
+        raise ValueError(f"'{source.path}' is not a source name")
+    kept = ProgramSource(source.path, source.sha256, read_text(folder / source.path))
+    if not kept.is_intact:
+        raise ValueError(f"the digest of '{source.path}' does not match its text")
+    return kept

@@ -1,0 +1,178 @@
+"""Reads the keys of a TOML table by type and collects every fault on the way (spec 00 §12.4–5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
+
+from ergo_cli.core.nearest import did_you_mean
+from ergo_cli.core.notices import Notice
+from ergo_cli.core.numbers import U64_MAX
+from ergo_cli.core.time import parse_duration
+from ergo_cli.errors import ProjectError
+
+T = TypeVar("T")
+
+
+def parse_fault(file: str, reason: str, *, where: str | None = None, fix: str | None = None) -> ProjectError:
+    """The ``PRJ-PARSE`` error for ``file``; ``reason`` says what is wrong and names the key."""
+    return ProjectError("PRJ-PARSE", f"failed to parse '{file}': {reason}", where=where or file, fix=fix)
+
+
+class Findings:
+    """Faults and notices of one project file, in the order in which they were met."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.faults: list[ProjectError] = []
+        self.notices: list[Notice] = []
+
+    def fault(self, path: str, reason: str, fix: str) -> None:
+        """Note that the key at ``path`` is wrong."""
+        self.faults.append(parse_fault(self.file, f"key '{path}' {reason}", where=f"{self.file} {path}", fix=fix))
+
+    def raise_first(self) -> None:
+        """Raise the first fault with the others as its causes, if there is any."""
+        if self.faults:
+            first, *others = self.faults
+            first.causes = tuple(others)
+            raise first
+
+
+class Table:
+    """One TOML table; each key is asked for once, what nobody asked for is unknown."""
+
+    def __init__(self, members: Mapping[str, object], path: str, findings: Findings) -> None:
+        self._members = members
+        self._path = path
+        self._findings = findings
+        self._asked: set[str] = set()
+
+    def place(self, key: str) -> str:
+        """The full name of ``key``: ``profiles.live.graph``."""
+        return f"{self._path}.{key}" if self._path else key
+
+    def has(self, key: str) -> bool:
+        """Whether ``key`` is written."""
+        return key in self._members
+
+    def require(self, key: str, example: str) -> None:
+        """Note it as a fault where ``key`` is not written."""
+        if key not in self._members:
+            self.fault(key, "is missing", f"add {example}")
+
+    def fault(self, key: str | None, reason: str, fix: str) -> None:
+        """Note that ``key`` is wrong; None is the table itself."""
+        self._findings.fault(self._path if key is None else self.place(key), reason, fix)
+
+    def string(self, key: str) -> str | None:
+        """A string, or None where the key is absent or wrong."""
+        return self._typed(key, str, "a string", f'write {key} = "…"')
+
+    def required_string(self, key: str, default: str | None = None) -> str:
+        """A string; without ``default`` an absent key is a fault."""
+        if default is None:
+            self.require(key, f'{key} = "…"')
+        return self.string(key) or default or ""
+
+    def boolean(self, key: str) -> bool:
+        """A bool, false where the key is absent."""
+        return self._typed(key, bool, "true or false", f"write {key} = true or {key} = false") or False
+
+    def count(self, key: str) -> int | None:
+        """An integer from 0 to 2**64-1."""
+        fix = f"write {key} as a whole number from 0 to {U64_MAX}"
+        number = self._typed(key, int, "an integer", fix)
+        if number is not None and not 0 <= number <= U64_MAX:
+            self.fault(key, f"must be an integer from 0 to {U64_MAX}, got {number}", fix)
+        return number
+
+    def duration(self, key: str) -> int | None:
+        """Nanoseconds of a duration literal (spec 21 §10.2)."""
+        fix = f'write {key} as digits and one of ms, s, m, h: {key} = "1500ms"'
+        text = self._typed(key, str, "a duration string", fix)
+        if text is None:
+            return None
+        try:
+            return parse_duration(text)
+        except ValueError as error:
+            self.fault(key, f"is wrong: {error}", fix)
+            return None
+
+    def choice(self, key: str, read: Callable[[str], T], words: str) -> T | None:
+        """A string that ``read`` accepts; ``words`` tells which ones it does."""
+        text = self.string(key)
+        if text is None:
+            return None
+        try:
+            return read(text)
+        except ValueError:
+            self.fault(key, f"must be {words}, got '{text}'", f"write {key} as {words}")
+            return None
+
+    def strings(self, key: str) -> tuple[str, ...] | None:
+        """A list of strings."""
+        fix = f'write {key} = ["…", "…"]'
+        items = cast("list[object] | None", self._typed(key, list, "a list of strings", fix))
+        if items is None:
+            return None
+        texts = tuple(item for item in items if isinstance(item, str))
+        if len(texts) < len(items):
+            self.fault(key, "must be a list of strings", fix)
+        return texts
+
+    def string_or_strings(self, key: str) -> tuple[str, ...] | None:
+        """A string or a list of them."""
+        if isinstance(self._members.get(key), list):
+            return self.strings(key)
+        text = self._typed(key, str, "a string or a list of strings", f'write {key} = "…" or {key} = ["…"]')
+        return None if text is None else (text,)
+
+    def table(self, key: str) -> Table | None:
+        """The table below ``key``."""
+        fix = f"write [{self.place(key)}]"
+        members = cast("dict[str, object] | None", self._typed(key, dict, "a table", fix))
+        return None if members is None else Table(members, self.place(key), self._findings)
+
+    def tables(self, key: str) -> dict[str, Table]:
+        """The table of tables below ``key``, which must be there; names ascending."""
+        self.require(key, f"[{self.place(key)}]; it may be empty")
+        outer = self.table(key)
+        if outer is None:
+            return {}
+        found = {name: outer.table(name) for name in sorted(outer._members)}
+        return {name: table for name, table in found.items() if table is not None}
+
+    def finish(self) -> None:
+        """Note every key that nobody asked for."""
+        for key in sorted(self._members.keys() - self._asked):
+            place = self.place(key)
+            meant = did_you_mean(key, self._asked)
+            message = f"unknown key '{place}' is ignored" + (f"; {meant}" if meant else "")
+            self._findings.notices.append(Notice(message, f"{self._findings.file} {place}"))
+
+    def _typed(self, key: str, expected: type[T], noun: str, fix: str) -> T | None:
+        self._asked.add(key)
+        value = self._members.get(key)
+        if value is None:
+            return None
+        if type(value) is expected:
+            return value
+        self.fault(key, f"must be {noun}, got {_noun(value)}", fix)
+        return None
+
+
+def _noun(value: object) -> str:
+    match value:
+        case bool():
+            return "a bool"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f"the string '{value}'"
+        case list():
+            return "a list"
+        case dict():
+            return "a table"
+        case _:
+            return f"the date or time {value}"
