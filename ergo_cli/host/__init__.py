@@ -1,0 +1,1 @@
+"""The world around a run: event sources, context store, effects, channels, stopping."""
