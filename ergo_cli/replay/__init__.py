@@ -1,0 +1,1 @@
+"""What is proven: preflight, replay, comparison, diff, divergences."""

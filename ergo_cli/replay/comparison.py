@@ -1,0 +1,175 @@
+"""One bundle against one program, decision by decision (spec 11 §13, 00 §12.7)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from ergo_cli.bundle.codec import decode_decision, encode_decision
+from ergo_cli.bundle.inspection import termination_name
+from ergo_cli.bundle.schema import DecisionRecord
+from ergo_cli.core.notices import Notice
+from ergo_cli.errors import ReplayError, StepError
+from ergo_cli.replay.attribution import Attribution
+from ergo_cli.replay.compare import Difference, compare_decisions, decision_tree
+from ergo_cli.replay.divergence import Divergence, DivergenceKind, Divergences, replay_code
+from ergo_cli.replay.joining import Keys, Occurrences, Row, join, rows
+from ergo_cli.replay.options import ReplayOptions, Target
+from ergo_cli.replay.paths import render
+from ergo_cli.replay.playing import Played, play
+from ergo_cli.replay.preflight import provenance_of
+from ergo_cli.replay.result import BundleResult, DecisionCounts, Episode, Outcome
+from ergo_cli.replay.scan import Scan
+from ergo_cli.supervisor.log import Decision
+
+CONTEXT_EPISODES = 3
+"""How many episodes before the first divergence a report shows."""
+
+
+class Comparison:
+    """One bundle against one program, decision by decision."""
+
+    def __init__(self, scan: Scan, target: Target, options: ReplayOptions, on_event: Callable[[], None] | None) -> None:
+        self._scan = scan
+        self._target = target
+        self._options = options
+        self._on_event = on_event
+        self._found = Divergences(options.max_divergences)
+        self._attribution = Attribution(target.program, target.recorded)
+        self._before: deque[Episode] = deque(maxlen=CONTEXT_EPISODES)
+        self._counts = dict.fromkeys(Decision, 0)
+        self._cause = _cause(scan, target, options)
+
+    def run(self, warnings: list[Notice]) -> BundleResult:
+        """Compare to the end, or to the first event that cannot be replayed."""
+        error: ReplayError | None = None
+        try:
+            for recorded, played in self._pairs():
+                self._compare(recorded, played)
+        except ReplayError as fault:
+            error = fault
+        except StepError as fault:
+            warnings.append(self._broke_off(fault))
+        outcome = Outcome.DIVERGED if self._found.count else Outcome.MATCH
+        return BundleResult(
+            self._scan.reader.path,
+            Outcome.REFUSED if error is not None else outcome,
+            error,
+            events=sum(self._counts.values()),
+            decisions=DecisionCounts(*self._counts.values()),
+            warnings=tuple(warnings),
+            divergence_count=self._found.count,
+            divergences=tuple(self._found.kept),
+            graph_id=self._scan.reader.graph_id,
+            before_first=tuple(self._before),
+        )
+
+    def _pairs(self) -> Iterator[tuple[Row[bytes] | None, Row[Played] | None]]:
+        """Decision i against decision i while there are as many; else joined by event id and occurrence."""
+        played, recorded = self._played(), self._scan.reader.decision_texts()
+        if self._scan.events == self._scan.decisions:
+            occurrences = Occurrences() if self._scan.duplicate is not None else None
+            for seq, (text, now) in enumerate(zip(recorded, played, strict=True)):
+                event_id = now.record.event_id
+                key = occurrences.key(event_id) if occurrences is not None else (event_id, 0)
+                yield Row(seq, key, text), Row(seq, key, now)
+            return
+        recorded_keys = Keys(record.event_id for record in self._scan.reader.decisions())
+        played_keys = Keys(record.event_id for record in self._scan.reader.events())
+        recorded_rows = rows(recorded, lambda text: decode_decision(text).event_id)
+        played_rows = rows(played, lambda now: now.record.event_id)
+        yield from join(recorded_rows, played_rows, recorded_keys, played_keys)
+
+    def _played(self) -> Iterator[Played]:
+        for now in play(self._scan, self._target.program, self._target.adapter, self._options.numbers):
+            self._counts[now.record.decision] += 1
+            yield now
+            if self._on_event is not None:
+                self._on_event()
+
+    def _compare(self, recorded: Row[bytes] | None, played: Row[Played] | None) -> None:
+        if recorded is None or played is None:
+            self._one_sided(recorded, played)
+            return
+        text, now = recorded.record, played.record
+        if not self._options.ignore and encode_decision(now.record) == text:
+            self._remember(recorded.seq, now.record)
+            return
+        expected = decision_tree(decode_decision(text), self._options.ignore)
+        differences = list(compare_decisions(expected, decision_tree(now.record, self._options.ignore)))
+        blames = self._attribution.blame(differences, now.event_id, now.context)
+        for difference, blame in zip(differences, blames, strict=True):
+            self._add(recorded, now.record, difference, blame.node, blame.origin)
+        self._remember(recorded.seq, now.record)
+
+    def _add(
+        self, at: Row[bytes], now: DecisionRecord, difference: Difference, node: str | None, origin: str | None
+    ) -> None:
+        self._found.add(
+            Divergence(
+                at.seq,
+                at.key[0],
+                now.episode_id,
+                difference.kind,
+                render(difference.location),
+                difference.expected,
+                difference.actual,
+                at.key[1],
+                replay_code(difference.kind),
+                node,
+                origin,
+                self._cause,
+            )
+        )
+
+    def _one_sided(self, recorded: Row[bytes] | None, played: Row[Played] | None) -> None:
+        if recorded is not None:
+            record, row, kind = decode_decision(recorded.record), recorded, DivergenceKind.DECISION_MISSING
+        else:
+            assert played is not None
+            record, row, kind = played.record.record, played, DivergenceKind.DECISION_EXTRA
+        side = record.decision.value
+        expected, actual = (side, None) if kind is DivergenceKind.DECISION_MISSING else (None, side)
+        code = replay_code(kind)
+        self._found.add(
+            Divergence(
+                row.seq, row.key[0], record.episode_id, kind, "", expected, actual, row.key[1], code, cause=self._cause
+            )
+        )
+
+    def _broke_off(self, fault: StepError) -> Notice:
+        """The program could not be stepped on: the last divergence, and a warning that the rest was not compared."""
+        seq = sum(self._counts.values())
+        recorded = next((record for at, record in enumerate(self._scan.reader.decisions()) if at == seq), None)
+        event_id = next(record.event_id for at, record in enumerate(self._scan.reader.events()) if at == seq)
+        expected = None if recorded is None else _termination(recorded)
+        episode = None if recorded is None else recorded.episode_id
+        kind = DivergenceKind.PROGRAM
+        actual = f"{fault.message} ({', '.join(fault.details) or fault.name})"
+        self._found.add(
+            Divergence(seq, event_id, episode, kind, "", expected, actual, code=replay_code(kind), cause=self._cause)
+        )
+        return Notice(
+            f"the program could not be stepped at event '{event_id}'; the rest of the bundle was not compared"
+        )
+
+    def _remember(self, seq: int, record: DecisionRecord) -> None:
+        if not self._found.count:
+            effects = len(record.effects)
+            termination = _termination(record)
+            self._before.append(
+                Episode(seq, record.event_id, record.episode_id, record.decision.value, termination, effects)
+            )
+
+
+def _termination(record: DecisionRecord) -> str | None:
+    return None if record.termination is None else termination_name(record.termination)
+
+
+def _cause(scan: Scan, target: Target, options: ReplayOptions) -> str | None:
+    """Without ``--strict`` a changed provenance is the reason to name."""
+    if options.strict:
+        return None
+    if scan.reader.runtime_provenance != target.program.provenance:
+        return "program_changed"
+    return "adapter_changed" if scan.reader.adapter_provenance != provenance_of(target.adapter) else None

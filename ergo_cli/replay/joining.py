@@ -1,0 +1,87 @@
+"""Two streams joined by event id and occurrence, one record at a time (spec 00 §12.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import Generic, TypeVar, cast
+
+from msgspec import Struct
+
+from ergo_cli.core.digest_set import DigestSet
+
+T = TypeVar("T")
+L = TypeVar("L")
+R = TypeVar("R")
+
+Key = tuple[str, int]
+"""An event id and how many earlier records have the same."""
+
+
+class Row(Struct, Generic[T], frozen=True):
+    """A record with its place in its stream, counted from 0, and its key."""
+
+    seq: int
+    key: Key
+    record: T
+
+
+class Occurrences:
+    """Counts how often each id came before; ids that never repeat cost 16 bytes each."""
+
+    def __init__(self) -> None:
+        self._seen = DigestSet()
+        self._repeats: dict[str, int] = {}
+
+    def key(self, event_id: str) -> Key:
+        """The key of the next record with this id."""
+        if self._seen.add(event_id):
+            return event_id, 0
+        self._repeats[event_id] = self._repeats.get(event_id, 0) + 1
+        return event_id, self._repeats[event_id]
+
+
+class Keys(Container[Key]):
+    """The keys of a stream: which events it has at all, and how often."""
+
+    def __init__(self, event_ids: Iterable[str]) -> None:
+        self._seen = DigestSet()
+        self._repeats: dict[str, int] = {}
+        for event_id in event_ids:
+            if not self._seen.add(event_id):
+                self._repeats[event_id] = self._repeats.get(event_id, 0) + 1
+
+    def __contains__(self, key: object) -> bool:
+        """Whether the stream has a record of this key."""
+        event_id, occurrence = cast(Key, key)
+        return event_id in self._seen if occurrence == 0 else self._repeats.get(event_id, 0) >= occurrence
+
+
+def rows(records: Iterable[T], event_id: Callable[[T], str]) -> Iterator[Row[T]]:
+    """The records of a stream with their places and keys."""
+    occurrences = Occurrences()
+    for seq, record in enumerate(records):
+        yield Row(seq, occurrences.key(event_id(record)), record)
+
+
+def join(
+    left: Iterable[Row[L]], right: Iterable[Row[R]], left_keys: Container[Key], right_keys: Container[Key]
+) -> Iterator[tuple[Row[L] | None, Row[R] | None]]:
+    """Every key of either stream once, with its record on each side; None on the side that lacks it.
+
+    In the order of ``left``, what only ``right`` has where it stands there. Only records that stand in another order
+    are held, so two streams that differ by insertions and removals are joined in constant memory.
+    """
+    coming, held = iter(right), dict[Key, Row[R]]()
+    for row in left:
+        if row.key not in right_keys:
+            yield row, None
+            continue
+        while row.key not in held:
+            other = next(coming)
+            if other.key in left_keys:
+                held[other.key] = other
+            else:
+                yield None, other
+        yield row, held.pop(row.key)
+    for other in coming:
+        yield None, other

@@ -1,0 +1,234 @@
+"""Paths into decisions: how a divergence says where, and how ``--ignore`` says what to leave out (spec 00 §12.7).
+
+::
+
+    path = step { "." step | "[" sel "]" }
+    step = name | "*" | "**" | JSON string            name = [A-Za-z0-9_-]+
+    sel  = digits | "*" | name "=" ( text without "]" | JSON string )
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Any, cast
+
+from msgspec import Struct
+
+from ergo_cli.core.json import JsonValue
+from ergo_cli.errors import UsageError
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+"')
+
+
+class Member(Struct, frozen=True):
+    """A step into an object."""
+
+    name: str
+
+
+class Item(Struct, frozen=True):
+    """A step into an array."""
+
+    index: int
+
+
+Step = Member | Item
+Location = tuple[Step, ...]
+
+
+def render(location: Location) -> str:
+    """The text of a location: ``effects[0].writes[1].value.Number``."""
+    text = ""
+    for step in location:
+        match step:
+            case Item(index):
+                text += f"[{index}]"
+            case Member(name):
+                written = name if _NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+                text += f".{written}" if text else written
+    return text
+
+
+class Ignored(Enum):
+    """Stands in an array for an item that was left out, so that the items behind it keep their index."""
+
+    ITEM = "ignored"
+
+
+class _AnyMember(Struct, frozen=True):
+    """``*``: one member of any name."""
+
+
+class _AnyDepth(Struct, frozen=True):
+    """``**``: any number of steps."""
+
+
+class _AnyItem(Struct, frozen=True):
+    """``[*]``: any item."""
+
+
+class _Where(Struct, frozen=True):
+    """``[key=price]``: the items whose member ``name`` is ``text``."""
+
+    name: str
+    text: str
+
+
+_Matcher = Member | Item | _AnyMember | _AnyDepth | _AnyItem | _Where
+
+
+class Pattern:
+    """An ``--ignore`` pattern; ``matched`` tells whether it ever found something."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.matched = False
+        self._steps = tuple(_parse(text))
+
+    def prune(self, tree: JsonValue) -> JsonValue:
+        """``tree`` without everything at or below a match; the same object where nothing matched.
+
+        A member that matched is gone, an item that matched is ``Ignored.ITEM``.
+        """
+        return _prune(self, tree, frozenset({0}))
+
+    def advance(self, states: frozenset[int], step: Step, child: JsonValue) -> tuple[frozenset[int], bool]:
+        """The states behind ``step``, and whether the pattern ends there."""
+        reached = _closure(self._steps, states)
+        after: set[int] = set()
+        for state in reached:
+            if state < len(self._steps):
+                matcher = self._steps[state]
+                if isinstance(matcher, _AnyDepth):
+                    after.add(state)
+                elif _takes(matcher, step, child):
+                    after.add(state + 1)
+        ended = len(self._steps) in _closure(self._steps, frozenset(after))
+        return frozenset(after), ended
+
+
+def parse_patterns(texts: Sequence[str]) -> tuple[Pattern, ...]:
+    """Patterns of ``--ignore`` texts. Raises UsageError ``cli.invalid_option_value`` for one that is no path."""
+    return tuple(Pattern(text) for text in texts)
+
+
+def _closure(steps: tuple[_Matcher, ...], states: frozenset[int]) -> frozenset[int]:
+    """``**`` may stand for no step at all."""
+    reached = set(states)
+    for state in sorted(states):
+        while state < len(steps) and isinstance(steps[state], _AnyDepth):
+            state += 1
+            reached.add(state)
+    return frozenset(reached)
+
+
+def _takes(matcher: _Matcher, step: Step, child: JsonValue) -> bool:
+    match matcher, step:
+        case _AnyMember(), Member():
+            return True
+        case _AnyItem(), Item():
+            return True
+        case _Where(name, text), Item():
+            return isinstance(child, dict) and child.get(name) == text
+        case _:
+            return matcher == step
+
+
+def _prune(pattern: Pattern, tree: JsonValue, states: frozenset[int]) -> JsonValue:
+    kept: list[tuple[Step, JsonValue]] = []
+    changed = False
+    for step, child in _children(tree):
+        after, ended = pattern.advance(states, step, child)
+        if ended:
+            pattern.matched = changed = True
+            if isinstance(step, Item):
+                kept.append((step, cast(JsonValue, Ignored.ITEM)))
+            continue
+        pruned = _prune(pattern, child, after) if after else child
+        changed |= pruned is not child
+        kept.append((step, pruned))
+    if not changed:
+        return tree
+    if isinstance(tree, dict):
+        return {step.name: child for step, child in kept if isinstance(step, Member)}
+    return [child for _, child in kept]
+
+
+def _children(tree: JsonValue) -> Iterator[tuple[Step, JsonValue]]:
+    if isinstance(tree, dict):
+        for name, child in cast(dict[str, Any], tree).items():
+            yield Member(name), child
+    elif isinstance(tree, list):
+        for index, child in enumerate(cast(list[Any], tree)):
+            yield Item(index), child
+
+
+def _parse(text: str) -> Iterator[_Matcher]:
+    position, first = 0, True
+    while position < len(text):
+        if text[position] == "[":
+            end = _selector_end(text, position)
+            yield _selector(text, text[position + 1 : end])
+            position = end + 1
+        else:
+            if not first and text[position] != ".":
+                raise _invalid(text, position)
+            position += 0 if first else 1
+            matcher, position = _step(text, position)
+            yield matcher
+        first = False
+    if first:
+        raise _invalid(text, 0)
+
+
+def _step(text: str, position: int) -> tuple[_Matcher, int]:
+    if text.startswith("**", position):
+        return _AnyDepth(), position + 2
+    if text.startswith("*", position):
+        return _AnyMember(), position + 1
+    quoted = _TEXT.match(text, position)
+    if quoted:
+        return Member(_unquote(text, quoted[0])), quoted.end()
+    name = _NAME.match(text, position)
+    if name is None:
+        raise _invalid(text, position)
+    return Member(name[0]), name.end()
+
+
+def _selector_end(text: str, position: int) -> int:
+    quoted = re.compile(r'\[[A-Za-z0-9_-]+="(?:[^"\\]|\\.)*+"\]').match(text, position)
+    end = quoted.end() - 1 if quoted else text.find("]", position)
+    if end < 0:
+        raise _invalid(text, position)
+    return end
+
+
+def _selector(text: str, selector: str) -> _Matcher:
+    if selector == "*":
+        return _AnyItem()
+    if selector.isascii() and selector.isdigit():
+        return Item(int(selector))
+    name, equals, value = selector.partition("=")
+    if not equals or not _NAME.fullmatch(name):
+        raise _invalid(text, text.find(selector))
+    return _Where(name, _unquote(text, value) if _TEXT.fullmatch(value) else value)
+
+
+def _unquote(text: str, quoted: str) -> str:
+    try:
+        return str(json.loads(quoted))
+    except ValueError:
+        raise _invalid(text, text.find(quoted)) from None
+
+
+def _invalid(text: str, position: int) -> UsageError:
+    return UsageError(
+        "cli.invalid_option_value",
+        f"'{text}' is no path: it cannot be read from character {position + 1} on",
+        where="arg '--ignore'",
+        fix="write a path such as effects[*].writes[key=price].value or **.intent_id",
+    )

@@ -1,0 +1,86 @@
+"""Replay: drive today's program from a bundle and compare what comes out with what was recorded (spec 11 §12–13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from msgspec import structs
+
+from ergo_cli.core.notices import Notice
+from ergo_cli.core.numbers import Numbers
+from ergo_cli.errors import ReplayError
+from ergo_cli.replay.comparison import Comparison
+from ergo_cli.replay.divergence import Divergence, DivergenceKind
+from ergo_cli.replay.options import ReplayOptions, Target
+from ergo_cli.replay.preflight import allowed_differences, check_fit, check_integrity, check_strict
+from ergo_cli.replay.result import BundleResult, Outcome
+from ergo_cli.replay.scan import Scan, scan_bundle
+
+__all__ = ["ReplayOptions", "Target", "iter_replays", "replay_bundle", "replay_bundles", "replay_scanned"]
+
+
+def replay_bundle(path: str, target: Target, options: ReplayOptions = ReplayOptions()) -> BundleResult:
+    """Replay one bundle and compare.
+
+    Raises ReplayError or BundleError where the bundle cannot be read; every later refusal is in the result's ``error``.
+    """
+    return replay_scanned(scan_bundle(path), target, options)
+
+
+def replay_bundles(
+    paths: Iterable[str], find: Callable[[Scan], Target], options: ReplayOptions = ReplayOptions()
+) -> list[BundleResult]:
+    """The results of ``iter_replays``, all at once."""
+    return list(iter_replays(paths, find, options))
+
+
+def iter_replays(
+    paths: Iterable[str], find: Callable[[Scan], Target], options: ReplayOptions = ReplayOptions()
+) -> Iterator[BundleResult]:
+    """Replay bundles one by one, each with the program that ``find`` gives for it."""
+    for path in paths:
+        scan = scan_bundle(path)
+        yield replay_scanned(scan, find(scan), options)
+
+
+def replay_scanned(
+    scan: Scan, target: Target, options: ReplayOptions = ReplayOptions(), on_event: Callable[[], None] | None = None
+) -> BundleResult:
+    """Check, replay and compare a bundle that was read before; ``on_event`` is called after each event."""
+    path = scan.reader.path
+    try:
+        warnings = _preflight(scan, target, options)
+    except ReplayError as error:
+        return BundleResult(path, Outcome.REFUSED, error, graph_id=scan.reader.graph_id)
+    comparison = Comparison(scan, target, options, on_event)
+    result = comparison.run(warnings)
+    if _numbers_explain(result, scan, target, options):
+        return structs.replace(result, divergences=_caused(result.divergences, "numbers"))
+    return result
+
+
+def _preflight(scan: Scan, target: Target, options: ReplayOptions) -> list[Notice]:
+    if options.strict:
+        check_strict(scan, target.program, target.adapter)
+        return []
+    check_fit(target.program, target.adapter)
+    check_integrity(scan)
+    return allowed_differences(scan, target.program, target.adapter)
+
+
+def _numbers_explain(result: BundleResult, scan: Scan, target: Target, options: ReplayOptions) -> bool:
+    """Whether only numbers differ, and no longer do when read as the original misreads them (spec 10 §4)."""
+    only_numbers = result.outcome is Outcome.DIVERGED and all(map(_is_number, result.divergences))
+    if not only_numbers or options.numbers is Numbers.ORIGINAL:
+        return False
+    original = structs.replace(options, numbers=Numbers.ORIGINAL, max_divergences=1)
+    return Comparison(scan, target, original, None).run([]).outcome is Outcome.MATCH
+
+
+def _is_number(divergence: Divergence) -> bool:
+    sides = divergence.expected, divergence.actual
+    return divergence.kind is DivergenceKind.EFFECT_CHANGED and all(isinstance(side, float | list) for side in sides)
+
+
+def _caused(divergences: tuple[Divergence, ...], cause: str) -> tuple[Divergence, ...]:
+    return tuple(structs.replace(divergence, cause=cause) for divergence in divergences)
