@@ -1,0 +1,81 @@
+"""``ergo capture``: run, and keep a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ergo_cli.cli.options import (
+    AdapterOption,
+    ClusterPathOption,
+    Color,
+    ColorOption,
+    DeadlineOption,
+    EventsArgument,
+    FailOnErrorOption,
+    Format,
+    FormatOption,
+    GraphOption,
+    MaxInFlightOption,
+    MaxPerWindowOption,
+    MaxRetriesOption,
+    NumbersOption,
+    ProfileOption,
+    ProgramOption,
+    ProjectOption,
+    QuietOption,
+    RateWindowOption,
+    VerboseOption,
+    VersionOption,
+)
+
+if TYPE_CHECKING:
+    from ergo_cli.report.told import Told
+
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", metavar="BUNDLE", help="Where the bundle goes.")]
+PrettyOption = Annotated[bool | None, typer.Option("--pretty/--compact", help="Indented, or as short as can be.")]
+EmbedOption = Annotated[bool | None, typer.Option("--embed", help="Put the program's texts into the bundle (v4).")]
+
+
+def capture(
+    events: EventsArgument = None,
+    output: OutputOption = None,
+    graph: GraphOption = None,
+    program: ProgramOption = None,
+    adapter: AdapterOption = None,
+    cluster_path: ClusterPathOption = None,
+    profile: ProfileOption = None,
+    project: ProjectOption = None,
+    pretty: PrettyOption = None,
+    embed: EmbedOption = None,
+    fail_on_error: FailOnErrorOption = False,
+    numbers: NumbersOption = None,
+    max_in_flight: MaxInFlightOption = None,
+    max_per_window: MaxPerWindowOption = None,
+    rate_window: RateWindowOption = None,
+    deadline: DeadlineOption = None,
+    max_retries: MaxRetriesOption = None,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Run, and keep everything that decided the outcome."""
+    from ergo_cli.cli.running import run_and_tell
+    from ergo_cli.cli.session import Session
+    from ergo_cli.host.capturing import KeepRequest, Limits, RunRequest
+    from ergo_cli.project.finding import ProgramFlags
+
+    session = Session("capture", form, color, quiet=quiet, verbose=verbose)
+    flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project)
+    limits = Limits(max_in_flight, max_per_window, rate_window, deadline, max_retries)
+    request = RunRequest(flags, events, limits, numbers)
+    keep = KeepRequest(output, pretty, embed)
+
+    def work() -> Told:
+        return run_and_tell("capture", session, request, keep, fail_on_error=fail_on_error)
+
+    return session.conclude(work)

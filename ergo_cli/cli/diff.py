@@ -1,0 +1,55 @@
+"""``ergo diff``: compare two bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ergo_cli.cli.options import (
+    Color,
+    ColorOption,
+    Format,
+    FormatOption,
+    IgnoreOption,
+    MaxDivergencesOption,
+    ProjectOption,
+    QuietOption,
+    VerboseOption,
+    VersionOption,
+)
+
+if TYPE_CHECKING:
+    from ergo_cli.report.told import Told
+
+BaseArgument = Annotated[str, typer.Argument(metavar="A", help="The bundle to compare with.")]
+BundleArgument = Annotated[str, typer.Argument(metavar="B", help="The bundle to compare.")]
+
+
+def diff(
+    base: BaseArgument,
+    bundle: BundleArgument,
+    ignore: IgnoreOption = None,
+    max_divergences: MaxDivergencesOption = 1000,
+    project: ProjectOption = None,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Compare two bundles, event by event, without running anything."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.replay.diffing import diff_bundles
+    from ergo_cli.replay.patterns import patterns_of_project, unmatched
+    from ergo_cli.report.comparisons import DIFF, comparison
+
+    session = Session("diff", form, color, quiet=quiet, verbose=verbose)
+
+    def work() -> Told:
+        patterns = patterns_of_project(ignore, Path(base), project)
+        result = diff_bundles(base, bundle, patterns, max_divergences)
+        return comparison("diff", [result], DIFF, unmatched(patterns))
+
+    return session.conclude(work)

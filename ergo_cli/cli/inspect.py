@@ -1,0 +1,54 @@
+"""``ergo inspect``: what is in a bundle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ergo_cli.cli.options import (
+    Color,
+    ColorOption,
+    Format,
+    FormatOption,
+    ProfileOption,
+    ProjectOption,
+    QuietOption,
+    VerboseOption,
+    VersionOption,
+)
+
+if TYPE_CHECKING:
+    from ergo_cli.report.told import Told
+
+BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help="The bundle.")]
+
+
+def inspect(
+    bundle: BundleArgument,
+    profile: ProfileOption = None,
+    project: ProjectOption = None,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Say what is in a bundle, and whether its program can be found."""
+    from msgspec.structs import replace
+
+    from ergo_cli.bundle.inspection import inspect_bundle
+    from ergo_cli.cli.session import Session
+    from ergo_cli.project.finding import ProgramFlags
+    from ergo_cli.project.store import ProgramStore
+    from ergo_cli.replay.sessions import found_by
+    from ergo_cli.report.inspections import inspection_told
+
+    session = Session("inspect", form, color, quiet=quiet, verbose=verbose)
+    flags = ProgramFlags(profile=profile, project=project)
+
+    def work() -> Told:
+        inspection = inspect_bundle(bundle)
+        return inspection_told(replace(inspection, found_by=found_by(bundle, flags, ProgramStore.of_user())))
+
+    return session.conclude(work)

@@ -1,0 +1,97 @@
+"""The options that commands share, each defined once (spec 00 §7)."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ergo_cli import __version__
+from ergo_cli.core.numbers import U64_MAX, Numbers
+from ergo_cli.core.time import parse_duration
+
+
+class Format(Enum):
+    """How a result is told."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Color(Enum):
+    """Whether text is coloured; ``AUTO`` asks the terminal, ``NO_COLOR`` and ``FORCE_COLOR``."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+def _duration(literal: str) -> int:
+    try:
+        return parse_duration(literal)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ergo {__version__}")
+        raise typer.Exit
+
+
+def _count_option(name: str, help_text: str) -> object:
+    return typer.Option(name, min=0, max=U64_MAX, metavar="N", help=help_text, show_default=False)
+
+
+def _duration_option(name: str, help_text: str) -> object:
+    return typer.Option(name, parser=_duration, metavar="DURATION", help=help_text, show_default=False)
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to tell the result.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes, warnings or progress on standard error.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say which program was found, and by which rule.")]
+ColorOption = Annotated[Color, typer.Option("--color", help="Whether to colour text.")]
+
+EventsArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="EVENTS", help="A JSONL file (.gz and .zst too), or - for standard input."),
+]
+GraphOption = Annotated[Path | None, typer.Option("--graph", "-g", metavar="FILE", help="The graph to run.")]
+ProgramOption = Annotated[
+    str | None, typer.Option("--program", "-P", metavar="MODULE:ATTR", help="The Python program to run.")
+]
+AdapterOption = Annotated[
+    Path | None, typer.Option("--adapter", "-a", metavar="FILE", help="The adapter that binds events and effects.")
+]
+ClusterPathOption = Annotated[
+    list[Path] | None,
+    typer.Option("--cluster-path", "--search-path", metavar="DIR", help="A folder to find clusters in; repeatable."),
+]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", "-p", metavar="NAME", help="The profile of the project to use.")
+]
+ProjectOption = Annotated[
+    Path | None, typer.Option("--project", metavar="DIR", help="The project's folder, instead of looking for it.")
+]
+NumbersOption = Annotated[
+    Numbers | None, typer.Option("--numbers", help="Read numbers exactly, or as the original misreads them.")
+]
+FailOnErrorOption = Annotated[bool, typer.Option("--fail-on-error", help="Exit with 1 if an episode did not complete.")]
+IgnoreOption = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", metavar="PATH", help="A path inside decisions to leave out; repeatable."),
+]
+MaxDivergencesOption = Annotated[
+    int, typer.Option("--max-divergences", min=0, metavar="N", help="How many divergences a bundle lists at most.")
+]
+
+MaxInFlightOption = Annotated[int | None, _count_option("--max-in-flight", "Episodes running at once, at most.")]
+MaxPerWindowOption = Annotated[int | None, _count_option("--max-per-window", "Invocations per rate window, at most.")]
+RateWindowOption = Annotated[int | None, _duration_option("--rate-window", "The rate window: 500ms, 5s, 2m, 1h.")]
+DeadlineOption = Annotated[int | None, _duration_option("--deadline", "The time an episode may take.")]
+MaxRetriesOption = Annotated[int | None, _count_option("--max-retries", "Retries of an episode, at most.")]

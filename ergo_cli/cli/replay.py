@@ -1,0 +1,77 @@
+"""``ergo replay``: prove that a program still decides what was recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ergo_cli.cli.options import (
+    AdapterOption,
+    ClusterPathOption,
+    Color,
+    ColorOption,
+    Format,
+    FormatOption,
+    GraphOption,
+    IgnoreOption,
+    MaxDivergencesOption,
+    NumbersOption,
+    ProfileOption,
+    ProgramOption,
+    ProjectOption,
+    QuietOption,
+    VerboseOption,
+    VersionOption,
+)
+
+if TYPE_CHECKING:
+    from ergo_cli.report.told import Told
+
+BundlesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[BUNDLE]...", help="Bundles, folders, globs; else those of the project.")
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse a program or an adapter that changed.")]
+
+
+def replay(
+    bundles: BundlesArgument = None,
+    strict: StrictOption = False,
+    graph: GraphOption = None,
+    program: ProgramOption = None,
+    adapter: AdapterOption = None,
+    cluster_path: ClusterPathOption = None,
+    profile: ProfileOption = None,
+    project: ProjectOption = None,
+    ignore: IgnoreOption = None,
+    max_divergences: MaxDivergencesOption = 1000,
+    numbers: NumbersOption = None,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Drive the program again from bundles and compare."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.project.finding import ProgramFlags
+    from ergo_cli.project.store import ProgramStore
+    from ergo_cli.replay.sessions import ReplayRequest, ReplaySession
+    from ergo_cli.replay.targets import bundle_paths
+    from ergo_cli.report.comparisons import REPLAY, comparison
+
+    session = Session("replay", form, color, quiet=quiet, verbose=verbose)
+    flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project)
+    request = ReplayRequest(flags, strict, None if ignore is None else tuple(ignore), max_divergences, numbers)
+
+    def work() -> Told:
+        replays = ReplaySession(request, ProgramStore.of_user())
+        paths = bundle_paths(bundles or (), profile, project)
+        with session.progress("replay") as on_event:
+            results = list(replays.results(paths, on_event))
+        for result in results:
+            if result.found_by is not None:
+                session.note(f"{result.path}: program '{result.graph_id}' found by {result.found_by}")
+        return comparison("replay", results, REPLAY, replays.notices())
+
+    return session.conclude(work)

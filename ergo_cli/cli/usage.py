@@ -1,0 +1,126 @@
+"""Faults of the command line in the words and codes of spec 00 §12.8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from ergo_cli.core.nearest import did_you_mean
+from ergo_cli.errors import UsageError
+
+
+class _Command(Protocol):
+    name: str | None
+    params: Sequence[_Parameter]
+
+
+class _Parameter(Protocol):
+    opts: list[str]
+    param_type_name: str
+    metavar: str | None
+    name: str | None
+
+
+class _Context(Protocol):
+    command: _Command
+    command_path: str
+
+
+class _Fault(Protocol):
+    """What is used of the parser's exceptions, whose classes have no public home in typer."""
+
+    message: str
+    ctx: _Context | None
+    option_name: str
+    param: _Parameter | None
+
+
+def usage_error(error: Exception, arguments: Sequence[str], commands: Sequence[str]) -> UsageError | None:
+    """The ``cli.*`` error behind an exception of the argument parser; None for any other exception."""
+    if not hasattr(error, "format_message"):
+        return None
+    fault = cast(_Fault, error)
+    match type(error).__name__:
+        case "NoSuchOption":
+            return _unknown_option(fault)
+        case "BadOptionUsage":
+            return _misused_option(fault)
+        case "MissingParameter":
+            return _missing(fault)
+        case "BadParameter":
+            return _bad_value(fault)
+        case _ if fault.ctx is not None and hasattr(fault.ctx.command, "commands"):
+            return _unknown_command(arguments, commands)
+        case _ if fault.message.startswith("Got unexpected extra argument"):
+            return _unexpected(fault)
+        case _:
+            return UsageError("cli.usage", fault.message, fix=_help(fault))
+
+
+def _unknown_option(fault: _Fault) -> UsageError:
+    option = fault.option_name
+    known = [name for parameter in _parameters(fault) for name in parameter.opts if name.startswith("-")]
+    return UsageError(
+        "cli.invalid_option",
+        f"unknown option '{option}'",
+        where=f"arg '{option}'",
+        fix=did_you_mean(option, known) or _help(fault),
+    )
+
+
+def _misused_option(fault: _Fault) -> UsageError:
+    option = fault.option_name
+    where = f"arg '{option}'"
+    if "not take a value" in fault.message:
+        message = f"option '{option}' takes no value"
+        return UsageError("cli.invalid_option_value", message, where=where, fix=f"write {option} alone")
+    message = f"option '{option}' needs a value"
+    return UsageError("cli.missing_option_value", message, where=where, fix=f"write the value behind {option}")
+
+
+def _missing(fault: _Fault) -> UsageError:
+    parameter = fault.param
+    assert parameter is not None
+    if parameter.param_type_name == "argument":
+        message = f"{_path(fault)} needs {_shown(parameter)}"
+        return UsageError("cli.missing_required_argument", message, where=_shown(parameter), fix=_help(fault))
+    name = parameter.opts[0]
+    message = f"{_path(fault)} needs {name}"
+    return UsageError("cli.missing_required_option", message, where=f"option {name}", fix=_help(fault))
+
+
+def _bad_value(fault: _Fault) -> UsageError:
+    parameter = fault.param
+    name = "argument" if parameter is None else _shown(parameter)
+    message = f"invalid value for {name}: {fault.message}"
+    return UsageError("cli.invalid_option_value", message, where=f"arg '{name}'", fix=_help(fault))
+
+
+def _unknown_command(arguments: Sequence[str], commands: Sequence[str]) -> UsageError:
+    word = next((word for word in arguments if not word.startswith("-")), "")
+    fix = did_you_mean(word, commands) or f"use one of: {', '.join(commands)}"
+    return UsageError("cli.unknown_command", f"unknown command '{word}'", where=f"arg '{word}'", fix=fix)
+
+
+def _unexpected(fault: _Fault) -> UsageError:
+    words = fault.message.partition(" (")[2].removesuffix(")")
+    message = f"{_path(fault)} does not take the argument '{words}'"
+    return UsageError("cli.unexpected_argument", message, where=f"arg '{words}'", fix=_help(fault))
+
+
+def _parameters(fault: _Fault) -> Sequence[_Parameter]:
+    return () if fault.ctx is None else fault.ctx.command.params
+
+
+def _shown(parameter: _Parameter) -> str:
+    if parameter.param_type_name == "argument":
+        return parameter.metavar or (parameter.name or "").upper()
+    return parameter.opts[0]
+
+
+def _path(fault: _Fault) -> str:
+    return "ergo" if fault.ctx is None else fault.ctx.command_path
+
+
+def _help(fault: _Fault) -> str:
+    return f"{_path(fault)} --help shows what it takes"

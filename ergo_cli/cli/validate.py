@@ -1,0 +1,56 @@
+"""``ergo validate``: check files without running anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ergo_cli.cli.options import (
+    AdapterOption,
+    ClusterPathOption,
+    Color,
+    ColorOption,
+    Format,
+    FormatOption,
+    QuietOption,
+    VerboseOption,
+    VersionOption,
+)
+
+if TYPE_CHECKING:
+    from ergo_cli.report.told import Told
+
+FilesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE...", help="Graphs, adapters, primitive manifests, events, bundles, project files."),
+]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")]
+
+
+def validate(
+    files: FilesArgument,
+    strict: StrictOption = False,
+    adapter: AdapterOption = None,
+    cluster_path: ClusterPathOption = None,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Check files for everything that can be wrong with them."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.host.validating.checks import Surroundings
+    from ergo_cli.host.validating.files import validate_files
+    from ergo_cli.project.loading import load_adapter_file
+    from ergo_cli.report.validations import validation_told
+
+    session = Session("validate", form, color, quiet=quiet, verbose=verbose)
+
+    def work() -> Told:
+        bound = None if adapter is None else load_adapter_file(adapter)
+        surroundings = Surroundings(bound, tuple(cluster_path or ()))
+        return validation_told(validate_files(files, surroundings, strict=strict))
+
+    return session.conclude(work)

@@ -1,0 +1,1 @@
+"""How results are told: one document for machines, text for people."""

@@ -1,0 +1,227 @@
+"""Replays and diffs, told (spec 00 §6, §12.7)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from msgspec import UNSET, Struct
+
+from ergo_cli.core.notices import Notice
+from ergo_cli.errors import exit_code
+from ergo_cli.replay.divergence import Divergence
+from ergo_cli.replay.result import BundleResult, Episode, Outcome
+from ergo_cli.report.blocks import Block, Line, Table, Tone, fields
+from ergo_cli.report.document import (
+    BundleDocument,
+    DivergenceDocument,
+    Report,
+    error_document,
+    unicode,
+    warning_texts,
+)
+from ergo_cli.report.exit_codes import NOTHING_TO_DO, failure_outcome, gravest
+from ergo_cli.report.shortening import value_texts
+from ergo_cli.report.told import Told
+
+_FULL_WIDTH = 160
+_CELL_WIDTH = 40
+_TONES = {Outcome.MATCH: Tone.GOOD, Outcome.DIVERGED: Tone.BAD, Outcome.REFUSED: Tone.BAD}
+_CAUSES = {
+    "numbers": "numbers: both agree once numbers are read as the original reads them; replay with --numbers original",
+    "program_changed": "program_changed: today's program is not the one that was captured",
+    "adapter_changed": "adapter_changed: today's adapter is not the one that was captured",
+}
+
+
+class Sides(Struct, frozen=True):
+    """What the two sides of a comparison are called."""
+
+    expected: str
+    actual: str
+
+
+REPLAY = Sides("expected", "actual")
+DIFF = Sides("in A", "in B")
+
+
+def comparison(command: str, results: Sequence[BundleResult], sides: Sides, notices: tuple[Notice, ...] = ()) -> Told:
+    """The results of all bundles; the gravest decides. No result at all is an ``empty`` outcome."""
+    codes = [_exit_code(result) for result in results] or [NOTHING_TO_DO]
+    code = gravest(codes)
+    errors = [result.error for result in results if result.error is not None]
+    headline = next((error for error in errors if exit_code(error.code) == code), None)
+    report = Report(
+        command=command,
+        outcome=_outcome(code),
+        exit_code=code,
+        error=None if headline is None else error_document(headline),
+        bundles=tuple(bundle_document(result) for result in results),
+        warnings=warning_texts(notices),
+    )
+    blocks = tuple(_blocks(results, sides))
+    return Told(report, blocks, tuple(errors), notices + tuple(_bundle_notices(results)))
+
+
+def bundle_document(result: BundleResult) -> BundleDocument:
+    """What became of one bundle, for machines."""
+    return BundleDocument(
+        path=unicode(result.path),
+        base=UNSET if result.base is None else unicode(result.base),
+        outcome=result.outcome.value,
+        error=None if result.error is None else error_document(result.error),
+        events=result.events,
+        decisions=result.decisions,
+        warnings=warning_texts(result.warnings),
+        divergence_count=result.divergence_count,
+        divergences=tuple(divergence_document(divergence) for divergence in result.divergences),
+    )
+
+
+def divergence_document(divergence: Divergence) -> DivergenceDocument:
+    """One difference, members in wire order."""
+    return DivergenceDocument(
+        seq=divergence.seq,
+        event_id=divergence.event_id,
+        episode_id=divergence.episode_id,
+        occurrence=divergence.occurrence,
+        kind=divergence.kind.value,
+        code=divergence.code,
+        path=divergence.path,
+        expected=divergence.expected,
+        actual=divergence.actual,
+        node=divergence.node,
+        origin=divergence.origin,
+        cause=divergence.cause,
+    )
+
+
+def _exit_code(result: BundleResult) -> int:
+    if result.error is not None:
+        return exit_code(result.error.code)
+    return 1 if result.outcome is Outcome.DIVERGED else 0
+
+
+def _outcome(code: int) -> str:
+    match code:
+        case 0:
+            return Outcome.MATCH.value
+        case 1:
+            return Outcome.DIVERGED.value
+        case _:
+            return failure_outcome(code)
+
+
+def _bundle_notices(results: Sequence[BundleResult]) -> Iterator[Notice]:
+    """The warnings of every bundle, with its path in front."""
+    for result in results:
+        for notice in result.warnings:
+            where = result.path if notice.where is None else f"{result.path} {notice.where}"
+            yield Notice(notice.message, where)
+
+
+def _blocks(results: Sequence[BundleResult], sides: Sides) -> Iterator[Block]:
+    if not results:
+        yield Line("empty: no bundle matched")
+    for result in results:
+        yield Line(_headline(result), _TONES[result.outcome])
+        if result.divergences:
+            yield from _divergences(result, sides)
+    if len(results) > 1:
+        outcomes = Counter(result.outcome for result in results)
+        counted = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome if outcomes[outcome])
+        yield Line(f"{len(results)} bundles: {counted}", Tone.STRONG)
+
+
+def _headline(result: BundleResult) -> str:
+    path = result.path if result.base is None else f"{result.base} → {result.path}"
+    line = f"{result.outcome.value}: {path}"
+    if result.events is not None and result.decisions is not None:
+        counts = result.decisions
+        line += f": {result.events} events, {counts.invoke} invoked, {counts.defer} deferred, {counts.skip} skipped"
+    if result.error is not None:
+        line += f": {result.error.code}: {result.error.message}"
+    if result.divergence_count:
+        line += f", {_counted(result.divergence_count, 'divergence')}"
+    return line
+
+
+def _divergences(result: BundleResult, sides: Sides) -> Iterator[Block]:
+    first, *others = result.divergences
+    yield Line()
+    yield Line("first divergence", Tone.STRONG)
+    yield fields(_in_full(first, sides), indent=2)
+    if result.before_first:
+        yield Line()
+        yield Line("before it", Tone.STRONG)
+        yield _episodes(result.before_first)
+    if others:
+        yield Line()
+        yield Line("further divergences", Tone.STRONG)
+        yield _table(others, sides)
+    unlisted = result.divergence_count - len(result.divergences)
+    if unlisted:
+        yield Line(f"and {unlisted} more; --max-divergences lists them", Tone.FAINT)
+    yield Line()
+
+
+def _in_full(divergence: Divergence, sides: Sides) -> list[tuple[str, object | None]]:
+    expected, actual = value_texts(divergence.expected, divergence.actual, _FULL_WIDTH)
+    return [
+        ("decision", divergence.seq),
+        ("event", _event(divergence)),
+        ("episode", divergence.episode_id),
+        ("kind", divergence.kind.value),
+        ("path", divergence.path or None),
+        (sides.expected, expected),
+        (sides.actual, actual),
+        ("node", divergence.node),
+        ("origin", divergence.origin),
+        ("cause", _CAUSES.get(divergence.cause or "")),
+        ("code", divergence.code),
+    ]
+
+
+def _table(divergences: Sequence[Divergence], sides: Sides) -> Table:
+    columns = {
+        "decision": [str(each.seq) for each in divergences],
+        "event": [_event(each) or "-" for each in divergences],
+        "kind": [each.kind.value for each in divergences],
+        "path": [each.path for each in divergences],
+    }
+    pairs = [value_texts(each.expected, each.actual, _CELL_WIDTH) for each in divergences]
+    columns[sides.expected] = [expected for expected, _ in pairs]
+    columns[sides.actual] = [actual for _, actual in pairs]
+    if any(each.node for each in divergences):
+        columns["node"] = [each.node or "-" for each in divergences]
+    if any(each.origin for each in divergences):
+        columns["origin"] = [each.origin or "-" for each in divergences]
+    return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)), frozenset({"decision"}))
+
+
+def _episodes(episodes: Sequence[Episode]) -> Table:
+    return Table(
+        ("decision", "event", "episode", "kind", "termination", "effects"),
+        tuple(
+            (
+                str(each.seq),
+                each.event_id,
+                str(each.episode_id),
+                each.decision,
+                each.termination or "-",
+                str(each.effects),
+            )
+            for each in episodes
+        ),
+        frozenset({"decision", "episode", "effects"}),
+    )
+
+
+def _event(divergence: Divergence) -> str | None:
+    if divergence.event_id is None or not divergence.occurrence:
+        return divergence.event_id
+    return f"{divergence.event_id} (again, {divergence.occurrence} before it)"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,44 @@
+"""A command's result on its way to whoever reads it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ergo_cli.core.notices import Notice
+from ergo_cli.errors import ErgoError
+from ergo_cli.report.blocks import Block
+from ergo_cli.report.document import ErrorDocument, Report, error_document
+from ergo_cli.report.exit_codes import INTERRUPTED, failure_outcome
+
+
+class Told(Struct, frozen=True):
+    """The document for machines, the text for people, and what goes to standard error."""
+
+    report: Report
+    blocks: tuple[Block, ...] = ()
+    errors: tuple[ErgoError, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+def refusal(command: str | None, error: ErgoError, exit_code: int) -> Told:
+    """The result of a command that an error ended before it had one."""
+    return Told(_without_result(command, exit_code, error_document(error)), errors=(error,))
+
+
+def interruption(command: str | None) -> Told:
+    """The result of a command that a signal ended before it had one."""
+    return Told(_without_result(command, INTERRUPTED, None))
+
+
+def _without_result(command: str | None, exit_code: int, error: ErrorDocument | None) -> Report:
+    report = Report(command=command, outcome=failure_outcome(exit_code), exit_code=exit_code, error=error)
+    match command:
+        case "run" | "capture":
+            return replace(report, run=None)
+        case "inspect":
+            return replace(report, inspect=None)
+        case "validate":
+            return replace(report, files=())
+        case _:
+            return report

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ergo, Ran
+
+
+@pytest.fixture
+def case(conformance: Path) -> Path:
+    return conformance / "20-replay-failures"
+
+
+def _replay(ergo: Ergo, case: Path, bundle: str, *more: str) -> Ran:
+    return ergo("replay", case / bundle, "-g", case / "graph.yaml", "-a", case / "adapter.yaml", *more)
+
+
+def test_a_match_is_one_line(ergo: Ergo, case: Path) -> None:
+    ran = _replay(ergo, case, "good.json", "--strict")
+    assert ran == (0, f"match: {case}/good.json: 7 events, 7 invoked, 0 deferred, 0 skipped\n", "")
+
+
+def test_a_divergence_is_told_in_full(ergo: Ergo, case: Path) -> None:
+    ran = _replay(ergo, case, "effect_value_and_hash.json", "--strict")
+    assert (ran.exit_code, ran.stderr) == (1, "")
+    for line in (
+        "  event     t1",
+        "  path      effects[1].writes[0].value.Number",
+        "  expected  999.0",
+        "  actual    2.5",
+        "  node      s_last",
+    ):
+        assert line in ran.stdout.splitlines()
+
+
+def test_a_divergence_as_json(ergo: Ergo, case: Path) -> None:
+    ran = _replay(ergo, case, "effect_value_and_hash.json", "--format", "json")
+    [bundle] = ran.report["bundles"]
+    assert (ran.report["outcome"], bundle["outcome"], bundle["divergence_count"]) == ("diverged", "diverged", 1)
+    assert bundle["divergences"] == [
+        {
+            "seq": 1,
+            "event_id": "t1",
+            "episode_id": 1,
+            "occurrence": 0,
+            "kind": "effect_changed",
+            "code": "replay.effect_mismatch",
+            "path": "effects[1].writes[0].value.Number",
+            "expected": 999.0,
+            "actual": 2.5,
+            "node": "s_last",
+            "origin": None,
+            "cause": None,
+        }
+    ]
+
+
+def test_a_changed_program_is_announced_or_refused(ergo: Ergo, case: Path) -> None:
+    arguments = ["replay", case / "good.json", "-g", case / "graph_changed.yaml", "-a", case / "adapter.yaml"]
+    lax = ergo(*arguments, "--format", "json")
+    assert lax.exit_code == 1
+    assert {each["cause"] for each in lax.report["bundles"][0]["divergences"]} == {"program_changed"}
+    assert "the program changed" in lax.report["bundles"][0]["warnings"][0]
+    assert "warning: " in lax.stderr
+    strict = ergo(*arguments, "--strict", "--format", "json")
+    assert (strict.exit_code, strict.report["outcome"]) == (4, "refused")
+    error = strict.report["error"]
+    assert error["code"] == "replay.runtime_provenance_mismatch"
+    assert [detail.partition(":")[0] for detail in error["details"]] == ["expected", "got"]
+    assert strict.report["bundles"][0]["error"] == error
+
+
+def test_the_origin_is_named_where_the_recorded_program_is_at_hand(ergo: Ergo, case: Path) -> None:
+    arguments = ["-g", case / "graph.yaml", "-a", case / "adapter.yaml", "-o", "b.json"]
+    assert ergo("capture", case / "events.jsonl", *arguments).exit_code == 0
+    ran = ergo("replay", "b.json", "-g", case / "graph_changed.yaml", "-a", case / "adapter.yaml", "--format", "json")
+    assert ran.report["bundles"][0]["divergences"][0]["origin"] == "win"
+
+
+def test_a_capture_replays_without_being_told_its_program(ergo: Ergo, case: Path) -> None:
+    arguments = ["-g", case / "graph.yaml", "-a", case / "adapter.yaml", "-o", "b.json"]
+    assert ergo("capture", case / "events.jsonl", *arguments).exit_code == 0
+    ran = ergo("replay", "b.json", "--strict", "-v")
+    assert ran.exit_code == 0
+    assert ran.stderr == "note: b.json: program 'ctxset' found by program store\n"
+
+
+def test_the_gravest_bundle_decides(ergo: Ergo, case: Path) -> None:
+    names = ["good.json", "effect_hash.json", "truncated.json"]
+    bundles = [case / name for name in names]
+    ran = ergo("replay", *bundles, "-g", case / "graph.yaml", "-a", case / "adapter.yaml", "--format", "json")
+    assert ran.exit_code == 3
+    assert [each["outcome"] for each in ran.report["bundles"]] == ["match", "diverged", "refused"]
+    assert ran.report["error"]["code"] == "replay.host_setup_failed"
+    assert ran.report["error"]["causes"][0]["code"] == "bundle.parse_failed"
+    assert ran.report["bundles"][2]["events"] is None
+
+
+def test_folders_and_globs_stand_for_bundles(ergo: Ergo, case: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "caps"
+    (folder / "deep" / ".hidden").mkdir(parents=True)
+    good = (case / "good.json").read_bytes()
+    (folder / "deep" / "b.json.gz").write_bytes(gzip.compress(good, mtime=0))
+    (folder / "a.json").write_bytes(good)
+    (folder / "deep" / ".hidden" / "c.json").write_bytes(good)
+    (folder / "notes.json").write_text('{"a": 1}')
+    (folder / "README.md").write_text("no bundle")
+    program = ["-g", case / "graph.yaml", "-a", case / "adapter.yaml", "--format", "json"]
+    found = [each["path"] for each in ergo("replay", "caps", *program).report["bundles"]]
+    assert found == ["caps/a.json", "caps/deep/b.json.gz"]
+    found = [each["path"] for each in ergo("replay", "caps/**/*.gz", "caps/a.json", *program).report["bundles"]]
+    assert found == ["caps/deep/b.json.gz", "caps/a.json"]
+    (folder / "empty.json").write_bytes(b"")
+    assert ergo("replay", "caps", *program).exit_code == 3
+
+
+def test_nothing_to_replay(ergo: Ergo, tmp_path: Path) -> None:
+    (tmp_path / "caps").mkdir()
+    for arguments in ([], ["caps"], ["caps/*.json"]):
+        ran = ergo("replay", *arguments, "--format", "json")
+        assert (ran.exit_code, ran.report["outcome"], ran.report["bundles"]) == (5, "empty", [])
+    assert ergo("replay").stdout == "empty: no bundle matched\n"
+
+
+def test_without_bundles_the_captures_of_the_project_are_replayed(ergo: Ergo, case: Path, tmp_path: Path) -> None:
+    for name in ("graph.yaml", "adapter.yaml", "events.jsonl"):
+        shutil.copy(case / name, tmp_path)
+    profile = 'graph = "graph.yaml"\nadapter = "adapter.yaml"\nfixture = "events.jsonl"\n'
+    (tmp_path / "ergo.toml").write_text(
+        f'name = "p"\nversion = "1"\n[profiles.a]\n{profile}[profiles.b]\n{profile}[profiles.c]\n{profile}'
+    )
+    for name in ("a", "b"):
+        assert ergo("capture", "-p", name).exit_code == 0
+    ran = ergo("replay", "--strict", "--format", "json")
+    assert ran.exit_code == 0
+    assert [Path(each["path"]).name for each in ran.report["bundles"]] == ["a.capture.json", "b.capture.json"]
+    assert len(ergo("replay", "-p", "b", "--format", "json").report["bundles"]) == 1
+    assert ergo("replay", "-p", "c").exit_code == 5
+
+
+def test_a_program_that_is_nowhere(ergo: Ergo, case: Path) -> None:
+    ran = ergo("replay", case / "good.json", "--format", "json")
+    assert (ran.exit_code, ran.report["error"]["code"]) == (3, "program.not_found")
+
+
+def test_a_program_that_cannot_be_loaded_is_a_setup_failure(ergo: Ergo, case: Path) -> None:
+    ran = ergo("replay", case / "good.json", "-g", "nowhere.yaml", "--format", "json")
+    assert ran.exit_code == 3
+    assert ran.report["error"]["code"] == "replay.host_setup_failed"
+    assert ran.report["error"]["causes"][0]["code"] == "graph.load_failed"
+
+
+def test_volatile_parts_can_be_ignored(ergo: Ergo, case: Path) -> None:
+    ignore = ["--ignore", "effects[*].writes[*].value", "--ignore", "**.nonsense"]
+    ran = _replay(ergo, case, "effect_value_and_hash.json", *ignore, "--format", "json")
+    assert ran.exit_code == 0
+    assert len(ran.report["warnings"]) == 1
+    assert "**.nonsense" in ran.report["warnings"][0]
+    assert "**.nonsense" in ran.stderr
+
+
+def test_the_list_of_divergences_can_be_bounded(ergo: Ergo, case: Path) -> None:
+    arguments = ["replay", case / "good.json", "-g", case / "graph_changed.yaml", "-a", case / "adapter.yaml"]
+    [bundle] = ergo(*arguments, "--max-divergences", "1", "--format", "json").report["bundles"]
+    assert (bundle["divergence_count"], len(bundle["divergences"])) == (4, 1)
+    assert "and 3 more" in ergo(*arguments, "--max-divergences", "1").stdout
+
+
+def test_a_bundle_that_the_original_refuses_for_its_numbers_matches(ergo: Ergo, conformance: Path) -> None:
+    case = conformance / "17-float-drift"
+    arguments = ["replay", case / "capture.json", "-g", case / "graph.yaml", "-a", case / "adapter.yaml", "--strict"]
+    assert ergo(*arguments).exit_code == 0
+    assert ergo(*arguments, "--numbers", "original").exit_code == 0
+
+
+def test_equal_bundles_do_not_differ(ergo: Ergo, case: Path) -> None:
+    ran = ergo("diff", case / "good.json", case / "good.json")
+    assert ran.exit_code == 0
+    assert ran.stdout.startswith(f"match: {case}/good.json → {case}/good.json: 7 events")
+
+
+def test_a_removed_event_is_one_difference(ergo: Ergo, case: Path) -> None:
+    ran = ergo("diff", case / "good.json", case / "effect_value_and_hash.json", "--format", "json")
+    [bundle] = ran.report["bundles"]
+    assert (ran.exit_code, ran.report["outcome"]) == (1, "diverged")
+    assert list(bundle)[:3] == ["path", "base", "outcome"]
+    assert (bundle["path"], bundle["base"]) == (f"{case}/effect_value_and_hash.json", f"{case}/good.json")
+    [divergence] = bundle["divergences"]
+    assert (divergence["code"], divergence["path"]) == (None, "effects[1].writes[0].value.Number")
+    assert (divergence["expected"], divergence["actual"]) == (2.5, 999.0)
+
+
+def test_a_diff_ignores_what_it_is_told_to(ergo: Ergo, case: Path, tmp_path: Path) -> None:
+    pair = [case / "good.json", case / "effect_value_and_hash.json"]
+    assert ergo("diff", *pair, "--ignore", "effects[*].writes[*].value").exit_code == 0
+    (tmp_path / "ergo.toml").write_text(
+        'name = "p"\nversion = "1"\nignore = ["effects[*].writes[*].value"]\n[profiles]\n'
+    )
+    assert ergo("diff", *pair).exit_code == 0
+
+
+def test_a_bundle_that_cannot_be_read_is_refused(ergo: Ergo, case: Path) -> None:
+    ran = ergo("diff", case / "good.json", "nowhere.json", "--format", "json")
+    assert (ran.exit_code, ran.report["outcome"], ran.report["error"]["code"]) == (3, "refused", "bundle.read_failed")

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ergo_cli.cli.options import Format
+from ergo_cli.cli.session import Session
+from ergo_cli.report.told import Told
+
+
+def _defect() -> Told:
+    raise ZeroDivisionError("nothing divides by zero")
+
+
+def _interrupted() -> Told:
+    raise KeyboardInterrupt
+
+
+def test_a_defect_of_ours_has_a_traceback_and_asks_for_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    assert Session("replay", Format.JSON).conclude(_defect) == 70
+    told = capsys.readouterr()
+    assert told.err.startswith("Traceback (most recent call last):")
+    assert "error: ergo failed: ZeroDivisionError: nothing divides by zero\ncode: internal.error\n" in told.err
+    assert "please report it" in told.err
+    report = json.loads(told.out)
+    assert (report["outcome"], report["exit_code"], report["error"]["code"]) == ("failed", 70, "internal.error")
+
+
+def test_an_interrupt_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert Session("capture", Format.JSON).conclude(_interrupted) == 130
+    told = capsys.readouterr()
+    assert told.err == "interrupted\n"
+    report = json.loads(told.out)
+    assert (report["outcome"], report["exit_code"], report["error"], report["run"]) == ("interrupted", 130, None, None)

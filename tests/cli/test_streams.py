@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ergo
+
+ERGO = str(Path(sys.executable).with_name("ergo"))
+
+
+@pytest.fixture
+def diverging(conformance: Path) -> list[str]:
+    case = conformance / "20-replay-failures"
+    program = ["-g", str(case / "graph_changed.yaml"), "-a", str(case / "adapter.yaml")]
+    return ["replay", "-q", str(case / "good.json"), *program]
+
+
+def _on_terminal(arguments: list[str], environment: dict[str, str], folder: Path) -> str:
+    """What a process shows on a terminal that is its standard output."""
+    controller, terminal = pty.openpty()
+    child = subprocess.Popen(
+        [ERGO, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        cwd=folder,
+    )
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            block = os.read(controller, 4096)
+        except OSError:  # Linux's way to say that the other side is closed
+            break
+        if not block:
+            break
+        shown += block
+    os.close(controller)
+    child.wait(timeout=60)
+    return shown.decode()
+
+
+def test_a_terminal_gets_colour_and_a_pipe_does_not(
+    ergo: Ergo, diverging: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    shown = _on_terminal(diverging, {**environment, "TERM": "xterm-256color"}, tmp_path)
+    assert "\x1b[" in shown
+    assert "┃ decision ┃" in _plain(shown)
+    piped = ergo(*diverging).stdout
+    assert "\x1b" not in piped
+    assert "│" not in piped
+    assert "expected" in _plain(shown)
+    assert "expected" in piped
+
+
+def test_colour_is_as_asked_for(ergo: Ergo, diverging: list[str], environment: dict[str, str], tmp_path: Path) -> None:
+    terminal = {**environment, "TERM": "xterm-256color"}
+    assert "\x1b[3" not in _on_terminal([*diverging, "--color", "never"], terminal, tmp_path)
+    assert "\x1b[1;31m" not in _on_terminal(diverging, {**terminal, "NO_COLOR": "1"}, tmp_path)
+    assert "\x1b[1;31m" in ergo(*diverging, "--color", "always").stdout
+    assert "\x1b[1;31m" in ergo(*diverging, FORCE_COLOR="1").stdout
+    assert "\x1b" not in ergo(*diverging, "--color", "never", FORCE_COLOR="1").stdout
+    assert "\x1b[1;31m" not in ergo(*diverging, FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+def test_json_is_one_line_whatever_the_terminal(
+    diverging: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    shown = _on_terminal([*diverging, "--format", "json"], {**environment, "FORCE_COLOR": "1"}, tmp_path)
+    assert shown.startswith('{"schema":"ergo.report/1"')
+    assert shown.count("\n") == 1
+    assert "\x1b" not in shown
+
+
+def test_a_reader_that_goes_away_is_no_fault(diverging: list[str], environment: dict[str, str], tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    child = subprocess.run(
+        [ERGO, *diverging], stdout=write, stderr=subprocess.PIPE, env=environment, cwd=tmp_path, timeout=60
+    )
+    os.close(write)
+    assert (child.returncode, child.stderr) == (1, b"")
+
+
+def test_nobody_reading_at_all_is_no_fault(conformance: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    case = conformance / "20-replay-failures"
+    program = ["-g", str(case / "graph_changed.yaml"), "-a", str(case / "adapter.yaml")]
+    read, write = os.pipe()
+    os.close(read)
+    child = subprocess.run(
+        [ERGO, "replay", str(case / "good.json"), *program],
+        stdout=write,
+        stderr=write,
+        env=environment,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    os.close(write)
+    assert child.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_under_the_result_is_exit_code_6(
+    diverging: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    with open("/dev/full", "wb") as full:
+        child = subprocess.run(
+            [ERGO, *diverging], stdout=full, stderr=subprocess.PIPE, env=environment, cwd=tmp_path, timeout=60
+        )
+    assert child.returncode == 6
+    assert b"code: cli.output_write_failed" in child.stderr
+
+
+def test_names_that_no_terminal_should_obey_are_escaped(ergo: Ergo) -> None:
+    line = b'{"kind":"event","event":{"type":"Command","id":"\\u001b[2J"}}\n'
+    ran = ergo("run", "-", stdin=line + line)
+    assert ran.exit_code == 3
+    assert "\x1b" not in ran.stderr
+    assert "\\x1b[2J" in ran.stderr
+
+
+def test_text_survives_an_encoding_that_lacks_its_letters(ergo: Ergo) -> None:
+    line = '{"kind":"event","event":{"type":"Command","id":"größe"}}\n'.encode()
+    ran = ergo("run", "-", stdin=line + line, PYTHONIOENCODING="ascii")
+    assert ran.exit_code == 3
+    assert "gr\\xf6\\xdfe" in ran.stderr
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)

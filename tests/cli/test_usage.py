@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from ergo_cli import __version__
+from tests.conftest import Ergo
+
+FAULTS = [
+    (["bogus"], "cli.unknown_command", "arg 'bogus'"),
+    (["explain", "b.json"], "cli.unknown_command", "arg 'explain'"),
+    (["--bogus"], "cli.invalid_option", "arg '--bogus'"),
+    (["replay", "--bogus"], "cli.invalid_option", "arg '--bogus'"),
+    (["replay", "-x"], "cli.invalid_option", "arg '-x'"),
+    (["run", "e.jsonl", "-g"], "cli.missing_option_value", "arg '-g'"),
+    (["run", "e.jsonl", "--graph"], "cli.missing_option_value", "arg '--graph'"),
+    (["replay", "--strict=yes"], "cli.invalid_option_value", "arg '--strict'"),
+    (["replay", "--format", "xml"], "cli.invalid_option_value", "arg '--format'"),
+    (["replay", "--color", "blue"], "cli.invalid_option_value", "arg '--color'"),
+    (["run", "e.jsonl", "--numbers", "rough"], "cli.invalid_option_value", "arg '--numbers'"),
+    (["run", "e.jsonl", "--max-retries", "-1"], "cli.invalid_option_value", "arg '--max-retries'"),
+    (
+        ["run", "e.jsonl", "--max-in-flight", "18446744073709551616"],
+        "cli.invalid_option_value",
+        "arg '--max-in-flight'",
+    ),
+    (["run", "e.jsonl", "--deadline", "5 s"], "cli.invalid_option_value", "arg '--deadline'"),
+    (["replay", "--max-divergences", "some"], "cli.invalid_option_value", "arg '--max-divergences'"),
+    (["replay", "--ignore", "effects[", "b.json"], "cli.invalid_option_value", "arg '--ignore'"),
+    (["inspect"], "cli.missing_required_argument", "BUNDLE"),
+    (["diff", "a.json"], "cli.missing_required_argument", "B"),
+    (["validate"], "cli.missing_required_argument", "FILE..."),
+    (["diff", "a.json", "b.json", "c.json"], "cli.unexpected_argument", "arg 'c.json'"),
+    (["run"], "cli.missing_required_option", "argument EVENTS"),
+    (["run", "e.jsonl", "-a", "adapter.yaml"], "cli.missing_required_option", "option --adapter"),
+    (["run", "e.jsonl", "-g", "g.yaml", "-P", "m:a"], "cli.conflicting_options", "option --program"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "where"), FAULTS)
+def test_a_wrong_command_line_is_told_with_code_and_place(
+    ergo: Ergo, arguments: list[str], code: str, where: str
+) -> None:
+    ran = ergo(*arguments)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    lines = ran.stderr.splitlines()
+    assert lines[0].startswith("error: ")
+    assert lines[1:3] == [f"code: {code}", f"where: {where}"]
+    assert lines[3].startswith("fix: ")
+
+
+@pytest.mark.parametrize("spelling", [["--format", "json"], ["--format=json"]])
+def test_a_wrong_command_line_is_a_document_where_json_is_asked_for(ergo: Ergo, spelling: list[str]) -> None:
+    ran = ergo("replay", *spelling, "--bogus")
+    assert ran.exit_code == 2
+    assert ran.report["command"] == "replay"
+    assert (ran.report["outcome"], ran.report["exit_code"]) == ("refused", 2)
+    assert ran.report["error"]["code"] == "cli.invalid_option"
+    assert "code: cli.invalid_option" in ran.stderr
+    assert ergo("bogus", *spelling).report["command"] is None
+
+
+def test_a_near_miss_is_pointed_out(ergo: Ergo) -> None:
+    assert "fix: did you mean 'replay'?" in ergo("reply").stderr
+    assert "fix: did you mean '--strict'?" in ergo("replay", "--strct").stderr
+
+
+def test_options_of_later_work_are_not_offered(ergo: Ergo) -> None:
+    for option in ("--driver-cmd", "--egress-config", "--max-events", "--journal", "--store"):
+        assert "code: cli.invalid_option\n" in ergo("run", "e.jsonl", option, "1").stderr
+    assert "code: cli.invalid_option\n" in ergo("replay", "--jobs", "2").stderr
+
+
+@pytest.mark.parametrize("command", ["run", "capture", "replay", "diff", "inspect", "validate"])
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_every_command_explains_itself(ergo: Ergo, command: str, flag: str) -> None:
+    ran = ergo(command, flag)
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(f"Usage: ergo {command} ")
+    assert "--format" in ran.stdout
+
+
+def test_the_version_is_known_everywhere(ergo: Ergo) -> None:
+    for arguments in (["--version"], ["run", "--version"], ["validate", "--version"]):
+        assert ergo(*arguments) == (0, f"ergo {__version__}\n", "")
+
+
+def test_the_version_costs_no_library() -> None:
+    script = (
+        "import sys\nfrom ergo_cli.cli.app import execute\nassert execute(['--version']) == 0\n"
+        "heavy = {'rich', 'ruamel', 'jsonschema_rs', 'platformdirs'} & {m.split('.')[0] for m in sys.modules}\n"
+        "ours = {m for m in sys.modules if m.startswith(('ergo_cli.replay', 'ergo_cli.bundle', 'ergo_cli.programs'))}\n"
+        "sys.exit(f'imported: {heavy | ours}' if heavy | ours else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

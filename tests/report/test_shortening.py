@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ergo_cli.report.shortening import shorten, shorten_pair, value_texts
+
+
+def test_short_texts_stay_as_they_are() -> None:
+    assert shorten("abc", 3) == "abc"
+    assert shorten_pair("abc", "abd", 3) == ("abc", "abd")
+
+
+def test_a_long_text_loses_its_middle() -> None:
+    assert shorten("abcdefghij", 5) == "ab…ij"
+
+
+def test_the_common_ends_of_a_pair_are_shortened_and_the_difference_is_kept() -> None:
+    expected, actual = shorten_pair("a" * 100 + "LEFT" + "z" * 100, "a" * 100 + "OTHER!" + "z" * 100, 40)
+    assert expected == "a" * 16 + "…" + "a" * 12 + "LEFT" + "z" * 12 + "…" + "z" * 16
+    assert actual == "a" * 16 + "…" + "a" * 12 + "OTHER!" + "z" * 12 + "…" + "z" * 16
+
+
+@given(st.text("ab", max_size=90), st.text("cd", max_size=60), st.text("ef", max_size=60), st.text("ab", max_size=90))
+def test_the_part_that_differs_is_never_cut(head: str, left: str, right: str, tail: str) -> None:
+    expected, actual = shorten_pair(head + left + tail, head + right + tail, 20)
+    assert left in expected
+    assert right in actual
+
+
+def test_an_absent_side_is_a_dash() -> None:
+    assert value_texts(None, {"kind": "set_context"}, 80) == ("-", '{"kind":"set_context"}')
+    assert value_texts("Invoke", None, 80) == ('"Invoke"', "-")
+
+
+def test_values_are_compact_json_in_the_order_of_the_record() -> None:
+    assert value_texts({"b": 1.0, "a": [True, "é"]}, 0.1, 80) == ('{"b":1.0,"a":[true,"é"]}', "0.1")

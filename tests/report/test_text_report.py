@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import io
+
+from ergo_cli.bundle.inspection import DecisionCounts
+from ergo_cli.replay.divergence import Divergence, DivergenceKind
+from ergo_cli.replay.result import BundleResult, Episode, Outcome
+from ergo_cli.report.blocks import Fields, Line, Table, Tone
+from ergo_cli.report.comparisons import DIFF, REPLAY, comparison
+from ergo_cli.report.plain import plain_lines
+from ergo_cli.report.terminal import console, draw
+
+
+def _divergence(seq: int, **changes: object) -> Divergence:
+    members = {
+        "event_id": f"e{seq}",
+        "episode_id": seq,
+        "kind": DivergenceKind.EFFECT_CHANGED,
+        "path": "effects[0].writes[0].value.Number",
+        "expected": 1.5,
+        "actual": 2.5,
+        "code": "replay.effect_mismatch",
+    }
+    return Divergence(seq, **{**members, **changes})  # type: ignore[arg-type]
+
+
+def _diverged(*divergences: Divergence, count: int | None = None) -> BundleResult:
+    return BundleResult(
+        "b.json",
+        Outcome.DIVERGED,
+        events=9,
+        decisions=DecisionCounts(8, 0, 1),
+        divergence_count=count or len(divergences),
+        divergences=divergences,
+        before_first=(Episode(0, "e0", 0, "Invoke", "Completed", 2), Episode(1, "e1", 1, "Defer", None, 0)),
+    )
+
+
+def test_the_first_divergence_is_told_in_full_and_the_others_in_a_table() -> None:
+    first = _divergence(2, node="hot/act", origin="hot/check", cause="numbers")
+    told = comparison("replay", [_diverged(first, _divergence(4), count=7)], REPLAY)
+    assert list(plain_lines(told.blocks)) == [
+        "diverged: b.json: 9 events, 8 invoked, 1 deferred, 0 skipped, 7 divergences",
+        "",
+        "first divergence",
+        "  decision  2",
+        "  event     e2",
+        "  episode   2",
+        "  kind      effect_changed",
+        "  path      effects[0].writes[0].value.Number",
+        "  expected  1.5",
+        "  actual    2.5",
+        "  node      hot/act",
+        "  origin    hot/check",
+        "  cause     numbers: both agree once numbers are read as the original reads them; "
+        "replay with --numbers original",
+        "  code      replay.effect_mismatch",
+        "",
+        "before it",
+        "decision  event  episode  kind    termination  effects",
+        "       0  e0           0  Invoke  Completed          2",
+        "       1  e1           1  Defer   -                  0",
+        "",
+        "further divergences",
+        "decision  event  kind            path                               expected  actual",
+        "       4  e4     effect_changed  effects[0].writes[0].value.Number  1.5       2.5",
+        "and 5 more; --max-divergences lists them",
+        "",
+    ]
+
+
+def test_a_diff_calls_the_sides_a_and_b() -> None:
+    lines = list(plain_lines(comparison("diff", [_diverged(_divergence(2, code=None))], DIFF).blocks))
+    assert "  in A      1.5" in lines
+    assert "  in B      2.5" in lines
+
+
+def test_several_bundles_end_with_a_sum() -> None:
+    match = BundleResult("a.json", Outcome.MATCH, events=1, decisions=DecisionCounts(1, 0, 0))
+    lines = list(plain_lines(comparison("replay", [match, match, _diverged(_divergence(0))], REPLAY).blocks))
+    assert lines[-1] == "3 bundles: 2 match, 1 diverged"
+
+
+def test_plain_text_has_no_control_characters() -> None:
+    blocks = (Line("a\x1b[31m"), Table(("x",), (("\x07",),)), Fields((("n", "v\r"),)))
+    assert list(plain_lines(blocks)) == ["a\\x1b[31m", "x", "\\x07", "n  v\\r"]
+
+
+def test_a_terminal_gets_frames_and_colour_only_where_wanted() -> None:
+    blocks = (Line("bad", Tone.BAD), Table(("name", "count"), (("a", "1"),), frozenset({"count"})))
+    drawn = {}
+    for colored in (True, False):
+        file = io.StringIO()
+        draw(blocks, console(file, colored=colored))
+        drawn[colored] = file.getvalue()
+    assert "\x1b[1;31mbad\x1b[0m" in drawn[True]
+    assert "│ a    │     1 │" in drawn[False]
+    assert "[31m" not in drawn[False]
