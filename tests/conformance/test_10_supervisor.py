@@ -310,7 +310,7 @@ CLOCKS = re.compile(r"time\.time|time\.monotonic|perf_counter|datetime\.now|utcn
 
 
 @pytest.mark.parametrize("room", ["core", "events", "supervisor", "programs", "bundle", "replay"])
-def test_c10_53_no_clock_and_no_randomness(room: str):
+def test_c10_53_c11_48_no_clock_and_no_randomness(room: str):
     folder = Path(ergo_cli.__file__).parent / room
     sources = sorted(folder.rglob("*.py"))
     assert sources

@@ -294,3 +294,9 @@ def test_a_replay_without_the_captures_adapter_lets_effects_pass() -> None:
     sink = Unrealised()
     assert sink.realise([writes(("y", 1.0))]) == []
     assert dict(sink.store.values) == {}
+
+
+def test_c11_43_a_kind_that_the_host_realises_cannot_be_owned_elsewhere(adapter: Adapter) -> None:
+    sink = HostEffects(adapter, frozenset({"set_context"}))
+    with pytest.raises(StepError, match="owned twice"):
+        sink.realise([writes(("y", 1.0))])

@@ -378,6 +378,16 @@ def test_c11_41_changed_zeroed_and_cleared_effects_are_mismatches(
     assert (ran.exit_code, found["code"], found["seq"]) == (1, "replay.effect_mismatch", 0)
 
 
+def test_c11_17_two_commands_through_the_demo_graph(ergo: Ergo, tmp_path: Path) -> None:
+    graph = CONFORMANCE.resolve() / "02-demo1" / "graph.yaml"
+    lines = [{"kind": "event", "event": {"type": "Command", "payload": {"x": x}}} for x in (2.5, 40)]
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert ergo("capture", "events.jsonl", "-o", "b.json", "-g", graph).exit_code == 0
+    kinds = [decision["decision"] for decision in json.loads((tmp_path / "b.json").read_text())["decisions"]]
+    assert kinds == ["Invoke", "Invoke"]
+    assert ergo("replay", "b.json", "--strict", "-g", graph).exit_code == 0
+
+
 def test_c11_47_decisions_are_counted_by_kind(ergo: Ergo) -> None:
     case = CONFORMANCE.resolve() / "11-pump"
     ran = ergo("replay", case / "capture.json", "-g", case / "graph.yaml", "--format", "json")

@@ -77,9 +77,7 @@ def test_primitives_that_cannot_be_loaded_yet_are_a_notice(write, in_folder: Pat
     write("elsewhere/ergo.toml", 'primitives = "trap"\n' + HEAD + '[profiles.p]\ngraph = "g.yaml"\n')
     write("elsewhere/trap.py", "raise SystemExit('imported')\n")
     notices = find_program_for_run(ProgramFlags()).notices
-    assert [notice.message for notice in notices] == [
-        "'primitives' has no effect in this version"
-    ]
+    assert [notice.message for notice in notices] == ["'primitives' has no effect in this version"]
 
 
 def test_without_a_program_the_built_in_one_is_run(in_folder: Path):
