@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 from msgspec import Struct
@@ -18,11 +19,8 @@ from ergo_cli.replay.divergence import DivergenceKind
 class Blame(Struct, frozen=True):
     """Authoring paths; None where they cannot be told."""
 
-    node: str | None
-    origin: str | None
-
-
-NOBODY = Blame(None, None)
+    node: str | None = None
+    origin: str | None = None
 
 
 class Attribution:
@@ -38,21 +36,37 @@ class Attribution:
 
         ``context`` is that of the episode that ran for the decision, None where none did.
         """
-        if context is None or all(difference.effect is None for difference in differences):
-            return [NOBODY] * len(differences)
-        today = self._today.trace(event_id, context)
-        before = self._before.trace(event_id, context) if self._before is not None else None
-        origin = None if before is None else _first_difference(before, today)
-        return [Blame(self._maker(difference, before, today), origin) for difference in differences]
+        if not differences:
+            return []
+        today = [] if context is None else self._today.trace(event_id, context)
+        before = None if context is None or self._before is None else self._before.trace(event_id, context)
+        changed = [] if before is None else _changed(before, today)
+        makers = [self._maker(difference, before, today) for difference in differences]
+        return [Blame(maker, self._origin(changed, maker)) for maker in makers]
 
     def _maker(self, difference: Difference, before: list[NodeTrace] | None, today: list[NodeTrace]) -> str | None:
         """The action behind an effect: in today's pass, or for a missing one in the recorded program's."""
         index = difference.effect
-        if index is None or difference.kind is DivergenceKind.EFFECT_ORDER:
+        if index is None:
             return None
         if difference.kind is not DivergenceKind.EFFECT_MISSING:
             return _made_by(today, index)
         return _made_by(before, index) if before is not None else _only_maker(self._program, difference.expected)
+
+    def _origin(self, changed: list[str], maker: str | None) -> str | None:
+        """The first changed node from which ``maker`` is fed; the very first where there is no such action today."""
+        upstream = self._upstream.get(maker) if maker is not None else None
+        return next((path for path in changed if upstream is None or path in upstream), None)
+
+    @cached_property
+    def _upstream(self) -> Mapping[str, frozenset[str]]:
+        """For each node of today's graph the nodes that it depends on, and itself."""
+        graph, found = self._program.validated, dict[str, frozenset[str]]()
+        for node_id in graph.order:
+            node = graph.nodes[node_id]
+            sources = (found[wire.producer.path] for wire in node.inbound)
+            found[node.node.path] = frozenset({node.node.path}).union(*sources)
+        return found
 
 
 class _Tracer:
@@ -93,10 +107,7 @@ def _made_by(told: list[NodeTrace], index: int) -> str | None:
     return makers[index] if index < len(makers) else None
 
 
-def _first_difference(before: list[NodeTrace], today: list[NodeTrace]) -> str | None:
-    """The first node, in today's order, whose outputs are not those of the recorded program's node of its name."""
-    recorded = {node.path: node.outputs for node in before}
-    for node in today:
-        if node.path not in recorded or repr(recorded[node.path]) != repr(node.outputs):
-            return node.path
-    return None
+def _changed(before: list[NodeTrace], today: list[NodeTrace]) -> list[str]:
+    """The nodes, in today's order, whose outputs are not those of the recorded program's node of their name."""
+    recorded = {node.path: repr(node.outputs) for node in before}
+    return [node.path for node in today if recorded.get(node.path) != repr(node.outputs)]

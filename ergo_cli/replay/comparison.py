@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
+from itertools import islice
 
 from ergo_cli.bundle.codec import decode_decision, encode_decision
 from ergo_cli.bundle.inspection import termination_name
-from ergo_cli.bundle.schema import DecisionRecord
+from ergo_cli.bundle.schema import DecisionRecord, EventRecord
 from ergo_cli.core.notices import Notice
+from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ReplayError, StepError
-from ergo_cli.replay.attribution import Attribution
-from ergo_cli.replay.compare import Difference, compare_decisions, decision_tree
+from ergo_cli.replay.attribution import Attribution, Blame
+from ergo_cli.replay.compare import Difference, compare_decisions
 from ergo_cli.replay.divergence import Divergence, DivergenceKind, Divergences, replay_code
-from ergo_cli.replay.joining import Keys, Occurrences, Row, join, rows
+from ergo_cli.replay.joining import Key, Keys, Occurrences, Row, join, rows
 from ergo_cli.replay.options import ReplayOptions, Target
-from ergo_cli.replay.paths import render
+from ergo_cli.replay.paths import Location, all_matched, render
 from ergo_cli.replay.playing import Played, play
 from ergo_cli.replay.preflight import provenance_of
+from ergo_cli.replay.rereading import Rereading
 from ergo_cli.replay.result import BundleResult, DecisionCounts, Episode, Outcome
 from ergo_cli.replay.scan import Scan
+from ergo_cli.replay.trees import Tree, decision_tree
 from ergo_cli.supervisor.log import Decision
 
 CONTEXT_EPISODES = 3
@@ -36,6 +40,7 @@ class Comparison:
         self._on_event = on_event
         self._found = Divergences(options.max_divergences)
         self._attribution = Attribution(target.program, target.recorded)
+        self._rereading = Rereading(target.program, scan.reader.header.constraints.deadline)
         self._before: deque[Episode] = deque(maxlen=CONTEXT_EPISODES)
         self._counts = dict.fromkeys(Decision, 0)
         self._cause = _cause(scan, target, options)
@@ -76,7 +81,7 @@ class Comparison:
             return
         recorded_keys = Keys(record.event_id for record in self._scan.reader.decisions())
         played_keys = Keys(record.event_id for record in self._scan.reader.events())
-        recorded_rows = rows(recorded, lambda text: decode_decision(text).event_id)
+        recorded_rows = rows(recorded, lambda text: decode_decision(text, self._scan.reader.version).event_id)
         played_rows = rows(played, lambda now: now.record.event_id)
         yield from join(recorded_rows, played_rows, recorded_keys, played_keys)
 
@@ -92,66 +97,87 @@ class Comparison:
             self._one_sided(recorded, played)
             return
         text, now = recorded.record, played.record
-        if not self._options.ignore and encode_decision(now.record) == text:
-            self._remember(recorded.seq, now.record)
-            return
-        expected = decision_tree(decode_decision(text), self._options.ignore)
-        differences = list(compare_decisions(expected, decision_tree(now.record, self._options.ignore)))
-        blames = self._attribution.blame(differences, now.event_id, now.context)
-        for difference, blame in zip(differences, blames, strict=True):
-            self._add(recorded, now.record, difference, blame.node, blame.origin)
+        if encode_decision(now.record) != text or not all_matched(self._options.ignore):
+            self._compare_records(recorded, decode_decision(text, self._scan.reader.version), now)
         self._remember(recorded.seq, now.record)
 
+    def _compare_records(self, at: Row[bytes], was: DecisionRecord, now: Played) -> None:
+        expected = decision_tree(was, self._options.ignore)
+        differences = list(compare_decisions(expected, decision_tree(now.record, self._options.ignore)))
+        if not differences or self._found.full:
+            self._found.count += len(differences)
+            return
+        blames = self._attribution.blame(differences, now.event_id, now.context)
+        remaining = self._not_of_numbers(expected, differences, now)
+        for difference, blame in zip(differences, blames, strict=True):
+            number = (difference.kind, difference.location) not in remaining
+            self._add(at.seq, at.key, was.episode_id, difference, blame, number)
+
+    def _not_of_numbers(
+        self, expected: Tree, differences: list[Difference], now: Played
+    ) -> Set[tuple[DivergenceKind, Location]]:
+        """The differences that stay where numbers are read as the original misreads them."""
+        reread = self._rereading.decision(now) if self._options.numbers is Numbers.EXACT else None
+        if reread is not None:
+            differences = list(compare_decisions(expected, decision_tree(reread, self._options.ignore)))
+        return {(difference.kind, difference.location) for difference in differences}
+
+    def _one_sided(self, recorded: Row[bytes] | None, played: Row[Played] | None) -> None:
+        if recorded is not None:
+            record = decode_decision(recorded.record, self._scan.reader.version)
+            missing = Difference(DivergenceKind.DECISION_MISSING, (), record.decision.value, None)
+            self._add(recorded.seq, recorded.key, record.episode_id, missing)
+        elif played is not None:
+            record = played.record.record
+            extra = Difference(DivergenceKind.DECISION_EXTRA, (), None, record.decision.value)
+            self._add(played.seq, played.key, record.episode_id, extra)
+
+    def _broke_off(self, fault: StepError) -> Notice:
+        """The program could not be stepped on: the last divergence, and a warning that the rest was not compared."""
+        events = rows(self._scan.reader.events(), lambda record: record.event_id)
+        at = next(islice(events, sum(self._counts.values()), None))
+        recorded = self._recorded_for(at)
+        expected = None if recorded is None else _termination(recorded)
+        actual = f"{fault.message} ({', '.join(fault.details) or fault.name})"
+        broken = Difference(DivergenceKind.PROGRAM, (), expected, actual)
+        self._add(at.seq, at.key, None if recorded is None else recorded.episode_id, broken)
+        return Notice(
+            f"the program could not be stepped at event '{at.key[0]}'; the rest of the bundle was not compared"
+        )
+
     def _add(
-        self, at: Row[bytes], now: DecisionRecord, difference: Difference, node: str | None, origin: str | None
+        self,
+        seq: int,
+        key: Key,
+        episode_id: int | None,
+        difference: Difference,
+        blame: Blame = Blame(),
+        number: bool = False,
     ) -> None:
         self._found.add(
             Divergence(
-                at.seq,
-                at.key[0],
-                now.episode_id,
+                seq,
+                key[0],
+                episode_id,
                 difference.kind,
                 render(difference.location),
                 difference.expected,
                 difference.actual,
-                at.key[1],
+                key[1],
                 replay_code(difference.kind),
-                node,
-                origin,
-                self._cause,
+                blame.node,
+                blame.origin,
+                "numbers" if number else self._cause,
             )
         )
 
-    def _one_sided(self, recorded: Row[bytes] | None, played: Row[Played] | None) -> None:
-        if recorded is not None:
-            record, row, kind = decode_decision(recorded.record), recorded, DivergenceKind.DECISION_MISSING
-        else:
-            assert played is not None
-            record, row, kind = played.record.record, played, DivergenceKind.DECISION_EXTRA
-        side = record.decision.value
-        expected, actual = (side, None) if kind is DivergenceKind.DECISION_MISSING else (None, side)
-        code = replay_code(kind)
-        self._found.add(
-            Divergence(
-                row.seq, row.key[0], record.episode_id, kind, "", expected, actual, row.key[1], code, cause=self._cause
-            )
-        )
-
-    def _broke_off(self, fault: StepError) -> Notice:
-        """The program could not be stepped on: the last divergence, and a warning that the rest was not compared."""
-        seq = sum(self._counts.values())
-        recorded = next((record for at, record in enumerate(self._scan.reader.decisions()) if at == seq), None)
-        event_id = next(record.event_id for at, record in enumerate(self._scan.reader.events()) if at == seq)
-        expected = None if recorded is None else _termination(recorded)
-        episode = None if recorded is None else recorded.episode_id
-        kind = DivergenceKind.PROGRAM
-        actual = f"{fault.message} ({', '.join(fault.details) or fault.name})"
-        self._found.add(
-            Divergence(seq, event_id, episode, kind, "", expected, actual, code=replay_code(kind), cause=self._cause)
-        )
-        return Notice(
-            f"the program could not be stepped at event '{event_id}'; the rest of the bundle was not compared"
-        )
+    def _recorded_for(self, event: Row[EventRecord]) -> DecisionRecord | None:
+        """The decision that an event is compared with."""
+        decisions = self._scan.reader.decisions()
+        if self._scan.events == self._scan.decisions:
+            return next(islice(decisions, event.seq, None))
+        recorded = rows(decisions, lambda record: record.event_id)
+        return next((row.record for row in recorded if row.key == event.key), None)
 
     def _remember(self, seq: int, record: DecisionRecord) -> None:
         if not self._found.count:

@@ -87,8 +87,13 @@ class Divergences:
         self.count = 0
         self.kept: list[Divergence] = []
 
+    @property
+    def full(self) -> bool:
+        """Whether further divergences are only counted."""
+        return len(self.kept) >= self.limit
+
     def add(self, divergence: Divergence) -> None:
         """Count one more; keep it while there is room."""
         self.count += 1
-        if len(self.kept) < self.limit:
+        if not self.full:
             self.kept.append(divergence)

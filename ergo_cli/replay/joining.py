@@ -17,7 +17,7 @@ Key = tuple[str, int]
 """An event id and how many earlier records have the same."""
 
 
-class Row(Struct, Generic[T], frozen=True):
+class Row(Struct, Generic[T], frozen=True, gc=False):
     """A record with its place in its stream, counted from 0, and its key."""
 
     seq: int

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Any, cast
 
@@ -21,7 +21,9 @@ from ergo_cli.core.json import JsonValue
 from ergo_cli.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_QUOTED_SELECTOR = re.compile(r'\[[A-Za-z0-9_-]+="(?:[^"\\]|\\.)*+"\]')
 
 
 class Member(Struct, frozen=True):
@@ -111,6 +113,21 @@ class Pattern:
         return frozenset(after), ended
 
 
+def prune(patterns: Iterable[Pattern], tree: JsonValue) -> JsonValue:
+    """``tree`` without what any of the patterns matches. What one takes away, another has matched all the same."""
+    pruned = tree
+    for pattern in patterns:
+        if pruned is not tree and not pattern.matched:
+            pattern.prune(tree)
+        pruned = pattern.prune(pruned)
+    return pruned
+
+
+def all_matched(patterns: Iterable[Pattern]) -> bool:
+    """Whether every pattern found something, so that equal records need not be looked at on their behalf."""
+    return all(pattern.matched for pattern in patterns)
+
+
 def parse_patterns(texts: Sequence[str]) -> tuple[Pattern, ...]:
     """Patterns of ``--ignore`` texts. Raises UsageError ``cli.invalid_option_value`` for one that is no path."""
     return tuple(Pattern(text) for text in texts)
@@ -170,7 +187,7 @@ def _children(tree: JsonValue) -> Iterator[tuple[Step, JsonValue]]:
 def _parse(text: str) -> Iterator[_Matcher]:
     position, first = 0, True
     while position < len(text):
-        if text[position] == "[":
+        if text[position] == "[" and not first:
             end = _selector_end(text, position)
             yield _selector(text, text[position + 1 : end])
             position = end + 1
@@ -200,7 +217,7 @@ def _step(text: str, position: int) -> tuple[_Matcher, int]:
 
 
 def _selector_end(text: str, position: int) -> int:
-    quoted = re.compile(r'\[[A-Za-z0-9_-]+="(?:[^"\\]|\\.)*+"\]').match(text, position)
+    quoted = _QUOTED_SELECTOR.match(text, position)
     end = quoted.end() - 1 if quoted else text.find("]", position)
     if end < 0:
         raise _invalid(text, position)
@@ -210,7 +227,7 @@ def _selector_end(text: str, position: int) -> int:
 def _selector(text: str, selector: str) -> _Matcher:
     if selector == "*":
         return _AnyItem()
-    if selector.isascii() and selector.isdigit():
+    if _DIGITS.fullmatch(selector):
         return Item(int(selector))
     name, equals, value = selector.partition("=")
     if not equals or not _NAME.fullmatch(name):

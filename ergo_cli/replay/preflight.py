@@ -46,14 +46,14 @@ def check_integrity(scan: Scan) -> None:
         raise hash_mismatch(scan.bad_hash)
 
 
-def check_version(version: str) -> None:
+def check_version(version: str, where: str = "capture_version") -> None:
     """Raise ``replay.unsupported_capture_version`` unless the version is one that ergo writes."""
     if version not in _VERSIONS:
         raise ReplayError(
             "replay.unsupported_capture_version",
             f"capture version '{version}' is not supported",
-            where="capture_version",
-            fix="replay it with a version of ergo that knows it; this one knows v3 and v4",
+            where=where,
+            fix="read it with a version of ergo that knows it; this one knows v3 and v4",
         )
 
 

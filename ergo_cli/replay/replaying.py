@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from msgspec import structs
-
 from ergo_cli.core.notices import Notice
-from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ReplayError
 from ergo_cli.replay.comparison import Comparison
-from ergo_cli.replay.divergence import Divergence, DivergenceKind
 from ergo_cli.replay.options import ReplayOptions, Target
 from ergo_cli.replay.preflight import allowed_differences, check_fit, check_integrity, check_strict
 from ergo_cli.replay.result import BundleResult, Outcome
@@ -52,11 +48,7 @@ def replay_scanned(
         warnings = _preflight(scan, target, options)
     except ReplayError as error:
         return BundleResult(path, Outcome.REFUSED, error, graph_id=scan.reader.graph_id)
-    comparison = Comparison(scan, target, options, on_event)
-    result = comparison.run(warnings)
-    if _numbers_explain(result, scan, target, options):
-        return structs.replace(result, divergences=_caused(result.divergences, "numbers"))
-    return result
+    return Comparison(scan, target, options, on_event).run(warnings)
 
 
 def _preflight(scan: Scan, target: Target, options: ReplayOptions) -> list[Notice]:
@@ -66,21 +58,3 @@ def _preflight(scan: Scan, target: Target, options: ReplayOptions) -> list[Notic
     check_fit(target.program, target.adapter)
     check_integrity(scan)
     return allowed_differences(scan, target.program, target.adapter)
-
-
-def _numbers_explain(result: BundleResult, scan: Scan, target: Target, options: ReplayOptions) -> bool:
-    """Whether only numbers differ, and no longer do when read as the original misreads them (spec 10 §4)."""
-    only_numbers = result.outcome is Outcome.DIVERGED and all(map(_is_number, result.divergences))
-    if not only_numbers or options.numbers is Numbers.ORIGINAL:
-        return False
-    original = structs.replace(options, numbers=Numbers.ORIGINAL, max_divergences=1)
-    return Comparison(scan, target, original, None).run([]).outcome is Outcome.MATCH
-
-
-def _is_number(divergence: Divergence) -> bool:
-    sides = divergence.expected, divergence.actual
-    return divergence.kind is DivergenceKind.EFFECT_CHANGED and all(isinstance(side, float | list) for side in sides)
-
-
-def _caused(divergences: tuple[Divergence, ...], cause: str) -> tuple[Divergence, ...]:
-    return tuple(structs.replace(divergence, cause=cause) for divergence in divergences)

@@ -205,3 +205,29 @@ def test_a_diff_ignores_what_it_is_told_to(ergo: Ergo, case: Path, tmp_path: Pat
 def test_a_bundle_that_cannot_be_read_is_refused(ergo: Ergo, case: Path) -> None:
     ran = ergo("diff", case / "good.json", "nowhere.json", "--format", "json")
     assert (ran.exit_code, ran.report["outcome"], ran.report["error"]["code"]) == (3, "refused", "bundle.read_failed")
+
+
+def test_a_malformed_record_is_refused_by_diff_with_its_place(ergo: Ergo, case: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.json"
+    bad.write_bytes((case / "good.json").read_bytes().replace(b'"decision":"Invoke"', b'"decision":"Perhaps"', 1))
+    ran = ergo("diff", case / "good.json", bad, "--format", "json")
+    assert (ran.exit_code, ran.report["outcome"], ran.report["error"]["code"]) == (3, "refused", "bundle.parse_failed")
+    assert "decisions[0].decision" in ran.report["error"]["where"]
+
+
+def test_a_pattern_is_not_called_useless_because_the_bundles_are_equal(ergo: Ergo, case: Path) -> None:
+    ran = ergo("diff", case / "good.json", case / "good.json", "--ignore", "effects[*].writes", "--ignore", "nowhere")
+    assert (ran.exit_code, ran.stderr) == (0, "warning: the path 'nowhere' to ignore matched nothing\n")
+
+
+def test_original_bundles_with_intents_are_told_apart_by_what_was_changed(ergo: Ergo, conformance: Path) -> None:
+    intents = conformance / "23-intents"
+    wanted = {
+        "tamper_ack": ("evidence", "intent_acks[0]"),
+        "tamper_egress_prov": ("header", "header.egress_provenance"),
+        "tamper_intent_id": ("effect_changed", "effects[1].intents[0].intent_id"),
+    }
+    for name, (kind, path) in wanted.items():
+        ran = ergo("diff", intents / "historical.capture.json", intents / f"{name}.json", "--format", "json")
+        [found] = ran.report["bundles"][0]["divergences"]
+        assert (found["kind"], found["path"], found["code"]) == (kind, path, None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from ergo_cli.bundle.schema import CapturedEffect, DecisionRecord, Header, paylo
 from ergo_cli.core.effects import Effect, effect_hash
 from ergo_cli.errors import ReplayError
 from ergo_cli.events.external import EventKind
-from ergo_cli.replay.compare import Difference, compare_decisions, decision_tree
+from ergo_cli.replay.compare import Difference, compare_decisions
 from ergo_cli.replay.divergence import DivergenceKind
 from ergo_cli.replay.paths import render
 from ergo_cli.replay.schedule import Expectations, replay_schedule
+from ergo_cli.replay.trees import decision_tree
 from ergo_cli.supervisor.constraints import Constraints
 from ergo_cli.supervisor.log import Decision
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome
@@ -392,6 +394,26 @@ def test_c11_47_decisions_are_counted_by_kind(ergo: Ergo) -> None:
     case = CONFORMANCE.resolve() / "11-pump"
     ran = ergo("replay", case / "capture.json", "-g", case / "graph.yaml", "--format", "json")
     assert ran.report["bundles"][0]["decisions"] == {"invoke": 3, "skip": 0, "defer": 3}
+
+
+@pytest.mark.parametrize("room", ["bundle", "core", "events", "host", "programs", "replay", "supervisor"])
+def test_c11_48_no_module_of_capture_or_replay_reads_a_clock_or_randomness(room: str) -> None:
+    modules = sorted((Path(__file__).parents[2] / "ergo_cli" / room).rglob("*.py"))
+    assert modules
+    for module in modules:
+        found = {name.partition(".")[0] for name in imported(module)}
+        assert not found & {"time", "datetime", "random", "secrets", "uuid"}, module.name
+
+
+def imported(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text())):
+        match node:
+            case ast.Import(names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(name, _, level) if level == 0 and name is not None:
+                yield name
+            case _:
+                pass
 
 
 SETTER = {"bool": "bool", "series": "series", "once": "bool"}
