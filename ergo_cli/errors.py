@@ -24,6 +24,7 @@ or the errors behind this one).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 
 class ErgoError(Exception):
@@ -48,6 +49,11 @@ class ErgoError(Exception):
         self.rule = rule
         self.details = tuple(details)
         self.causes = tuple(causes)
+
+    def unfold(self) -> tuple[ErgoError, ...]:
+        """This error and its causes side by side, all of them faults of one thing; it keeps none of its own."""
+        causes, self.causes = self.causes, ()
+        return (self, *causes)
 
 
 class UsageError(ErgoError):
@@ -150,6 +156,21 @@ class ReplayError(ErgoError):
 
 class ProjectError(ErgoError):
     """``ergo.toml`` cannot be found, read or used."""
+
+
+_ErrorT = TypeVar("_ErrorT", bound=ErgoError)
+
+
+def headline(errors: Iterable[_ErrorT]) -> _ErrorT:
+    """The error to raise for several: the first of them, with all others behind its own causes (spec 00 §12.1)."""
+    first, *others = errors
+    first.causes += tuple(others)
+    return first
+
+
+def reason(error: Exception) -> str:
+    """Why something failed, to end a message: the operating system's words without number and path, else its own."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 _EXIT_BY_CODE = {

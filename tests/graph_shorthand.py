@@ -135,3 +135,26 @@ def _edge(text: str) -> Edge:
 def _port(text: str) -> PortRef:
     node_id, port = text.split(".")
     return PortRef(node_id, port)
+
+
+ONCE = cluster(
+    "once",
+    {
+        "fired": ("context_bool_source@0.1.0", {"key": Exposed("state_key")}),
+        "not_fired": "not@0.1.0",
+        "gate": "emit_if_event_and_true@0.1.0",
+        "yes": ("boolean_source@0.1.0", {"value": True}),
+        "remember": ("context_set_bool@0.1.0", {"key": Exposed("state_key")}),
+    },
+    [
+        "$incoming -> gate.event",
+        "fired.value -> not_fired.value",
+        "not_fired.result -> gate.condition",
+        "gate.event -> remember.event",
+        "yes.value -> remember.value",
+    ],
+    inputs={"incoming": ValueType.EVENT},
+    outputs={"event": "gate.event"},
+    parameters=[parameter("state_key", ParameterType.STRING, DeriveKey("has_fired"))],
+)
+"""A cluster that lets an event through the first time only, and remembers that it did."""

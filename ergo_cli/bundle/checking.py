@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from hashlib import sha256
 from itertools import zip_longest
 
 from ergo_cli.bundle.reader import BundleReader
-from ergo_cli.bundle.schema import DecisionRecord, EventRecord
+from ergo_cli.bundle.schema import DecisionRecord, EventRecord, payload_hash
 from ergo_cli.core.effects import effect_hash
 from ergo_cli.errors import BundleError
 from ergo_cli.supervisor.log import Decision
@@ -33,7 +32,8 @@ def check_bundle(reader: BundleReader) -> Iterator[BundleError]:
     for name in reader.repeated:
         yield _fault(f"member '{name}' is written twice at the top", f"{reader.path} {name}")
     for fault in _check_records(reader):
-        yield BundleError(fault.code, fault.message, where=f"{reader.path} {fault.where}", fix=fault.fix)
+        fault.where = f"{reader.path} {fault.where}"
+        yield fault
 
 
 def _check_records(reader: BundleReader) -> Iterator[BundleError]:
@@ -49,7 +49,7 @@ def _check_records(reader: BundleReader) -> Iterator[BundleError]:
 
 
 def _check_event(event: EventRecord, index: int) -> Iterator[BundleError]:
-    if sha256(event.payload).hexdigest() != event.payload_hash:
+    if payload_hash(event.payload) != event.payload_hash:
         message = f"the payload of event '{event.event_id}' does not match its payload_hash"
         yield BundleError("replay.hash_mismatch", message, where=f"events[{index}] event '{event.event_id}'", fix=_FIX)
 

@@ -19,7 +19,7 @@ from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, Version
 from ergo_cli.bundle.slices import Chunk, record_offset, split_texts
 from ergo_cli.bundle.window import BLOCK, TextFault, Window
-from ergo_cli.errors import BundleError
+from ergo_cli.errors import BundleError, reason
 from ergo_cli.stores.compression import CompressionError, is_compressed, read_blocks
 from ergo_cli.supervisor.constraints import Constraints
 
@@ -85,11 +85,6 @@ class BundleReader:
         return self.header.graph_id
 
     @property
-    def constraints(self) -> Constraints:
-        """The constraints of the run."""
-        return self.header.constraints
-
-    @property
     def adapter_provenance(self) -> str:
         """The adapter's fingerprint, or ``none``."""
         return self.header.adapter_provenance
@@ -129,13 +124,6 @@ class BundleReader:
         """The texts of the entries of ``journals`` as they stand in the file; only v4 has any."""
         return self._texts("journals")
 
-    def check(self) -> None:
-        """Read every record. Raises BundleError ``bundle.parse_failed`` at the first that is malformed."""
-        for _ in self.events():
-            pass
-        for _ in self.decisions():
-            pass
-
     def load(self) -> CaptureBundle:
         """The whole bundle as a value. Raises BundleError ``bundle.parse_failed``."""
         return CaptureBundle(
@@ -157,7 +145,7 @@ class BundleReader:
             self._file.seek(chunk.offset)
             return self._file.read(chunk.length)
         except OSError as error:
-            raise read_failed(self.path, error.strerror or str(error)) from error
+            raise read_failed(self.path, reason(error)) from error
 
     def _records(self, name: str, decode: Callable[[bytes, Version], list[R]]) -> Iterator[R]:
         for chunk in self._list(name).chunks:
@@ -183,7 +171,7 @@ class BundleReader:
         except TextFault as fault:
             raise parse_failed(self.path, fault.message, self._place(fault.offset)) from fault
         except OSError as error:
-            raise read_failed(self.path, error.strerror or str(error)) from error
+            raise read_failed(self.path, reason(error)) from error
 
     def _place(self, offset: int) -> str:
         """``file:line:column``, both from 1; columns count bytes."""
@@ -228,8 +216,7 @@ def open_bundle(path: str) -> BundleReader:
     try:
         return BundleReader(path, _seekable(path))
     except (OSError, CompressionError) as error:
-        text = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise read_failed(path, text) from error
+        raise read_failed(path, reason(error)) from error
 
 
 def _seekable(path: str) -> BinaryIO:

@@ -10,13 +10,11 @@ from msgspec import Struct
 
 from ergo_cli.core.effects import Effect, effect_hash, encode_effect
 from ergo_cli.core.program_source import ProgramSource
+from ergo_cli.core.provenance import NO_ADAPTER
 from ergo_cli.events.external import EventKind, ExternalEvent
 from ergo_cli.supervisor.constraints import Constraints
 from ergo_cli.supervisor.log import Decision, LogEntry
 from ergo_cli.supervisor.seam import RunTermination
-
-NO_ADAPTER = "none"
-"""The adapter provenance of a run without adapter."""
 
 
 class Version(Enum):

@@ -37,10 +37,9 @@ class CapturingSession:
         constraints: Constraints,
         sink: BundleSink,
         runtime: RuntimeInvoker,
-        log: DecisionLog | None = None,
     ) -> None:
         self._sink = sink
-        self._supervisor = Supervisor(graph_id, constraints, CapturingLog(sink, log), runtime)
+        self._supervisor = Supervisor(graph_id, constraints, CapturingLog(sink), runtime)
 
     def on_event(self, event: ExternalEvent) -> None:
         """Keep the event, then let the supervisor decide."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from math import isfinite
 
 import msgspec
 from msgspec import Struct
@@ -63,7 +64,7 @@ def _refuse_non_finite(effect: Effect) -> None:
     for value in values:
         native = value.native
         numbers = native if isinstance(native, list) else [native]
-        if any(isinstance(number, float) and number - number != 0.0 for number in numbers):
+        if any(isinstance(number, float) and not isfinite(number) for number in numbers):
             raise ValueError(f"effect '{effect.kind}' holds a number that is not finite")
 
 

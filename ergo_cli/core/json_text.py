@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
+from math import isfinite
 
 from ergo_cli.core.documents import Mapping, Mark, Node, Scalar, Sequence, Style
 from ergo_cli.core.trees import SyntaxSource, TreeBuilder
@@ -109,7 +110,7 @@ class _JsonReader:
     def _scalar(self, kind: str, text: str, mark: Mark) -> Scalar:
         if kind == "string":
             return Scalar(self._string(text, mark), Style.JSON, True, mark)
-        if kind == "number" and float(text) - float(text) != 0.0:
+        if kind == "number" and not isfinite(float(text)):
             raise self._source.error(f"number out of range: {text[:40]}", mark, fix="write a smaller number")
         return Scalar(text, Style.JSON, False, mark)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from math import isfinite
 
 U64_MAX = 2**64 - 1
 I64_MIN = -(2**63)
@@ -34,7 +35,7 @@ def exact_integer(text: str) -> int | float:
 def exact_float(text: str) -> float:
     """The nearest binary64, ties to even. Raises ValueError ("number out of range") beyond the finite range."""
     number = float(text)
-    if number - number != 0.0:
+    if not isfinite(number):
         raise ValueError("number out of range")
     return number
 
@@ -111,6 +112,6 @@ def _scaled(number: float, exponent: int) -> float:
         number /= 1e308
         exponent += 308
     number = number * _POWERS[exponent] if exponent >= 0 else number / _POWERS[-exponent]
-    if number - number != 0.0:
+    if not isfinite(number):
         raise ValueError("number out of range")
     return number

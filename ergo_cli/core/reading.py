@@ -13,7 +13,7 @@ from ergo_cli.core.documents import Mapping, Mark, Node, Scalar, Sequence, Style
 from ergo_cli.core.nearest import did_you_mean, nearest
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.scalars import ScalarError, ScalarValue, resolve
-from ergo_cli.errors import DocumentError
+from ergo_cli.errors import DocumentError, headline
 
 _T = TypeVar("_T")
 
@@ -61,9 +61,7 @@ class Reading:
     def close(self) -> None:
         """Raise the first error kept, structural ones first, with the others in its ``causes``."""
         if self.errors:
-            headline, *others = sorted(self.errors, key=lambda error: error.code not in STRUCTURAL_CODES)
-            headline.causes += tuple(others)
-            raise headline
+            raise headline(sorted(self.errors, key=lambda error: error.code not in STRUCTURAL_CODES))
 
     def _where(self, at: Node | Mark, path: str) -> str:
         return f"{self.place(at)} {path}".rstrip()

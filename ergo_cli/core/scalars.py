@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 
 from ergo_cli.core.documents import Mapping, Mark, Node, Scalar, Sequence, Style
 from ergo_cli.core.json import JsonValue
@@ -79,7 +80,7 @@ def _plain(scalar: Scalar) -> int | float | str:
         return _integer(scalar, _radix_integer(match))
     if _DECIMAL.fullmatch(text):
         number = float(text)
-        return number if _is_finite(number) else text
+        return number if isfinite(number) else text
     if _NOT_FINITE.fullmatch(text):
         raise ScalarError(f"'{text}' is not a finite number", scalar.mark)
     return text
@@ -108,10 +109,6 @@ def _json_number(scalar: Scalar) -> int | float:
     if len(text) < _LONGEST_INTEGER and _INTEGER.fullmatch(text) and I64_MIN <= int(text) <= I64_MAX:
         return int(text)
     number = float(text)
-    if not _is_finite(number):
+    if not isfinite(number):
         raise ScalarError(f"number out of range: {text[:40]}", scalar.mark)
     return number
-
-
-def _is_finite(number: float) -> bool:
-    return number - number == 0.0

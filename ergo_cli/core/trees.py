@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ergo_cli.core.documents import TEXT_LIMIT, LimitError, Mapping, Mark, Node, Scalar, Sequence
 from ergo_cli.core.json import NESTING_LIMIT
-from ergo_cli.errors import DocumentError
+from ergo_cli.errors import DocumentError, headline
 
 _USUAL_FIX = "check the indentation, commas, brackets and quotes at this place"
 
@@ -103,9 +103,7 @@ class TreeBuilder:
     def finish(self) -> Node | None:
         """The tree, or None if nothing was taken. Raises DEC-DUP for the first duplicate key, the others as causes."""
         if self._duplicates:
-            headline, *others = self._duplicates
-            headline.causes += tuple(others)
-            raise headline
+            raise headline(self._duplicates)
         return self._root
 
     def _place(self, node: Node, mark: Mark) -> None:

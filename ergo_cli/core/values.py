@@ -48,11 +48,6 @@ class Value(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True,
                 return cls(Number=native)
 
     @property
-    def type(self) -> ValueType:
-        """Which of the four members is given."""
-        return type_of(self.native)
-
-    @property
     def native(self) -> NativeValue:
         """The one member given."""
         for member in (self.Number, self.Series, self.Bool, self.String):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from ergo_cli.core.json import JsonValue, canonical
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import StepError
@@ -35,7 +37,7 @@ def render_payload(members: dict[str, JsonValue]) -> bytes:
 
 def _refuse_non_finite(value: JsonValue) -> None:
     match value:
-        case float() if value - value != 0.0:
+        case float() if not isfinite(value):
             raise ValueError(f"{value} is not a finite number")
         case dict():
             for member in value.values():

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ergo_cli.core.declarations import ContextNeed, EffectSpecs, IntentSpec, WriteSpec
 from ergo_cli.core.effects import SET_CONTEXT
-from ergo_cli.errors import AdapterError
+from ergo_cli.errors import AdapterError, ErgoError
 from ergo_cli.events.adapter.intent_schemas import schema_mismatch
 from ergo_cli.events.adapter.provides import Provides
 from ergo_cli.events.adapter.violation import violation
@@ -54,12 +54,12 @@ def compose(adapter: Provides, sources: Iterable[SourceNode], actions: Iterable[
 
 def coverage(
     emittable: Collection[str], accepted: Collection[str], handlers: Collection[str], claimed: Collection[str]
-) -> list[AdapterError]:
+) -> list[ErgoError]:
     """HST-5: each kind that can be emitted and is accepted has exactly one owner, a handler or egress.
 
     Errors by kind, ascending; the code is ``host.configuration_invalid``.
     """
-    faults: list[AdapterError] = []
+    faults: list[ErgoError] = []
     for kind in sorted(set(emittable) & set(accepted)):
         handled, routed = kind in handlers, kind in claimed
         if handled and routed:
@@ -71,9 +71,9 @@ def coverage(
     return faults
 
 
-def _uncovered(name: str, kind: str, message: str, fix: str) -> AdapterError:
+def _uncovered(name: str, kind: str, message: str, fix: str) -> ErgoError:
     details = (name, f"kind={kind}")
-    return AdapterError("host.configuration_invalid", message, fix=fix, rule="HST-5", details=details)
+    return ErgoError("host.configuration_invalid", message, fix=fix, rule="HST-5", details=details)
 
 
 class _Node(Protocol):

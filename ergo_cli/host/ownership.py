@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from ergo_cli.core.effects import SET_CONTEXT
-from ergo_cli.errors import ErgoError
+from ergo_cli.errors import headline
 from ergo_cli.events.adapter import Adapter
 from ergo_cli.events.composition import coverage
 from ergo_cli.programs.graph.program import GraphProgram
@@ -30,12 +30,4 @@ def check_coverage(program: GraphProgram, adapter: Adapter | None, claimed: Set[
         return
     faults = coverage(program.emittable_kinds, adapter.provides.effects, HANDLER_KINDS, claimed)
     if faults:
-        first, *others = faults
-        raise ErgoError(
-            "host.configuration_invalid",
-            first.message,
-            where=first.where,
-            fix=first.fix,
-            details=first.details,
-            causes=others,
-        )
+        raise headline(faults)

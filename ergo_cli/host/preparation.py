@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ergo_cli.bundle.schema import NO_ADAPTER
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError
-from ergo_cli.events.adapter import Adapter, setup_failed
+from ergo_cli.events.adapter import Adapter, adapter_provenance, setup_failed
 from ergo_cli.events.composition import compose
 from ergo_cli.host.ownership import check_coverage
 from ergo_cli.programs.graph.program import GraphProgram
@@ -25,7 +24,7 @@ class PreparedRun(Struct, frozen=True):
     @property
     def adapter_provenance(self) -> str:
         """The adapter's fingerprint, or ``none``."""
-        return NO_ADAPTER if self.adapter is None else self.adapter.fingerprint
+        return adapter_provenance(self.adapter)
 
 
 def prepare_run(program: GraphProgram, adapter: Adapter | None) -> None:

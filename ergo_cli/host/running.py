@@ -47,7 +47,8 @@ def run_stream(
         try:
             outcome = runner.step(event)
         except StepError as error:
-            raise _located(error, stream) from error
+            error.where = f"{stream.place} {error.where}" if error.where else stream.place
+            raise
         counts[outcome.decision] += 1
         failed += _failed(outcome)
         if on_step is not None:
@@ -65,16 +66,3 @@ def run_stream(
 
 def _failed(outcome: StepOutcome) -> bool:
     return outcome.decision is Decision.INVOKE and outcome.termination is not Outcome.COMPLETED
-
-
-def _located(error: StepError, stream: EventStream) -> StepError:
-    """The same fault, with the place of its line in the stream in front."""
-    return StepError(
-        error.name,
-        error.message,
-        recoverable=error.recoverable,
-        where=f"{stream.place} {error.where}" if error.where else stream.place,
-        fix=error.fix,
-        details=error.details,
-        causes=error.causes,
-    )

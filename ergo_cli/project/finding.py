@@ -9,7 +9,7 @@ from msgspec import Struct
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.program_source import ProgramSource
 from ergo_cli.errors import BundleError, ErgoError, ProgramError, ReplayError, UsageError
-from ergo_cli.events.adapter import Adapter
+from ergo_cli.events.adapter import Adapter, adapter_provenance
 from ergo_cli.programs.graph.program import SCHEDULE, GraphProgram
 from ergo_cli.project.loading import (
     LoadedProgram,
@@ -21,7 +21,7 @@ from ergo_cli.project.loading import (
 from ergo_cli.project.profiles import ResolvedProfile, profile_for_run, resolve_profile
 from ergo_cli.project.replay_profile import profile_for_replay
 from ergo_cli.project.root import load_project, locate_project
-from ergo_cli.project.store import NO_ADAPTER, ProgramStore
+from ergo_cli.project.store import ProgramStore
 from ergo_cli.project.toml import Project
 
 
@@ -157,8 +157,8 @@ def _kept(recorded: RecordedProgram, store: ProgramStore) -> LoadedProgram | Not
         loaded = load_program_from_sources(sources)
     except (ErgoError, ValueError) as error:
         return Notice(f"a program of the program store was passed over: {error}", str(store.root))
-    fingerprint = NO_ADAPTER if loaded.adapter is None else loaded.adapter.fingerprint
-    if (loaded.program.provenance, fingerprint) == (recorded.runtime_provenance, recorded.adapter_provenance):
+    made = loaded.program.provenance, adapter_provenance(loaded.adapter)
+    if made == (recorded.runtime_provenance, recorded.adapter_provenance):
         return loaded
     message = "a program of the program store was passed over: today its texts make a program of another provenance"
     return Notice(message, str(store.root))

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from ergo_cli.core.nearest import did_you_mean
-from ergo_cli.errors import DiscoveryError, DocumentError
+from ergo_cli.errors import DiscoveryError, DocumentError, reason
 from ergo_cli.programs.graph.decode import Decoded, decode_graph_json, decode_graph_yaml
 from ergo_cli.programs.graph.decode_names import identifier_fault
 from ergo_cli.programs.graph.definition import ClusterDefinition, ClusterKey
@@ -125,8 +125,7 @@ def _read(path: Path) -> str:
     try:
         return read_text(path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        message = f"io error at '{path}': {reason}"
+        message = f"io error at '{path}': {reason(error)}"
         raise DiscoveryError("LOAD-IO", message, where=str(path), fix="name a file that can be read") from error
     except ValueError as error:
         fix = "write it in UTF-8, within 8 MiB"

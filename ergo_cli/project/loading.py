@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.program_source import ProgramSource
-from ergo_cli.errors import DiscoveryError, ErgoError, ProgramError
+from ergo_cli.errors import DiscoveryError, ErgoError, ProgramError, reason
 from ergo_cli.events.adapter import Adapter, load_adapter, setup_failed
 from ergo_cli.programs.graph.catalog import Inventory, standard_inventory
 from ergo_cli.programs.graph.definition import GraphAssets
@@ -87,8 +87,7 @@ def load_adapter_file(path: Path) -> Adapter:
     try:
         text = read_text(path)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        message = f"io error at '{path}': {reason}"
+        message = f"io error at '{path}': {reason(error)}"
         fault = DiscoveryError("LOAD-IO", message, where=str(path), fix="name an adapter manifest that can be read")
         raise setup_failed(str(path), [fault]) from error
     return load_adapter(text, str(path))
@@ -128,5 +127,4 @@ def _loading() -> Generator[None]:
 
 def _behind(code: str, cause: ErgoError, rule: str | None) -> ProgramError:
     """The headline of ``cause``: its own words, place and advice under the code of the stage, all faults as causes."""
-    others, cause.causes = cause.causes, ()
-    return ProgramError(code, cause.message, where=cause.where, fix=cause.fix, rule=rule, causes=(cause, *others))
+    return ProgramError(code, cause.message, where=cause.where, fix=cause.fix, rule=rule, causes=cause.unfold())

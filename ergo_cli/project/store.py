@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.program_source import ProgramSource
+from ergo_cli.core.provenance import NO_ADAPTER
 from ergo_cli.project.sources import is_source_path
 from ergo_cli.project.texts import read_text
 
-NO_ADAPTER = "none"
 _SCHEMA = "ergo.program/1"
 _RECORD = "program.json"
 _HEX = re.compile(r".*\bsha256:([0-9a-f]{64})", re.DOTALL)

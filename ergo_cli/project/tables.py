@@ -9,7 +9,7 @@ from ergo_cli.core.nearest import did_you_mean
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.numbers import U64_MAX
 from ergo_cli.core.time import parse_duration
-from ergo_cli.errors import ProjectError
+from ergo_cli.errors import ProjectError, headline
 
 T = TypeVar("T")
 
@@ -34,9 +34,7 @@ class Findings:
     def raise_first(self) -> None:
         """Raise the first fault with the others as its causes, if there is any."""
         if self.faults:
-            first, *others = self.faults
-            first.causes = tuple(others)
-            raise first
+            raise headline(self.faults)
 
 
 class Table:

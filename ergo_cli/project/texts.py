@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-MAX_BYTES = 8 * 1024 * 1024
+from ergo_cli.core.documents import TEXT_LIMIT
 
 
 def read_text(path: Path) -> str:
@@ -14,9 +14,9 @@ def read_text(path: Path) -> str:
     not UTF-8.
     """
     with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"the file is longer than the limit of {MAX_BYTES} bytes")
+        content = file.read(TEXT_LIMIT + 1)
+    if len(content) > TEXT_LIMIT:
+        raise ValueError(f"the file is longer than the limit of {TEXT_LIMIT} bytes")
     try:
         return content.decode()
     except UnicodeDecodeError as error:

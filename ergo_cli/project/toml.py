@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.numbers import Numbers
-from ergo_cli.errors import ProjectError
+from ergo_cli.errors import ProjectError, reason
 from ergo_cli.project.tables import Findings, Table, parse_fault
 from ergo_cli.project.texts import read_text
 
@@ -106,9 +106,8 @@ def _text(file: Path) -> str:
     try:
         return read_text(file)
     except OSError as error:
-        reason = error.strerror or str(error)
         fix = "make the file readable, or name another project with --project DIR"
-        raise ProjectError("PRJ-READ", f"failed to read '{file}': {reason}", where=str(file), fix=fix) from error
+        raise ProjectError("PRJ-READ", f"failed to read '{file}': {reason(error)}", where=str(file), fix=fix) from error
     except ValueError as error:
         raise parse_fault(str(file), str(error), fix="write the file in UTF-8, shorter than 8 MiB") from error
 

@@ -12,10 +12,9 @@ import threading
 import time
 from contextlib import suppress
 from itertools import count
-from types import TracebackType
 from typing import BinaryIO, NoReturn, Self
 
-from ergo_cli.errors import CaptureWriteError
+from ergo_cli.errors import CaptureWriteError, reason
 from ergo_cli.stores.spool import Spool
 
 ATTEMPTS = 64
@@ -49,9 +48,7 @@ class AtomicFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.abort()
 
     def write(self, data: bytes) -> None:
@@ -67,7 +64,7 @@ class AtomicFile:
             return Spool(self._folder or os.curdir, self._fail_spool)
         except OSError as error:
             self.abort()
-            message = f"cannot write '{self.destination}': cannot create a spool in its folder: {_text(error)}"
+            message = f"cannot write '{self.destination}': cannot create a spool in its folder: {reason(error)}"
             raise CaptureWriteError("CreateTempFile", message, where=self.destination, fix=_FIX) from error
 
     def commit(self) -> None:
@@ -98,7 +95,7 @@ class AtomicFile:
             if self._folder:
                 os.makedirs(self._folder, exist_ok=True)
         except (OSError, ValueError) as error:
-            message = f"cannot write '{self.destination}': cannot create the folder '{self._folder}': {_text(error)}"
+            message = f"cannot write '{self.destination}': cannot create the folder '{self._folder}': {reason(error)}"
             raise CaptureWriteError("CreateOutputDirectory", message, where=self.destination, fix=_FIX) from error
 
     def _create(self, name: str) -> tuple[str, BinaryIO]:
@@ -125,7 +122,7 @@ class AtomicFile:
         self._fail("WriteTempFile", "cannot write to the spool of the temporary file", error)
 
     def _message(self, what: str, path: str, error: Exception) -> str:
-        return f"cannot write '{self.destination}': {what} '{path}': {_text(error)}"
+        return f"cannot write '{self.destination}': {what} '{path}': {reason(error)}"
 
 
 def _split(destination: str) -> tuple[str, str]:
@@ -150,7 +147,3 @@ def _replace(source: str, destination: str) -> None:
         except PermissionError:
             time.sleep(_RETRY_SECONDS)
     return os.replace(source, destination)
-
-
-def _text(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

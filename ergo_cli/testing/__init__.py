@@ -1,1 +1,1 @@
-"""Public helpers for tests: scripted invokers and recording logs."""
+"""Public helpers for tests: scripted invokers, recording logs, bundle builders."""

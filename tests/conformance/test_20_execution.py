@@ -6,14 +6,14 @@ import math
 
 import msgspec
 import pytest
-from graph_shorthand import NodeShort, cluster, expanded, parameter, run, validated, value
+from graph_shorthand import ONCE, NodeShort, cluster, expanded, run, validated, value
 
 from ergo_cli.core.declarations import ContextNeed, EffectSpecs, IntentFieldSpec, IntentSpec, MirrorWrite, WriteSpec
 from ergo_cli.core.effects import Effect, encode_effect
 from ergo_cli.core.values import NativeValue, ValueType
 from ergo_cli.errors import RuleError
 from ergo_cli.programs.graph.catalog import Inventory, build_inventory, standard_inventory
-from ergo_cli.programs.graph.definition import ClusterDefinition, DeriveKey, Exposed
+from ergo_cli.programs.graph.definition import ClusterDefinition
 from ergo_cli.programs.graph.execution import Interpreter, execute
 from ergo_cli.programs.graph.expanded import ExpandedEdge, ExpandedGraph, ExpandedNode, NodePort
 from ergo_cli.programs.graph.manifest import (
@@ -480,26 +480,6 @@ def test_c20_55_series_chain() -> None:
 
 
 def test_c20_56_once() -> None:
-    once = cluster(
-        "once",
-        {
-            "fired": ("context_bool_source@0.1.0", {"key": Exposed("state_key")}),
-            "not_fired": "not@0.1.0",
-            "gate": "emit_if_event_and_true@0.1.0",
-            "yes": ("boolean_source@0.1.0", {"value": True}),
-            "remember": ("context_set_bool@0.1.0", {"key": Exposed("state_key")}),
-        },
-        [
-            "$incoming -> gate.event",
-            "fired.value -> not_fired.value",
-            "not_fired.result -> gate.condition",
-            "gate.event -> remember.event",
-            "yes.value -> remember.value",
-        ],
-        inputs={"incoming": ValueType.EVENT},
-        outputs={"event": "gate.event"},
-        parameters=[parameter("state_key", ParameterType.STRING, DeriveKey("has_fired"))],
-    )
     root = cluster(
         "demo",
         {
@@ -511,10 +491,10 @@ def test_c20_56_once() -> None:
         ["on.value -> ping.input", "ping.event -> o.incoming", "o.event -> done.event"],
         outputs={"outcome": "done.outcome"},
     )
-    first = run(root, once)
+    first = run(root, ONCE)
     assert first.outputs == {"outcome": ActionOutcome.COMPLETED}
     (write,) = first.effects[0].writes
     assert (write.key, write.value.native) == ("__ergo/4:demo/1:o/9:has_fired", True)
-    second = run(root, once, context={write.key: True})
+    second = run(root, ONCE, context={write.key: True})
     assert second.outputs == {"outcome": ActionOutcome.SKIPPED}
     assert second.effects == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from graph_shorthand import NodeShort, assets, cluster, expanded, parameter, run, validated
+from graph_shorthand import ONCE, NodeShort, assets, cluster, expanded, parameter, run, validated
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
@@ -43,28 +43,6 @@ def constant(*, value: float | Exposed = 1.0, **parameters: ClusterParameter) ->
         parameters=tuple(parameters.values()),
         outputs={"v": "k.value"},
     )
-
-
-ONCE = cluster(
-    "once",
-    {
-        "fired": ("context_bool_source@0.1.0", {"key": Exposed("state_key")}),
-        "not_fired": "not@0.1.0",
-        "gate": "emit_if_event_and_true@0.1.0",
-        "yes": ("boolean_source@0.1.0", {"value": True}),
-        "remember": ("context_set_bool@0.1.0", {"key": Exposed("state_key")}),
-    },
-    [
-        "$incoming -> gate.event",
-        "fired.value -> not_fired.value",
-        "not_fired.result -> gate.condition",
-        "gate.event -> remember.event",
-        "yes.value -> remember.value",
-    ],
-    inputs={"incoming": ValueType.EVENT},
-    outputs={"event": "gate.event"},
-    parameters=[parameter("state_key", STRING, DeriveKey("has_fired"))],
-)
 
 
 def refused(root: ClusterDefinition, *clusters: ClusterDefinition) -> RuleError:

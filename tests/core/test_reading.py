@@ -125,7 +125,9 @@ def test_collected_errors_are_raised_together_structural_ones_first():
 
 
 def test_nothing_collected_is_nothing_raised():
-    Reading("a.yaml").close()
+    reading = Reading("a.yaml")
+    reading.close()
+    assert reading.errors == []
 
 
 def test_an_unknown_word_is_answered_with_the_nearest_or_with_all():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ergo_cli.events.adapter.adapter import Adapter, load_adapter, setup_failed
+from ergo_cli.events.adapter.adapter import Adapter, adapter_provenance, load_adapter, setup_failed
 from ergo_cli.events.adapter.provides import ProvidedKey, Provides
 
-__all__ = ["Adapter", "ProvidedKey", "Provides", "load_adapter", "setup_failed"]
+__all__ = ["Adapter", "ProvidedKey", "Provides", "adapter_provenance", "load_adapter", "setup_failed"]

@@ -9,6 +9,7 @@ from msgspec import Struct
 from ergo_cli.core.documents import Node
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.numbers import Numbers
+from ergo_cli.core.provenance import NO_ADAPTER
 from ergo_cli.core.reading import Reading, shown
 from ergo_cli.core.values import NativeValue
 from ergo_cli.errors import AdapterError, DocumentError, ErgoError
@@ -59,6 +60,11 @@ class Adapter(Struct, frozen=True):
         return build_bound_event(self.kinds, event, store, numbers)
 
 
+def adapter_provenance(adapter: Adapter | None) -> str:
+    """What a bundle records of its adapter: the fingerprint, or ``none``."""
+    return NO_ADAPTER if adapter is None else adapter.fingerprint
+
+
 def load_adapter(text: str, label: str) -> Adapter:
     """The adapter that a YAML or JSON text describes; ``label`` names the text in errors.
 
@@ -70,8 +76,7 @@ def load_adapter(text: str, label: str) -> Adapter:
         document = parse_adapter(text, label)
         manifest = decode_adapter(document, reading)
     except DocumentError as error:
-        others, error.causes = error.causes, ()
-        raise setup_failed(label, [error, *others]) from error
+        raise setup_failed(label, error.unfold()) from error
     faults = check_manifest(manifest)
     if faults:
         raise setup_failed(label, [_placed(fault, document, reading) for fault in faults])
@@ -111,12 +116,5 @@ def _notice_annotations(manifest: AdapterManifest, document: Node, reading: Read
 
 def _placed(fault: AdapterError, document: Node, reading: Reading) -> AdapterError:
     place = reading.place(nearest_node(document, fault.path or "$"))
-    return AdapterError(
-        fault.code,
-        fault.message,
-        path=fault.path,
-        where=f"{place} {fault.path}" if fault.path else place,
-        fix=fault.fix,
-        rule=fault.rule,
-        details=fault.details,
-    )
+    fault.where = f"{place} {fault.path}" if fault.path else place
+    return fault

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from ergo_cli.core.json import JsonValue
+from ergo_cli.core.provenance import NO_ADAPTER
 from ergo_cli.events.adapter.manifest import AdapterManifest, NamedSchema
 from ergo_cli.events.adapter.provenance import fingerprint
 
@@ -30,7 +31,7 @@ class Provides(Struct, frozen=True):
     effects: frozenset[str] = frozenset()
     effect_schemas: Mapping[str, JsonValue] = {}
     capture_format_version: str = ""
-    fingerprint: str = "none"
+    fingerprint: str = NO_ADAPTER
 
     @classmethod
     def of(cls, manifest: AdapterManifest) -> Provides:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from ergo_cli.core.effects import SET_CONTEXT
+from ergo_cli.core.repeats import repeats
 from ergo_cli.core.semver import Version
 from ergo_cli.errors import AdapterError
 from ergo_cli.events.adapter.event_fields import check_field_provisions, check_field_types
@@ -37,14 +38,6 @@ def check_manifest(manifest: AdapterManifest) -> list[AdapterError]:
     faults += check_field_types(events)
     faults += check_field_provisions(events, manifest.context_keys)
     return faults
-
-
-def _repeated(names: Iterable[str]) -> Iterator[tuple[str, int, int]]:
-    """Name, first index and index, for every further occurrence of a name."""
-    first: dict[str, int] = {}
-    for index, name in enumerate(names):
-        if first.setdefault(name, index) != index:
-            yield name, first[name], index
 
 
 def _id(manifest: AdapterManifest) -> Iterator[AdapterError]:
@@ -97,7 +90,8 @@ def _provides_something(manifest: AdapterManifest) -> Iterator[AdapterError]:
 
 
 def _distinct_keys(manifest: AdapterManifest) -> Iterator[AdapterError]:
-    for name, first, second in _repeated(key.name for key in manifest.context_keys):
+    for second, first in repeats(key.name for key in manifest.context_keys).items():
+        name = manifest.context_keys[second].name
         message = f"context key '{name}' is declared twice (first as item {first})"
         path, fix = f"$.context_keys[{second}].name", "remove or rename one of them"
         yield violation(
@@ -122,7 +116,8 @@ def _key_types(manifest: AdapterManifest) -> Iterator[AdapterError]:
 
 
 def _distinct_events(manifest: AdapterManifest) -> Iterator[AdapterError]:
-    for name, _, index in _repeated(event.name for event in manifest.event_kinds):
+    for index in repeats(event.name for event in manifest.event_kinds):
+        name = manifest.event_kinds[index].name
         message = f"event kind '{name}' is declared twice"
         path, fix = f"$.event_kinds[{index}].name", "remove or rename one of them"
         yield violation("ADP-7", "DuplicateEventKind", message, path=path, fix=fix, name=name, index=index)
@@ -177,7 +172,8 @@ def _writable_flags(manifest: AdapterManifest) -> Iterator[AdapterError]:
 
 
 def _distinct_effects(manifest: AdapterManifest) -> Iterator[AdapterError]:
-    for name, _, index in _repeated(effect.name for effect in manifest.accepted_effects):
+    for index in repeats(effect.name for effect in manifest.accepted_effects):
+        name = manifest.accepted_effects[index].name
         message = f"effect '{name}' is accepted twice"
         path, fix = f"$.accepts.effects[{index}].name", "remove one of them"
         yield violation("ADP-12", "DuplicateEffectName", message, path=path, fix=fix, name=name, index=index)

@@ -31,7 +31,7 @@ from ergo_cli.programs.graph.primitives.primitive import (
     SourcePrimitive,
     TriggerPrimitive,
 )
-from ergo_cli.programs.graph.registration import check, compute_shape, first_of
+from ergo_cli.programs.graph.registration import check, compute_shape, registration_failed
 
 __all__ = ["Catalog", "Inventory", "Metadata", "Primitive", "build_inventory", "standard_inventory"]
 
@@ -73,7 +73,7 @@ class Catalog:
         self._entries = {(entry.id, entry.version): entry for entry in entries}
         computes = (entry for entry in self if entry.family is Family.COMPUTE)
         if errors := [error for compute in computes for error in compute_shape(compute)]:
-            raise first_of(errors)
+            raise registration_failed(errors)
         self._versions: dict[str, tuple[str, ...]] = {}
         for impl_id, version in sorted(self._entries):
             self._versions[impl_id] = (*self._versions.get(impl_id, ()), version)
@@ -123,7 +123,7 @@ def build_inventory(extras: Sequence[AnyPrimitive] = ()) -> Inventory:
         errors += check(primitive.manifest, registered)
         registered.add(primitive.manifest.id)
     if errors:
-        raise first_of(errors)
+        raise registration_failed(errors)
     return _inventory(primitives)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from ergo_cli.core.repeats import repeats
 from ergo_cli.errors import RuleError
 from ergo_cli.programs.graph.definition import ClusterParameter, DeriveKey
 from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
@@ -13,10 +14,11 @@ from ergo_cli.programs.graph.sites import Site
 def check_definition(site: Site) -> Iterator[RuleError]:
     """All violations in the order of §7.3: D.5, D.6, then D.9 and D.8 parameter by parameter."""
     definition = site.definition
-    for index, name in _repeated(port.name for port in definition.inputs):
-        message = f"input '{name}' is declared twice"
+    for index in repeats(port.name for port in definition.inputs):
+        message = f"input '{definition.inputs[index].name}' is declared twice"
         yield site.fault("D.5", message, "$.input_ports", at=f"inputs[{index}]", fix="give each input its own name")
-    for _, name in _repeated(port.name for port in definition.outputs):
+    for index in repeats(port.name for port in definition.outputs):
+        name = definition.outputs[index].name
         message = f"output '{name}' is declared twice"
         yield site.fault("D.6", message, "$.output_ports", at=f"outputs.{name}", fix="give each output its own name")
     seen: set[str] = set()
@@ -46,11 +48,3 @@ def _default_fault(site: Site, name: str, declared: ParameterType, got: Paramete
     message = f"default of parameter '{name}' is a {got.value}, but the parameter is declared {declared.value}"
     fix = f"write a default of type {declared.value}, or declare the parameter {got.value}"
     return site.fault("D.8", message, "$.parameters", at=at, fix=fix)
-
-
-def _repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
-    seen: set[str] = set()
-    for index, name in enumerate(names):
-        if name in seen:
-            yield index, name
-        seen.add(name)

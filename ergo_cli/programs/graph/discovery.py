@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.semver import Requirement, Version, parse_selector
-from ergo_cli.errors import DiscoveryError, DocumentError
+from ergo_cli.errors import DiscoveryError, DocumentError, headline
 from ergo_cli.programs.graph.decode import Decoded, decode_graph
 from ergo_cli.programs.graph.definition import ClusterDefinition, ClusterKey, ClusterNode, GraphAssets
 
@@ -132,9 +132,7 @@ class _Discovery:
         self._recorded[opened.definition.key] = opened
         self._walk(opened)
         if self._errors:
-            headline, *others = self._errors
-            headline.causes += tuple(others)
-            raise headline
+            raise headline(self._errors)
         return self._discovered(opened)
 
     def _walk(self, root: _Opened) -> None:

@@ -104,17 +104,17 @@ def _check_outputs(step: Step, outputs: PortValues) -> None:
         if type(value) is not native:
             if value is not None:
                 raise _type_fault(step.node, name, native, value)
-        elif native is float:
-            if not isfinite(cast(float, value)):
+        elif isinstance(value, float):
+            if not isfinite(value):
                 raise _non_finite(step.node, name, value)
-        elif native is list:
-            _check_series(step.node, name, cast(list[object], value))
+        elif isinstance(value, list):
+            _check_series(step.node, name, value)
 
 
-def _check_series(node: ExpandedNode, name: str, series: list[object]) -> None:
-    for wrong in set(map(type, series)) - {float}:
-        raise _type_fault(node, name, float, wrong())
-    if not all(map(isfinite, cast(list[float], series))):
+def _check_series(node: ExpandedNode, name: str, series: list[float]) -> None:
+    if not set(map(type, series)) <= {float}:
+        raise _type_fault(node, name, float, next(item for item in series if type(item) is not float))
+    if not all(map(isfinite, series)):
         raise _non_finite(node, name, series)
 
 

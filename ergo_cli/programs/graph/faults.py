@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ergo_cli.errors import RuleError
+from ergo_cli.errors import RuleError, headline
 from ergo_cli.programs.graph.expanded import ExpandedNode
 
 COMPOSITION = "composition"
@@ -12,14 +12,12 @@ EXECUTION = "execution"
 
 
 def raise_headline(faults: Iterable[RuleError]) -> None:
-    """Raise the first fault with all others as its causes; do nothing if there is none."""
+    """Raise the first fault with all others as its causes, each told once; do nothing if there is none."""
     distinct: dict[tuple[str | None, str], RuleError] = {}
     for fault in faults:
         distinct.setdefault((fault.rule, fault.message), fault)
     if distinct:
-        first, *others = distinct.values()
-        first.causes = (*first.causes, *others)
-        raise first
+        raise headline(distinct.values())
 
 
 def authored(path: Iterable[tuple[str, str]]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ergo_cli.core.effects import Effect
-from ergo_cli.errors import ErgoError, RuleError
+from ergo_cli.errors import ErgoError, RuleError, headline
 from ergo_cli.events.adapter.provides import Provides
 from ergo_cli.events.composition import compose
 from ergo_cli.events.external import Context
@@ -65,7 +65,5 @@ def _runnable(program: GraphProgram | RuleError, provides: Provides | None) -> I
     if provides is not None:
         faults = compose(provides, program.declared_sources(), program.declared_actions())
         if faults:
-            first, *others = faults
-            first.causes = (*first.causes, *others)
-            return first
+            return headline(faults)
     return Interpreter(program.validated, program.inventory)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 
 from ergo_cli.core.nearest import did_you_mean
-from ergo_cli.errors import DiscoveryError
+from ergo_cli.errors import DiscoveryError, headline
 from ergo_cli.programs.graph.definition import ClusterKey
 from ergo_cli.programs.graph.discovery import Discovered, Located, Reference, discover
 
@@ -100,9 +100,7 @@ def _checked(root_id: str, sources: tuple[InMemorySource, ...], roots: tuple[str
     if root_id not in by_id:
         faults.append(f"root in-memory source_id '{root_id}' was not provided")
     if faults:
-        headline, *others = [DiscoveryError("DIS-SOURCE", fault, fix="mend the list of sources") for fault in faults]
-        headline.causes += tuple(others)
-        raise headline
+        raise headline(DiscoveryError("DIS-SOURCE", fault, fix="mend the list of sources") for fault in faults)
     return by_id
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from math import isfinite
 
 import msgspec
 from msgspec import Struct
@@ -121,7 +122,7 @@ def _node(node: ExpandedNode) -> _Node:
 
 
 def _value(value: ParameterValue, what: str) -> _Value:
-    if isinstance(value.value, float) and value.value - value.value != 0.0:
+    if isinstance(value.value, float) and not isfinite(value.value):
         message = f"non-finite float in runtime provenance ({what})"
         raise RuleError("NUM-FINITE-1", message, phase=COMPOSITION, path="$.nodes", fix="bind a finite number")
     return _Value(value.type.value, value.value)

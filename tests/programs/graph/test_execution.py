@@ -106,6 +106,15 @@ def test_an_output_that_no_one_needs_may_be_missing() -> None:
     assert run(cluster("r", {"c": "custom@0.1.0"}), inventory=source({})).outputs == {}
 
 
+def test_an_item_that_does_not_belong_in_a_series_is_shown() -> None:
+    manifest = SourceManifest("custom", "0.1.0", (OutputSpec("value", ValueType.SERIES),))
+    primitive = Primitive(manifest, lambda params, context: {"value": [1.0, "two", 3]})
+    with pytest.raises(RuleError) as caught:
+        run(cluster("r", {"c": "custom@0.1.0"}), inventory=build_inventory([primitive]))
+    assert caught.value.rule == "V.4"
+    assert caught.value.message.endswith("must be Number, got 'two'")
+
+
 def test_a_trigger_must_give_an_event() -> None:
     manifest = TriggerManifest(
         "odd", "0.1.0", (InputSpec("input", ValueType.BOOL),), (OutputSpec("event", ValueType.EVENT),)

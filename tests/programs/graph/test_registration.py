@@ -5,7 +5,7 @@ import pytest
 from ergo_cli.core.values import ValueType
 from ergo_cli.programs.graph.manifest import InputSpec, OutputSpec, ParameterSpec, SourceManifest, TriggerManifest
 from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
-from ergo_cli.programs.graph.registration import check, first_of
+from ergo_cli.programs.graph.registration import check, registration_failed
 
 
 def source(**members: object) -> SourceManifest:
@@ -50,7 +50,7 @@ def test_the_first_error_becomes_the_headline_of_its_family() -> None:
     trigger = TriggerManifest(
         "when", "1", inputs=(InputSpec("a", ValueType.STRING),), outputs=(OutputSpec("event", ValueType.EVENT),)
     )
-    headline = first_of(check(trigger))
+    headline = registration_failed(check(trigger))
     assert headline.message.startswith("trigger registration failed: Trigger 'when'")
     assert (headline.code, headline.details, headline.path) == ("TRG-2", ("InvalidVersion",), "$.version")
     assert [cause.code for cause in headline.causes] == ["TRG-6"]

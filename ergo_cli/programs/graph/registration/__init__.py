@@ -18,7 +18,7 @@ from ergo_cli.programs.graph.registration.compute import COMPUTE_RULES, compute_
 from ergo_cli.programs.graph.registration.source import SOURCE_RULES
 from ergo_cli.programs.graph.registration.trigger import TRIGGER_RULES
 
-__all__ = ["check", "compute_shape", "first_of"]
+__all__ = ["check", "compute_shape", "registration_failed"]
 
 
 def check(manifest: Manifest, registered: Container[str] = ()) -> list[RuleError]:
@@ -35,7 +35,7 @@ def check(manifest: Manifest, registered: Container[str] = ()) -> list[RuleError
     return [*errors, duplicate_id(manifest)] if manifest.id in registered else errors
 
 
-def first_of(errors: Sequence[RuleError]) -> RuleError:
+def registration_failed(errors: Sequence[RuleError]) -> RuleError:
     """The error to raise: the first of ``errors``, its message naming the family, with the others as its causes."""
     first, *others = errors
     family = FAMILY[first.code.partition("-")[0]].value.lower()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ergo_cli.core.declarations import WriteSpec
+from ergo_cli.core.repeats import repeats
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
 from ergo_cli.programs.graph.manifest import ActionManifest
@@ -17,20 +18,20 @@ from ergo_cli.programs.graph.registration.common import (
     unique_input,
 )
 from ergo_cli.programs.graph.registration.intents import intents
-from ergo_cli.programs.graph.registration.rules import Check, Subject, broken, key_reference, refuse_if, repeats
+from ergo_cli.programs.graph.registration.rules import Check, Subject, broken, key_reference, refuse_if
 
 
 def _unique_inputs(action: ActionManifest) -> Iterator[RuleError]:
-    repeated = repeats([port.name for port in action.inputs])
+    repeated = repeats(port.name for port in action.inputs)
     for index, port in enumerate(action.inputs):
-        if repeated[index]:
+        if index in repeated:
             yield unique_input(action, "ACT-5", index, port.name)
 
 
 def _writes(action: ActionManifest) -> Iterator[RuleError]:
-    repeated = repeats([write.name for write in action.effects.writes])
+    repeated = repeats(write.name for write in action.effects.writes)
     for index, write in enumerate(action.effects.writes):
-        if repeated[index]:
+        if index in repeated:
             path, fix = f"$.effects.writes[{index}].name", f"Remove or rename the second write '{write.name}'"
             yield broken(action, "ACT-14", "DuplicateWriteName", path, f"declares write '{write.name}' twice", fix)
         if write.type not in VALUES:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
+from ergo_cli.core.repeats import repeats
 from ergo_cli.core.semver import Version
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
 from ergo_cli.programs.graph.manifest import Cardinality, Family, InputSpec, Manifest
-from ergo_cli.programs.graph.registration.rules import Check, Subject, broken, repeats
+from ergo_cli.programs.graph.registration.rules import Check, Subject, broken
 
 FAMILY = {"SRC": Family.SOURCE, "CMP": Family.COMPUTE, "TRG": Family.TRIGGER, "ACT": Family.ACTION}
 """Which family's rules begin with which letters."""
@@ -75,9 +76,9 @@ def inputs(duplicate: str, type_rule: str, allowed: Collection[ValueType], cardi
     """Input by input: a name of its own, an allowed type, cardinality single."""
 
     def check(manifest: Manifest) -> Iterator[RuleError]:
-        repeated = repeats([port.name for port in manifest.inputs])
+        repeated = repeats(port.name for port in manifest.inputs)
         for index, port in enumerate(manifest.inputs):
-            if repeated[index]:
+            if index in repeated:
                 yield unique_input(manifest, duplicate, index, port.name)
             if port.type not in allowed:
                 yield input_type(manifest, type_rule, port.name, port.type.value, allowed)
@@ -104,9 +105,9 @@ def outputs(duplicate: str, type_rule: str) -> Check[Manifest]:
     """Output by output: a name of its own and a type that is data."""
 
     def check(manifest: Manifest) -> Iterator[RuleError]:
-        repeated = repeats([port.name for port in manifest.outputs])
+        repeated = repeats(port.name for port in manifest.outputs)
         for index, port in enumerate(manifest.outputs):
-            if repeated[index]:
+            if index in repeated:
                 path, fix = f"$.outputs[{index}].name", f"Rename the second output '{port.name}'"
                 yield broken(manifest, duplicate, "DuplicateOutput", path, f"declares output '{port.name}' twice", fix)
             if port.type not in VALUES:

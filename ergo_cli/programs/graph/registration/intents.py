@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ergo_cli.core.declarations import IntentFieldSpec, IntentSpec
+from ergo_cli.core.repeats import repeats
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
 from ergo_cli.programs.graph.manifest import ActionManifest
 from ergo_cli.programs.graph.parameters import ParameterType
-from ergo_cli.programs.graph.registration.rules import broken, repeats
+from ergo_cli.programs.graph.registration.rules import broken
 
 _AS_VALUE = {
     ParameterType.NUMBER: ValueType.NUMBER,
@@ -21,9 +22,9 @@ _AS_VALUE = {
 
 def intents(action: ActionManifest) -> Iterator[RuleError]:
     """Intent by intent: its name, then its fields, then its mirror writes."""
-    repeated = repeats([intent.name for intent in action.effects.intents])
+    repeated = repeats(intent.name for intent in action.effects.intents)
     for index, intent in enumerate(action.effects.intents):
-        if repeated[index]:
+        if index in repeated:
             path, fix = f"$.effects.intents[{index}].name", f"Remove or rename the second intent '{intent.name}'"
             yield broken(action, "ACT-24", "DuplicateIntentName", path, f"declares intent '{intent.name}' twice", fix)
         yield from _fields(action, intent)
@@ -31,9 +32,9 @@ def intents(action: ActionManifest) -> Iterator[RuleError]:
 
 
 def _fields(action: ActionManifest, intent: IntentSpec) -> Iterator[RuleError]:
-    repeated = repeats([field.name for field in intent.fields])
+    repeated = repeats(field.name for field in intent.fields)
     for index, field in enumerate(intent.fields):
-        if repeated[index]:
+        if index in repeated:
             path, fix = f"{_path(intent)}.fields[{index}].name", f"Remove or rename the second field '{field.name}'"
             sentence = f"declares {_of(intent, field)} twice"
             yield broken(action, "ACT-25", "DuplicateIntentFieldName", path, sentence, fix)

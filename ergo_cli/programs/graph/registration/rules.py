@@ -43,16 +43,6 @@ def refuse_if(
     return check
 
 
-def repeats(names: Sequence[str]) -> list[bool]:
-    """For each name, whether it stood there before."""
-    seen: set[str] = set()
-    found: list[bool] = []
-    for name in names:
-        found.append(name in seen)
-        seen.add(name)
-    return found
-
-
 def key_reference(
     subject: Subject,
     name: str,
