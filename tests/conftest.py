@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,10 +51,19 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 def ergo(tmp_path: Path, environment: dict[str, str]) -> Ergo:
-    """Runs the installed command as a process of its own, by default in an empty folder."""
+    """Runs the installed command as a process of its own, by default in an empty folder.
 
-    def run(*arguments: str | Path, cwd: Path | None = None, stdin: bytes | None = None, **env: str) -> Ran:
-        command = [str(Path(sys.executable).with_name("ergo")), *map(str, arguments)]
+    ``through`` is a command that runs the one behind it in surroundings of its own.
+    """
+
+    def run(
+        *arguments: str | Path,
+        cwd: Path | None = None,
+        stdin: bytes | None = None,
+        through: Sequence[str] = (),
+        **env: str,
+    ) -> Ran:
+        command = [*through, str(Path(sys.executable).with_name("ergo")), *map(str, arguments)]
         source = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         done = subprocess.run(
             command, cwd=cwd or tmp_path, env={**environment, **env}, capture_output=True, timeout=120, **source

@@ -19,9 +19,9 @@ _FIX = "restore the bundle from where it was captured; no run writes it so"
 def check_bundle(reader: BundleReader) -> Iterator[BundleError]:
     """Every fault inside a bundle, in the order of its records.
 
-    Looked for: the version; duplicate members at the top and in records; payload and effect hashes; decision *i* made
-    for event *i*; a termination exactly with Invoke; acks that name intents of their decision. Raises BundleError where
-    the bundle cannot be read on.
+    Looked for: the version; duplicate members at the top; payload and effect hashes; decision *i* made for event *i*; a
+    termination exactly with Invoke; acks that name intents of their decision; duplicate members in records. Raises
+    BundleError where the bundle cannot be read on.
     """
     if reader.capture_version not in ("v3", "v4"):
         message = f"capture version '{reader.capture_version}' is not supported"
@@ -37,15 +37,15 @@ def check_bundle(reader: BundleReader) -> Iterator[BundleError]:
 
 
 def _check_records(reader: BundleReader) -> Iterator[BundleError]:
-    for name, texts in (("events", reader.event_texts()), ("decisions", reader.decision_texts())):
-        for index, text in enumerate(texts):
-            yield from _duplicates(text, f"{name}[{index}]")
     for index, (event, decision) in enumerate(zip_longest(reader.events(), reader.decisions())):
         if event is not None:
             yield from _check_event(event, index)
         if decision is not None:
             yield from _check_decision(decision, index)
         yield from _check_pair(event, decision, index)
+    for name, texts in (("events", reader.event_texts()), ("decisions", reader.decision_texts())):
+        for index, text in enumerate(texts):
+            yield from _duplicates(text, f"{name}[{index}]")
 
 
 def _check_event(event: EventRecord, index: int) -> Iterator[BundleError]:
@@ -92,7 +92,10 @@ def _duplicates(text: bytes, where: str) -> Iterator[BundleError]:
                 repeated.append(name)
             seen.add(name)
 
-    json.loads(text, object_pairs_hook=members)
+    try:
+        json.loads(text, object_pairs_hook=members)
+    except (ValueError, RecursionError) as error:  # in a member that v3 lets stand unread
+        yield _fault(f"a member that is unknown is no sound JSON: {error}", where)
     for name in repeated:
         yield _fault(f"member '{name}' is written twice in one object", where)
 

@@ -8,12 +8,10 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from ergo_cli.bundle.reader import BundleReader, open_bundle
+from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import DecisionRecord
-from ergo_cli.bundle.style import Style
 from ergo_cli.bundle.wire import WireConstraints
 from ergo_cli.core.time import Duration
-from ergo_cli.stores.compression import read_blocks
 from ergo_cli.supervisor.log import Decision
 from ergo_cli.supervisor.seam import Failed, RunTermination
 
@@ -68,15 +66,15 @@ class Inspection(Struct, frozen=True):
     found_by: str | None = None
 
 
-def inspect_bundle(path: str) -> Inspection:
-    """Count what the bundle at ``path`` holds, one record in memory at a time. Raises BundleError."""
-    reader = open_bundle(path)
+def inspect_bundle(reader: BundleReader) -> Inspection:
+    """Count what a bundle holds, one record in memory at a time. Raises BundleError."""
+    path = reader.path
     events, decisions = _EventCounts(reader), _DecisionTally(reader)
     program = reader.program
     return Inspection(
         path=path,
         capture_version=reader.capture_version,
-        style=_style(path).value,
+        style=reader.style.value,
         compression=_COMPRESSIONS.get(os.path.splitext(path)[1]),
         size_bytes=os.path.getsize(path),
         graph_id=reader.graph_id,
@@ -148,12 +146,6 @@ class _DecisionTally:
         for captured in record.effects:
             self.effects[captured.effect.kind] += 1
             self.intents.update(intent.kind for intent in captured.effect.intents)
-
-
-def _style(path: str) -> Style:
-    """``PRETTY`` where the text goes on in a new line after its first brace."""
-    beginning = next(read_blocks(path), b"").lstrip()
-    return Style.PRETTY if beginning[1:2] in (b"\n", b"\r") else Style.COMPACT
 
 
 def _ascending(counter: Counter[str]) -> dict[str, int]:

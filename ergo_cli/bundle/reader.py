@@ -18,6 +18,7 @@ from ergo_cli.bundle.members import RecordList, scan_members
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, Version
 from ergo_cli.bundle.slices import Chunk, record_offset, split_texts
+from ergo_cli.bundle.style import Style
 from ergo_cli.bundle.window import BLOCK, TextFault, Window
 from ergo_cli.errors import BundleError, reason
 from ergo_cli.stores.compression import CompressionError, is_compressed, read_blocks
@@ -93,6 +94,12 @@ class BundleReader:
     def runtime_provenance(self) -> str:
         """The program's fingerprint."""
         return self.header.runtime_provenance
+
+    @property
+    def style(self) -> Style:
+        """``PRETTY`` where the text goes on in a new line after its first brace."""
+        beginning = self._chunk(Chunk(0, _EDGE, 0)).lstrip()
+        return Style.PRETTY if beginning[1:2] in (b"\n", b"\r") else Style.COMPACT
 
     @property
     def event_count(self) -> int:

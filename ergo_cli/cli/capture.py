@@ -34,7 +34,9 @@ from ergo_cli.cli.options import (
 if TYPE_CHECKING:
     from ergo_cli.report.told import Told
 
-OutputOption = Annotated[Path | None, typer.Option("--output", "-o", metavar="BUNDLE", help="Where the bundle goes.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="BUNDLE", readable=False, help="Where the bundle goes.")
+]
 PrettyOption = Annotated[bool | None, typer.Option("--pretty/--compact", help="Indented, or as short as can be.")]
 EmbedOption = Annotated[bool | None, typer.Option("--embed", help="Put the program's texts into the bundle (v4).")]
 

@@ -38,6 +38,7 @@ def inspect(
     from msgspec.structs import replace
 
     from ergo_cli.bundle.inspection import inspect_bundle
+    from ergo_cli.bundle.reader import open_bundle
     from ergo_cli.cli.session import Session
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
@@ -48,7 +49,8 @@ def inspect(
     flags = ProgramFlags(profile=profile, project=project)
 
     def work() -> Told:
-        inspection = inspect_bundle(bundle)
-        return inspection_told(replace(inspection, found_by=found_by(bundle, flags, ProgramStore.of_user())))
+        with open_bundle(bundle) as reader:
+            rule = found_by(reader, flags, ProgramStore.of_user())
+            return inspection_told(replace(inspect_bundle(reader), found_by=rule))
 
     return session.conclude(work)

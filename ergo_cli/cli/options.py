@@ -61,22 +61,32 @@ EventsArgument = Annotated[
     str | None,
     typer.Argument(metavar="EVENTS", help="A JSONL file (.gz and .zst too), or - for standard input."),
 ]
-GraphOption = Annotated[Path | None, typer.Option("--graph", "-g", metavar="FILE", help="The graph to run.")]
+GraphOption = Annotated[
+    Path | None, typer.Option("--graph", "-g", metavar="FILE", readable=False, help="The graph to run.")
+]
 ProgramOption = Annotated[
     str | None, typer.Option("--program", "-P", metavar="MODULE:ATTR", help="The Python program to run.")
 ]
 AdapterOption = Annotated[
-    Path | None, typer.Option("--adapter", "-a", metavar="FILE", help="The adapter that binds events and effects.")
+    Path | None,
+    typer.Option("--adapter", "-a", metavar="FILE", readable=False, help="The adapter that binds events and effects."),
 ]
 ClusterPathOption = Annotated[
     list[Path] | None,
-    typer.Option("--cluster-path", "--search-path", metavar="DIR", help="A folder to find clusters in; repeatable."),
+    typer.Option(
+        "--cluster-path",
+        "--search-path",
+        metavar="DIR",
+        readable=False,
+        help="A folder to find clusters in; repeatable.",
+    ),
 ]
 ProfileOption = Annotated[
     str | None, typer.Option("--profile", "-p", metavar="NAME", help="The profile of the project to use.")
 ]
 ProjectOption = Annotated[
-    Path | None, typer.Option("--project", metavar="DIR", help="The project's folder, instead of looking for it.")
+    Path | None,
+    typer.Option("--project", metavar="DIR", readable=False, help="The project's folder, instead of looking for it."),
 ]
 NumbersOption = Annotated[
     Numbers | None, typer.Option("--numbers", help="Read numbers exactly, or as the original misreads them.")

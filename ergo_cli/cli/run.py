@@ -34,7 +34,9 @@ from ergo_cli.cli.options import (
 if TYPE_CHECKING:
     from ergo_cli.report.told import Told
 
-CaptureOption = Annotated[Path | None, typer.Option("--capture", metavar="BUNDLE", help="Keep a bundle here.")]
+CaptureOption = Annotated[
+    Path | None, typer.Option("--capture", metavar="BUNDLE", readable=False, help="Keep a bundle here.")
+]
 
 
 def run(

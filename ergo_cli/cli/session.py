@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from ergo_cli.cli.coloring import is_colored, is_drawn, is_terminal
+from ergo_cli.cli.interruption import Interrupted
 from ergo_cli.cli.options import Color, Format
 from ergo_cli.errors import ErgoError, exit_code
 from ergo_cli.report.blocks import Block
 from ergo_cli.report.document import encode_report, warning_text
-from ergo_cli.report.errors import error_block, printable
+from ergo_cli.report.errors import error_block, fitting
 from ergo_cli.report.exit_codes import DEFECT
 from ergo_cli.report.plain import plain_lines
 from ergo_cli.report.told import Told, interruption, refusal
@@ -42,7 +43,7 @@ class Session:
         """Do ``work``, tell its result or what ended it, return the exit code. Raises nothing but SystemExit."""
         told = self._result_of(work)
         for notice in told.notices:
-            self._say(f"warning: {printable(warning_text(notice))}")
+            self._say(f"warning: {fitting(warning_text(notice))}")
         for number, error in enumerate(told.errors):
             if number:
                 _complain("")
@@ -50,13 +51,13 @@ class Session:
         try:
             self._tell(told)
         except OSError as error:
-            return self._not_written(error, told.report.exit_code)
+            return self.not_written(error, told.report.exit_code)
         return told.report.exit_code
 
     def note(self, text: str) -> None:
         """One line on stderr for those who asked for more with ``-v``."""
         if self._verbose:
-            self._say(f"note: {printable(text)}")
+            self._say(f"note: {fitting(text)}")
 
     @contextmanager
     def progress(self, label: str) -> Generator[Callable[[], None] | None]:
@@ -74,7 +75,7 @@ class Session:
             return work()
         except ErgoError as error:
             return refusal(self.command, error, exit_code(error.code))
-        except KeyboardInterrupt:
+        except Interrupted:
             self._say("interrupted")
             return interruption(self.command)
         except Exception as defect:  # noqa: BLE001 - whatever it is, it is ours, and is told as such
@@ -97,8 +98,8 @@ class Session:
         for line in error_block(error):
             _complain(line)
 
-    def _not_written(self, error: OSError, result: int) -> int:
-        """Standard output is gone: a reader that went away is no fault, a full disk is."""
+    def not_written(self, error: OSError, result: int) -> int:
+        """The exit code where standard output is gone: a reader that went away is no fault, a full disk is."""
         _discard(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return result

@@ -35,7 +35,7 @@ class _Fault(Protocol):
     param: _Parameter | None
 
 
-def usage_error(error: Exception, arguments: Sequence[str], commands: Sequence[str]) -> UsageError | None:
+def usage_error(error: BaseException, arguments: Sequence[str], commands: Sequence[str]) -> UsageError | None:
     """The ``cli.*`` error behind an exception of the argument parser; None for any other exception."""
     if not hasattr(error, "format_message"):
         return None
@@ -57,6 +57,14 @@ def usage_error(error: Exception, arguments: Sequence[str], commands: Sequence[s
             return UsageError("cli.usage", fault.message, fix=_help(fault))
 
 
+def empty_word(option: str) -> UsageError:
+    """The error for an empty argument; ``option`` is the word before it, which it may belong to."""
+    if not option.startswith("-") or not option.strip("-"):
+        fix = "leave it out, or write what is meant"
+        return UsageError("cli.missing_required_argument", "an argument is empty", where="arg ''", fix=fix)
+    return _valueless(option)
+
+
 def _unknown_option(fault: _Fault) -> UsageError:
     option = fault.option_name
     known = [name for parameter in _parameters(fault) for name in parameter.opts if name.startswith("-")]
@@ -74,8 +82,12 @@ def _misused_option(fault: _Fault) -> UsageError:
     if "not take a value" in fault.message:
         message = f"option '{option}' takes no value"
         return UsageError("cli.invalid_option_value", message, where=where, fix=f"write {option} alone")
-    message = f"option '{option}' needs a value"
-    return UsageError("cli.missing_option_value", message, where=where, fix=f"write the value behind {option}")
+    return _valueless(option)
+
+
+def _valueless(option: str) -> UsageError:
+    message, fix = f"option '{option}' needs a value", f"write the value behind {option}"
+    return UsageError("cli.missing_option_value", message, where=f"arg '{option}'", fix=fix)
 
 
 def _missing(fault: _Fault) -> UsageError:

@@ -39,10 +39,17 @@ def open_source(path: str) -> Generator[Iterator[bytes]]:
     cannot be opened, and from the iterator if it cannot be read on.
     """
     if path == STANDARD_INPUT:
-        yield _chunks(cast(BufferedReader, sys.stdin.buffer), path)
+        yield _chunks(_standard_input(), path)
         return
     with _open(path) as file:
         yield _chunks(file, path)
+
+
+def _standard_input() -> BufferedReader:
+    if sys.stdin is None:
+        message, fix = "standard input is closed", "send the events to standard input, or name a file"
+        raise EventError("driver.input_invalid", message, where=source_label(STANDARD_INPUT), fix=fix)
+    return cast(BufferedReader, sys.stdin.buffer)
 
 
 def _open(path: str) -> _File:

@@ -20,7 +20,7 @@ from ergo_cli.project.loading import (
 )
 from ergo_cli.project.profiles import ResolvedProfile, profile_for_run, resolve_profile
 from ergo_cli.project.replay_profile import profile_for_replay
-from ergo_cli.project.root import load_project, locate_project
+from ergo_cli.project.root import current_folder, load_project, locate_project
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.project.toml import Project
 
@@ -113,7 +113,7 @@ def _unsupported(ref: str, where: str) -> ProgramError:
 def _named_profile(project: Project | None, flags: ProgramFlags) -> ResolvedProfile | None:
     if flags.profile is None:
         return None
-    return resolve_profile(project or load_project(Path.cwd()), flags.profile)
+    return resolve_profile(project or load_project(current_folder()), flags.profile)
 
 
 def _from_files(flags: ProgramFlags, project: Project | None, profile: ResolvedProfile | None) -> FoundProgram | None:

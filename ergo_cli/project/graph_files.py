@@ -110,7 +110,9 @@ def _candidate_paths(folder: Path, cluster_id: str, search_paths: Iterable[Path]
 def _stems_beside(paths: Iterable[Path]) -> list[str]:
     """The clusters that do lie where one was looked for."""
     folders = dict.fromkeys(path.parent for path in paths)
-    return sorted({file.stem for folder in folders if os.path.isdir(folder) for file in folder.glob("*.yaml")})
+    return sorted(
+        {file.stem for folder in folders if os.path.isdir(folder) for file in folder.glob("*.yaml") if file.is_file()}
+    )
 
 
 def _located(path: Path) -> Located:

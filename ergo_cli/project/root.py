@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ergo_cli.errors import ProjectError
+from ergo_cli.errors import ProjectError, reason
 from ergo_cli.project.toml import ERGO_TOML, PYPROJECT_TOML, Project, read_project, read_project_if_any
 
 
@@ -36,14 +36,24 @@ def find_project(start: Path) -> Project | None:
 def locate_project(input_file: Path | None = None, named: Path | None = None) -> Project | None:
     """The project of a command: ``named`` by ``--project``, else found from the current folder or the input file's.
 
-    Raises ProjectError PRJ-ROOT where the named folder holds no project.
+    Raises ProjectError PRJ-ROOT where the named folder holds no project, or the current one is gone.
     """
     if named is not None:
         return _named_project(named)
-    project = find_project(Path.cwd())
+    project = find_project(current_folder())
     if project is None and input_file is not None:
         project = find_project(input_file)
     return project
+
+
+def current_folder() -> Path:
+    """The folder that the command was started in. Raises ProjectError PRJ-ROOT where somebody has removed it."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        message = f"the current folder cannot be found: {reason(error)}"
+        fix = "change to a folder that exists"
+        raise ProjectError("PRJ-ROOT", message, where="current folder", fix=fix) from error
 
 
 def _named_project(named: Path) -> Project:
@@ -68,7 +78,7 @@ def _upwards(start: Path) -> Iterator[Path]:
 
 
 def _folder_of(start: Path) -> Path:
-    absolute = Path(os.path.abspath(start))
+    absolute = Path(os.path.normpath(start if start.is_absolute() else current_folder() / start))
     return absolute.parent if os.path.isfile(absolute) else absolute
 
 

@@ -126,7 +126,7 @@ def _rename(temporary: Path, folder: Path) -> None:
 
 
 def _read_record(folder: Path, runtime_provenance: str, adapter_provenance: str) -> KeptProgram:
-    record = msgspec.json.decode(read_text(folder / _RECORD), type=KeptProgram)
+    record = msgspec.json.decode(_text(folder, _RECORD), type=KeptProgram)
     if record.schema != _SCHEMA or record.kind != "graph":
         raise ValueError(f"'{record.schema}' of kind '{record.kind}' is not a graph program that can be read")
     if (record.runtime_provenance, record.adapter_provenance) != (runtime_provenance, adapter_provenance):
@@ -137,7 +137,13 @@ def _read_record(folder: Path, runtime_provenance: str, adapter_provenance: str)
 def _read_source(folder: Path, source: SourceDigest) -> ProgramSource:
     if not is_source_path(source.path):
         raise ValueError(f"'{source.path}' is not a source name")
-    kept = ProgramSource(source.path, source.sha256, read_text(folder / source.path))
+    kept = ProgramSource(source.path, source.sha256, _text(folder, source.path))
     if not kept.is_intact:
         raise ValueError(f"the digest of '{source.path}' does not match its text")
     return kept
+
+
+def _text(folder: Path, name: str) -> str:
+    if os.path.exists(folder / name) and not os.path.isfile(folder / name):
+        raise ValueError(f"'{name}' is not a file")
+    return read_text(folder / name)

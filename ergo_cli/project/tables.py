@@ -13,6 +13,8 @@ from ergo_cli.errors import ProjectError, headline
 
 T = TypeVar("T")
 
+_READABLE_BITS = 128
+
 
 def parse_fault(file: str, reason: str, *, where: str | None = None, fix: str | None = None) -> ProjectError:
     """The ``PRJ-PARSE`` error for ``file``; ``reason`` says what is wrong and names the key."""
@@ -67,6 +69,13 @@ class Table:
         """A string, or None where the key is absent or wrong."""
         return self._typed(key, str, "a string", f'write {key} = "…"')
 
+    def path(self, key: str) -> str | None:
+        """A string that can name a file: neither empty nor with a zero byte."""
+        text = self.string(key)
+        if text is not None and (not text or "\0" in text):
+            self.fault(key, f"must be the path of a file, got {_noun(text)}", f'write {key} = "…"')
+        return text
+
     def required_string(self, key: str, default: str | None = None) -> str:
         """A string; without ``default`` an absent key is a fault."""
         if default is None:
@@ -82,7 +91,7 @@ class Table:
         fix = f"write {key} as a whole number from 0 to {U64_MAX}"
         number = self._typed(key, int, "an integer", fix)
         if number is not None and not 0 <= number <= U64_MAX:
-            self.fault(key, f"must be an integer from 0 to {U64_MAX}, got {number}", fix)
+            self.fault(key, f"must be an integer from 0 to {U64_MAX}, got {_digits(number)}", fix)
         return number
 
     def duration(self, key: str) -> int | None:
@@ -164,7 +173,9 @@ def _noun(value: object) -> str:
     match value:
         case bool():
             return "a bool"
-        case int() | float():
+        case int():
+            return f"the number {_digits(value)}"
+        case float():
             return f"the number {value}"
         case str():
             return f"the string '{value}'"
@@ -174,3 +185,8 @@ def _noun(value: object) -> str:
             return "a table"
         case _:
             return f"the date or time {value}"
+
+
+def _digits(number: int) -> str:
+    """The number in digits, where there are not more of them than anybody would read."""
+    return str(number) if number.bit_length() <= _READABLE_BITS else f"one of {number.bit_length()} bits"

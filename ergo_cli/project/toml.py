@@ -20,6 +20,8 @@ from ergo_cli.project.texts import read_text
 ERGO_TOML = "ergo.toml"
 PYPROJECT_TOML = "pyproject.toml"
 
+_DEPTH = 127
+_DEEP_KEY = re.compile(rf"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){{{_DEPTH}}}")
 _MODULE_REF = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -113,12 +115,16 @@ def _text(file: Path) -> str:
 
 
 def _document(text: str, file: Path) -> Mapping[str, object]:
+    if _DEEP_KEY.search(text):
+        raise parse_fault(str(file), f"a key has more than {_DEPTH} parts", fix="nest values less deeply")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise parse_fault(str(file), str(error), where=_place(file, str(error)), fix="mend the TOML") from error
     except RecursionError as error:
         raise parse_fault(str(file), "values are nested too deeply", fix="nest values less deeply") from error
+    except ValueError as error:  # the one fault of a text that the parser leaves to int()
+        raise parse_fault(str(file), "an integer has too many digits", fix="write a shorter integer") from error
 
 
 def _place(file: Path, message: str) -> str:
@@ -158,11 +164,11 @@ def _profile(name: str, table: Table) -> Profile:
     profile = Profile(
         name=name,
         program=_program(table),
-        fixture=table.string("fixture"),
+        fixture=table.path("fixture"),
         ingress=_ingress(table),
-        adapter=table.string("adapter"),
-        egress=table.string("egress"),
-        capture_output=table.string("capture_output"),
+        adapter=table.path("adapter"),
+        egress=table.path("egress"),
+        capture_output=table.path("capture_output"),
         store=table.choice("store", _store, '"sqlite:PATH", "postgres:DSN" or "default"'),
         run_id=table.string("run_id"),
         pretty_capture=table.boolean("pretty_capture"),
@@ -178,13 +184,15 @@ def _profile(name: str, table: Table) -> Profile:
         primitives=table.string_or_strings("primitives"),
         ignore=table.strings("ignore") or (),
     )
+    if "\0" in name:
+        table.fault(None, "has a zero byte in its name", "give the profile another name")
     table.finish()
     return profile
 
 
 def _program(table: Table) -> ProgramKey:
     keys = {
-        "graph": table.string("graph"),
+        "graph": table.path("graph"),
         "kernel": table.choice("kernel", _module_ref, '"module:attribute"'),
         "plan": table.choice("plan", _module_ref, '"module:attribute"'),
         "pipeline": table.choice("pipeline", _module_ref, '"module:attribute"'),

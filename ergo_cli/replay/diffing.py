@@ -31,7 +31,7 @@ def diff_bundles(path_a: str, path_b: str, ignore: Sequence[Pattern] = (), max_d
     a, b = Side(path_a), Side(path_b)
     try:
         return _Diff(a, b, ignore, max_divergences).run()
-    except (msgspec.MsgspecError, RecordFault):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecordFault):
         for side in (a, b):
             side.check()
         raise

@@ -89,7 +89,7 @@ class Pattern:
     def __init__(self, text: str) -> None:
         self.text = text
         self.matched = False
-        self._steps = tuple(_parse(text))
+        self._steps = tuple(_steps(text))
 
     def prune(self, tree: JsonValue) -> JsonValue:
         """``tree`` without everything at or below a match; the same object where nothing matched.
@@ -182,6 +182,15 @@ def _children(tree: JsonValue) -> Iterator[tuple[Step, JsonValue]]:
     elif isinstance(tree, list):
         for index, child in enumerate(cast(list[Any], tree)):
             yield Item(index), child
+
+
+def _steps(text: str) -> Iterator[_Matcher]:
+    """The steps of a pattern; ``**.**`` says no more than ``**``, which is what keeps matching quick."""
+    before: _Matcher | None = None
+    for matcher in _parse(text):
+        if not (isinstance(matcher, _AnyDepth) and isinstance(before, _AnyDepth)):
+            yield matcher
+        before = matcher
 
 
 def _parse(text: str) -> Iterator[_Matcher]:

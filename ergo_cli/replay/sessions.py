@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.bundle.reader import BundleReader, open_bundle
+from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import AdapterError, ErgoError, ProgramError, ProjectError, UsageError
@@ -91,10 +91,10 @@ class ReplaySession:
         return self._patterns[text]
 
 
-def found_by(path: str, flags: ProgramFlags, store: ProgramStore) -> str | None:
+def found_by(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> str | None:
     """The rule that would find the program of a bundle; None where none does."""
     try:
-        return find_program_for_replay(recorded_program(open_bundle(path)), flags, store).rule
+        return find_program_for_replay(recorded_program(reader), flags, store).rule
     except ErgoError:
         return None
 

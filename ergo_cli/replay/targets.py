@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ergo_cli.bundle.recognition import SUFFIXES, looks_like_bundle
 from ergo_cli.project.profiles import captured_profiles
-from ergo_cli.project.root import load_project, locate_project
+from ergo_cli.project.root import current_folder, load_project, locate_project
 
 
 class BundlePath(Struct, frozen=True):
@@ -31,7 +31,7 @@ def bundle_paths(arguments: Sequence[str], profile: str | None, project: Path | 
         return [BundlePath(path) for path in dict.fromkeys(paths)]
     found = locate_project(None, project)
     if found is None and profile is not None:
-        found = load_project(Path.cwd())
+        found = load_project(current_folder())
     if found is None:
         return []
     return [BundlePath(str(each.capture), each.name) for each in captured_profiles(found, profile)]

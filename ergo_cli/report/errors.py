@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ergo_cli.errors import ErgoError
+from ergo_cli.report.shortening import shorten
+
+_LONGEST = 2000
 
 
 def error_block(error: ErgoError) -> Iterator[str]:
@@ -12,20 +15,25 @@ def error_block(error: ErgoError) -> Iterator[str]:
 
     A cause that only repeats the headline, as the error behind a stage's own code does, is not told twice.
     """
-    yield f"error: {printable(error.message)}"
+    yield f"error: {fitting(error.message)}"
     yield f"code: {error.code}"
     for name, part in (("rule", error.rule), ("where", error.where), ("fix", error.fix)):
         if part is not None:
-            yield f"{name}: {printable(part)}"
+            yield f"{name}: {fitting(part)}"
     for detail in (*error.details, *_further(error, error)):
-        yield f"detail: {printable(detail)}"
+        yield f"detail: {fitting(detail)}"
+
+
+def fitting(text: str) -> str:
+    """``text`` as one printable line, its middle left out where an input is quoted at great length."""
+    return printable(shorten(text, _LONGEST))
 
 
 def printable(text: str) -> str:
-    """``text`` without what a terminal would obey: control characters other than the newline become escapes."""
+    """``text`` without what a terminal would obey, line ends among it: control characters become escapes."""
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _further(error: ErgoError, headline: ErgoError) -> Iterator[str]:

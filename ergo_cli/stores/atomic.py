@@ -7,11 +7,13 @@ written goes there; ``commit`` renames it into place. Without a commit nothing i
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import threading
 import time
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 from typing import BinaryIO, NoReturn, Self
 
 from ergo_cli.errors import CaptureWriteError, reason
@@ -23,7 +25,7 @@ ATTEMPTS = 64
 _BUFFER = 1 << 18
 _RETRY_SECONDS = 0.010
 _FIX = "make the folder writable and free some space, or choose another place"
-_FIX_NAME = "name a file, not a folder"
+_FIX_NAME = "name a plain file"
 
 _counter = count()
 _counter_lock = threading.Lock()
@@ -42,6 +44,9 @@ class AtomicFile:
         self._make_folder()
         if name in ("", ".."):
             message = f"cannot write '{destination}': it does not name a file"
+            raise CaptureWriteError("InvalidDestination", message, where=destination, fix=_FIX_NAME)
+        if _is_device(destination):
+            message = f"cannot write '{destination}': it is a device or a pipe, and would be replaced by a file"
             raise CaptureWriteError("InvalidDestination", message, where=destination, fix=_FIX_NAME)
         self.temp_path, self._file = self._create(name)
 
@@ -93,7 +98,7 @@ class AtomicFile:
     def _make_folder(self) -> None:
         try:
             if self._folder:
-                os.makedirs(self._folder, exist_ok=True)
+                _make_folders(Path(self._folder))
         except (OSError, ValueError) as error:
             message = f"cannot write '{self.destination}': cannot create the folder '{self._folder}': {reason(error)}"
             raise CaptureWriteError("CreateOutputDirectory", message, where=self.destination, fix=_FIX) from error
@@ -132,6 +137,23 @@ def _split(destination: str) -> tuple[str, str]:
     while path == os.curdir or path.endswith(tuple(separator + os.curdir for separator in separators)):
         path = path[:-1].rstrip(separators)
     return os.path.split(path)
+
+
+def _make_folders(folder: Path) -> None:
+    """The folder with all above it, one after the other: a path may be longer than calls may be deep."""
+    with suppress(FileNotFoundError):
+        os.stat(folder)  # a path that no folder can have fails here, before the first one is made
+    for each in reversed((folder, *folder.parents)):
+        each.mkdir(exist_ok=True)
+
+
+def _is_device(path: str) -> bool:
+    """Whether something other than a file or a folder stands at ``path``."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _next_number() -> int:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ergo_cli.cli.interruption import Interrupted
 from ergo_cli.cli.options import Format
 from ergo_cli.cli.session import Session
 from ergo_cli.report.told import Told
@@ -14,7 +15,7 @@ def _defect() -> Told:
 
 
 def _interrupted() -> Told:
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 def test_a_defect_of_ours_has_a_traceback_and_asks_for_a_report(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,5 +35,19 @@ def test_further_faults_follow_as_details() -> None:
 
 
 def test_what_a_terminal_would_obey_is_escaped() -> None:
-    assert printable("a\x1b[31mb\rc\nd\u202e") == "a\\x1b[31mb\\rc\nd\\u202e"
+    assert printable("a\x1b[31mb\rc\nd\u202e") == "a\\x1b[31mb\\rc\\nd\\u202e"
     assert printable("größe …") == "größe …"
+
+
+def test_what_an_input_says_at_great_length_is_left_out_in_the_middle() -> None:
+    [message, *_] = error_block(ErgoError("a.b", f"event id '{'i' * 1_000_000}' is used twice"))
+    assert len(message) < 2100
+    assert message.startswith("error: event id 'iii")
+    assert message.endswith("iii' is used twice")
+
+
+def test_no_value_can_pass_for_a_line_of_its_own() -> None:
+    assert list(error_block(ErgoError("a.b", "no file 'x\ncode: c.d'"))) == [
+        "error: no file 'x\\ncode: c.d'",
+        "code: a.b",
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from ergo_cli.core.notices import Notice
-from ergo_cli.errors import ErgoError
+from ergo_cli.errors import ErgoError, reason
 from ergo_cli.host.validating.checks import (
     Checked,
     Surroundings,
@@ -72,7 +72,7 @@ def _text(path: str) -> str:
     try:
         return read_text(Path(path))
     except OSError as error:
-        raise unknown_kind(path, f"it cannot be read: {error.strerror or error}") from error
+        raise unknown_kind(path, f"it cannot be read: {reason(error)}", fix="name a file that can be read") from error
     except ValueError as error:
         raise unknown_kind(path, str(error)) from error
 

@@ -31,6 +31,7 @@ class FileKind(Enum):
 
 AUTHORED = tuple(kind.value for kind in list(FileKind)[3:])
 PRIMITIVES = (FileKind.SOURCE, FileKind.COMPUTE, FileKind.TRIGGER, FileKind.ACTION)
+_FIX = f"write kind: {', '.join(AUTHORED[:-1])} or {AUTHORED[-1]}"
 
 
 def kind_by_name(path: str) -> FileKind | None:
@@ -63,9 +64,8 @@ def kind_by_content(text: str, path: str) -> FileKind:
     return FileKind(kind.text.lower())
 
 
-def unknown_kind(path: str, reason: str, *, where: str | None = None) -> ErgoError:
+def unknown_kind(path: str, reason: str, *, where: str | None = None, fix: str = _FIX) -> ErgoError:
     """What is said of a file that cannot be told to be anything."""
-    fix = f"write kind: {', '.join(AUTHORED[:-1])} or {AUTHORED[-1]}"
     return ErgoError("INTERNAL", f"'{path}' cannot be validated: {reason}", where=where or path, fix=fix)
 
 
