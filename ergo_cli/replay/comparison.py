@@ -12,6 +12,7 @@ from ergo_cli.bundle.schema import DecisionRecord, EventRecord
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ReplayError, StepError
+from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.replay.attribution import Attribution, Blame
 from ergo_cli.replay.compare import Difference, compare_decisions
 from ergo_cli.replay.divergence import Divergence, DivergenceKind, Divergences, replay_code
@@ -19,7 +20,6 @@ from ergo_cli.replay.joining import Key, Keys, Occurrences, Row, join, rows
 from ergo_cli.replay.options import ReplayOptions, Target
 from ergo_cli.replay.paths import Location, all_matched, render
 from ergo_cli.replay.playing import Played, play
-from ergo_cli.replay.preflight import provenance_of
 from ergo_cli.replay.rereading import Rereading
 from ergo_cli.replay.result import BundleResult, DecisionCounts, Episode, Outcome
 from ergo_cli.replay.scan import Scan
@@ -198,4 +198,4 @@ def _cause(scan: Scan, target: Target, options: ReplayOptions) -> str | None:
         return None
     if scan.reader.runtime_provenance != target.program.provenance:
         return "program_changed"
-    return "adapter_changed" if scan.reader.adapter_provenance != provenance_of(target.adapter) else None
+    return "adapter_changed" if scan.reader.adapter_provenance != adapter_provenance(target.adapter) else None

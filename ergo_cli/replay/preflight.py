@@ -5,11 +5,11 @@ from __future__ import annotations
 from ergo_cli.bundle.schema import NO_ADAPTER
 from ergo_cli.core.notices import Notice
 from ergo_cli.errors import AdapterError, ReplayError
-from ergo_cli.events.adapter import Adapter
+from ergo_cli.events.adapter import Adapter, adapter_provenance
 from ergo_cli.host.ownership import HANDLER_KINDS, replay_owned_kinds
 from ergo_cli.host.preparation import check_composition
 from ergo_cli.programs.graph.program import GraphProgram
-from ergo_cli.replay.scan import Scan, setup_failed
+from ergo_cli.replay.scan import Scan, replay_setup_failed
 
 _VERSIONS = ("v3", "v4")
 
@@ -25,7 +25,7 @@ def check_strict(scan: Scan, program: GraphProgram, adapter: Adapter | None) -> 
     _check_external_kinds(scan, program, adapter)
     check_integrity(scan)
     check_unique_ids(scan.duplicate)
-    check_adapter_provenance(scan.reader.adapter_provenance, provenance_of(adapter))
+    check_adapter_provenance(scan.reader.adapter_provenance, adapter_provenance(adapter))
     check_runtime_provenance(scan.reader.runtime_provenance, program.provenance)
 
 
@@ -36,7 +36,7 @@ def check_fit(program: GraphProgram, adapter: Adapter | None) -> None:
     try:
         check_composition(program, adapter)
     except AdapterError as error:
-        raise setup_failed(error) from error
+        raise replay_setup_failed(error) from error
 
 
 def check_integrity(scan: Scan) -> None:
@@ -72,7 +72,7 @@ def allowed_differences(scan: Scan, program: GraphProgram, adapter: Adapter | No
     notices: list[Notice] = []
     if scan.reader.graph_id != program.graph_id:
         notices.append(Notice(f"the bundle is of graph '{scan.reader.graph_id}', today's is '{program.graph_id}'"))
-    recorded, current = scan.reader.adapter_provenance, provenance_of(adapter)
+    recorded, current = scan.reader.adapter_provenance, adapter_provenance(adapter)
     if recorded != current:
         notices.append(Notice(f"the adapter changed: recorded '{recorded}', current '{current}'"))
     if scan.reader.runtime_provenance != program.provenance:
@@ -153,8 +153,3 @@ def check_runtime_provenance(recorded: str, current: str) -> None:
             fix="give the program of the capture, or capture again; without --strict the change is allowed",
             details=(f"expected: '{current}'", f"got: '{recorded}'"),
         )
-
-
-def provenance_of(adapter: Adapter | None) -> str:
-    """The adapter's fingerprint, or ``none``."""
-    return NO_ADAPTER if adapter is None else adapter.fingerprint

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 from msgspec import Struct
 
 from ergo_cli.bundle.reader import BundleReader, open_bundle
+from ergo_cli.bundle.schema import payload_hash
 from ergo_cli.core.digest_set import DigestSet
 from ergo_cli.errors import BundleError, ErgoError, ReplayError
 
@@ -36,7 +35,7 @@ def scan_bundle(path: str) -> Scan:
     except BundleError as error:
         if error.code not in ("bundle.read_failed", "bundle.parse_failed"):
             raise
-        raise setup_failed(error) from error
+        raise replay_setup_failed(error) from error
 
 
 def _walk(reader: BundleReader) -> Scan:
@@ -44,7 +43,7 @@ def _walk(reader: BundleReader) -> Scan:
     ids, events = DigestSet(), 0
     for record in reader.events():
         events += 1
-        if bad_hash is None and sha256(record.payload).hexdigest() != record.payload_hash:
+        if bad_hash is None and payload_hash(record.payload) != record.payload_hash:
             bad_hash = record.event_id
         if not ids.add(record.event_id) and duplicate is None:
             duplicate = record.event_id
@@ -55,7 +54,7 @@ def _walk(reader: BundleReader) -> Scan:
     return Scan(reader, events, decisions, frozenset(kinds), bad_hash, duplicate)
 
 
-def setup_failed(cause: ErgoError) -> ReplayError:
+def replay_setup_failed(cause: ErgoError) -> ReplayError:
     """The error of a replay that could not be set up, for the reason given."""
     return ReplayError(
         "replay.host_setup_failed",

@@ -20,7 +20,7 @@ from ergo_cli.replay.paths import Pattern, parse_patterns
 from ergo_cli.replay.patterns import unmatched
 from ergo_cli.replay.replaying import ReplayOptions, Target, replay_scanned
 from ergo_cli.replay.result import BundleResult, Outcome
-from ergo_cli.replay.scan import Scan, scan_bundle, setup_failed
+from ergo_cli.replay.scan import Scan, replay_setup_failed, scan_bundle
 from ergo_cli.replay.targets import BundlePath
 
 
@@ -114,7 +114,7 @@ def _find(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> Fou
     except (ProgramError, AdapterError) as error:
         if not error.code.startswith(("graph.", "adapter.")):
             raise
-        raise setup_failed(error) from error
+        raise replay_setup_failed(error) from error
 
 
 def _program_of_capture(scan: Scan, found: FoundProgram, store: ProgramStore) -> GraphProgram | None:

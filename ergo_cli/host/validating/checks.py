@@ -164,7 +164,7 @@ def _compose(manifest: Manifest, adapter: Adapter) -> list[AdapterError]:
 def _not_composable(kind: str) -> AdapterError:
     return AdapterError(
         "COMP-1",
-        f"a {kind} is not composed with an adapter: only graphs, sources and actions are",
+        f"'{kind}' is not composed with an adapter: only graphs, sources and actions are",
         path="$.kind",
         rule="COMP-1",
         fix="leave --adapter out",
