@@ -64,11 +64,6 @@ class Divergence(Struct, frozen=True):
     cause: str | None = None
     """``numbers``, ``program_changed``, ``adapter_changed`` or None."""
 
-    @property
-    def concerns_effects(self) -> bool:
-        """Whether an effect differs, not the decision itself."""
-        return self.kind in _EFFECT_KINDS
-
 
 def replay_code(kind: DivergenceKind) -> str:
     """The original's code for a divergence of a replay."""

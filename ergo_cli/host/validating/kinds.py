@@ -30,7 +30,6 @@ class FileKind(Enum):
 
 
 AUTHORED = tuple(kind.value for kind in list(FileKind)[3:])
-PRIMITIVES = (FileKind.SOURCE, FileKind.COMPUTE, FileKind.TRIGGER, FileKind.ACTION)
 _FIX = f"write kind: {', '.join(AUTHORED[:-1])} or {AUTHORED[-1]}"
 
 
