@@ -11,26 +11,27 @@ _BUFFER = 1 << 18
 
 
 class Spool:
-    """Lines, written once and then read once in order. ``fail`` is called with every error of the system."""
+    """Blocks of bytes, written once and then read once as they were. ``fail`` is called with errors of the system."""
 
     def __init__(self, folder: str, fail: Callable[[OSError], NoReturn]) -> None:
         self._file = tempfile.TemporaryFile(dir=folder, buffering=_BUFFER)  # noqa: SIM115 - closed by `close`
         self._fail = fail
+        self._sizes: list[int] = []
 
-    def append(self, lines: bytes) -> None:
-        """Add one line or several; the last has no line feed of its own."""
+    def append(self, block: bytes) -> None:
+        """Add a block."""
         try:
-            self._file.write(lines)
-            self._file.write(b"\n")
+            self._file.write(block)
         except OSError as error:
             self._fail(error)
+        self._sizes.append(len(block))
 
     def blocks(self) -> Iterator[bytes]:
-        """Every line in the order of writing, many at a time, the last of a block without its line feed."""
+        """Every block in the order of writing."""
         try:
             self._file.seek(0)
-            while block := self._file.read(_BUFFER):
-                yield (block if block.endswith(b"\n") else block + self._file.readline())[:-1]
+            for size in self._sizes:
+                yield self._file.read(size)
         except OSError as error:
             self._fail(error)
 

@@ -1,0 +1,128 @@
+"""Stores that last as long as the process: what a capture and a replay run on (spec 00 §13.8, 40 §13.1).
+
+They hold texts and bytes, which nobody can change from outside, and may be shared between threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from threading import Lock
+from typing import Self
+
+from ergo_cli.errors import StoreError
+from ergo_cli.stores.artifacts import artifact_id, no_artifact
+from ergo_cli.stores.journals import check_head, check_texts, place
+from ergo_cli.stores.snapshots import StoredSnapshot
+
+
+class _Records:
+    """The records of one run, of which the first ``absent`` are kept elsewhere."""
+
+    def __init__(self, absent: int = 0, texts: Sequence[str] = ()) -> None:
+        self.absent = absent
+        self.texts = list(texts)
+
+    @property
+    def head(self) -> int:
+        return self.absent + len(self.texts)
+
+
+class MemoryJournal:
+    """An EventJournal in memory."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Records] = {}
+        self._lock = Lock()
+
+    @classmethod
+    def starting_at(cls, prior: Mapping[str, Sequence[str] | int]) -> Self:
+        """A journal that goes on where others ended: for each run the records before, or only how many there were."""
+        journal = cls()
+        for run, before in prior.items():
+            journal._runs[run] = _Records(before) if isinstance(before, int) else _Records(texts=before)
+        return journal
+
+    def append(self, run: str, texts: Sequence[str], expected_head: int | None = None) -> int:
+        """Number and keep all of ``texts``, or none; return the new head."""
+        with self._lock:
+            check_head(run, self.head(run), expected_head)
+            check_texts(texts)
+            if texts:
+                self._runs.setdefault(run, _Records()).texts.extend(texts)
+            return self.head(run)
+
+    def scan(self, run: str, start: int = 1, to: int | None = None) -> Iterator[tuple[int, str]]:
+        """Numbers and texts from ``start`` to ``to``, as they are at the call.
+
+        Raises StoreError ``store.not_found`` for records that this journal does not begin with.
+        """
+        start = max(start, 1)
+        records = self._runs.get(run) or _Records()
+        if start <= records.absent:
+            message = f"records 1 to {records.absent} of run '{run}' are not kept here"
+            fix = f"read from record {records.absent + 1} on, or start the journal with the records before"
+            raise StoreError("store.not_found", message, where=place(run, start), fix=fix)
+        end = None if to is None else max(to - records.absent, 0)
+        return enumerate(records.texts[start - records.absent - 1 : end], start)
+
+    def head(self, run: str) -> int:
+        """The highest number of the run; 0 for an unknown one."""
+        records = self._runs.get(run)
+        return 0 if records is None else records.head
+
+    def runs(self) -> list[str]:
+        """The ids of all runs that have records, ascending."""
+        with self._lock:
+            return sorted(run for run, records in self._runs.items() if records.head)
+
+
+class MemorySnapshots:
+    """A SnapshotStore in memory: it keeps the highest snapshot of each run, the only one that can be asked for."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, StoredSnapshot] = {}
+        self._lock = Lock()
+
+    def load_latest(self, run: str) -> StoredSnapshot | None:
+        """The snapshot with the highest ``at_seq``; None if there is none."""
+        return self._latest.get(run)
+
+    def save(self, run: str, at_seq: int, text: str, version: int = 0) -> None:
+        """Keep a snapshot, unless there is a higher one."""
+        with self._lock:
+            latest = self._latest.get(run)
+            if latest is None or latest.at_seq <= at_seq:
+                self._latest[run] = StoredSnapshot(run, at_seq, text, version)
+
+    def prune(self, run: str, keep: int) -> None:
+        """Remove all snapshots of a run but the ``keep`` highest."""
+        if keep < 1:
+            self.drop(run)
+
+    def drop(self, run: str) -> None:
+        """Remove every snapshot of a run."""
+        self._latest.pop(run, None)
+
+
+class MemoryArtifacts:
+    """An ArtifactStore in memory."""
+
+    def __init__(self) -> None:
+        self._contents: dict[str, bytes] = {}
+
+    def put(self, data: bytes) -> str:
+        """Keep ``data`` and return its id."""
+        artifact = artifact_id(data)
+        self._contents.setdefault(artifact, bytes(data))
+        return artifact
+
+    def get(self, artifact: str) -> bytes:
+        """The bytes of an artifact. Raises StoreError ``store.not_found``."""
+        try:
+            return self._contents[artifact]
+        except KeyError:
+            raise no_artifact(artifact) from None
+
+    def exists(self, artifact: str) -> bool:
+        """Whether there is an artifact of this id."""
+        return artifact in self._contents

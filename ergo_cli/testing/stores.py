@@ -1,0 +1,268 @@
+"""What every store must do, as classes of tests: derive from them, provide the fixture they name, and pytest runs them.
+
+::
+
+    class TestMyJournal(JournalSuite):
+        @pytest.fixture
+        def journal(self):
+            with MyStore() as store:
+                yield store.journal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from hashlib import sha256
+from threading import Thread
+
+from ergo_cli.errors import StoreError
+from ergo_cli.stores.artifacts import ArtifactStore
+from ergo_cli.stores.journals import HIGHEST_SEQ, EventJournal
+from ergo_cli.stores.locating import RunStore
+from ergo_cli.stores.snapshots import SnapshotStore, StoredSnapshot
+
+A, B, C = '"Completed"', '{"Resumed":{"value":"ä😀\\u0000"}}', '{"StateUpdated":{"payload":1e16,"step_id":null}}'
+"""Three records: plain, with every kind of text, with a number that not every database keeps as it is."""
+
+
+class Refusal:
+    """What a store refused something with, once it has."""
+
+    error: StoreError
+
+
+@contextmanager
+def refused(code: str, *words: str) -> Generator[Refusal]:
+    """What is done here must raise a StoreError of this code that names ``words`` and says how to mend it."""
+    refusal = Refusal()
+    try:
+        yield refusal
+    except StoreError as error:
+        refusal.error = error
+    assert hasattr(refusal, "error"), f"{code} was not raised"
+    told = f"{refusal.error.code}: {refusal.error.message} ({refusal.error.where})"
+    assert refusal.error.code == code, told
+    assert refusal.error.fix, told
+    assert [word for word in words if word not in told] == [], told
+
+
+class JournalSuite:
+    """An EventJournal; fixture ``journal`` gives an empty one (spec 00 §13.3, 40 §4, §13)."""
+
+    def test_an_unknown_run_is_empty(self, journal: EventJournal) -> None:
+        """Head 0, no records, not listed; appending nothing changes none of it."""
+        assert journal.head("nobody") == 0
+        assert list(journal.scan("nobody")) == []
+        assert journal.append("nobody", []) == 0
+        assert journal.append("nobody", [], 0) == 0
+        assert journal.runs() == []
+
+    def test_records_are_numbered_from_one_and_come_back_as_they_went(self, journal: EventJournal) -> None:
+        """Appending returns the number of the last record; an empty append the head."""
+        assert journal.append("r", [A]) == 1
+        assert journal.append("r", [B, C]) == 3
+        assert journal.append("r", []) == 3
+        assert journal.head("r") == 3
+        assert list(journal.scan("r")) == [(1, A), (2, B), (3, C)]
+
+    def test_a_scan_has_both_its_ends(self, journal: EventJournal) -> None:
+        """Bounds are inclusive; a start below 1 is 1; bounds may lie behind the last record."""
+        journal.append("r", [A, B, C])
+        bounds = [(0, None), (-5, 1), (2, None), (2, 2), (3, 9), (3, 2), (4, None), (1, 0), (2, HIGHEST_SEQ + 1)]
+        seqs = [[seq for seq, _ in journal.scan("r", start, to)] for start, to in bounds]
+        assert seqs == [[1, 2, 3], [1], [2, 3], [2], [3], [], [], [], [2, 3]]
+
+    def test_a_long_run_is_scanned_whole(self, journal: EventJournal) -> None:
+        """No page of whatever size may be lost, and writing while scanning is allowed."""
+        journal.append("r", [str(number) for number in range(1, 1001)])
+        scanned = [journal.append("other", [text]) for _, text in journal.scan("r")]
+        assert scanned == list(range(1, 1001))
+        assert [int(text) for _, text in journal.scan("r", 200, 900)] == list(range(200, 901))
+
+    def test_runs_do_not_see_each_other(self, journal: EventJournal) -> None:
+        """Each run has its own numbers; ids are listed ascending by code point."""
+        ids = ["b", "B", "a/2", "a/10", "ä", "z\uffff", "😀", " ", "a'b\"c%s"]
+        heads = [journal.append(run, [f'"{number}"'] * (number + 1)) for number, run in enumerate(ids)]
+        assert heads == list(range(1, len(ids) + 1))
+        assert [journal.head(run) for run in ids] == heads
+        assert [text for _, text in journal.scan("ä")] == ['"4"'] * 5
+        assert journal.runs() == sorted(ids)
+
+    def test_a_wrong_expected_head_writes_nothing(self, journal: EventJournal) -> None:
+        """The conflict names the run; the right head is taken."""
+        assert journal.append("r", [A], 0) == 1
+        for expected in (0, 2):
+            with refused("store.conflict", "'r'"):
+                journal.append("r", [B], expected)
+        with refused("store.conflict", "'r'"):
+            journal.append("r", [], 7)
+        assert list(journal.scan("r")) == [(1, A)]
+        assert journal.append("r", [B, C], 1) == 3
+
+    def test_a_batch_is_appended_whole_or_not_at_all(self, journal: EventJournal) -> None:
+        """A text that has no UTF-8 keeps those before it out, too."""
+        journal.append("r", [A])
+        try:
+            journal.append("r", [B, '"\ud800"'])
+        except ValueError:
+            pass
+        else:
+            raise AssertionError("a lone surrogate was taken")
+        assert list(journal.scan("r")) == [(1, A)]
+        assert journal.append("r", [C]) == 2
+
+    def test_threads_queue(self, journal: EventJournal) -> None:
+        """Four threads that append to one run leave every record, each thread's in its order, and no gap."""
+        threads = [Thread(target=_append_many, args=(journal, name)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        records = list(journal.scan("r"))
+        assert [seq for seq, _ in records] == list(range(1, 101))
+        for name in "abcd":
+            assert [text for _, text in records if name in text] == [f'"{name}{number}"' for number in range(25)]
+
+
+class SnapshotSuite:
+    """A SnapshotStore; fixture ``snapshots`` gives an empty one (spec 40 §4, §13, §20)."""
+
+    def test_there_is_none_at_first(self, snapshots: SnapshotStore) -> None:
+        """Nothing to load, and removing nothing is no error."""
+        snapshots.drop("r")
+        snapshots.prune("r", 3)
+        assert snapshots.load_latest("r") is None
+
+    def test_a_snapshot_comes_back_as_it_went(self, snapshots: SnapshotStore) -> None:
+        """Text and version of the state's form, of the run asked for."""
+        snapshots.save("r", 9, '{"k":"v","x":1e16,"ä":"\\u0000"}', 4)
+        snapshots.save("other", 10, "7")
+        assert snapshots.load_latest("r") == StoredSnapshot("r", 9, '{"k":"v","x":1e16,"ä":"\\u0000"}', 4)
+        assert snapshots.load_latest("other") == StoredSnapshot("other", 10, "7", 0)
+
+    def test_the_highest_wins_not_the_last(self, snapshots: SnapshotStore) -> None:
+        """Saved at 3, 7, 5: the one at 7."""
+        for at_seq in (3, 7, 5):
+            snapshots.save("r", at_seq, str(at_seq))
+        assert snapshots.load_latest("r") == StoredSnapshot("r", 7, "7")
+
+    def test_the_same_place_is_replaced(self, snapshots: SnapshotStore) -> None:
+        """Both text and version are the later ones'."""
+        snapshots.save("r", 3, "1", 5)
+        snapshots.save("r", 3, "2")
+        assert snapshots.load_latest("r") == StoredSnapshot("r", 3, "2", 0)
+
+    def test_pruning_keeps_the_highest(self, snapshots: SnapshotStore) -> None:
+        """Of this run only."""
+        for at_seq in range(1, 10):
+            snapshots.save("r", at_seq, str(at_seq))
+        snapshots.save("other", 1, "1")
+        snapshots.prune("r", 2)
+        assert snapshots.load_latest("r") == StoredSnapshot("r", 9, "9")
+        snapshots.prune("r", 0)
+        assert snapshots.load_latest("r") is None
+        assert snapshots.load_latest("other") is not None
+
+    def test_a_dropped_run_has_none(self, snapshots: SnapshotStore) -> None:
+        """And may have new ones, lower than those before."""
+        snapshots.save("r", 9, "9")
+        snapshots.drop("r")
+        assert snapshots.load_latest("r") is None
+        snapshots.save("r", 1, "1")
+        assert snapshots.load_latest("r") == StoredSnapshot("r", 1, "1")
+
+
+class ArtifactSuite:
+    """An ArtifactStore; fixture ``artifacts`` gives an empty one (spec 50 §9.1)."""
+
+    def test_the_id_is_the_digest(self, artifacts: ArtifactStore) -> None:
+        """Of any bytes, also of none."""
+        for data in (b"", b"{}", bytes(range(256)) * 1000):
+            assert artifacts.put(data) == sha256(data).hexdigest()
+            assert artifacts.get(sha256(data).hexdigest()) == data
+
+    def test_the_same_bytes_again_change_nothing(self, artifacts: ArtifactStore) -> None:
+        """The same id, the same bytes."""
+        assert artifacts.put(b"x") == artifacts.put(b"x")
+        assert artifacts.get(artifacts.put(b"x")) == b"x"
+
+    def test_what_is_absent_is_told(self, artifacts: ArtifactStore) -> None:
+        """Asking whether is no error, getting is; a path is no id."""
+        artifacts.put(b"x")
+        for absent in (
+            "0" * 64,
+            sha256(b"x").hexdigest().upper(),
+            "",
+            "../x",
+            "0" * 63,
+            sha256(b"x").hexdigest() + "\n",
+        ):
+            assert not artifacts.exists(absent)
+            with refused("store.not_found", absent.strip()):
+                artifacts.get(absent)
+        assert artifacts.exists(sha256(b"x").hexdigest())
+
+
+class DurabilitySuite:
+    """Stores that outlast the process; fixture ``reopen`` opens the same place anew at each call, empty at first."""
+
+    def test_records_survive(self, reopen: Callable[[], RunStore]) -> None:
+        """Head and scan after reopening; appending goes on behind the head."""
+        with reopen() as store:
+            assert store.journal.append("r", [A, B, C]) == 3
+        with reopen() as store:
+            assert store.journal.head("r") == 3
+            assert list(store.journal.scan("r")) == [(1, A), (2, B), (3, C)]
+            assert store.journal.append("r", [A]) == 4
+
+    def test_the_highest_snapshot_survives(self, reopen: Callable[[], RunStore]) -> None:
+        """Saved at 3, 7, 5, it is that at 7."""
+        with reopen() as store:
+            for at_seq in (3, 7, 5):
+                store.snapshots.save("r", at_seq, f'{{"counter":{at_seq}}}', 2)
+        with reopen() as store:
+            assert store.snapshots.load_latest("r") == StoredSnapshot("r", 7, '{"counter":7}', 2)
+
+    def test_a_snapshot_and_the_tail_behind_it_survive(self, reopen: Callable[[], RunStore]) -> None:
+        """Two records, a snapshot, three more."""
+        with reopen() as store:
+            store.journal.append("r", [A, A])
+            store.snapshots.save("r", 2, "2")
+            store.journal.append("r", [B, B, B])
+        with reopen() as store:
+            assert store.snapshots.load_latest("r") == StoredSnapshot("r", 2, "2")
+            assert list(store.journal.scan("r", 3)) == [(3, B), (4, B), (5, B)]
+            assert len(list(store.journal.scan("r"))) == store.journal.head("r") == 5
+
+    def test_attempts_and_artifacts_survive_apart_from_the_records(self, reopen: Callable[[], RunStore]) -> None:
+        """Attempts are no part of the run's log."""
+        with reopen() as store:
+            store.attempts.append("r", [A, B])
+            kept = store.artifacts.put(b"x")
+        with reopen() as store:
+            assert list(store.attempts.scan("r")) == [(1, A), (2, B)]
+            assert store.artifacts.get(kept) == b"x"
+            assert store.journal.runs() == []
+
+    def test_two_open_stores_see_each_other(self, reopen: Callable[[], RunStore]) -> None:
+        """What one has appended the other goes on from; a head that is out of date is refused."""
+        with reopen() as one, reopen() as other:
+            assert one.journal.append("r", [A], 0) == 1
+            with refused("store.conflict"):
+                other.journal.append("r", [B], 0)
+            assert other.journal.append("r", [B], 1) == 2
+            assert list(one.journal.scan("r")) == [(1, A), (2, B)]
+
+    def test_a_closed_store_opens_again(self, reopen: Callable[[], RunStore]) -> None:
+        """Closing gives connections back; it loses nothing."""
+        store = reopen()
+        store.journal.append("r", [A])
+        store.close()
+        assert store.journal.head("r") == 1
+        store.close()
+
+
+def _append_many(journal: EventJournal, name: str) -> None:
+    for number in range(25):
+        journal.append("r", [f'"{name}{number}"'])

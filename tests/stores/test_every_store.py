@@ -1,0 +1,85 @@
+"""Every store against what all must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from ergo_cli.stores.artifact_files import FileArtifacts
+from ergo_cli.stores.artifacts import ArtifactStore
+from ergo_cli.stores.journals import EventJournal, JournalTable
+from ergo_cli.stores.locating import RunStore, memory_store, open_store
+from ergo_cli.stores.memory import MemoryArtifacts
+from ergo_cli.stores.snapshots import SnapshotStore
+from ergo_cli.testing.stores import ArtifactSuite, DurabilitySuite, JournalSuite, SnapshotSuite
+
+Reopen = Callable[[], RunStore]
+
+
+class StoreOfFixture:
+    """The parts of the store that the fixture ``store`` opens."""
+
+    @pytest.fixture
+    def journal(self, store: RunStore) -> EventJournal:
+        return store.journal
+
+    @pytest.fixture
+    def snapshots(self, store: RunStore) -> SnapshotStore:
+        return store.snapshots
+
+
+class TestMemory(StoreOfFixture, JournalSuite, SnapshotSuite):
+    @pytest.fixture
+    def store(self) -> RunStore:
+        return memory_store()
+
+
+class TestSqlite(StoreOfFixture, JournalSuite, SnapshotSuite, DurabilitySuite):
+    @pytest.fixture
+    def reopen(self, tmp_path: Path) -> Reopen:
+        return lambda: open_store(f"sqlite:{tmp_path}/deep/down/runs.db", tmp_path, lambda: 1_700_000_000_000)
+
+    @pytest.fixture
+    def store(self, reopen: Reopen) -> Generator[RunStore]:
+        with reopen() as store:
+            yield store
+
+
+class TestSqliteInMemory(StoreOfFixture, JournalSuite, SnapshotSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Generator[RunStore]:
+        with open_store("sqlite::memory:", tmp_path, lambda: 0) as store:
+            yield store
+
+
+class TestPostgres(StoreOfFixture, JournalSuite, SnapshotSuite, DurabilitySuite):
+    @pytest.fixture
+    def reopen(self, postgres: str, tmp_path: Path) -> Reopen:
+        return lambda: open_store(f"postgres:{postgres}", tmp_path, lambda: 0)
+
+    @pytest.fixture
+    def store(self, reopen: Reopen) -> Generator[RunStore]:
+        with reopen() as store:
+            yield store
+
+
+@pytest.mark.parametrize("table", [JournalTable.PLAN, JournalTable.PIPELINE])
+class TestOtherTables(StoreOfFixture, JournalSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path, table: JournalTable) -> Generator[RunStore]:
+        with open_store("default", tmp_path, lambda: 0, table=table) as store:
+            yield store
+
+
+class TestMemoryArtifacts(ArtifactSuite):
+    @pytest.fixture
+    def artifacts(self) -> ArtifactStore:
+        return MemoryArtifacts()
+
+
+class TestFileArtifacts(ArtifactSuite):
+    @pytest.fixture
+    def artifacts(self, tmp_path: Path) -> ArtifactStore:
+        return FileArtifacts(tmp_path / "deep" / "artifacts")
