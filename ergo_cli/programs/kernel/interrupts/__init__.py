@@ -1,0 +1,1 @@
+"""Interrupts as objects of their own: what is asked of whom, how far it has come, who answers (spec 40 §10)."""

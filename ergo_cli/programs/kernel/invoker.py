@@ -1,0 +1,170 @@
+"""The front door of kernel programs: what the supervisor runs and the host drains (spec 40 §19.1–2, 00 §13.1)."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from msgspec import Raw, Struct
+
+from ergo_cli.core.canonical import record_text
+from ergo_cli.core.clock import Clock
+from ergo_cli.core.effects import Effect, ProducedEffect
+from ergo_cli.core.json import decode
+from ergo_cli.events.external import Context
+from ergo_cli.programs.kernel.actions import Executor
+from ergo_cli.programs.kernel.attempts import JournalAttemptLog, LastAttempt
+from ergo_cli.programs.kernel.endings import is_store_failure, termination_of_error, termination_of_status
+from ergo_cli.programs.kernel.episode_effects import EpisodeEffects
+from ergo_cli.programs.kernel.errors import KernelError
+from ergo_cli.programs.kernel.kernel import Kernel
+from ergo_cli.programs.kernel.program import KernelProgram
+from ergo_cli.programs.kernel.run_ids import RunIdRule
+from ergo_cli.programs.kernel.run_starts import RunStarts
+from ergo_cli.programs.kernel.status import RunStatus
+from ergo_cli.programs.kernel.turns import Turn
+from ergo_cli.stores.journals import EventJournal
+from ergo_cli.stores.noting import NotingJournal
+from ergo_cli.stores.snapshots import SnapshotStore
+from ergo_cli.supervisor.journals import CallError, End, EpisodeJournal, EpisodeLog
+from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
+
+S = TypeVar("S")
+
+_RECORD = b'{"seq":%d,"event":%b}'
+
+
+class CallEnding(Struct, frozen=True):
+    """How a call ended: with a status of the run, or with an error; ``state`` is the digest of the state after it."""
+
+    termination: RunTermination
+    status: RunStatus | None = None
+    error: KernelError | None = None
+    state: str | None = None
+
+
+class KernelInvoker(Generic[S]):
+    """Runs episodes of one kernel program live; keeps effects and records until they are drained (HST-4).
+
+    ``executor`` is the program's ``execute`` once it is found, ``clock`` the one that deadlines and waits go by. Runs
+    in a ``journal`` with ``snapshots`` may go on in another process; ``attempts`` takes the log of failed tries where
+    the program asks for one.
+    """
+
+    def __init__(
+        self,
+        program: KernelProgram[S],
+        executor: Executor,
+        journal: EventJournal,
+        clock: Clock,
+        run_ids: RunIdRule = RunIdRule(),
+        *,
+        snapshots: SnapshotStore | None = None,
+        attempts: EventJournal | None = None,
+    ) -> None:
+        self._program = program
+        self._executor = executor
+        self._journal = NotingJournal(journal)
+        self._clock = clock
+        self._run_ids = run_ids
+        self._snapshots = snapshots
+        wanted = attempts if program.extensions.log_attempts else None
+        self._attempts = None if wanted is None else JournalAttemptLog(wanted)
+        self._starts = RunStarts(program, self._journal, snapshots)
+        self._log = EpisodeLog()
+        self._effects: list[ProducedEffect] = []
+        self._run_calls = 0
+
+    def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
+        """One call for the run of an event (spec 40 §19.1). Replaces the pending effects, whatever it comes to."""
+        self._run_calls += 1
+        sink = EpisodeEffects(graph_id, event_id)
+        ending = self._call(graph_id, event_id, context, deadline, sink)
+        self._effects = sink.produced
+        self._log.end(
+            End(
+                ending.termination,
+                Raw(record_text(ending.status)),
+                ending.state,
+                None if ending.error is None else CallError.of(ending.error),
+            ),
+            ending.error if ending.error is not None and is_store_failure(ending.error) else None,
+        )
+        return ending.termination
+
+    @property
+    def run_calls(self) -> int:
+        """How many times ``run`` was called."""
+        return self._run_calls
+
+    @property
+    def pending(self) -> int:
+        """How many effects wait to be drained."""
+        return len(self._effects)
+
+    def drain_rendered(self) -> list[ProducedEffect]:
+        """The effects of the last attempt, in the order in which they occurred; empties the buffer."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def drain(self) -> list[Effect]:
+        """The same as values."""
+        return [produced.effect for produced in self.drain_rendered()]
+
+    def drain_journal(self) -> EpisodeJournal:
+        """The records of all calls since the last drain, which were those of one episode."""
+        if not self._run_ids.is_shared:
+            self._starts.forget()
+        return self._log.drain()
+
+    def close(self, interrupted: bool) -> None:
+        """Nothing is left to do: runs may stay blocked."""
+
+    def _call(
+        self, graph_id: str, event_id: str, context: Context, deadline: int | None, sink: EpisodeEffects
+    ) -> CallEnding:
+        """Begin the records of a call, and make it."""
+        moment = None if deadline is None else self._clock.monotonic_ns() + deadline
+        payload = decode(context.payload) if context.payload else None
+        turn = Turn(payload, self._run_ids.is_shared, is_retry=not self._log.is_empty)
+        try:
+            run_id = self._run_ids.run_id(graph_id, event_id, payload)
+        except KernelError as error:
+            self._log.begin("")
+            return CallEnding(Failed(ErrKind.VALIDATION_FAILED), error=error)
+        if deadline == 0:
+            self._log.begin(run_id)
+            return CallEnding(Outcome.ABORTED)
+        start = self._starts.start(run_id, payload)
+        self._log.begin(run_id, start.head, start.prior, start.initial)
+        if start.error is not None:
+            return CallEnding(termination_of_error(start.error), error=start.error)
+        return self._taken(turn, run_id, start.head, sink, moment)
+
+    def _taken(self, turn: Turn, run_id: str, head: int, sink: EpisodeEffects, moment: int | None) -> CallEnding:
+        last = LastAttempt(self._attempts)
+        kernel = self._program.kernel(
+            self._journal,
+            self._executor,
+            snapshots=self._snapshots,
+            effect_sink=sink,
+            clock=self._clock,
+            deadline=moment,
+            attempts=last,
+        )
+        status, error = None, None
+        try:
+            status = turn.take(kernel, run_id, self._starts.initial(run_id))
+            termination = termination_of_status(status, last.last)
+        except KernelError as raised:
+            termination, error = termination_of_error(raised), raised
+        records = self._journal.take()
+        self._log.add(_RECORD % (seq, text.encode()) for seq, text in records)
+        self._starts.advanced(run_id, head + len(records))
+        return CallEnding(termination, status, error, self._state(kernel, run_id))
+
+    def _state(self, kernel: Kernel[S], run_id: str) -> str | None:
+        """The digest of the state that the run's log folds to; None where it cannot be folded."""
+        try:
+            return kernel.codec.digest(kernel.replay_from_snapshot(run_id, self._starts.initial(run_id)))
+        except KernelError:
+            return None
