@@ -56,6 +56,10 @@ class Value(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True,
         raise AssertionError("__post_init__ lets no empty value pass")
 
 
+NATIVE_TYPES: dict[str, type] = {"Number": float, "Series": list, "Bool": bool, "String": str}
+"""The Python type of a value, by the name of its type."""
+
+
 def type_of(native: NativeValue) -> ValueType:
     """The type of a native value."""
     match native:

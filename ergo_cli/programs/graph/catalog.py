@@ -120,7 +120,7 @@ def build_inventory(extras: Sequence[AnyPrimitive] = ()) -> Inventory:
     families = list(Family)
     primitives = [*STANDARD, *sorted(extras, key=lambda extra: families.index(extra.manifest.family))]
     for primitive in primitives:
-        errors += check(primitive.manifest, registered)
+        errors += (_placed(error, primitive.place) for error in check(primitive.manifest, registered))
         registered.add(primitive.manifest.id)
     if errors:
         raise registration_failed(errors)
@@ -156,6 +156,12 @@ def _inventory(primitives: Sequence[AnyPrimitive]) -> Inventory:
         MappingProxyType(triggers),
         MappingProxyType(actions),
     )
+
+
+def _placed(error: RuleError, place: str | None) -> RuleError:
+    if place is not None:
+        error.where = f"{place} {error.path}"
+    return error
 
 
 def _as_number(parameter: ParameterSpec) -> ParameterSpec:

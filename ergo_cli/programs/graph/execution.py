@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ergo_cli.core.effects import Effect
 from ergo_cli.core.values import NativeValue
-from ergo_cli.errors import RuleError
+from ergo_cli.errors import ErgoError, RuleError
 from ergo_cli.programs.graph.catalog import Inventory
 from ergo_cli.programs.graph.effect_building import build_effects
 from ergo_cli.programs.graph.expanded import NodePort
@@ -110,32 +110,40 @@ class Interpreter:
     def _walk(self, found: _Pass, context: Values, graph_id: str, event_id: str) -> None:
         """The main loop of §10.1: every node once, in topological order."""
         for step in self._steps:
-            try:
-                inputs = collect_inputs(step, found.outputs)
-                match step:
-                    case SourceStep():
-                        found.outputs[step.id] = run_source(step, context)
-                    case ComputeStep():
-                        found.outputs[step.id] = run_compute(step, inputs)
-                    case TriggerStep():
-                        found.outputs[step.id] = run_trigger(step, inputs)
-                    case ActionStep() if is_suppressed(inputs):
-                        found.outputs[step.id] = step.skipped
-                    case ActionStep():
-                        attempted = presented(inputs)
-                        outputs = run_action(step, attempted)
-                        found.effects[step.id] = build_effects(step.effects, step.node, attempted, graph_id, event_id)
-                        found.outputs[step.id] = outputs
-            except RuleError:
-                raise
-            except Exception as error:
-                raise _leaked(step, error) from error
+            inputs = collect_inputs(step, found.outputs)
+            outputs = run_node(step, inputs, context)
+            if isinstance(step, ActionStep) and not is_suppressed(inputs):
+                attempted = presented(inputs)
+                found.effects[step.id] = build_effects(step.effects, step.node, attempted, graph_id, event_id)
+            found.outputs[step.id] = outputs
 
     def _boundary(self, found: _Pass, source: NodePort) -> PortValue:
         outputs = found.outputs.get(source.node_id, {})
         if source.port not in outputs:
             raise missing_output(self._graph.nodes[source.node_id].node, source.port)
         return outputs[source.port]
+
+
+def run_node(step: Step, inputs: PortValues, context: Values) -> PortValues:
+    """The outputs of one node, given what is at its wired inputs; those of a suppressed action say that it was skipped.
+
+    They are a copy: a primitive may return one mapping again and again. Raises RuleError for whatever goes wrong,
+    INTERNAL for an exception that leaks from the primitive (spec 20 §5.5).
+    """
+    try:
+        match step:
+            case SourceStep():
+                return dict(run_source(step, context))
+            case ComputeStep():
+                return dict(run_compute(step, inputs))
+            case TriggerStep():
+                return dict(run_trigger(step, inputs))
+            case ActionStep():
+                return step.skipped if is_suppressed(inputs) else dict(run_action(step, presented(inputs)))
+    except ErgoError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _leaked(step, error) from error
 
 
 def execute(graph: ValidatedGraph, inventory: Inventory, context: Values, graph_id: str, event_id: str) -> Report:
@@ -150,7 +158,7 @@ def trace(
     return Interpreter(graph, inventory).trace(context, graph_id, event_id)
 
 
-def _leaked(step: Step, error: Exception) -> RuleError:
+def _leaked(step: Step, error: BaseException) -> RuleError:
     message = f"primitive '{step.node.impl_id}' of '{step.node.path}' broke: {type(error).__name__}: {error}"
     fix = "mend the primitive: it must handle every input of its declared types"
     return execution_fault("INTERNAL", message, step.node, fix=fix)

@@ -100,15 +100,28 @@ def missing_output(node: ExpandedNode, name: str) -> RuleError:
 def _check_outputs(step: Step, outputs: PortValues) -> None:
     """V.4 for a value that is not of the declared type, NUM-FINITE-1 for one that is not finite; in declared order."""
     for name, native in step.outputs:
-        value = outputs.get(name)
-        if type(value) is not native:
-            if value is not None:
-                raise _type_fault(step.node, name, native, value)
-        elif isinstance(value, float):
+        value = outputs.get(name, _MISSING)
+        if value is _MISSING:
+            continue
+        if type(value) is not native or (isinstance(value, str) and not _is_text(value)):
+            raise _type_fault(step.node, name, native, value)
+        if isinstance(value, float):
             if not isfinite(value):
                 raise _non_finite(step.node, name, value)
         elif isinstance(value, list):
-            _check_series(step.node, name, value)
+            _check_series(step.node, name, cast("list[float]", value))
+
+
+_MISSING = object()
+
+
+def _is_text(value: str) -> bool:
+    """Whether a str can be written: one with a lone surrogate has no bytes."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_series(node: ExpandedNode, name: str, series: list[float]) -> None:

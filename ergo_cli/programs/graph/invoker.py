@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ergo_cli.core.effects import Effect
+from ergo_cli.core.effects import Effect, ProducedEffect
 from ergo_cli.errors import ErgoError, RuleError, headline
 from ergo_cli.events.adapter.provides import Provides
 from ergo_cli.events.composition import compose
 from ergo_cli.events.external import Context
-from ergo_cli.programs.graph.execution import Interpreter
+from ergo_cli.programs.graph.compiler import GraphPass, graph_pass
 from ergo_cli.programs.graph.program import GraphProgram
 from ergo_cli.programs.graph.termination import termination_of
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
@@ -22,7 +22,7 @@ class GraphInvoker:
 
     def __init__(self, program: GraphProgram | RuleError, provides: Provides | None = None) -> None:
         self._runnable = _runnable(program, provides)
-        self._effects: list[Effect] = []
+        self._effects: list[ProducedEffect] = []
         self._run_calls = 0
         self.last_error: ErgoError | None = None
 
@@ -37,7 +37,7 @@ class GraphInvoker:
             self.last_error = self._runnable
             return Failed(ErrKind.VALIDATION_FAILED)
         try:
-            self._effects = self._runnable.execute(context.values, graph_id, event_id).effects
+            self._effects = self._runnable(context.values, graph_id, event_id)
         except RuleError as error:
             self.last_error = error
             return termination_of(error)
@@ -53,17 +53,21 @@ class GraphInvoker:
         """How many effects wait to be drained."""
         return len(self._effects)
 
-    def drain(self) -> list[Effect]:
+    def drain_rendered(self) -> list[ProducedEffect]:
         """The effects of the last attempt, in program order; empties the buffer."""
         effects, self._effects = self._effects, []
         return effects
 
+    def drain(self) -> list[Effect]:
+        """The same as values."""
+        return [produced.effect for produced in self.drain_rendered()]
 
-def _runnable(program: GraphProgram | RuleError, provides: Provides | None) -> Interpreter | ErgoError:
+
+def _runnable(program: GraphProgram | RuleError, provides: Provides | None) -> GraphPass | ErgoError:
     if isinstance(program, RuleError):
         return program
     if provides is not None:
         faults = compose(provides, program.declared_sources(), program.declared_actions())
         if faults:
             return headline(faults)
-    return Interpreter(program.validated, program.inventory)
+    return graph_pass(program.validated, program.inventory)

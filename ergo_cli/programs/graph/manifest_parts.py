@@ -103,7 +103,7 @@ class Parts:
         if not isinstance(node, Scalar):
             raise self._placed(unfit_default(self._heading, name, declared, described(node)), node)
         value = parameter.scalar("default")
-        return None if value is None else _as_declared(value, declared)
+        return None if value is None else ParameterValue.declared(value, declared)
 
     def requires(self, fields: Fields) -> tuple[ContextNeed, ...]:
         """The member ``requires``; none if absent."""
@@ -200,22 +200,3 @@ def unreadable(error: DocumentError, label: str) -> RuleError:
     message = f"manifest '{label}' cannot be read: {error.message}"
     fix = error.fix or "Correct the text so that it is valid YAML or JSON"
     return RuleError("INTERNAL", message, phase="registration", where=error.where, fix=fix, causes=error.causes)
-
-
-def _as_declared(value: bool | int | float | str, declared: ParameterType) -> ParameterValue:
-    """The default in its declared type where it fits; else in its own, for the registration rules to refuse."""
-    match value:
-        case bool():
-            return ParameterValue(ParameterType.BOOL, value)
-        case int() if declared is ParameterType.NUMBER:
-            return ParameterValue(ParameterType.NUMBER, float(value))
-        case int():
-            return ParameterValue(ParameterType.INT, value)
-        case float() if declared is ParameterType.INT and value.is_integer() and abs(value) < 2.0**63:
-            return ParameterValue(ParameterType.INT, int(value))
-        case float():
-            return ParameterValue(ParameterType.NUMBER, value)
-        case str() if declared is ParameterType.ENUM:
-            return ParameterValue(ParameterType.ENUM, value)
-        case str():
-            return ParameterValue(ParameterType.STRING, value)

@@ -34,10 +34,14 @@ CallT = TypeVar("CallT", Produce, Compute, Evaluate, Execute)
 
 
 class Primitive(Struct, Generic[ManifestT, CallT], frozen=True):
-    """An executable unit. ``call`` has the shape of its family: Produce, Compute, Evaluate or Execute."""
+    """An executable unit. ``call`` has the shape of its family: Produce, Compute, Evaluate or Execute.
+
+    ``place`` is where an own primitive is written, ``file:line``.
+    """
 
     manifest: ManifestT
     call: CallT
+    place: str | None = None
 
 
 SourcePrimitive: TypeAlias = Primitive[SourceManifest, Produce]

@@ -44,6 +44,7 @@ def registration_failed(errors: Sequence[RuleError]) -> RuleError:
         f"{family} registration failed: {first.message}",
         phase=first.phase,
         path=first.path,
+        where=first.where,
         fix=first.fix,
         details=first.details,
         causes=others,
