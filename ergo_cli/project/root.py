@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from ergo_cli.errors import ProjectError, reason
 from ergo_cli.project.toml import ERGO_TOML, PYPROJECT_TOML, Project, read_project, read_project_if_any
 
@@ -25,11 +27,12 @@ def find_project(start: Path) -> Project | None:
     """As ``load_project``, None where there is no project.
 
     In one folder ``ergo.toml`` wins over ``pyproject.toml``; a ``pyproject.toml`` without ``[tool.ergo]`` is passed.
+    The project is trusted where the search began in the current folder (spec 00 §12.5).
     """
     for folder in _upwards(start):
         project = _project_in(folder)
         if project is not None:
-            return project
+            return replace(project, trusted=_is_current(_folder_of(start)))
     return None
 
 
@@ -60,7 +63,14 @@ def _named_project(named: Path) -> Project:
     project = _project_in(_folder_of(named))
     if project is None:
         raise _no_project(named)
-    return project
+    return replace(project, trusted=True)
+
+
+def _is_current(folder: Path) -> bool:
+    try:
+        return folder == current_folder()
+    except ProjectError:
+        return False
 
 
 def _project_in(folder: Path) -> Project | None:

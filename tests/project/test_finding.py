@@ -72,14 +72,6 @@ def test_the_default_profile_is_found_from_the_folder_of_the_input(write, in_fol
     assert [notice.message for notice in found.notices] == ["unknown key 'profiles.default.colour' is ignored"]
 
 
-def test_primitives_that_cannot_be_loaded_yet_are_a_notice(write, in_folder: Path):
-    graph(write, "elsewhere/g.yaml")
-    write("elsewhere/ergo.toml", 'primitives = "trap"\n' + HEAD + '[profiles.p]\ngraph = "g.yaml"\n')
-    write("elsewhere/trap.py", "raise SystemExit('imported')\n")
-    notices = find_program_for_run(ProgramFlags()).notices
-    assert [notice.message for notice in notices] == ["'primitives' has no effect in this version"]
-
-
 def test_without_a_program_the_built_in_one_is_run(in_folder: Path):
     found = find_program_for_run(ProgramFlags())
     assert (found.rule, found.program.ref) == ("built-in ergo:schedule", "ergo:schedule")
@@ -100,15 +92,11 @@ def test_a_named_profile_needs_a_project(in_folder: Path):
     assert caught.value.code == "PRJ-ROOT"
 
 
-def test_python_programs_are_refused_and_never_imported(write, in_folder: Path):
+def test_python_programs_need_a_project_and_exclude_a_graph(write, in_folder: Path):
     write("elsewhere/trap.py", "raise SystemExit('imported')\n")
-    with pytest.raises(ProgramError, match="only graph programs are supported so far") as caught:
+    with pytest.raises(ProgramError, match="there is none") as caught:
         find_program_for_run(ProgramFlags(program="trap:program"))
     assert caught.value.code == "program.import_refused"
-    write("elsewhere/ergo.toml", HEAD + '[profiles.p]\nkernel = "trap:program"\n')
-    with pytest.raises(ProgramError, match="'trap:program' cannot be run") as caught:
-        find_program_for_run(ProgramFlags())
-    assert str(caught.value.where).endswith("ergo.toml profiles.p.kernel")
     with pytest.raises(UsageError) as conflict:
         find_program_for_run(ProgramFlags(program="trap:program", graph=Path("g.yaml")))
     assert conflict.value.code == "cli.conflicting_options"

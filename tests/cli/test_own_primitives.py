@@ -1,0 +1,147 @@
+"""Own primitives through the commands: captured, replayed from everywhere, guarded, refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ergo
+
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "own_primitives"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A copy of the fixture project to work in."""
+    return Path(shutil.copytree(FIXTURE, tmp_path / "home", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def rewrite(home: Path, old: str, new: str) -> None:
+    """Change the module of own primitives; its size changes too, so that no stale bytecode can be taken for it."""
+    module = home / "trend" / "primitives.py"
+    text = module.read_text()
+    assert old in text
+    assert len(old) != len(new)
+    module.write_text(text.replace(old, new))
+
+
+def test_the_effects_of_own_primitives_are_captured_and_proven(ergo: Ergo, home: Path) -> None:
+    kept = home / "captures" / "prices.json"
+    assert ergo("capture", "-o", "again.json", "--pretty", "--guard", cwd=home).exit_code == 0
+    assert (home / "again.json").read_bytes() == kept.read_bytes()
+    assert ergo("replay", "--strict", "--guard", cwd=home).exit_code == 0
+    decisions = json.loads(kept.read_text())["decisions"]
+    effects = [each["effect"] for decision in decisions for each in decision["effects"]]
+    (order,) = [effect for effect in effects if effect["kind"] == "place_order"]
+    fields = {field["name"]: field["value"] for field in order["intents"][0]["fields"]}
+    assert fields == {"price": {"Number": 106.25}, "side": {"String": "buy"}, "venue": {"String": "xetra"}}
+    assert [write["key"] for effect in effects for write in effect["writes"]].count("ordered_at") == 1
+
+
+def test_an_embedded_program_and_one_of_the_store_take_primitives_from_the_project(ergo: Ergo, home: Path) -> None:
+    assert ergo("capture", "--embed", "-o", "embedded.json", cwd=home).exit_code == 0
+    assert ergo("capture", "-o", "plain.json", cwd=home).exit_code == 0
+    project = (home / "ergo.toml").read_text().partition("[profiles.default]")[0]
+    (home / "ergo.toml").write_text(project + "[profiles]\n")
+    ran = ergo("replay", "--strict", "-v", "plain.json", cwd=home)
+    assert (ran.exit_code, "found by program store" in ran.stderr) == (0, True)
+    ran = ergo("replay", "--strict", "-v", "embedded.json", cwd=home, XDG_DATA_HOME=str(home / "nothing"))
+    assert (ran.exit_code, "found by embedded program" in ran.stderr) == (0, True)
+
+
+def test_without_the_project_the_missing_primitive_is_named(ergo: Ergo, home: Path, tmp_path: Path) -> None:
+    assert ergo("capture", "-o", "../bundle.json", cwd=home).exit_code == 0
+    ran = ergo("replay", "bundle.json", "--format", "json", cwd=tmp_path)
+    assert ran.exit_code == 3
+    error = ran.report["bundles"][0]["error"]
+    assert error["code"] == "replay.host_setup_failed"
+    (cause,) = error["causes"]
+    assert (cause["code"], cause["rule"]) == ("graph.prepare_failed", "I.6")
+    assert "'last_average'" in cause["fix"]
+    assert "the key 'primitives' of ergo.toml" in cause["fix"]
+    assert ergo("replay", "bundle.json", "--strict", "--project", "home", cwd=tmp_path).exit_code == 0
+
+
+def test_a_bundle_beside_a_project_does_not_make_its_modules_run(ergo: Ergo, home: Path, tmp_path: Path) -> None:
+    (home / "trend" / "primitives.py").write_text("raise SystemExit('imported')\n")
+    ran = ergo("replay", "home/captures/prices.json", "--format", "json", cwd=tmp_path)
+    assert ran.exit_code == 3
+    assert ran.report["bundles"][0]["error"]["code"] == "program.import_refused"
+    assert "imported" not in ran.stderr.replace("is not imported", "")
+
+
+def test_a_changed_manifest_is_another_program(ergo: Ergo, home: Path) -> None:
+    rewrite(home, "*, alpha: float = 0.5)", "*, alpha: float = 0.5, floor: float = 0.0)")
+    ran = ergo("replay", "--strict", "--format", "json", cwd=home)
+    assert ran.exit_code == 4
+    assert ran.report["bundles"][0]["error"]["code"] == "replay.runtime_provenance_mismatch"
+    ran = ergo("replay", cwd=home)
+    assert ran.exit_code == 0
+    assert "the program changed" in ran.stderr
+
+
+def test_changed_code_under_the_same_manifest_is_a_divergence_of_its_node(ergo: Ergo, home: Path) -> None:
+    rewrite(home, "before + alpha * (price - before)", "before + alpha * (price - before) * 1.5")
+    ran = ergo("replay", "--strict", "--format", "json", cwd=home)
+    assert ran.exit_code == 1
+    (first, *_) = ran.report["bundles"][0]["divergences"]
+    assert (first["node"], first["kind"]) == ("remember", "effect_changed")
+
+
+def test_a_primitive_that_raises_fails_its_episode_and_tells_nothing_but_that(ergo: Ergo, home: Path) -> None:
+    rewrite(home, "    before = before or price", "    before = before / 0 or price")
+    ran = ergo("capture", "-o", "failed.json", "--fail-on-error", "--format", "json", cwd=home)
+    assert (ran.exit_code, ran.report["run"]["failed"]) == (1, 6)
+    assert "Traceback" not in ran.stderr
+    decisions = json.loads((home / "failed.json").read_text())["decisions"]
+    assert {json.dumps(decision["termination"]) for decision in decisions} == {'{"Failed": "RuntimeError"}'}
+    assert ergo("replay", "--strict", "failed.json", cwd=home).exit_code == 0
+
+
+def test_a_primitive_that_wants_to_exit_fails_its_episode_and_not_the_command(ergo: Ergo, home: Path) -> None:
+    rewrite(home, "    before = before or price", "    raise SystemExit(0)")
+    ran = ergo("capture", "-o", "failed.json", "--fail-on-error", "--format", "json", cwd=home)
+    assert (ran.exit_code, ran.report["run"]["events"], ran.report["run"]["failed"]) == (1, 6, 6)
+
+
+@pytest.mark.parametrize("command", ["run", "capture"])
+def test_what_a_module_prints_goes_to_standard_error(command: str, ergo: Ergo, home: Path) -> None:
+    rewrite(home, "    before = before or", "    print('smoothing')\n    before = before or")
+    with (home / "trend" / "primitives.py").open("a") as module:
+        module.write("print('imported')\n")
+    ran = ergo(command, "--format", "json", cwd=home)
+    assert (ran.exit_code, ran.report["outcome"]) == (0, "completed")
+    assert ran.stderr.count("smoothing") == 6
+    assert ran.stderr.count("imported") == 1
+
+
+@pytest.mark.parametrize("command", [("run",), ("capture", "-o", "kept.json"), ("replay", "captures/prices.json")])
+def test_under_guard_a_primitive_that_reads_the_clock_is_refused(
+    command: tuple[str, ...], ergo: Ergo, home: Path
+) -> None:
+    rewrite(home, "    before = before or", "    now = time.time()\n    before = before + 0 * now or")
+    rewrite(home, "from typing import NamedTuple", "import time\nfrom typing import NamedTuple")
+    ran = ergo(*command, "--guard", "--format", "json", cwd=home)
+    assert ran.exit_code == 3
+    error = ran.report["error"]
+    assert error["code"] == "primitive.nondeterministic"
+    assert error["message"].startswith("primitive 'ema' uses time.time")
+    file, _, line = error["where"].rpartition(":")
+    assert "time.time()" in Path(file).read_text().splitlines()[int(line) - 1]
+    assert not (home / "kept.json").exists()
+    assert not list(home.glob("*.tmp"))
+    assert ergo(*command, cwd=home).exit_code == 0
+
+
+def test_a_broken_module_is_told_once_with_place_and_remedy(ergo: Ergo, home: Path) -> None:
+    (home / "trend" / "primitives.py").write_text("import nothing_such\n")
+    ran = ergo("run", cwd=home)
+    assert (ran.exit_code, ran.stdout) == (3, "")
+    lines = ran.stderr.splitlines()
+    assert lines[0].startswith("error: module 'trend.primitives' cannot be imported: ModuleNotFoundError")
+    assert lines[1] == "code: primitive.import_failed"
+    assert lines[2].endswith("trend/primitives.py:1")
+    assert lines[3].startswith("fix: ")

@@ -1,0 +1,150 @@
+"""The determinism guard: whatever an own primitive asks the world is found, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import platform
+import random
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from time import monotonic as ticks
+
+import pytest
+
+from ergo_cli.errors import PrimitiveError
+from ergo_cli.primitives import compute
+from ergo_cli.programs.graph.catalog import build_inventory, standard_inventory
+from ergo_cli.project.guard import guarded, watching
+from ergo_cli.testing.guarding import call_guarded
+
+READS: dict[str, Callable[[], object]] = {
+    "time.time": time.time,
+    "time.monotonic": lambda: ticks(),
+    "time.sleep": lambda: time.sleep(0),
+    "time.strftime": lambda: time.strftime("%Y"),
+    "datetime.now": datetime.now,
+    "datetime.utcnow": lambda: datetime.utcnow(),
+    "date.today": date.today,
+    "random.random": random.random,
+    "random.Random.randint": lambda: random.randint(1, 2),
+    "random.Random.choice": lambda: sorted([2, 1], key=lambda _: random.choice([1, 2])),
+    "random.Random": lambda: random.Random(7).random(),
+    "secrets.token_hex": secrets.token_hex,
+    "secrets.randbelow": lambda: secrets.randbelow(9),
+    "uuid.uuid1": uuid.uuid1,
+    "uuid.uuid4": uuid.uuid4,
+    "os.urandom": lambda: os.urandom(1),
+    "os.environ": lambda: os.environ["PATH"],
+    "os.environ (get)": lambda: os.environ.get("NOTHING"),
+    "os.environ (in)": lambda: "NOTHING" in os.environ,
+    "os.environ (all)": lambda: dict(os.environ),
+    "os.environ (getenv)": lambda: os.getenv("NOTHING"),
+    "os.getpid": os.getpid,
+    "os.listdir": lambda: os.listdir("."),
+    "os.getcwd": Path.cwd,
+    "open": lambda: open(os.devnull),  # noqa: SIM115
+    "open (path)": lambda: Path(os.devnull).read_bytes(),
+    "socket.socket": lambda: socket.socket(),
+    "subprocess.run": lambda: subprocess.run(["true"], check=False),
+    "platform.node": platform.node,
+    "threads": lambda: threading.Thread(target=time.time).start(),
+    "time.time (logging)": lambda: logging.getLogger().warning("hot"),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_what_reads_the_world_is_found_and_named_with_its_line(read: str) -> None:
+    with pytest.raises(PrimitiveError) as caught, watching("odd"):
+        READS[read]()
+    error = caught.value
+    assert error.code == "primitive.nondeterministic"
+    assert error.message == f"primitive 'odd' uses {read.partition(' ')[0]}, which no replay could give it again"
+    file, _, line = str(error.where).rpartition(":")
+    assert (Path(file), int(line) > 0) == (Path(__file__), True)
+    assert error.fix
+
+
+PURE: dict[str, Callable[[], object]] = {
+    "arithmetic": lambda: math.sin(1.0) ** 2,
+    "dates that are given": lambda: datetime.fromisoformat("2024-02-29").replace(year=2028).isoformat(),
+    "names from names": lambda: uuid.uuid5(uuid.NAMESPACE_DNS, "plant"),
+    "paths as texts": lambda: os.path.join(os.path.normpath("a/../b"), str(Path("c") / "d")),
+    "an import": lambda: __import__("colorsys"),
+    "a print": lambda: print(end=""),
+}
+
+
+@pytest.mark.parametrize("what", PURE)
+def test_what_depends_on_nothing_but_its_arguments_is_left_alone(what: str) -> None:
+    sys.modules.pop("colorsys", None)
+    with watching("fine"):
+        PURE[what]()
+
+
+def test_a_primitive_cannot_hide_what_it_did() -> None:
+    def secretly() -> None:
+        try:
+            time.time()
+        except Exception:  # noqa: BLE001
+            return
+
+    with pytest.raises(PrimitiveError, match="uses time"), watching("sly"):
+        secretly()
+
+
+def test_an_error_of_the_primitive_itself_comes_through() -> None:
+    with pytest.raises(ZeroDivisionError), watching("broken"):
+        _ = 1 / 0
+
+
+def test_the_profiler_that_was_set_is_set_again() -> None:
+    def profiler(*_: object) -> None:
+        return None
+
+    before = sys.getprofile()
+    sys.setprofile(profiler)
+    try:
+        with watching("fine"):
+            math.sqrt(2.0)
+        assert sys.getprofile() is profiler
+        with pytest.raises(PrimitiveError), watching("odd"):
+            time.time()
+        assert sys.getprofile() is profiler
+    finally:
+        sys.setprofile(before)
+
+
+@compute("noisy", "1.0.0")
+def noisy(value: float) -> float:
+    return value + random.random()
+
+
+@compute("quiet", "1.0.0")
+def quiet(value: float, *, by: float = 2.0) -> float:
+    return value * by
+
+
+def test_own_primitives_are_guarded_and_standard_ones_are_left_as_they_are() -> None:
+    inventory = guarded(build_inventory([noisy, quiet]))
+    assert inventory.computes["add"] is standard_inventory().computes["add"]
+    assert inventory.computes["quiet"].call({"value": 2.0}, {"by": 3.0}) == {"result": 6.0}
+    with pytest.raises(PrimitiveError, match="primitive 'noisy' uses random"):
+        inventory.computes["noisy"].call({"value": 2.0}, {})
+
+
+def test_a_projects_own_tests_call_primitives_under_guard() -> None:
+    assert call_guarded(quiet, 2.0, by=4.0) == 8.0
+    with pytest.raises(PrimitiveError) as caught:
+        call_guarded(noisy, 2.0)
+    lines = Path(__file__).read_text().splitlines()
+    assert "random.random()" in lines[int(str(caught.value.where).rpartition(":")[2]) - 1]
