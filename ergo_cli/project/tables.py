@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from ergo_cli.core.nearest import did_you_mean
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.numbers import U64_MAX
 from ergo_cli.core.time import parse_duration
-from ergo_cli.errors import ProjectError, headline
+from ergo_cli.errors import ErgoError, ProjectError, headline
 
 T = TypeVar("T")
 
@@ -21,17 +21,26 @@ def parse_fault(file: str, reason: str, *, where: str | None = None, fix: str | 
     return ProjectError("PRJ-PARSE", f"failed to parse '{file}': {reason}", where=where or file, fix=fix)
 
 
-class Findings:
-    """Faults and notices of one project file, in the order in which they were met."""
+class Refuse(Protocol):
+    """Makes the error for a file; ``reason`` says what is wrong with it."""
 
-    def __init__(self, file: str) -> None:
+    def __call__(self, file: str, reason: str, *, where: str | None = None, fix: str | None = None) -> ErgoError:
+        """The error, to be raised."""
+        ...
+
+
+class Findings:
+    """Faults and notices of one file, in the order in which they were met; ``refuse`` makes the faults."""
+
+    def __init__(self, file: str, refuse: Refuse = parse_fault) -> None:
         self.file = file
-        self.faults: list[ProjectError] = []
+        self.faults: list[ErgoError] = []
         self.notices: list[Notice] = []
+        self._refuse = refuse
 
     def fault(self, path: str, reason: str, fix: str) -> None:
         """Note that the key at ``path`` is wrong."""
-        self.faults.append(parse_fault(self.file, f"key '{path}' {reason}", where=f"{self.file} {path}", fix=fix))
+        self.faults.append(self._refuse(self.file, f"key '{path}' {reason}", where=f"{self.file} {path}", fix=fix))
 
     def raise_first(self) -> None:
         """Raise the first fault with the others as its causes, if there is any."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -16,12 +15,11 @@ from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ProjectError, reason
 from ergo_cli.project.tables import Findings, Table, parse_fault
 from ergo_cli.project.texts import read_text
+from ergo_cli.project.toml_text import parse_toml
 
 ERGO_TOML = "ergo.toml"
 PYPROJECT_TOML = "pyproject.toml"
 
-_DEPTH = 127
-_DEEP_KEY = re.compile(rf"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){{{_DEPTH}}}")
 _MODULE_REF = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -65,7 +63,10 @@ class Profile(Struct, frozen=True):
 
 
 class Project(Struct, frozen=True):
-    """A project: ``root`` is the folder of ``file``, absolute; ``profiles`` ascend by name."""
+    """A project: ``root`` is the folder of ``file``, absolute; ``profiles`` ascend by name.
+
+    ``trusted`` where its modules may be imported: it was found from the current folder upwards, or named.
+    """
 
     file: Path
     root: Path
@@ -76,6 +77,7 @@ class Project(Struct, frozen=True):
     ignore: tuple[str, ...] = ()
     numbers: Numbers | None = None
     notices: tuple[Notice, ...] = ()
+    trusted: bool = False
 
 
 def read_project(file: Path) -> Project:
@@ -94,10 +96,10 @@ def read_project_if_any(file: Path) -> Project | None:
     """As ``read_project``, but None for a ``pyproject.toml`` without ``[tool.ergo]``."""
     text = _text(file)
     if file.name != PYPROJECT_TOML:
-        return _decode(_document(text, file), file, prefix="", defaults={})
+        return _decode(parse_toml(text, str(file), parse_fault), file, prefix="", defaults={})
     if "ergo" not in text:
         return None
-    document = _document(text, file)
+    document = parse_toml(text, str(file), parse_fault)
     members = _member(_member(document, "tool"), "ergo")
     if members is None:
         return None
@@ -112,24 +114,6 @@ def _text(file: Path) -> str:
         raise ProjectError("PRJ-READ", f"failed to read '{file}': {reason(error)}", where=str(file), fix=fix) from error
     except ValueError as error:
         raise parse_fault(str(file), str(error), fix="write the file in UTF-8, shorter than 8 MiB") from error
-
-
-def _document(text: str, file: Path) -> Mapping[str, object]:
-    if _DEEP_KEY.search(text):
-        raise parse_fault(str(file), f"a key has more than {_DEPTH} parts", fix="nest values less deeply")
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise parse_fault(str(file), str(error), where=_place(file, str(error)), fix="mend the TOML") from error
-    except RecursionError as error:
-        raise parse_fault(str(file), "values are nested too deeply", fix="nest values less deeply") from error
-    except ValueError as error:  # the one fault of a text that the parser leaves to int()
-        raise parse_fault(str(file), "an integer has too many digits", fix="write a shorter integer") from error
-
-
-def _place(file: Path, message: str) -> str:
-    match = re.search(r"at line (\d+), column (\d+)", message)
-    return f"{file}:{match[1]}:{match[2]}" if match else str(file)
 
 
 def _member(document: Mapping[str, object] | None, key: str) -> Mapping[str, object] | None:

@@ -1,0 +1,57 @@
+"""Graphviz as a child process: programs of our own stand for ``dot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ergo_cli.errors import ErgoError
+from ergo_cli.host.pictures import graphviz
+from ergo_cli.host.pictures.graphviz import draw_svg
+
+
+@pytest.fixture
+def dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A script on the PATH that is called ``dot``."""
+    program = tmp_path / "dot"
+    program.write_text("#!/bin/sh\ncat\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return program
+
+
+def refusal(text: str = "digraph {}") -> ErgoError:
+    with pytest.raises(ErgoError) as raised:
+        draw_svg(text)
+    return raised.value
+
+
+def test_a_large_text_goes_in_and_comes_out(dot: Path) -> None:
+    text = 'digraph "é" {\n' + '  "n0" -> "n1"\n' * 200_000 + "}\n"
+    assert draw_svg(text) == text
+
+
+def test_a_picture_without_end_is_cut_off(dot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphviz, "SVG_LIMIT", 2**20)
+    dot.write_text("#!/bin/sh\nexec yes\n")
+    error = refusal()
+    assert error.code == "cli.graphviz_render_failed"
+    assert "1 MiB" in error.message
+
+
+def test_what_the_program_complains_of_is_kept_short(dot: Path) -> None:
+    dot.write_text("#!/bin/sh\nyes complaint | head -c 1000000 >&2\nexit 1\n")
+    error = refusal()
+    assert "status 1" in error.message
+    assert len(error.details[0]) <= 4096
+
+
+def test_a_program_that_cannot_be_started(dot: Path) -> None:
+    dot.write_text("#!/nowhere/sh\n")
+    assert refusal().code == "cli.graphviz_unavailable"
+
+
+def test_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert refusal().code == "cli.graphviz_unavailable"
