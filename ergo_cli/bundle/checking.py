@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from itertools import zip_longest
 
+from ergo_cli.bundle.journal_checking import check_journals
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord, payload_hash
 from ergo_cli.core.effects import effect_hash
@@ -20,8 +21,8 @@ def check_bundle(reader: BundleReader) -> Iterator[BundleError]:
     """Every fault inside a bundle, in the order of its records.
 
     Looked for: the version; duplicate members at the top; payload and effect hashes; decision *i* made for event *i*; a
-    termination exactly with Invoke; acks that name intents of their decision; duplicate members in records. Raises
-    BundleError where the bundle cannot be read on.
+    termination exactly with Invoke; acks that name intents of their decision; duplicate members in records; embedded
+    sources; journals and artifacts. Raises BundleError where the bundle cannot be read on.
     """
     if reader.capture_version not in ("v3", "v4"):
         message = f"capture version '{reader.capture_version}' is not supported"
@@ -34,6 +35,7 @@ def check_bundle(reader: BundleReader) -> Iterator[BundleError]:
     for fault in _check_records(reader):
         fault.where = f"{reader.path} {fault.where}"
         yield fault
+    yield from check_journals(reader)
 
 
 def _check_records(reader: BundleReader) -> Iterator[BundleError]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from hashlib import sha256
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -31,9 +32,12 @@ from ergo_cli.bundle.wire import (
     optional_duration,
     optional_ns,
 )
-from ergo_cli.core.effects import Effect, Intent, IntentField, Write
+from ergo_cli.core.effects import Effect, Intent, IntentField, ProducedEffect, Write
 from ergo_cli.core.json import NESTING_LIMIT, JsonError, check_nesting, decode
 from ergo_cli.core.time import Duration
+from ergo_cli.events.external import ExternalEvent
+from ergo_cli.supervisor.log import Decision, LogEntry
+from ergo_cli.supervisor.seam import Outcome
 
 R = TypeVar("R")
 W = TypeVar("W", bound=Struct)
@@ -42,6 +46,18 @@ _encode = msgspec.json.Encoder().encode
 _decode_v3 = msgspec.json.Decoder(list[EventV3]).decode
 _decode_v4 = msgspec.json.Decoder(list[EventV4]).decode
 _decode_decisions = msgspec.json.Decoder(list[WireDecision]).decode
+
+_V3 = Version.V3
+_INVOKE, _COMPLETED = Decision.INVOKE, Outcome.COMPLETED
+_ZERO = Duration(0, 0)
+
+_HASHED = b'{"effect":%b,"effect_hash":"%b"}'
+_EFFECT = b'{"effect":%b,"effect_hash":%b}'
+_COMPLETED_AT_ONCE = (
+    b'{"event_id":%b,"decision":"Invoke","schedule_at":null,"episode_id":%d,"deadline":null,'
+    b'"termination":"Completed","retry_count":0,"effects":[%b]}'
+)
+"""What most decisions are; filling it in is cheaper than encoding the record."""
 
 _NEGATIVE_ZERO = re.compile(rb"-0(?=[\s,\]}])")
 _NESTED: dict[type[Struct], dict[str, type[Struct]]] = {
@@ -59,16 +75,17 @@ _SPELLINGS = {
 
 def encode_event(record: EventRecord, version: Version = Version.V3) -> bytes:
     """The compact JSON of an event record. Raises ValueError for text that is no valid Unicode."""
-    at = Duration.of(record.event_time)
-    if version is Version.V4:
-        wire = EventV4(record.event_id, at, record.kind, record.payload.decode(), record.payload_hash)
-    else:
-        wire = EventV3(record.event_id, at, record.kind, list(record.payload), record.payload_hash)
-    return _encode(wire)
+    at = Duration.of(record.event_time) if record.event_time else _ZERO
+    if version is _V3:
+        return _encode(EventV3(record.event_id, at, record.kind, list(record.payload), record.payload_hash))
+    return _encode(EventV4(record.event_id, at, record.kind, record.payload.decode(), record.payload_hash))
 
 
 def encode_decision(record: DecisionRecord) -> bytes:
     """The compact JSON of a decision record, the same in both versions. Raises ValueError for invalid Unicode."""
+    if record.termination is _COMPLETED and record.decision is _INVOKE and _is_bare(record):
+        effects = b",".join([_EFFECT % (effect.text, _encode(effect.effect_hash)) for effect in record.effects])
+        return _COMPLETED_AT_ONCE % (_encode(record.event_id), record.episode_id, effects)
     return _encode(
         RenderedDecision(
             record.event_id,
@@ -82,6 +99,34 @@ def encode_decision(record: DecisionRecord) -> bytes:
             record.intent_acks,
             record.interruption,
         )
+    )
+
+
+def event_text(event: ExternalEvent, version: Version = Version.V3) -> bytes:
+    """What ``encode_event`` gives for the record of an event, without making one. Raises ValueError as it does."""
+    payload = event.payload
+    at, digest = Duration.of(event.at) if event.at else _ZERO, sha256(payload).hexdigest()
+    if version is _V3:
+        return _encode(EventV3(event.event_id, at, event.kind, list(payload), digest))
+    return _encode(EventV4(event.event_id, at, event.kind, payload.decode(), digest))
+
+
+def decision_text(entry: LogEntry, effects: list[ProducedEffect]) -> bytes:
+    """What ``encode_decision`` gives for the record of a log entry with these effects. Raises ValueError as it does."""
+    if entry.termination is _COMPLETED and entry.deadline is None and not entry.retry_count:
+        hashed = [_HASHED % (effect.text, sha256(effect.text).hexdigest().encode()) for effect in effects]
+        return _COMPLETED_AT_ONCE % (_encode(entry.event.event_id), entry.episode_id, b",".join(hashed))
+    return encode_decision(DecisionRecord.of(entry, tuple([CapturedEffect.rendered(e.text) for e in effects])))
+
+
+def _is_bare(record: DecisionRecord) -> bool:
+    """Whether a record says no more than ``_COMPLETED_AT_ONCE`` has place for."""
+    return (
+        record.deadline is None
+        and record.schedule_at is None
+        and record.interruption is None
+        and not record.retry_count
+        and not record.intent_acks
     )
 
 

@@ -53,3 +53,9 @@ def describe(error: Exception) -> tuple[str, str]:
         if text.startswith(theirs):
             text = ours + text.removeprefix(theirs)
     return text, at[1] if at else ""
+
+
+def journal_invalid(label: str, why: str, where: str) -> BundleError:
+    """The error for a bundle whose journals or artifacts are not what spec 00 §13.4 says."""
+    message = f"the journals of '{label}' are not what a capture writes: {why}"
+    return BundleError("bundle.journal_invalid", message, where=where, fix=FIX)

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import DecisionRecord
@@ -31,6 +31,15 @@ class DecisionCounts(Struct, frozen=True):
     invoke: int
     skip: int
     defer: int
+
+
+class JournalCounts(Struct, frozen=True):
+    """What the journals of a stateful program hold: records by kind, frames left out."""
+
+    entries: int
+    calls: int
+    runs: int
+    records: Mapping[str, int]
 
 
 class Inspection(Struct, frozen=True):
@@ -64,6 +73,7 @@ class Inspection(Struct, frozen=True):
     first_at: Duration | None
     last_at: Duration | None
     found_by: str | None = None
+    journals: JournalCounts | UnsetType = UNSET
 
 
 def inspect_bundle(reader: BundleReader) -> Inspection:
@@ -95,6 +105,7 @@ def inspect_bundle(reader: BundleReader) -> Inspection:
         interruptions=decisions.interruptions,
         first_at=None if events.first is None else Duration.of(events.first),
         last_at=None if events.last is None else Duration.of(events.last),
+        journals=_journals(reader),
     )
 
 
@@ -105,6 +116,21 @@ def termination_name(termination: RunTermination) -> str:
             return f"Failed({kind.value})"
         case outcome:
             return outcome.value
+
+
+def _journals(reader: BundleReader) -> JournalCounts | UnsetType:
+    if reader.program is None or reader.program.kind != "kernel":
+        return UNSET
+    from ergo_cli.bundle.kernel_journals import KernelJournals  # other bundles need not pay for it
+
+    entries, calls, records = 0, 0, Counter[str]()
+    runs: set[str] = set()
+    for _, episode in KernelJournals(reader).episodes():
+        if episode is not None:
+            entries, calls = entries + 1, calls + len(episode.calls)
+            runs.add(episode.run_id)
+            records.update(event.kind for call in episode.calls for event in call.events)
+    return JournalCounts(entries, calls, len(runs - {""}), _ascending(records))
 
 
 class _EventCounts:

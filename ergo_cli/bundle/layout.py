@@ -31,7 +31,7 @@ class BundleLayout:
         self._open_list("events")
 
     def events(self, block: bytes) -> None:
-        """Add event records: compact texts, one a line, the last line without its line feed."""
+        """Add event records: compact texts, between them the separator of the style."""
         self._items(block)
 
     def finish(

@@ -45,8 +45,8 @@ class Members:
         self.repeated: list[str] = []
 
 
-def scan_members(window: Window) -> Members:
-    """Walk through a whole bundle once. The last of duplicate members counts.
+def scan_members(window: Window, *, proven: bool = True) -> Members:
+    """Walk through a whole bundle once. The last of duplicate members counts; ``proven`` as ``cut_list`` has it.
 
     Raises TextFault for text that is no JSON object, an unknown member, a missing one, and in v4 for one out of order.
     """
@@ -55,7 +55,7 @@ def scan_members(window: Window) -> Members:
     members = Members()
     window.expect(b"{")
     while True:
-        _scan_member(window, members)
+        _scan_member(window, members, proven)
         if window.next() != b",":
             break
         window.at += 1
@@ -66,7 +66,7 @@ def scan_members(window: Window) -> Members:
     return members
 
 
-def _scan_member(window: Window, members: Members) -> None:
+def _scan_member(window: Window, members: Members, proven: bool) -> None:
     name = _name(window)
     known = _V4 if members.version is Version.V4 else _V3
     if name not in known:
@@ -78,7 +78,7 @@ def _scan_member(window: Window, members: Members) -> None:
     window.next()
     members.offsets[name] = window.offset
     if name in _LISTS:
-        members.lists[name] = _record_list(window, _LISTS[name])
+        members.lists[name] = _record_list(window, _LISTS[name], proven)
         return
     members.values[name] = _decoded(window)
     if name == "capture_version" and members.values[name] == Version.V4.value:
@@ -100,10 +100,10 @@ def _decoded(window: Window) -> Any:
         raise TextFault(str(error), start + (error.offset or 0)) from error
 
 
-def _record_list(window: Window, follower: bytes) -> RecordList:
+def _record_list(window: Window, follower: bytes, proven: bool) -> RecordList:
     chunks: list[Chunk] = []
     total = 0
-    for chunk, count in cut_list(window, follower):
+    for chunk, count in cut_list(window, follower, proven=proven):
         chunks.append(chunk)
         total += count
     return RecordList(tuple(chunks), total)

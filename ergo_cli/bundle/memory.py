@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from ergo_cli.bundle.codec import encode_decision, encode_event
+from ergo_cli.bundle.entries import JournalEntry, artifact_text
 from ergo_cli.bundle.layout import BundleLayout
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, Version
 from ergo_cli.bundle.style import Style
@@ -29,10 +30,12 @@ class CaptureBundle(Struct, frozen=True):
         """The text of the bundle, as a writer would put it into a file. Raises ValueError for invalid Unicode."""
         parts: list[bytes] = []
         version = Version.V3 if self.program is None else Version.V4
-        layout = BundleLayout(parts.append, self.header, self.program, Style.PRETTY if pretty else Style.COMPACT)
-        layout.events(b"\n".join([encode_event(event, version) for event in self.events]))
-        decisions = b"\n".join(map(encode_decision, self.decisions))
-        layout.finish((decisions,), self.egress_provenance, (b"\n".join(self.journals),), self.artifacts)
+        style = Style.PRETTY if pretty else Style.COMPACT
+        block = style.separator.join
+        layout = BundleLayout(parts.append, self.header, self.program, style)
+        layout.events(block([encode_event(event, version) for event in self.events]))
+        decisions = block(map(encode_decision, self.decisions))
+        layout.finish((decisions,), self.egress_provenance, (block(self.journals),), self.artifacts)
         return b"".join(parts)
 
 
@@ -43,6 +46,8 @@ class InMemoryBundle:
         self._header = header
         self._events: list[EventRecord] = []
         self._decisions: list[DecisionRecord] = []
+        self._journals: list[bytes] = []
+        self._artifacts: dict[str, bytes] = {}
 
     def event(self, record: EventRecord) -> None:
         """Keep one event record."""
@@ -52,6 +57,20 @@ class InMemoryBundle:
         """Keep one decision record."""
         self._decisions.append(record)
 
-    def commit(self, egress_provenance: str | None = None) -> CaptureBundle:
-        """The v3 bundle of everything kept so far."""
-        return CaptureBundle(self._header, tuple(self._events), tuple(self._decisions), egress_provenance)
+    def episode(self, entry: JournalEntry, artifacts: Mapping[str, bytes]) -> None:
+        """Keep what an episode of a stateful program recorded, and the artifacts that it names."""
+        self._journals.append(entry.encode())
+        self._artifacts.update({name: artifact_text(data) for name, data in artifacts.items()})
+
+    def commit(self, egress_provenance: str | None = None, program: ProgramRecord | None = None) -> CaptureBundle:
+        """The bundle of everything kept so far: v3, or v4 where a program record is given."""
+        return CaptureBundle(
+            self._header,
+            tuple(self._events),
+            tuple(self._decisions),
+            egress_provenance,
+            program,
+            tuple(self._journals),
+            self._artifacts,
+            (Version.V3 if program is None else Version.V4).value,
+        )

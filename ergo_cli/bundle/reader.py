@@ -50,14 +50,14 @@ class BundleReader:
     reader itself.
     """
 
-    def __init__(self, path: str, file: BinaryIO) -> None:
+    def __init__(self, path: str, file: BinaryIO, *, proven: bool = True) -> None:
         self.path = path
         self._file = file
         self._close = weakref.finalize(self, file.close)
-        proven = _check_digest(path, file)
+        digested = _check_digest(path, file)
         file.seek(0)
-        self._members = self._located(lambda: scan_members(Window(file)))
-        if self._members.version is Version.V4 and not proven:
+        self._members = self._located(lambda: scan_members(Window(file), proven=proven))
+        if self._members.version is Version.V4 and not digested:
             raise digest_mismatch(path, "its last member is not a digest as ergo writes it")
         top = self._top_level()
         self.repeated = tuple(self._members.repeated)
@@ -222,6 +222,18 @@ def open_bundle(path: str) -> BundleReader:
     """
     try:
         return BundleReader(path, _seekable(path))
+    except (OSError, CompressionError) as error:
+        raise read_failed(path, reason(error)) from error
+
+
+def skim_bundle(path: str) -> BundleReader:
+    """Open a bundle in a hurry: where records end is guessed, and a wrong guess shows when they are decoded.
+
+    Counts of records are not known, places in errors may be wrong: whoever meets an error opens the bundle properly.
+    Raises BundleError as ``open_bundle``.
+    """
+    try:
+        return BundleReader(path, _seekable(path), proven=False)
     except (OSError, CompressionError) as error:
         raise read_failed(path, reason(error)) from error
 

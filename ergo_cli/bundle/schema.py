@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from msgspec import Struct
 
-from ergo_cli.core.effects import Effect, effect_hash, encode_effect
+from ergo_cli.core.effects import Effect, decode_effect, effect_hash, encode_effect
 from ergo_cli.core.program_source import ProgramSource
 from ergo_cli.core.provenance import NO_ADAPTER
 from ergo_cli.events.external import EventKind, ExternalEvent
@@ -45,26 +45,35 @@ class EventRecord(Struct, frozen=True, gc=False):
     @classmethod
     def of(cls, event: ExternalEvent) -> Self:
         """The record of an event (spec 11 §4)."""
-        return cls(event.event_id, event.at, event.kind, event.payload, payload_hash(event.payload))
+        payload = event.payload
+        return cls(event.event_id, event.at, event.kind, payload, sha256(payload).hexdigest())
 
 
 class CapturedEffect(Struct, frozen=True, gc=False):
     """One effect with its hash. ``text`` is the effect's compact JSON; ``effect_hash`` is what is recorded of it."""
 
-    effect: Effect
-    effect_hash: str
     text: bytes
+    effect_hash: str
 
     @classmethod
     def of(cls, effect: Effect) -> Self:
         """The effect, rendered and hashed once. Raises ValueError for what JSON cannot hold (spec 11 §3.3)."""
-        text = encode_effect(effect)
-        return cls(effect, effect_hash(text), text)
+        return cls.rendered(encode_effect(effect))
+
+    @classmethod
+    def rendered(cls, text: bytes) -> Self:
+        """The effect with this compact JSON, hashed once."""
+        return cls(text, effect_hash(text))
 
     @classmethod
     def recorded(cls, effect: Effect, hash_text: str) -> Self:
         """The effect with the hash text that a bundle gives for it."""
-        return cls(effect, hash_text, encode_effect(effect))
+        return cls(encode_effect(effect), hash_text)
+
+    @property
+    def effect(self) -> Effect:
+        """The effect itself, read from its text."""
+        return decode_effect(self.text)
 
 
 class IntentAck(Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
@@ -92,8 +101,14 @@ class DecisionRecord(Struct, frozen=True):
     interruption: str | None = None
 
     @classmethod
-    def of(cls, entry: LogEntry) -> Self:
-        """The record of a log entry: the host adds effects, acks and interruption (spec 11 §7.1)."""
+    def of(
+        cls,
+        entry: LogEntry,
+        effects: tuple[CapturedEffect, ...] = (),
+        intent_acks: tuple[IntentAck, ...] = (),
+        interruption: str | None = None,
+    ) -> Self:
+        """The record of a log entry, with what the host adds (spec 11 §7.1–7.3)."""
         return cls(
             entry.event.event_id,
             entry.decision,
@@ -102,6 +117,9 @@ class DecisionRecord(Struct, frozen=True):
             entry.deadline,
             entry.termination,
             entry.retry_count,
+            effects,
+            intent_acks,
+            interruption,
         )
 
 

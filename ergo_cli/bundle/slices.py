@@ -37,10 +37,11 @@ class Chunk(Struct, frozen=True, gc=False):
     first: int
 
 
-def cut_list(window: Window, follower: bytes) -> Iterator[tuple[Chunk, int]]:
+def cut_list(window: Window, follower: bytes, *, proven: bool = True) -> Iterator[tuple[Chunk, int]]:
     """The chunks of the list that begins ahead, each with how many records it has; the window ends up behind the list.
 
-    ``follower`` is the name, in quotes, of the member that usually comes next. Raises TextFault.
+    ``follower`` is the name, in quotes, of the member that usually comes next. A guess that is not ``proven`` shows
+    when its chunk is decoded, and numbers of records are not known but for the first chunk. Raises TextFault.
     """
     window.expect(b"[")
     if window.next() == b"]":
@@ -48,7 +49,10 @@ def cut_list(window: Window, follower: bytes) -> Iterator[tuple[Chunk, int]]:
         return
     first, seam = 0, None
     while True:
-        end, count = _cut(window, seam, follower)
+        if seam is None or proven:
+            end, count = _cut(window, seam, follower)
+        else:
+            end, count = _guess(window, seam, follower), 0
         yield Chunk(window.offset, end - window.at, first), count
         seam = seam or _seam(window, end)
         first += count
@@ -74,11 +78,16 @@ def record_offset(text: bytes, index: int) -> int:
     return at
 
 
+def _guess(window: Window, seam: bytes, follower: bytes) -> int:
+    """Where the next chunk seems to end in the window's text."""
+    window.hold(BLOCK + len(seam))
+    return _end_of_list(window, follower) or _last_seam(window, seam)
+
+
 def _cut(window: Window, seam: bytes | None, follower: bytes) -> tuple[int, int]:
     """Where the next chunk ends in the window's text, and how many records it has."""
     if seam is not None:
-        window.hold(BLOCK + len(seam))
-        end = _end_of_list(window, follower) or _last_seam(window, seam)
+        end = _guess(window, seam, follower)
         count = _prove(window, end)
         if count is not None:
             return end, count

@@ -16,6 +16,11 @@ class Style(Enum):
     PRETTY = "pretty"
 
     @property
+    def separator(self) -> bytes:
+        """What stands between compact texts that are handed on as one block of items."""
+        return b"\n" if self is Style.PRETTY else b","
+
+    @property
     def colon(self) -> bytes:
         """What stands between a member's name and its value."""
         return b": " if self is Style.PRETTY else b":"
@@ -32,7 +37,7 @@ class Style(Enum):
         return msgspec.json.format(text, indent=_INDENT).replace(b"\n", self.line(depth))
 
     def lay_items(self, block: bytes, depth: int) -> bytes:
-        """Compact JSON texts, one a line, as the items of a list at this depth."""
+        """Compact JSON texts, between them the ``separator``, as the items of a list at this depth."""
         if self is Style.COMPACT:
-            return block.replace(b"\n", b",")
+            return block
         return (b"," + self.line(depth)).join([self.lay(text, depth) for text in block.split(b"\n")])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Self, TypeVar
 
-from ergo_cli.bundle.codec import encode_decision, encode_event
+from ergo_cli.bundle.codec import encode_decision, encode_event, event_text
 from ergo_cli.bundle.layout import BundleLayout
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, Version
 from ergo_cli.bundle.style import Style
 from ergo_cli.errors import CaptureWriteError
+from ergo_cli.events.external import ExternalEvent
 from ergo_cli.stores.atomic import AtomicFile
 from ergo_cli.stores.compression import BLOCK, compressor_for
 
@@ -38,9 +39,11 @@ class BundleWriter:
         except BaseException:
             self._file.abort()
             raise
-        self._events = _Batch(self._layout.events)
-        self._decisions = _Batch(self._decision_spool.append)
-        self._journals = _Batch(self._journal_spool.append)
+        self._join = self._style.separator.join
+        self._events: list[bytes] = []
+        self._decisions: list[bytes] = []
+        self._journals: list[bytes] = []
+        self._held = 0
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +57,10 @@ class BundleWriter:
             text = encode_event(record, self._version)
         except ValueError as error:
             raise self._refusal(error) from error
-        self._events.add(text)
+        self._events.append(text)
+        self._held += len(text)
+        if self._held >= BLOCK:
+            self._hand_on()
 
     def decision(self, record: DecisionRecord) -> None:
         """Append a decision record."""
@@ -62,16 +68,29 @@ class BundleWriter:
             text = encode_decision(record)
         except ValueError as error:
             raise self._refusal(error) from error
-        self._decisions.add(text)
+        self._decisions.append(text)
+        self._held += len(text)
+
+    def step(self, event: ExternalEvent, decision: bytes) -> None:
+        """Append an event and the text of its decision."""
+        try:
+            text = event_text(event, self._version)
+        except ValueError as error:
+            raise self._refusal(error) from error
+        self._decisions.append(decision)
+        self._events.append(text)
+        self._held += len(text) + len(decision)
+        if self._held >= BLOCK:
+            self._hand_on()
 
     def journal(self, text: bytes) -> None:
         """Append one entry of ``journals``, as compact JSON (v4)."""
-        self._journals.add(text)
+        self._journals.append(text)
+        self._held += len(text)
 
     def commit(self, egress_provenance: str | None = None, artifacts: Mapping[str, bytes] | None = None) -> None:
         """Write the rest and move the bundle into place. ``artifacts`` are compact JSON by their digest (v4)."""
-        for batch in (self._events, self._decisions, self._journals):
-            batch.pass_on()
+        self._hand_on()
         decisions, journals = self._decision_spool.blocks(), self._journal_spool.blocks()
         self._serialized(lambda: self._layout.finish(decisions, egress_provenance, journals, artifacts or {}))
         if self._compressor is not None:
@@ -83,6 +102,16 @@ class BundleWriter:
         """Leave nothing behind; nothing happens after a commit."""
         self._close_spools()
         self._file.abort()
+
+    def _hand_on(self) -> None:
+        """Pass on what is held, many records at once: writing one by one would cost as much as encoding."""
+        self._layout.events(self._join(self._events))
+        for texts, spool in ((self._decisions, self._decision_spool), (self._journals, self._journal_spool)):
+            if texts:
+                spool.append(self._join(texts))
+        for texts in (self._events, self._decisions, self._journals):
+            texts.clear()
+        self._held = 0
 
     def _close_spools(self) -> None:
         self._decision_spool.close()
@@ -102,26 +131,3 @@ class BundleWriter:
         place = self._file.destination
         message = f"cannot write '{place}': it cannot be serialized ({self._style.value}): {error}"
         return CaptureWriteError("Serialize", message, where=place, fix="leave out what JSON cannot hold")
-
-
-class _Batch:
-    """Gathers the texts of records and hands them on as one block of lines: writing one by one would cost as much as
-    encoding.
-    """
-
-    def __init__(self, hand_on: Callable[[bytes], None]) -> None:
-        self._hand_on = hand_on
-        self._texts: list[bytes] = []
-        self._size = 0
-
-    def add(self, text: bytes) -> None:
-        self._texts.append(text)
-        self._size += len(text)
-        if self._size >= BLOCK:
-            self.pass_on()
-
-    def pass_on(self) -> None:
-        if self._texts:
-            self._hand_on(b"\n".join(self._texts))
-        self._texts.clear()
-        self._size = 0

@@ -34,9 +34,12 @@ class DigestSet:
 
     def add(self, text: str) -> bool:
         """Remember ``text``; False if it was known already."""
-        digest = _digest(text)
-        bucket = self._bucket(digest)
-        if _holds(bucket, digest):
+        hasher = _HASHER.copy()  # what ``_digest`` does: this is called once an event
+        hasher.update(text.encode())
+        digest = hasher.digest()
+        bits: int = _ADDRESS(digest)[0]
+        bucket = self._buckets[bits & self._mask]
+        if digest in bucket and _holds(bucket, digest):
             return False
         bucket += digest
         self._count += 1

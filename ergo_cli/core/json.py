@@ -23,7 +23,8 @@ NESTING_LIMIT = 127
 
 _SHALLOW = 2 * NESTING_LIMIT + 1  # a text of so many bytes cannot both nest deeper and close what it opened
 _EXACT = Numbers.EXACT  # looking up a member of an enumeration costs as much as decoding
-_NEGATIVE_ZERO = re.compile(rb"(?<![^:,\[ \t\n\r])-0(?![.eE0-9])")
+_NEGATIVE_ZERO = re.compile(rb"-0(?![.eE0-9])")
+_BEFORE_NUMBER = b":,[ \t\n\r"
 _MINUS = ord("-")  # a byte is found much faster than a string of one
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _NINETEEN_DIGITS = b"0" * 19
@@ -61,7 +62,7 @@ def decode(text: bytes, numbers: Numbers = Numbers.EXACT) -> Any:
     exact = numbers is _EXACT
     try:
         value = _decode_exact(text) if exact else _decode_original(text)
-        if _has_careful_integer(text):
+        if has_careful_integer(text):
             integer, decimal = (exact_integer, exact_float) if exact else (original_number, original_float)
             value = json.loads(text, parse_int=integer, parse_float=decimal)
     except (ValueError, RecursionError) as error:
@@ -90,6 +91,20 @@ def check_nesting(text: bytes) -> None:
             raise JsonError(f"nesting deeper than {NESTING_LIMIT} levels", bracket.start())
 
 
+def has_careful_integer(text: bytes) -> bool:
+    """Whether the text may hold an integer that msgspec alone misreads: ``-0``, or one beyond 64 bits."""
+    if text.translate(_DIGITS_TO_ZERO).find(_NINETEEN_DIGITS) >= 0:
+        return True
+    if _MINUS not in text:
+        return False
+    at = text.find(b"-0")  # in an id as a rule: a look at each is cheaper than a pattern over the whole text
+    while at >= 0:
+        if (at == 0 or text[at - 1] in _BEFORE_NUMBER) and _NEGATIVE_ZERO.match(text, at):
+            return True
+        at = text.find(b"-0", at + 2)
+    return False
+
+
 def _closes_within_limit(text: bytes) -> bool:
     """Whether taking away all innermost brackets, 127 times, leaves none; False also where they do not match."""
     brackets = _STRING.sub(b"", text).translate(_ONE_KIND_OF_BRACKET, _NO_BRACKETS)
@@ -99,13 +114,6 @@ def _closes_within_limit(text: bytes) -> bool:
         if len(brackets) in (0, before):
             break
     return not brackets
-
-
-def _has_careful_integer(text: bytes) -> bool:
-    """Whether the text may hold an integer that msgspec alone misreads: ``-0``, or one beyond 64 bits."""
-    if text.translate(_DIGITS_TO_ZERO).find(_NINETEEN_DIGITS) >= 0:
-        return True
-    return _MINUS in text and _NEGATIVE_ZERO.search(text) is not None
 
 
 def _blank_strings(text: bytes) -> bytes:

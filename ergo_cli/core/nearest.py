@@ -9,13 +9,17 @@ _LONGEST = 100
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The known name that ``name`` most likely stands for, or None if none is near."""
+    return next(iter(nearest_few(name, names)), None)
+
+
+def nearest_few(name: str, names: Iterable[str]) -> list[str]:
+    """The known names that ``name`` may stand for, the most likely first; three at most."""
     if len(name) > _LONGEST:
-        return None
+        return []
     from difflib import get_close_matches  # only failures pay for the import
 
     by_folded = {known.casefold(): known for known in sorted(names, reverse=True) if len(known) <= _LONGEST}
-    matches = get_close_matches(name.casefold(), sorted(by_folded), n=1)
-    return by_folded[matches[0]] if matches else None
+    return [by_folded[match] for match in get_close_matches(name.casefold(), sorted(by_folded), n=3)]
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str | None:

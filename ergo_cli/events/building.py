@@ -11,6 +11,9 @@ from ergo_cli.events.external import ExternalEvent
 from ergo_cli.events.hosted import HostedEvent
 
 
+_EXACT = Numbers.EXACT  # looking up a member of an enumeration is felt once an event
+
+
 def event_of(event: HostedEvent, members: dict[str, JsonValue], numbers: Numbers) -> ExternalEvent:
     """The external event whose payload is the canonical text of ``members``.
 
@@ -18,7 +21,7 @@ def event_of(event: HostedEvent, members: dict[str, JsonValue], numbers: Numbers
     Raises InvalidPayload where that fails; ValueError or TypeError for what JSON cannot hold.
     """
     text = render_payload(members)
-    if numbers is Numbers.EXACT:
+    if numbers is _EXACT:
         return ExternalEvent.of_members(event.event_id, event.kind, event.at, text, members)
     return ExternalEvent.with_payload(event.event_id, event.kind, event.at, text, numbers)
 

@@ -73,7 +73,8 @@ def coverage(
 
 def _uncovered(name: str, kind: str, message: str, fix: str) -> ErgoError:
     details = (name, f"kind={kind}")
-    return ErgoError("host.configuration_invalid", message, fix=fix, rule="HST-5", details=details)
+    where = f"effect kind '{kind}'"
+    return ErgoError("host.configuration_invalid", message, where=where, fix=fix, rule="HST-5", details=details)
 
 
 class _Node(Protocol):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
-from types import MappingProxyType
 from typing import Any, NoReturn, cast
 
 from msgspec import Struct
@@ -44,6 +43,37 @@ class InvalidPayload(ValueError):
         self.got = got
 
 
+class ContextValues(Mapping[str, NativeValue]):
+    """The named values of a context, derived from the ``members`` of its payload when they are first asked for.
+
+    Scalars and arrays of numbers, integers as floats; everything else is dropped (spec 10 §3.2). Whoever reads a few
+    of the members, and knows what a value is, need not ask.
+    """
+
+    __slots__ = ("_values", "members")
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        self.members = members
+        self._values: dict[str, NativeValue] | None = None
+
+    def __getitem__(self, name: str) -> NativeValue:
+        return self._derived()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._derived())
+
+    def __len__(self) -> int:
+        return len(self._derived())
+
+    def __repr__(self) -> str:
+        return repr(self._derived())
+
+    def _derived(self) -> dict[str, NativeValue]:
+        if self._values is None:
+            self._values = _derive(self.members)
+        return self._values
+
+
 class Context:
     """What a program can see of one event: named values, and the payload bytes they come from (CXT-1).
 
@@ -53,7 +83,7 @@ class Context:
     __slots__ = ("_payload", "_values")
 
     _payload: bytes
-    _values: Mapping[str, NativeValue]
+    _values: ContextValues
 
     def __init__(self) -> NoReturn:
         raise TypeError("a context is derived from an event's payload, never built")
@@ -64,7 +94,7 @@ class Context:
         return self._payload
 
     @property
-    def values(self) -> Mapping[str, NativeValue]:
+    def values(self) -> ContextValues:
         """The named values, read-only."""
         return self._values
 
@@ -83,7 +113,7 @@ class ExternalEvent(Struct, frozen=True):
     @property
     def payload(self) -> bytes:
         """The payload bytes: empty, or the text of one JSON object."""
-        return self.context.payload
+        return self.context._payload  # pyright: ignore[reportPrivateUsage]
 
     @classmethod
     def mechanical(cls, event_id: str, kind: EventKind, at: int) -> ExternalEvent:
@@ -105,14 +135,14 @@ class ExternalEvent(Struct, frozen=True):
             got = json_type(members)
             message = f"payload must be a JSON object, got {got}"
             raise InvalidPayload("PayloadMustBeJsonObject", message, got)
-        return cls(event_id, kind, at, _derive(payload, cast(dict[str, Any], members)))
+        return cls(event_id, kind, at, _context(payload, cast(dict[str, Any], members)))
 
     @classmethod
     def of_members(
         cls, event_id: str, kind: EventKind, at: int, payload: bytes, members: dict[str, Any]
     ) -> ExternalEvent:
         """An event whose payload is ``canonical(members)``, already rendered: nothing is decoded a second time."""
-        return cls(event_id, kind, at, _derive(payload, members))
+        return cls(event_id, kind, at, _context(payload, members))
 
 
 def json_type(value: object) -> str:
@@ -132,8 +162,15 @@ def json_type(value: object) -> str:
             return "object"
 
 
-def _derive(payload: bytes, members: Mapping[str, Any]) -> Context:
-    """Spec 10 §3.2: scalars and arrays of numbers enter the context, everything else is dropped."""
+def _context(payload: bytes, members: Mapping[str, Any]) -> Context:
+    """The one place where a context is built."""
+    context = object.__new__(Context)
+    context._payload = payload  # pyright: ignore[reportPrivateUsage]
+    context._values = ContextValues(members)  # pyright: ignore[reportPrivateUsage]
+    return context
+
+
+def _derive(members: Mapping[str, Any]) -> dict[str, NativeValue]:
     values: dict[str, NativeValue] = {}
     for name, member in members.items():
         kind = member.__class__  # decoded JSON has no subclasses
@@ -145,10 +182,7 @@ def _derive(payload: bytes, members: Mapping[str, Any]) -> Context:
             series = _series(member)
             if series is not None:
                 values[name] = series
-    context = object.__new__(Context)  # the one place where a context is built
-    context._payload = payload  # pyright: ignore[reportPrivateUsage]
-    context._values = MappingProxyType(values)  # pyright: ignore[reportPrivateUsage]
-    return context
+    return values
 
 
 def _series(items: list[Any]) -> list[float] | None:
@@ -158,4 +192,4 @@ def _series(items: list[Any]) -> list[float] | None:
     return list(map(float, items)) if kinds <= {float, int} else None
 
 
-_EMPTY = _derive(b"", {})
+_EMPTY = _context(b"", {})

@@ -17,22 +17,31 @@ class LineTooLong(ValueError):
 
 
 def split_lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Each line with its number, from 1; a line ends at LF, and one CR before it belongs to the line end.
-
-    ``chunks`` may be cut anywhere. A last line without LF counts. Memory is one chunk and one line. Raises LineTooLong.
-    """
-    number = 0
-    for piece in _whole_lines(chunks):
-        for line in piece.split(b"\n"):
-            number += 1
-            line = line.removesuffix(b"\r")
-            if len(line) > LINE_LIMIT:
-                raise LineTooLong(number)
+    """Each line with its number, from 1; ``chunks`` may be cut anywhere. Raises LineTooLong."""
+    last = 0
+    for piece in whole_lines(chunks):
+        for number, line in numbered_lines(piece, last + 1):
+            last = number
             yield number, line
 
 
-def _whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes cut at line ends only, each piece without its last LF; nothing after a line that is too long."""
+def numbered_lines(piece: bytes, first: int) -> Iterator[tuple[int, bytes]]:
+    """The lines of a piece, the first of them being number ``first``; one CR before an LF belongs to the line end.
+
+    Raises LineTooLong.
+    """
+    for number, line in enumerate(piece.split(b"\n"), first):
+        line = line.removesuffix(b"\r")
+        if len(line) > LINE_LIMIT:
+            raise LineTooLong(number)
+        yield number, line
+
+
+def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes cut at line ends only, each piece without its last LF; nothing after a line that is too long.
+
+    ``chunks`` may be cut anywhere. A last line without LF counts. Memory is one chunk and one line.
+    """
     rest: list[bytes] = []
     size = 0
     for chunk in chunks:

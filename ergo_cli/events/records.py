@@ -1,24 +1,28 @@
-"""One line of a stream, read fast (spec 10 §5, 30 §2–3).
+"""Lines of a stream, read fast (spec 10 §5, 30 §2–3).
 
-A typed decoder reads the usual line at once. It lets repeated members pass, so a line counts as read only if it has no
-more colons than members: one too many, in a text or in a repeated member, and ``diagnosis`` reads the line again.
+Typed decoders read what is usual at once. They let repeated members pass, so a text counts as read only if it has no
+more colons than members: one too many, in a text or in a repeated member, and the next, slower reading takes its turn.
+First come many lines together, fixture events with flat payloads; then any one line, its payload apart; at last
+``diagnosis``, which knows exactly what is right and what is wrong.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from ergo_cli.core.json import JsonValue, check_nesting, decode
+from ergo_cli.core.json import JsonValue, check_nesting, decode, has_careful_integer
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.core.time import Duration, parse_duration
 from ergo_cli.events.diagnosis import read_hosted_exactly, read_record_exactly
 from ergo_cli.events.external import EventKind
 from ergo_cli.events.hosted import EpisodeStart, HostedEvent, automatic_id
 
-_USUAL_START = b'{"kind":"e'  # of a fixture record, which spares a search
+_FIXTURE_START = b'{"kind":"e'  # which spares a search
+_I64_LIMIT = 2**63
 _NEGATIVE_ZERO = re.compile(rb":[ \t\r\n]*-0")
 
 
@@ -42,6 +46,17 @@ class _Start(_Fixture, frozen=True, gc=False, tag="episode_start"):
     id: str | UnsetType | None = UNSET
 
 
+class _UsualBody(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    type: EventKind
+    payload: dict[str, Any]
+    id: str | None = None
+    semantic_kind: str | None = None
+
+
+class _Usual(_Fixture, frozen=True, gc=False, tag="event"):
+    event: _UsualBody
+
+
 class _Hosted(Struct, frozen=True, gc=False):
     event_id: str
     kind: EventKind
@@ -50,8 +65,46 @@ class _Hosted(Struct, frozen=True, gc=False):
     payload: Raw | UnsetType = UNSET
 
 
+_decode_usual_lines = msgspec.json.Decoder(_Usual).decode_lines
 _decode_fixture = msgspec.json.Decoder(_Event | _Start).decode
 _decode_hosted = msgspec.json.Decoder(_Hosted).decode
+
+
+def read_usual_lines(lines: bytes, ordinal: int) -> list[HostedEvent] | None:
+    """The events of whole lines, one a line, the first being the ``ordinal``-th; None if any line is not usual.
+
+    Usual is a fixture event without ``at`` whose payload holds no objects, and no number that the decoder misreads.
+    """
+    try:
+        records = _decode_usual_lines(lines)
+    except ValueError:
+        return None
+    events: list[HostedEvent] = []
+    colons, careful = 0, False
+    for record in records:
+        body = record.event
+        payload, event_id, semantic_kind = body.payload, body.id, body.semantic_kind
+        colons += 4 + len(payload) + (event_id is not None) + (semantic_kind is not None)
+        for member in payload.values():
+            kind = member.__class__
+            if kind is list or (kind is int and not 0 < member < _I64_LIMIT):
+                careful = True
+        if event_id is None:
+            event_id = automatic_id(ordinal + len(events))
+        events.append(HostedEvent(event_id, body.type, 0, semantic_kind, payload))
+    if lines.count(b":") != colons or lines.count(b"\n") + 1 != len(events):
+        return None
+    return None if careful and (has_careful_integer(lines) or _nests(events)) else events
+
+
+def _nests(events: list[HostedEvent]) -> bool:
+    """Whether an array holds another: how deep they go is looked at line by line."""
+    return any(
+        isinstance(member, list) and list in set(map(type, member))
+        for event in events
+        if isinstance(event.payload, dict)
+        for member in event.payload.values()
+    )
 
 
 def read_record(line: bytes, ordinal: int, numbers: Numbers = Numbers.EXACT) -> EpisodeStart | HostedEvent | None:
@@ -59,7 +112,7 @@ def read_record(line: bytes, ordinal: int, numbers: Numbers = Numbers.EXACT) -> 
 
     Payload numbers are read under the profile ``numbers``; a payload is an object or None. Raises RecordFault.
     """
-    hosted = not line.startswith(_USUAL_START) and line.find(b'"event_id"') >= 0
+    hosted = not line.startswith(_FIXTURE_START) and line.find(b'"event_id"') >= 0
     try:
         record = _hosted(line, numbers) if hosted else _fixture(line, ordinal, numbers)
     except ValueError:

@@ -12,9 +12,9 @@ from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import EventError
 from ergo_cli.events.diagnosis import UnreadableLine, place_of
 from ergo_cli.events.hosted import EpisodeStart, HostedEvent
-from ergo_cli.events.lines import LINE_LIMIT, LineTooLong, split_lines
+from ergo_cli.events.lines import LINE_LIMIT, LineTooLong, numbered_lines, whole_lines
 from ergo_cli.events.members import RecordFault
-from ergo_cli.events.records import read_record
+from ergo_cli.events.records import read_record, read_usual_lines
 
 _INPUT_INVALID = "driver.input_invalid"
 _FIX_LINE = "write one JSON object a line: an `event`, an `episode_start` or a hosted event"
@@ -30,6 +30,19 @@ class SemanticKinds(Enum):
     """No adapter is bound: an event that has one was meant for another run."""
     IGNORED = "ignored"
     """The program reads no payload (``ergo:schedule``)."""
+
+
+def bad_line(label: str, line: int, fault: RecordFault) -> EventError:
+    """The error for a line that is no record of a stream."""
+    reading = "cannot read line" if isinstance(fault, UnreadableLine) else "fixture parse error at line"
+    where = f"{label}:{line}:{fault.offset + 1}"
+    return EventError(_INPUT_INVALID, f"{reading} {line}: {fault}", where=where, fix=fault.fix or _FIX_LINE)
+
+
+def too_long(label: str, error: LineTooLong) -> EventError:
+    """The error for a line beyond the limit."""
+    message, where = f"cannot read line {error.line}: {error}", f"{label}:{error.line}:{LINE_LIMIT + 1}"
+    return EventError(_INPUT_INVALID, message, where=where, fix="split the line, or keep large data out of events")
 
 
 class EventStream:
@@ -54,15 +67,21 @@ class EventStream:
         self._kind_refused = semantic_kinds is SemanticKinds.REFUSED
         self._numbers = numbers
         self._ids = DigestSet()
+        self._piece = b""  # the whole lines that are being read, and the number of the first of them
+        self._first_line = 1
         self._line = 0
-        self._text = b""
         self._starts = 0
         self._empty: tuple[str, int] | None = None  # label and line of the episode that has no event so far
         self._first_empty: tuple[str, int] | None = None
-        self.episodes = 0
-        """Episodes opened so far, by a record or by a first event without one."""
+        self.opened: list[tuple[str, int]] = []
+        """The label of every episode opened so far, and how many events came before it."""
         self.events = 0
         """Events yielded so far."""
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes were opened so far, by a record or by a first event without one."""
+        return len(self.opened)
 
     @property
     def place(self) -> str:
@@ -71,18 +90,35 @@ class EventStream:
 
     def __iter__(self) -> Iterator[HostedEvent]:
         try:
-            for line, text in split_lines(self._readable_chunks()):
-                self._line, self._text = line, text
-                record = read_record(text, self.events + 1, self._numbers)
-                if isinstance(record, HostedEvent):
-                    yield self._admit(record)
-                elif record is not None:
-                    self._start(record)
+            for piece in whole_lines(self._readable_chunks()):
+                self._piece, self._first_line = piece, self._line + 1
+                exact = self._numbers is Numbers.EXACT and len(piece) <= LINE_LIMIT
+                events = read_usual_lines(piece, self.events + 1) if exact else None
+                yield from self._line_by_line() if events is None else self._admitted(events)
         except RecordFault as fault:
-            raise self._bad_line(fault) from fault
+            raise bad_line(self._label, self._line, fault) from fault
         except LineTooLong as error:
-            raise self._too_long(error) from error
+            raise too_long(self._label, error) from error
         self._check_whole()
+
+    def _admitted(self, events: list[HostedEvent]) -> Iterator[HostedEvent]:
+        for event in events:
+            self._line += 1
+            yield self._admit(event)
+
+    def _line_by_line(self) -> Iterator[HostedEvent]:
+        for line, text in numbered_lines(self._piece, self._first_line):
+            self._line = line
+            record = read_record(text, self.events + 1, self._numbers)
+            if isinstance(record, HostedEvent):
+                yield self._admit(record)
+            elif record is not None:
+                self._start(record)
+
+    @property
+    def _text(self) -> bytes:
+        """The line that was read last."""
+        return self._piece.split(b"\n")[self._line - self._first_line].removesuffix(b"\r")
 
     def _readable_chunks(self) -> Iterator[bytes]:
         try:
@@ -97,11 +133,11 @@ class EventStream:
     def _open(self, label: str) -> None:
         self._first_empty = self._first_empty or self._empty
         self._empty = (label, self._line)
-        self.episodes += 1
+        self.opened.append((label, self.events))
 
     def _admit(self, event: HostedEvent) -> HostedEvent:
         """The event as the run gets it, its id and semantic kind checked."""
-        if self.episodes == 0:
+        if not self.opened:
             self._open("E1")
         self._empty = None
         self.events += 1
@@ -119,7 +155,7 @@ class EventStream:
 
     def _check_whole(self) -> None:
         empty = self._first_empty or self._empty
-        if self.episodes == 0:
+        if not self.opened:
             raise EventError(_INPUT_INVALID, f"{self._label} holds no episodes", where=self._label, fix=_FIX_EVENTS)
         if self.events == 0:
             raise EventError(_INPUT_INVALID, f"{self._label} holds no events", where=self._label, fix=_FIX_EVENTS)
@@ -131,16 +167,6 @@ class EventStream:
 
     def _place(self, offset: int) -> str:
         return f"{self._label}:{self._line}:{offset + 1}"
-
-    def _bad_line(self, fault: RecordFault) -> EventError:
-        reading = "cannot read line" if isinstance(fault, UnreadableLine) else "fixture parse error at line"
-        message = f"{reading} {self._line}: {fault}"
-        return EventError(_INPUT_INVALID, message, where=self._place(fault.offset), fix=fault.fix or _FIX_LINE)
-
-    def _too_long(self, error: LineTooLong) -> EventError:
-        message = f"cannot read line {error.line}: {error}"
-        where = f"{self._label}:{error.line}:{LINE_LIMIT + 1}"
-        return EventError(_INPUT_INVALID, message, where=where, fix="split the line, or keep large data out of events")
 
     def _broken_source(self, error: EventError) -> EventError:
         line = self._line + 1

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ergo_cli.core.effects import Effect
+from ergo_cli.core.effects import ProducedEffect
 from ergo_cli.events.external import Context
 
 
@@ -68,6 +68,9 @@ class EffectfulInvoker(RuntimeInvoker, Protocol):
         """How many effects wait to be drained."""
         ...
 
-    def drain(self) -> list[Effect]:
-        """The effects of the last attempt, in program order; empties the buffer."""
+    def drain_rendered(self) -> list[ProducedEffect]:
+        """The effects of the last attempt, in program order; empties the buffer.
+
+        Raises ValueError for an effect that JSON cannot hold.
+        """
         ...

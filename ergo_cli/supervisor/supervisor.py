@@ -14,11 +14,12 @@ from ergo_cli.supervisor.log import Decision, DecisionLog, LogEntry
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination, RuntimeInvoker
 
 _LAST_EPISODE = 2**64 - 1
+_PUMP, _INVOKE = EventKind.PUMP, Decision.INVOKE  # looking up a member of an enumeration is felt once an event
 _RETRYABLE = frozenset({ErrKind.NETWORK_TIMEOUT, ErrKind.ADAPTER_UNAVAILABLE, ErrKind.RUNTIME_ERROR})
 
 
 class _Work(Struct, frozen=True):
-    """What is run when an episode is admitted: the origin event's id and its context (SUP-TICK-1)."""
+    """What is run when a deferred episode is admitted: the origin event's id and its context (SUP-TICK-1)."""
 
     event_id: str
     context: Context
@@ -40,6 +41,9 @@ class Supervisor:
     def __init__(self, graph_id: str, constraints: Constraints, log: DecisionLog, runtime: RuntimeInvoker) -> None:
         self._graph_id = graph_id
         self._constraints = constraints
+        self._deadline = constraints.deadline
+        self._saturable = constraints.max_in_flight is not None
+        self._rate_limited = constraints.rate_window is not None and constraints.max_per_window is not None
         self._log = log
         self._runtime = runtime
         self._next_episode = 0
@@ -50,32 +54,36 @@ class Supervisor:
 
     def on_event(self, event: ExternalEvent) -> None:
         """Decide about one event, run what is admitted, log the one decision."""
-        self._clock = now = max(self._clock, event.at)
-        if event.kind is EventKind.PUMP:
+        now = self._clock
+        if event.at > now:
+            self._clock = now = event.at
+        if event.kind is _PUMP:
             self._serve_one_deferred(event, now)
         else:
-            self._admit(event, now, self._take_episode(), _Work(event.event_id, event.context))
+            self._admit(event, now, self._take_episode(), event.event_id, event.context)
 
     def _serve_one_deferred(self, pump: ExternalEvent, now: int) -> None:
         if not self._deferred or self._deferred[0][0] > now:
             self._decide(pump, Decision.DEFER, self._take_episode())
             return
         _, episode, work = heappop(self._deferred)
-        self._admit(pump, now, episode, work)
+        self._admit(pump, now, episode, work.event_id, work.context)
 
-    def _admit(self, event: ExternalEvent, now: int, episode: int, work: _Work) -> None:
+    def _admit(self, event: ExternalEvent, now: int, episode: int, origin_id: str, context: Context) -> None:
         later = self._next_slot(now)
         if later is not None:
-            heappush(self._deferred, (later, episode, work))
+            heappush(self._deferred, (later, episode, _Work(origin_id, context)))
             self._decide(event, Decision.DEFER, episode, schedule_at=later)
             return
         if self._rate_limited:
             self._recent.append(now)
-        termination, retries = self._run_with_retries(work)
-        self._decide(event, Decision.INVOKE, episode, termination=termination, retry_count=retries)
+        termination, retries = self._run_with_retries(origin_id, context)
+        self._decide(event, _INVOKE, episode, None, termination, retries)
 
     def _next_slot(self, now: int) -> int | None:
         """When work can run that cannot run now: saturation is asked before the rate limit."""
+        if not (self._saturable or self._rate_limited):
+            return None
         saturation = self._constraints.max_in_flight
         if saturation is not None and self._in_flight >= saturation:
             return now
@@ -88,23 +96,20 @@ class Supervisor:
             return saturating_add(now, saturating_sub(window, saturating_sub(now, self._recent[0])))
         return None
 
-    @property
-    def _rate_limited(self) -> bool:
-        return self._constraints.rate_window is not None and self._constraints.max_per_window is not None
-
-    def _run_with_retries(self, work: _Work) -> tuple[RunTermination, int]:
-        deadline, retries = self._constraints.deadline, 0
+    def _run_with_retries(self, origin_id: str, context: Context) -> tuple[RunTermination, int]:
+        retries, max_retries = 0, self._constraints.max_retries
         self._in_flight += 1
-        termination = self._runtime.run(self._graph_id, work.event_id, work.context, deadline)
-        while retries < self._constraints.max_retries and retryable(termination):
+        termination = self._runtime.run(self._graph_id, origin_id, context, self._deadline)
+        while retries < max_retries and retryable(termination):
             retries += 1
-            termination = self._runtime.run(self._graph_id, work.event_id, work.context, deadline)
+            termination = self._runtime.run(self._graph_id, origin_id, context, self._deadline)
         self._in_flight -= 1
         return termination, retries
 
     def _take_episode(self) -> int:
         episode = self._next_episode
-        self._next_episode = min(episode + 1, _LAST_EPISODE)
+        if episode < _LAST_EPISODE:
+            self._next_episode = episode + 1
         return episode
 
     def _decide(
@@ -112,12 +117,10 @@ class Supervisor:
         event: ExternalEvent,
         decision: Decision,
         episode: int,
-        *,
         schedule_at: int | None = None,
         termination: RunTermination | None = None,
         retry_count: int = 0,
     ) -> None:
-        deadline = self._constraints.deadline
         self._log.log(
-            LogEntry(self._graph_id, event, decision, schedule_at, episode, deadline, termination, retry_count)
+            LogEntry(self._graph_id, event, decision, schedule_at, episode, self._deadline, termination, retry_count)
         )
