@@ -1,0 +1,252 @@
+"""``ergo init``: odd and refused targets, failures that leave nothing, and the gate of the project it makes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.refusals import ERGO, files, refused, shell
+from tests.cli.test_bad_surroundings import as_nobody
+from tests.conftest import Ergo, Ran
+
+ROOT = Path(__file__).parents[2]
+WITH_ERGO = os.pathsep.join([str(Path(ERGO).parent), os.environ["PATH"]])
+WITHOUT_ERGO = os.pathsep.join(
+    folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "ergo").exists()
+)
+
+
+def run_gate(project: Path, environment: dict[str, str], **env: str) -> Ran:
+    """What the project's own ``scripts/test`` comes to."""
+    done = subprocess.run(
+        ["scripts/test"], cwd=project, env={**environment, **env}, capture_output=True, timeout=300, text=True
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_project_passes_its_own_gate_at_once_and_again(
+    ergo: Ergo, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    assert ergo("init", "x").exit_code == 0
+    for _ in range(2):
+        ran = run_gate(tmp_path / "x", environment, PATH=WITH_ERGO)
+        assert ran.exit_code == 0, ran.stdout + ran.stderr
+    assert not (tmp_path / "x" / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "origin"),
+    [
+        ("graphs/strategy.yaml", "text: hello-from-cluster", "text: good-bye", "src/src"),
+        ("graphs/strategy.yaml", "value: true", "value: false", "gate"),
+    ],
+)
+def test_a_changed_constant_closes_the_gate_and_replay_names_the_node(
+    ergo: Ergo, tmp_path: Path, environment: dict[str, str], path: str, old: str, new: str, origin: str
+) -> None:
+    assert ergo("init", "x").exit_code == 0
+    project = tmp_path / "x"
+    rewrite(project / path, old, new)
+    assert ergo("replay", "--strict", cwd=project).exit_code == 4
+    replayed = ergo("replay", "--format", "json", cwd=project)
+    assert replayed.exit_code == 1
+    divergence = replayed.report["bundles"][0]["divergences"][0]
+    assert (divergence["node"], divergence["origin"]) == ("publish", origin)
+    assert run_gate(project, environment, PATH=WITH_ERGO).exit_code != 0
+    assert ergo("capture", "-p", "historical", cwd=project).exit_code == 0
+    assert run_gate(project, environment, PATH=WITH_ERGO).exit_code == 0
+
+
+def test_a_message_changed_in_python_closes_the_gate(ergo: Ergo, tmp_path: Path, environment: dict[str, str]) -> None:
+    assert ergo("init", "x").exit_code == 0
+    rewrite(tmp_path / "x" / "primitives.py", "return text", "return text.upper()")
+    assert run_gate(tmp_path / "x", environment, PATH=WITH_ERGO).exit_code == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("requirement", [{}, {"ERGO_REQUIREMENT": str(ROOT)}], ids=["requirements.txt", "environment"])
+def test_the_gate_installs_ergo_where_there_is_none(
+    ergo: Ergo, tmp_path: Path, environment: dict[str, str], requirement: dict[str, str]
+) -> None:
+    assert ergo("init", "x").exit_code == 0
+    if requirement:
+        (tmp_path / "x" / "requirements.txt").write_text("no-such-distribution-as-this==0\n")
+    pip = {name: os.environ[name] for name in os.environ if name.startswith("PIP_")}
+    ran = run_gate(tmp_path / "x", environment, PATH=WITHOUT_ERGO, PYTHON=sys.executable, **pip, **requirement)
+    assert ran.exit_code == 0, ran.stdout + ran.stderr
+    assert (tmp_path / "x" / ".venv" / "bin" / "ergo").exists()
+
+
+@pytest.mark.parametrize("directory", [".", "./", "empty", "empty/", "link", "nothing/../empty"])
+def test_folders_that_are_there_and_empty_are_filled(ergo: Ergo, tmp_path: Path, directory: str) -> None:
+    home = tmp_path / "home"
+    (home / "empty").mkdir(parents=True)
+    start = home / "empty" if directory.startswith(".") else home
+    if directory == "link":
+        (home / "link").symlink_to("empty")
+    ran = ergo("init", directory, cwd=start)
+    assert ran.exit_code == 0, ran.stderr
+    assert ergo("replay", "--strict", cwd=home / "empty").exit_code == 0
+    assert (f"  cd {directory}" in ran.stdout) == (not directory.startswith("."))
+
+
+@pytest.mark.parametrize("directory", ["with blank", "it's", "-dash", "café", "ergo.toml", "a\nb", "x" * 255])
+def test_odd_names_of_folders_work(ergo: Ergo, tmp_path: Path, directory: str) -> None:
+    ran = ergo("init", "--", directory)
+    assert ran.exit_code == 0, ran.stderr
+    assert ergo("validate", "ergo.toml", "--strict", cwd=tmp_path / directory).exit_code == 0
+    assert ergo("replay", "--strict", cwd=tmp_path / directory).exit_code == 0
+
+
+def test_a_name_that_is_no_text_works(ergo: Ergo, tmp_path: Path) -> None:
+    ran = ergo("init", os.fsdecode(b"caf\xe9"), "--format", "json")
+    assert ran.exit_code == 0, ran.stderr
+    assert ran.report["init"]["name"] == "caf"
+
+
+def test_a_project_inside_another_is_one_of_its_own(ergo: Ergo, tmp_path: Path) -> None:
+    assert ergo("init", "outer").exit_code == 0
+    assert ergo("init", "inner", cwd=tmp_path / "outer").exit_code == 0
+    assert ergo("replay", "--strict", cwd=tmp_path / "outer" / "inner").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("directory", "code", "exit_code"),
+    [
+        ("file", "cli.init_target_invalid", 2),
+        ("file/below", "cli.init_target_invalid", 2),
+        ("dangling", "cli.init_target_invalid", 2),
+        ("full", "cli.init_target_not_empty", 2),
+        (".", "cli.init_target_not_empty", 2),
+        ("x" * 256, "cli.init_path_invalid", 2),
+        ("loop/x", "cli.init_path_invalid", 2),
+    ],
+)
+def test_targets_that_are_refused(ergo: Ergo, tmp_path: Path, directory: str, code: str, exit_code: int) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / ".hidden").write_text("mine")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    before = files(tmp_path)
+    refused(ergo("init", directory, "--format", "json"), exit_code, code)
+    assert files(tmp_path) == before
+
+
+def test_force_makes_no_folder_of_a_file(ergo: Ergo, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    refused(ergo("init", "file", "--force", "--format", "json"), 2, "cli.init_target_invalid")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([], "cli.missing_required_argument"),
+        ([""], "cli.missing_required_argument"),
+        (["a", "b"], "cli.unexpected_argument"),
+        (["a", "--sdk-path", "b"], "cli.invalid_option"),
+    ],
+)
+def test_command_lines_that_are_refused(ergo: Ergo, tmp_path: Path, arguments: list[str], code: str) -> None:
+    refused(ergo("init", *arguments, "--format", "json"), 2, code)
+    assert files(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "is_folder", "code"),
+    [
+        ("graphs", False, "cli.init_scaffold_create_failed"),
+        ("README.md", True, "cli.init_scaffold_write_failed"),
+    ],
+)
+def test_what_stands_in_the_way_of_force_is_found_before_anything_is_written(
+    ergo: Ergo, tmp_path: Path, obstacle: str, is_folder: bool, code: str
+) -> None:
+    target = tmp_path / "x" / obstacle
+    target.parent.mkdir()
+    target.mkdir() if is_folder else target.write_text("mine")
+    before = files(tmp_path)
+    refused(ergo("init", "x", "--force", "--format", "json"), 6, code)
+    assert files(tmp_path) == before
+
+
+def test_force_replaces_a_link_and_not_what_it_leads_to(ergo: Ergo, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("mine")
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "README.md").symlink_to("../elsewhere")
+    assert ergo("init", "x", "--force").exit_code == 0
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+    assert not (tmp_path / "x" / "README.md").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("directory", "mode", "code"),
+    [
+        ("new", 0o555, "cli.init_target_create_failed"),
+        ("new/below", 0o555, "cli.init_target_create_failed"),
+        (".", 0o555, "cli.init_scaffold_create_failed"),
+    ],
+)
+def test_a_folder_that_is_not_ours_to_write(ergo: Ergo, tmp_path: Path, directory: str, mode: int, code: str) -> None:
+    tmp_path.chmod(mode)
+    ran = as_nobody(ergo, tmp_path, "init", directory)
+    tmp_path.chmod(0o755)
+    refused(ran, 6, code)
+    assert files(tmp_path) == {}
+
+
+def test_a_folder_that_is_not_ours_to_read(ergo: Ergo, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o000)
+    refused(as_nobody(ergo, tmp_path, "init", "closed"), 6, "cli.init_target_read_failed")
+
+
+def test_a_folder_to_start_in_that_is_gone(ergo: Ergo) -> None:
+    ran = ergo("init", "x", "--format", "json", through=shell("mkdir gone; cd gone; rmdir ../gone; exec"))
+    refused(ran, 6, "cli.init_current_dir_unavailable")
+
+
+def test_a_full_disk_leaves_nothing(ergo: Ergo, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    settings = {"TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
+    ran = ergo("init", "a/b", "--format", "json", through=shell("ulimit -f 1; exec"), **settings)
+    refused(ran, 6, "cli.init_scaffold_write_failed")
+    assert files(tmp_path) == {"temporary": None}
+
+
+def test_without_python_the_channel_cannot_be_run_and_nothing_is_left(ergo: Ergo, tmp_path: Path) -> None:
+    ran = ergo("init", "a/b", "--format", "json", PATH=str(tmp_path))
+    refused(ran, 3, "egress.start_failed")
+    assert "python3" in ran.report["error"]["fix"]
+    assert files(tmp_path) == {}
+
+
+def test_an_interrupt_leaves_nothing_and_nobody(tmp_path: Path, environment: dict[str, str]) -> None:
+    programs, temporary = tmp_path / "programs", tmp_path / "temporary"
+    programs.mkdir()
+    temporary.mkdir()
+    sleeper = programs / "python3"
+    sleeper.write_text(f"#!/bin/sh\necho $$ > {tmp_path / 'started'}\nexec sleep 1\n")
+    sleeper.chmod(0o755)
+    env = {**environment, "PATH": f"{programs}{os.pathsep}{environment['PATH']}", "TMPDIR": str(temporary)}
+    with subprocess.Popen([ERGO, "init", "a/b"], cwd=tmp_path, env=env, stderr=subprocess.PIPE) as process:
+        while not (tmp_path / "started").exists() or not (tmp_path / "started").read_text().endswith("\n"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert (process.returncode, told) == (130, b"interrupted\n")
+    assert not Path(f"/proc/{(tmp_path / 'started').read_text().strip()}").exists()
+    assert not (tmp_path / "a").exists()
+    assert list(temporary.iterdir()) == []
