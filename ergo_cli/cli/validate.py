@@ -13,6 +13,7 @@ from ergo_cli.cli.options import (
     ColorOption,
     Format,
     FormatOption,
+    ProjectOption,
     QuietOption,
     VerboseOption,
     VersionOption,
@@ -33,6 +34,7 @@ def validate(
     strict: StrictOption = False,
     adapter: AdapterOption = None,
     cluster_path: ClusterPathOption = None,
+    project: ProjectOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -41,7 +43,7 @@ def validate(
 ) -> int:
     """Check files for everything that can be wrong with them."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.validating.checks import Surroundings
+    from ergo_cli.host.validating.checked import Surroundings
     from ergo_cli.host.validating.files import validate_files
     from ergo_cli.project.loading import load_adapter_file
     from ergo_cli.report.validations import validation_told
@@ -50,7 +52,7 @@ def validate(
 
     def work() -> Told:
         bound = None if adapter is None else load_adapter_file(adapter)
-        surroundings = Surroundings(bound, tuple(cluster_path or ()))
+        surroundings = Surroundings(bound, tuple(cluster_path or ()), project)
         return validation_told(validate_files(files, surroundings, strict=strict))
 
     return session.conclude(work)

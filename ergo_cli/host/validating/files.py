@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 
 from msgspec import Struct
 
 from ergo_cli.core.notices import Notice
-from ergo_cli.errors import ErgoError, reason
-from ergo_cli.host.validating.checks import (
-    Checked,
-    Surroundings,
-    check_adapter,
-    check_bundle_file,
-    check_events,
-    check_graph,
-    check_primitive,
-    check_project,
-)
-from ergo_cli.host.validating.kinds import FileKind, kind_by_content, kind_by_name, unknown_kind
-from ergo_cli.project.texts import read_text
+from ergo_cli.errors import ErgoError
+from ergo_cli.host.validating.checked import Checked, Surroundings
+from ergo_cli.host.validating.checks import check_bundle_file, check_events, check_graph
+from ergo_cli.host.validating.kinds import FileKind, authored_text, kind_by_content, kind_by_name
+from ergo_cli.host.validating.manifests import check_manifest
+from ergo_cli.host.validating.projects import check_project
 
 _CHECKS: Mapping[FileKind, Callable[[str, Surroundings], Checked]] = {
     FileKind.EVENTS: check_events,
     FileKind.PROJECT: check_project,
     FileKind.BUNDLE: check_bundle_file,
     FileKind.CLUSTER: check_graph,
-    FileKind.ADAPTER: check_adapter,
-    FileKind.SOURCE: check_primitive,
-    FileKind.COMPUTE: check_primitive,
-    FileKind.TRIGGER: check_primitive,
-    FileKind.ACTION: check_primitive,
+    FileKind.ADAPTER: check_manifest,
+    FileKind.SOURCE: check_manifest,
+    FileKind.COMPUTE: check_manifest,
+    FileKind.TRIGGER: check_manifest,
+    FileKind.ACTION: check_manifest,
 }
 
 
@@ -61,20 +53,11 @@ def validate_files(
 def _validate(path: str, surroundings: Surroundings) -> FileResult:
     kind = None
     try:
-        kind = kind_by_name(path) or kind_by_content(_text(path), path)
+        kind = kind_by_name(path) or kind_by_content(authored_text(path), path)
         checked = _CHECKS[kind](path, surroundings)
     except ErgoError as error:
         return FileResult(path, kind, None, (error,), ())
     return FileResult(path, kind, checked.id, checked.errors, checked.notices)
-
-
-def _text(path: str) -> str:
-    try:
-        return read_text(Path(path))
-    except OSError as error:
-        raise unknown_kind(path, f"it cannot be read: {reason(error)}", fix="name a file that can be read") from error
-    except ValueError as error:
-        raise unknown_kind(path, str(error)) from error
 
 
 def _strictly(result: FileResult) -> FileResult:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from enum import Enum
+from pathlib import Path
 
 from ergo_cli.bundle.recognition import SUFFIXES, looks_like_bundle
 from ergo_cli.core.documents import Mapping, Scalar
 from ergo_cli.core.json_text import parse_json
 from ergo_cli.core.yaml_text import parse_yaml
-from ergo_cli.errors import DocumentError, ErgoError
+from ergo_cli.errors import DocumentError, ErgoError, reason
+from ergo_cli.project.texts import read_text
 
 _EVENTS = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _PROJECTS = ("ergo.toml", "pyproject.toml")
@@ -63,11 +65,22 @@ def kind_by_content(text: str, path: str) -> FileKind:
     return FileKind(kind.text.lower())
 
 
-def unknown_kind(path: str, reason: str, *, where: str | None = None, fix: str = _FIX) -> ErgoError:
+def authored_text(path: str) -> str:
+    """The text of an authored file. Raises ErgoError ``INTERNAL`` where it cannot be read."""
+    try:
+        return read_text(Path(path))
+    except OSError as error:
+        raise unknown_kind(path, f"it cannot be read: {reason(error)}", fix="name a file that can be read") from error
+    except ValueError as error:
+        raise unknown_kind(path, str(error)) from error
+
+
+def unknown_kind(path: str, why: str, *, where: str | None = None, fix: str = _FIX) -> ErgoError:
     """What is said of a file that cannot be told to be anything."""
-    return ErgoError("INTERNAL", f"'{path}' cannot be validated: {reason}", where=where or path, fix=fix)
+    message = f"'{path}' cannot be validated: {why}"
+    return ErgoError("INTERNAL", message, where=where or path, fix=fix, rule="INTERNAL")
 
 
 def _unreadable(error: DocumentError) -> ErgoError:
     fix = error.fix or "mend the text there"
-    return ErgoError("INTERNAL", error.message, where=error.where, fix=fix, causes=(error,))
+    return ErgoError("INTERNAL", error.message, where=error.where, fix=fix, rule="INTERNAL", causes=(error,))

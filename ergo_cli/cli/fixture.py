@@ -1,0 +1,106 @@
+"""``ergo fixture``: the original's tools for event streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ergo_cli.cli.options import Color, ColorOption, Format, FormatOption, QuietOption, VerboseOption, VersionOption
+
+if TYPE_CHECKING:
+    from ergo_cli.report.told import Told
+
+EventsArgument = Annotated[
+    str, typer.Argument(metavar="EVENTS", help="A JSONL file (.gz and .zst too), or - for standard input.")
+]
+TableArgument = Annotated[str, typer.Argument(metavar="PRICES", help="A CSV file, or - for standard input.")]
+OutputArgument = Annotated[str, typer.Argument(metavar="EVENTS", help="The fixture to write.")]
+
+
+def _event_kind(spelling: str) -> str:
+    from ergo_cli.host.fixtures.conversion import parse_event_kind
+
+    try:
+        return parse_event_kind(spelling).value
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise typer.BadParameter("it is blank")
+    return text
+
+
+SemanticKindOption = Annotated[
+    str, typer.Option("--semantic-kind", parser=_not_blank, metavar="NAME", help="The semantic kind of the events.")
+]
+EventKindOption = Annotated[
+    str,
+    typer.Option("--event-kind", parser=_event_kind, metavar="KIND", help="Pump, DataAvailable or Command."),
+]
+EpisodeIdOption = Annotated[
+    str, typer.Option("--episode-id", parser=_not_blank, metavar="ID", help="The label of the one episode.")
+]
+
+
+def inspect(
+    events: EventsArgument,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Count what is in an event stream."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.host.fixtures.analysis import inspect_fixture
+    from ergo_cli.report.fixtures import INSPECT, fixture_inspected
+
+    session = Session(INSPECT, form, color, quiet=quiet, verbose=verbose)
+    return session.conclude(lambda: fixture_inspected(events, inspect_fixture(events)))
+
+
+def validate(
+    events: EventsArgument,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Check an event stream by itself."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.host.fixtures.analysis import validate_fixture
+    from ergo_cli.report.fixtures import VALIDATE, fixture_validated
+
+    session = Session(VALIDATE, form, color, quiet=quiet, verbose=verbose)
+    return session.conclude(lambda: fixture_validated(events, validate_fixture(events)))
+
+
+def from_csv(
+    prices: TableArgument,
+    events: OutputArgument,
+    semantic_kind: SemanticKindOption = "price_bar",
+    event_kind: EventKindOption = "DataAvailable",
+    episode_id: EpisodeIdOption = "E1",
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Make an event stream of a table of prices."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.events.external import EventKind
+    from ergo_cli.host.fixtures.conversion import ConversionOptions, convert_csv
+    from ergo_cli.report.fixtures import FROM_CSV, fixture_converted
+
+    session = Session(FROM_CSV, form, color, quiet=quiet, verbose=verbose)
+
+    def work() -> Told:
+        options = ConversionOptions(semantic_kind, EventKind(event_kind), episode_id)
+        return fixture_converted(events, convert_csv(prices, events, options))
+
+    return session.conclude(work)

@@ -1,0 +1,81 @@
+"""``ergo graph``: a picture of a graph."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ergo_cli.cli.options import (
+    ClusterPathOption,
+    Color,
+    ColorOption,
+    Format,
+    FormatOption,
+    ProjectOption,
+    QuietOption,
+    VerboseOption,
+    VersionOption,
+)
+
+if TYPE_CHECKING:
+    from ergo_cli.report.told import Told
+
+
+class As(Enum):
+    """What the picture is made of."""
+
+    TEXT = "text"
+    DOT = "dot"
+    MERMAID = "mermaid"
+    SVG = "svg"
+
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The graph or cluster to draw.")]
+AsOption = Annotated[As | None, typer.Option("--as", help="What to draw; else by the suffix of the output, else text.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", readable=False, help="Where to write the picture.")
+]
+ShowPortsOption = Annotated[bool, typer.Option("--show-ports", help="Name the ports of every edge.")]
+ShowImplOption = Annotated[bool, typer.Option("--show-impl", help="Name the primitive of every node.")]
+ShowRuntimeIdOption = Annotated[bool, typer.Option("--show-runtime-id", help="Name the runtime id of every node.")]
+
+
+def graph(
+    file: FileArgument,
+    as_: AsOption = None,
+    output: OutputOption = None,
+    show_ports: ShowPortsOption = False,
+    show_impl: ShowImplOption = False,
+    show_runtime_id: ShowRuntimeIdOption = False,
+    cluster_path: ClusterPathOption = None,
+    project: ProjectOption = None,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Draw a graph with all its clusters opened."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.host.pictures.keeping import write_picture
+    from ergo_cli.host.pictures.loading import load_picture
+    from ergo_cli.host.places import keep_apart
+    from ergo_cli.report.graphs.drawing import Shown
+    from ergo_cli.report.pictures import Form, draw, form_of, picture_told
+
+    session = Session("graph", form, color, quiet=quiet, verbose=verbose)
+
+    def work() -> Told:
+        if output is not None:
+            keep_apart(output, file, "the graph", "option --output")
+        picture = load_picture(file, tuple(cluster_path or ()), project)
+        chosen = form_of(output) if as_ is None else Form(as_.value)
+        drawn = draw(picture, chosen, Shown(show_ports, show_impl, show_runtime_id))
+        if output is not None:
+            write_picture(output, drawn.text)
+        return picture_told(drawn, output)
+
+    return session.conclude(work)

@@ -1,0 +1,1 @@
+"""Graphs loaded to be drawn, drawn by Graphviz, and kept."""

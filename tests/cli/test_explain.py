@@ -1,0 +1,149 @@
+"""``ergo explain``: one episode node by node."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ergo
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """The order desk with its bundle."""
+    home = tmp_path / "desk"
+    shutil.copytree(FIXTURES / "order_threshold", home)
+    return home
+
+
+@pytest.fixture
+def burst(tmp_path: Path) -> Path:
+    """A schedule under a rate limit, with its bundle."""
+    home = tmp_path / "burst"
+    shutil.copytree(FIXTURES / "rate_limited", home)
+    return home
+
+
+def test_an_episode_as_json(ergo: Ergo, desk: Path) -> None:
+    ran = ergo("explain", "captures/monday.json", "--event", "q-0910", "--format", "json", cwd=desk)
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    report = ran.report
+    assert (report["command"], report["outcome"], report["warnings"]) == ("explain", "ok", [])
+    episode = report["episode"]
+    assert list(episode) == ["seq", "event_id", "episode_id", "decision", "termination", "nodes", "effects"]
+    recorded = json.loads((desk / "captures" / "monday.json").read_text())["decisions"][1]
+    assert episode["effects"] == [effect["effect"] for effect in recorded["effects"]]
+    assert (episode["seq"], episode["decision"], episode["termination"]) == (1, "Invoke", "Completed")
+
+
+def test_the_nodes_of_an_episode(ergo: Ergo, desk: Path) -> None:
+    report = ergo("explain", "captures/monday.json", "--event", "q-0910", "--format", "json", cwd=desk).report
+    nodes = {node["path"]: node for node in report["episode"]["nodes"]}
+    assert len(nodes) == 20
+    assert nodes["above"] == {
+        "id": "n0",
+        "path": "above",
+        "impl": "gt@0.1.0",
+        "family": "Compute",
+        "params": {},
+        "inputs": {"a": {"Number": 104.25}, "b": {"Number": 105.0}},
+        "outputs": {"result": {"Bool": False}},
+        "ran": True,
+        "why": None,
+    }
+    assert nodes["enter_level"]["params"] == {"value": {"Number": 105.0}}
+    assert nodes["enter"]["outputs"] == {"event": {"Event": {"Trigger": "NotEmitted"}}}
+    buy = nodes["buy"]
+    assert (buy["ran"], buy["why"]) == (False, "not emitted: event")
+    assert buy["outputs"] == {"outcome": {"Event": {"Action": "Skipped"}}}
+    order = [node["path"] for node in report["episode"]["nodes"]]
+    assert order.index("price") < order.index("above") < order.index("enter") < order.index("buy")
+
+
+def test_an_episode_as_text(ergo: Ergo, desk: Path) -> None:
+    lines = ergo("explain", "captures/monday.json", "--event", "q-0910", cwd=desk).stdout.splitlines()
+    assert lines[0] == "event q-0910: Invoke, Completed"
+    [buy] = [line.split() for line in lines if " buy " in line]
+    assert buy[:3] == ["n4", "buy", "context_set_bool@0.1.0"]
+    assert buy[-4:] == ["no:", "not", "emitted:", "event"]
+    assert any(line.startswith("remember  {") for line in lines)
+
+
+def test_deferred_work_names_who_served_it_and_the_other_way_round(ergo: Ergo, burst: Path) -> None:
+    deferred = ergo("explain", "captures/burst.json", "--event", "order-3", "--format", "json", cwd=burst).report
+    assert (deferred["episode"]["decision"], deferred["episode"]["nodes"]) == ("Defer", [])
+    assert deferred["episode"]["termination"] is None
+    [remark] = deferred["warnings"]
+    assert "'tick-10' served it (decision 5)" in remark
+    served = ergo("explain", "captures/burst.json", "--event", "tick-10", "--format", "json", cwd=burst).report
+    assert "'order-3'" in served["warnings"][0]
+    [size] = [node for node in served["episode"]["nodes"] if node["path"] == "size"]
+    assert size["outputs"] == {"value": {"Number": 4000.0}}
+    assert "no deferred work was due" in ergo("explain", "captures/burst.json", "--event", "tick-9", cwd=burst).stdout
+
+
+def test_deferred_work_that_nobody_served(ergo: Ergo, tmp_path: Path) -> None:
+    (tmp_path / "e.jsonl").write_text('{"kind":"event","event":{"type":"Command","id":"a"}}\n')
+    assert ergo("capture", "e.jsonl", "-o", "b.json", "--max-in-flight", "0").exit_code == 0
+    ran = ergo("explain", "b.json", "--event", "a")
+    assert "no later event of the bundle served it" in ran.stdout
+
+
+def test_an_unknown_event_names_the_nearest(ergo: Ergo, burst: Path) -> None:
+    ran = ergo("explain", "captures/burst.json", "--event", "ordr-3", "--format", "json", cwd=burst)
+    error = ran.report["error"]
+    assert (ran.exit_code, error["code"], ran.report["episode"]) == (2, "cli.invalid_option_value", None)
+    assert error["fix"] == "did you mean 'order-3'?"
+    assert error["details"] == ["nearest: order-3, order-5, order-4"]
+    assert ergo("explain", "captures/burst.json", cwd=burst).exit_code == 2
+
+
+def test_occurrences_count_earlier_events_of_one_id(ergo: Ergo, conformance: Path) -> None:
+    case = conformance / "01-minimal"
+    arguments = ["explain", case / "capture.json", "-g", case / "graph.yaml", "--event"]
+    event_id = json.loads((case / "capture.json").read_text())["events"][0]["event_id"]
+    assert ergo(*arguments, event_id, "--occurrence", "0").exit_code == 0
+    ran = ergo(*arguments, event_id, "--occurrence", "1", "--format", "json")
+    assert (ran.exit_code, ran.report["error"]["code"]) == (2, "cli.invalid_option_value")
+    assert "there is no occurrence 1" in ran.report["error"]["message"]
+
+
+def test_a_changed_program_is_announced(ergo: Ergo, desk: Path) -> None:
+    graph = desk / "graphs" / "order_threshold.yaml"
+    graph.write_text(graph.read_text().replace("value: 105.0", "value: 104.0"))
+    ran = ergo("explain", "captures/monday.json", "--event", "q-0910", "--format", "json", cwd=desk)
+    assert ran.exit_code == 0
+    assert "the program changed" in ran.report["warnings"][0]
+    assert ran.stderr.startswith("warning: the program changed")
+    [buy] = [node for node in ran.report["episode"]["nodes"] if node["path"] == "buy"]
+    assert (buy["ran"], buy["why"]) == (True, None)
+
+
+def test_a_failed_episode_shows_the_node_that_failed(ergo: Ergo, tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(
+        "kind: cluster\nid: ratio\nversion: 1.0.0\nnodes:\n"
+        "  one: { impl: const_number@0.1.0, params: { value: 1.0 } }\n"
+        "  zero: { impl: const_number@0.1.0, params: { value: 0.0 } }\n"
+        "  ratio: { impl: divide@0.2.0 }\n"
+        "edges:\n  - one.value -> ratio.a\n  - zero.value -> ratio.b\n"
+    )
+    (tmp_path / "e.jsonl").write_text('{"kind":"event","event":{"type":"Command","id":"a"}}\n')
+    assert ergo("capture", "e.jsonl", "-g", "graph.yaml", "-o", "b.json").exit_code == 0
+    episode = ergo("explain", "b.json", "--event", "a", "-g", "graph.yaml", "--format", "json").report["episode"]
+    assert episode["termination"] == {"Failed": "SemanticError"}
+    assert (episode["nodes"][-1]["path"], episode["nodes"][-1]["outputs"]) == ("ratio", {})
+    assert "ivi" in episode["nodes"][-1]["why"]
+
+
+def test_an_episode_that_was_aborted_ran_nothing(ergo: Ergo, conformance: Path, tmp_path: Path) -> None:
+    case = conformance / "01-minimal"
+    captured = ergo("capture", case / "events.jsonl", "-g", case / "graph.yaml", "-o", "b.json", "--deadline", "0ms")
+    assert captured.exit_code == 0
+    event_id = json.loads((tmp_path / "b.json").read_text())["events"][0]["event_id"]
+    ran = ergo("explain", "b.json", "--event", event_id, "-g", case / "graph.yaml")
+    assert "nothing ran: the deadline is zero" in ran.stdout
