@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,6 +19,9 @@ from ergo_cli.replay.paths import Location, Member, Pattern, all_matched, render
 from ergo_cli.replay.result import BundleResult, DecisionCounts, Outcome
 from ergo_cli.replay.sides import Entry, Side
 from ergo_cli.replay.trees import Tree, decision_tree, event_fields, event_tree, header_tree
+
+if TYPE_CHECKING:
+    from ergo_cli.replay.kernel.differences import JournalDifference
 
 _EVIDENCE = ("intent_acks", "interruption")
 
@@ -85,6 +89,7 @@ class _Diff:
             self._compare_events(left, right)
         if left.record.decision is not None and not left.record.decides_as(right.record):
             self._compare_decisions(left, right)
+        self._compare_journals(left, right)
 
     def _compare_lone_decisions(self, left: Row[Entry] | None, right: Row[Entry] | None) -> None:
         """A decision whose event is on one side only was told with its event."""
@@ -92,6 +97,7 @@ class _Diff:
         if left is not None and right is not None:
             if not left.record.decides_as(right.record):
                 self._compare_decisions(left, right)
+            self._compare_journals(left, right)
         elif left is not None and (left.key in self._b.event_keys or left.key not in self._a.event_keys):
             self._add(left, DivergenceKind.DECISION_MISSING, (), left.record.kind, None)
         elif right is not None and (right.key in self._a.event_keys or right.key not in self._b.event_keys):
@@ -122,6 +128,16 @@ class _Diff:
         for difference in self._decision_differences(left.record, right.record):
             self._add(left, difference.kind, difference.location, difference.expected, difference.actual)
 
+    def _compare_journals(self, left: Row[Entry], right: Row[Entry]) -> None:
+        here, there = left.record.journal, right.record.journal
+        if here is None or there is None:
+            return
+        from ergo_cli.replay.kernel.diffing import journal_differences  # other bundles need not pay for it
+
+        graphs = self._a.reader.graph_id, self._b.reader.graph_id
+        for found in journal_differences(here, there, (f"{graphs[0]}/{left.key[0]}", f"{graphs[1]}/{left.key[0]}")):
+            self._add_journal(left, found)
+
     def _decision_differences(self, here: Entry, there: Entry) -> Iterator[Difference]:
         trees = [self._decision(entry) for entry in (here, there)]
         if "episode_id" in trees[0]:
@@ -141,6 +157,23 @@ class _Diff:
     ) -> None:
         path, (event_id, occurrence) = render(location), at.key
         self._found.add(Divergence(at.seq, event_id, at.record.episode_id, kind, path, expected, actual, occurrence))
+
+    def _add_journal(self, at: Row[Entry], found: JournalDifference) -> None:
+        self._found.add(
+            Divergence(
+                at.seq,
+                at.key[0],
+                at.record.episode_id,
+                DivergenceKind.JOURNAL,
+                render(found.location),
+                found.expected,
+                found.actual,
+                at.key[1],
+                node=found.node,
+                cause=found.cause,
+                log=found.log,
+            )
+        )
 
 
 def _episodes(here: Entry, there: Entry) -> tuple[JsonValue, JsonValue]:

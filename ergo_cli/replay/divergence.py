@@ -20,6 +20,7 @@ class DivergenceKind(Enum):
     EFFECT_MISSING = "effect_missing"
     EFFECT_EXTRA = "effect_extra"
     EFFECT_ORDER = "effect_order"
+    JOURNAL = "journal"
     PROGRAM = "program"
     EVENT_MISSING = "event_missing"
     EVENT_EXTRA = "event_extra"
@@ -39,6 +40,23 @@ _EFFECT_KINDS = frozenset(
 )
 
 
+class LogDifference(Struct, frozen=True):
+    """Where the log of a run parts from the recorded one (spec 40 §9.2): what text reports tell beside the leaf.
+
+    ``expected`` and ``actual`` are whole records, None where a side has none; the hashes are those of the two event
+    streams, or of the two states. ``error`` is what ended today's call, where the recorded one went on.
+    """
+
+    run_id: str
+    first_divergent_seq: int
+    common_prefix: int
+    expected: JsonValue
+    actual: JsonValue
+    expected_hash: str | None
+    actual_hash: str | None
+    error: str | None = None
+
+
 class Divergence(Struct, frozen=True):
     """One difference between what was recorded and what came out now (in a diff: between A and B)."""
 
@@ -48,7 +66,10 @@ class Divergence(Struct, frozen=True):
     episode_id: int | None
     kind: DivergenceKind
     path: str
-    """Inside the decision: ``effects[0].writes[1].value.Number``; empty where the whole decision or event is meant."""
+    """Inside the decision: ``effects[0].writes[1].value.Number``; empty where the whole decision or event is meant.
+
+    Of a journal: ``journals[0].records[1].event.ActionRequested.payload``.
+    """
     expected: JsonValue
     """What the recording (A) has; None where it has nothing."""
     actual: JsonValue
@@ -58,11 +79,13 @@ class Divergence(Struct, frozen=True):
     code: str | None = None
     """What the original would have called it; None in a diff."""
     node: str | None = None
-    """Authoring path of the action that made the effect."""
+    """Authoring path of the action that made the effect; in a journal the step or the action."""
     origin: str | None = None
     """Authoring path of the first node whose output differs from the recorded program's."""
     cause: str | None = None
-    """``numbers``, ``program_changed``, ``adapter_changed`` or None."""
+    """``numbers``, ``program_changed``, ``adapter_changed``, the kind of a log's difference (40 §9.2), or None."""
+    log: LogDifference | None = None
+    """Of a journal: the difference in full."""
 
 
 def replay_code(kind: DivergenceKind) -> str:
@@ -71,6 +94,8 @@ def replay_code(kind: DivergenceKind) -> str:
         return "replay.effect_mismatch"
     if kind is DivergenceKind.PROGRAM:
         return "replay.host_step_failed"
+    if kind is DivergenceKind.JOURNAL:
+        return "replay.journal_mismatch"
     return "replay.decision_mismatch"
 
 

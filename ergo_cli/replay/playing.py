@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ergo_cli.bundle.rehydrate import rehydrate
 from ergo_cli.bundle.schema import NO_ADAPTER, DecisionRecord, EventRecord
-from ergo_cli.core.effects import Effect
+from ergo_cli.core.effects import ProducedEffect
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ReplayError
 from ergo_cli.events.adapter import Adapter
@@ -51,20 +51,8 @@ class _Witness:
         self.event_id, self.context = event_id, context
         return self._invoker.run(graph_id, event_id, context, deadline)
 
-    def drain(self) -> list[Effect]:
-        return self._invoker.drain()
-
-
-class _LastDecision:
-    """A bundle of one decision: the latest."""
-
-    record: DecisionRecord
-
-    def event(self, record: EventRecord) -> None:
-        """Replayed events are not recorded again."""
-
-    def decision(self, record: DecisionRecord) -> None:
-        self.record = record
+    def drain_rendered(self) -> list[ProducedEffect]:
+        return self._invoker.drain_rendered()
 
 
 def play(scan: Scan, program: GraphProgram, adapter: Adapter | None, numbers: Numbers) -> Iterator[Played]:
@@ -73,14 +61,14 @@ def play(scan: Scan, program: GraphProgram, adapter: Adapter | None, numbers: Nu
     Raises ReplayError ``replay.event_rehydrate_failed`` for a payload from which no event can be built and StepError
     for an effect that cannot be realised.
     """
-    witness, latest = _Witness(GraphInvoker(program)), _LastDecision()
+    witness = _Witness(GraphInvoker(program))
     effects = _effect_sink(scan, program, adapter)
     constraints = scan.reader.header.constraints
-    runner = HostedRunner(program.graph_id, constraints, witness, adapter, effects, latest)
+    runner = HostedRunner(program.graph_id, constraints, witness, adapter, effects, None)
     for record in scan.reader.events():
-        runner.replay_step(_rehydrated(record, numbers))
-        ran = latest.record.decision is Decision.INVOKE
-        yield Played(latest.record, witness.event_id, witness.context if ran else None)
+        decided = runner.replay_step(rehydrated(record, numbers)).record
+        ran = decided.decision is Decision.INVOKE
+        yield Played(decided, witness.event_id, witness.context if ran else None)
 
 
 def _effect_sink(scan: Scan, program: GraphProgram, adapter: Adapter | None) -> EffectSink:
@@ -89,7 +77,8 @@ def _effect_sink(scan: Scan, program: GraphProgram, adapter: Adapter | None) -> 
     return HostEffects(adapter, replay_owned_kinds(program, adapter))
 
 
-def _rehydrated(record: EventRecord, numbers: Numbers) -> ExternalEvent:
+def rehydrated(record: EventRecord, numbers: Numbers) -> ExternalEvent:
+    """The event of a record. Raises ReplayError ``replay.event_rehydrate_failed``, ``replay.hash_mismatch``."""
     try:
         return rehydrate(record, numbers)
     except InvalidPayload as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from ergo_cli.bundle.journals import check_no_journals
 from ergo_cli.bundle.schema import NO_ADAPTER
 from ergo_cli.core.notices import Notice
 from ergo_cli.errors import AdapterError, ReplayError
@@ -14,13 +17,27 @@ from ergo_cli.replay.scan import Scan, replay_setup_failed
 _VERSIONS = ("v3", "v4")
 
 
+class Identified(Protocol):
+    """What is known of a program of any kind before it runs."""
+
+    @property
+    def graph_id(self) -> str:
+        """The id of its graph."""
+        ...
+
+    @property
+    def provenance(self) -> str:
+        """Its fingerprint."""
+        ...
+
+
 def check_strict(scan: Scan, program: GraphProgram, adapter: Adapter | None) -> None:
     """Raise the first reason why bundle and program cannot be compared strictly.
 
     Order: graph id, adapter fits graph, external kinds, version, payload hashes, duplicate ids, adapter provenance,
     runtime provenance.
     """
-    _check_graph_id(scan, program)
+    check_graph_id(scan.reader.graph_id, program.graph_id)
     check_fit(program, adapter)
     _check_external_kinds(scan, program, adapter)
     check_integrity(scan)
@@ -40,10 +57,15 @@ def check_fit(program: GraphProgram, adapter: Adapter | None) -> None:
 
 
 def check_integrity(scan: Scan) -> None:
-    """Raise for a version that is not known, then for the first payload that its hash does not fit."""
+    """Raise for a version that is not known, then for the first payload that its hash does not fit.
+
+    Then BundleError ``bundle.journal_invalid`` for journals in the bundle of a graph, which records none.
+    """
     check_version(scan.reader.capture_version)
     if scan.bad_hash is not None:
         raise hash_mismatch(scan.bad_hash)
+    if scan.reader.program is None or scan.reader.program.kind == "graph":
+        check_no_journals(scan.reader)
 
 
 def check_version(version: str, where: str = "capture_version") -> None:
@@ -67,7 +89,7 @@ def hash_mismatch(event_id: str) -> ReplayError:
     )
 
 
-def allowed_differences(scan: Scan, program: GraphProgram, adapter: Adapter | None) -> list[Notice]:
+def allowed_differences(scan: Scan, program: Identified, adapter: Adapter | None) -> list[Notice]:
     """What a replay that is not strict announces and goes on with."""
     notices: list[Notice] = []
     if scan.reader.graph_id != program.graph_id:
@@ -81,8 +103,8 @@ def allowed_differences(scan: Scan, program: GraphProgram, adapter: Adapter | No
     return notices
 
 
-def _check_graph_id(scan: Scan, program: GraphProgram) -> None:
-    recorded, current = scan.reader.graph_id, program.graph_id
+def check_graph_id(recorded: str, current: str) -> None:
+    """Raise ``replay.graph_id_mismatch`` unless the program is of the graph that was captured."""
     if recorded != current:
         raise ReplayError(
             "replay.graph_id_mismatch",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from ergo_cli.bundle.reader import skim_bundle
 from ergo_cli.core.notices import Notice
-from ergo_cli.errors import ReplayError
+from ergo_cli.errors import BundleError, ReplayError
 from ergo_cli.replay.comparison import Comparison
 from ergo_cli.replay.options import ReplayOptions, Target
 from ergo_cli.replay.preflight import allowed_differences, check_fit, check_integrity, check_strict
+from ergo_cli.replay.proof import prove_match
 from ergo_cli.replay.result import BundleResult, Outcome
 from ergo_cli.replay.scan import Scan, scan_bundle
 
@@ -20,7 +22,7 @@ def replay_bundle(path: str, target: Target, options: ReplayOptions = ReplayOpti
 
     Raises ReplayError or BundleError where the bundle cannot be read; every later refusal is in the result's ``error``.
     """
-    return replay_scanned(scan_bundle(path), target, options)
+    return _proven(path, target, options) or replay_scanned(scan_bundle(path), target, options)
 
 
 def replay_bundles(
@@ -49,6 +51,15 @@ def replay_scanned(
     except ReplayError as error:
         return BundleResult(path, Outcome.REFUSED, error, graph_id=scan.reader.graph_id)
     return Comparison(scan, target, options, on_event).run(warnings)
+
+
+def _proven(path: str, target: Target, options: ReplayOptions) -> BundleResult | None:
+    """The result of the short way, if there is one."""
+    try:
+        with skim_bundle(path) as reader:
+            return prove_match(reader, target, options)
+    except BundleError:  # told by the long way
+        return None
 
 
 def _preflight(scan: Scan, target: Target, options: ReplayOptions) -> list[Notice]:

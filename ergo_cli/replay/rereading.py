@@ -26,7 +26,7 @@ class Rereading:
         if context is None:
             return None
         termination = self._invoker.run(self._graph_id, played.event_id, context, self._deadline)
-        effects = tuple(map(CapturedEffect.of, self._invoker.drain()))
+        effects = tuple([CapturedEffect.rendered(effect.text) for effect in self._invoker.drain_rendered()])
         return replace(played.record, termination=termination, effects=effects)
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from io import BytesIO
+
 from msgspec import Struct
 
+from ergo_cli.bundle.faults import parse_failed
+from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import BundleReader, open_bundle
 from ergo_cli.bundle.schema import payload_hash
 from ergo_cli.core.digest_set import DigestSet
@@ -30,8 +35,27 @@ def scan_bundle(path: str) -> Scan:
     Raises ReplayError ``replay.host_setup_failed`` (cause: ``bundle.read_failed`` or ``bundle.parse_failed``) and
     BundleError ``bundle.digest_mismatch``.
     """
+    return _scanned(lambda: open_bundle(path))
+
+
+def scan_value(bundle: CaptureBundle, label: str) -> Scan:
+    """As ``scan_bundle`` for a bundle in memory, which errors call ``label``.
+
+    Raises ReplayError ``replay.host_setup_failed``.
+    """
+
+    def opened() -> BundleReader:
+        try:
+            return BundleReader(label, BytesIO(bundle.encode()))
+        except ValueError as error:
+            raise parse_failed(label, str(error), label) from error
+
+    return _scanned(opened)
+
+
+def _scanned(opened: Callable[[], BundleReader]) -> Scan:
     try:
-        return _walk(open_bundle(path))
+        return _walk(opened())
     except BundleError as error:
         if error.code not in ("bundle.read_failed", "bundle.parse_failed"):
             raise

@@ -8,16 +8,19 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.bundle.reader import BundleReader
+from ergo_cli.bundle.journals import check_no_journals
+from ergo_cli.bundle.reader import BundleReader, skim_bundle
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import AdapterError, ErgoError, ProgramError, ProjectError, UsageError
 from ergo_cli.programs.graph.program import GraphProgram
-from ergo_cli.project.finding import FoundProgram, ProgramFlags, RecordedProgram, find_program_for_replay
+from ergo_cli.project.finding import FoundProgram, Program, ProgramFlags, RecordedProgram, find_program_for_replay
 from ergo_cli.project.loading import load_program_from_sources
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.paths import Pattern, parse_patterns
 from ergo_cli.replay.patterns import unmatched
+from ergo_cli.replay.preflight import check_graph_id, check_runtime_provenance
+from ergo_cli.replay.proof import prove_match
 from ergo_cli.replay.replaying import ReplayOptions, Target, replay_scanned
 from ergo_cli.replay.result import BundleResult, Outcome
 from ergo_cli.replay.scan import Scan, replay_setup_failed, scan_bundle
@@ -53,7 +56,9 @@ class ReplaySession:
         """
         for bundle in bundles:
             try:
-                yield self._replay(bundle, on_event)
+                flags = self._flags(bundle)
+                proven = self._proven(bundle.path, flags, on_event)
+                yield proven or self.replay(scan_bundle(bundle.path), flags, on_event)
             except (UsageError, ProjectError):
                 raise
             except ErgoError as error:
@@ -63,17 +68,39 @@ class ReplaySession:
         """A warning for each pattern that matched nothing so far."""
         return unmatched(self._patterns.values())
 
-    def _replay(self, bundle: BundlePath, on_event: Callable[[], None] | None) -> BundleResult:
-        scan = scan_bundle(bundle.path)
-        flags = self._request.flags
-        if bundle.profile is not None:
-            flags = replace(flags, profile=bundle.profile)
-        found = _find(scan.reader, flags, self._store)
-        target = Target(found.program, found.adapter, _program_of_capture(scan, found, self._store))
-        result = replay_scanned(scan, target, self._options(found), on_event)
+    def replay(self, scan: Scan, flags: ProgramFlags, on_event: Callable[[], None] | None = None) -> BundleResult:
+        """The result of a bundle that was read before. Raises ErgoError where its program is not to be had."""
+        found = find_for_bundle(scan.reader, flags, self._store)
+        result = self._replayed(scan, found, on_event)
         return replace(result, found_by=found.rule, warnings=found.notices + result.warnings)
 
-    def _options(self, found: FoundProgram) -> ReplayOptions:
+    def _replayed(self, scan: Scan, found: FoundProgram[Program], on_event: Callable[[], None] | None) -> BundleResult:
+        program, options = found.program, self._options(found)
+        check_kind(scan.reader, program, strict=options.strict)
+        if isinstance(program, GraphProgram):
+            target = Target(program, found.adapter, _program_of_capture(scan, program, self._store))
+            return replay_scanned(scan, target, options, on_event)
+        from ergo_cli.replay.kernel.replaying import KernelTarget, replay_kernel  # graphs do not pay for the import
+
+        return replay_kernel(scan, KernelTarget(program.program, program.provenance, found.adapter), options, on_event)
+
+    def _proven(self, path: str, flags: ProgramFlags, on_event: Callable[[], None] | None) -> BundleResult | None:
+        """The result of the short way to a match, if it leads there."""
+        try:
+            with skim_bundle(path) as reader:
+                found = find_for_bundle(reader, flags, self._store)
+                target = Target(graph_program(reader, found.program), found.adapter)
+                check_no_journals(reader)
+                result = prove_match(reader, target, self._options(found), on_event)
+        except ErgoError:  # told by the long way
+            return None
+        return None if result is None else replace(result, found_by=found.rule, warnings=found.notices)
+
+    def _flags(self, bundle: BundlePath) -> ProgramFlags:
+        flags = self._request.flags
+        return flags if bundle.profile is None else replace(flags, profile=bundle.profile)
+
+    def _options(self, found: FoundProgram[Program]) -> ReplayOptions:
         asked, profile, project = self._request, found.profile, found.project
         settings = profile or project
         ignore = asked.ignore if asked.ignore is not None else settings.ignore if settings is not None else ()
@@ -81,7 +108,7 @@ class ReplaySession:
             strict=asked.strict,
             ignore=tuple(self._pattern(text) for text in ignore),
             max_divergences=asked.max_divergences,
-            numbers=asked.numbers or (settings.numbers if settings is not None else None) or Numbers.EXACT,
+            numbers=numbers_for(found, asked.numbers),
         )
 
     def _pattern(self, text: str) -> Pattern:
@@ -99,16 +126,32 @@ def found_by(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> 
         return None
 
 
+def numbers_for(found: FoundProgram[Program], asked: Numbers | None) -> Numbers:
+    """How the payloads of a bundle are read: as asked, else as the profile or the project has it."""
+    settings = found.profile or found.project
+    return asked or (settings.numbers if settings is not None else None) or Numbers.EXACT
+
+
 def recorded_program(reader: BundleReader) -> RecordedProgram:
     """What a bundle says of its program."""
-    graph = reader.program if reader.program is not None and reader.program.kind == "graph" else None
-    sources = () if graph is None else graph.sources or ()
+    program = reader.program
+    is_graph = program is None or program.kind == "graph"
     return RecordedProgram(
-        Path(reader.path), reader.graph_id, reader.runtime_provenance, reader.adapter_provenance, sources
+        Path(reader.path),
+        reader.graph_id,
+        reader.runtime_provenance,
+        reader.adapter_provenance,
+        () if program is None or not is_graph else program.sources or (),
+        None if program is None or is_graph else program.ref,
     )
 
 
-def _find(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> FoundProgram:
+def find_for_bundle(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> FoundProgram[Program]:
+    """Today's program of a bundle.
+
+    Raises ReplayError ``replay.host_setup_failed`` for a graph or an adapter that cannot be used, else as
+    ``find_program_for_replay``.
+    """
     try:
         return find_program_for_replay(recorded_program(reader), flags, store)
     except (ProgramError, AdapterError) as error:
@@ -117,14 +160,47 @@ def _find(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> Fou
         raise replay_setup_failed(error) from error
 
 
-def _program_of_capture(scan: Scan, found: FoundProgram, store: ProgramStore) -> GraphProgram | None:
+def graph_program(reader: BundleReader, program: Program) -> GraphProgram:
+    """The program, for a bundle of a graph. Raises ProgramError ``program.wrong_kind`` if either is of another kind."""
+    check_kind(reader, program)
+    if isinstance(program, GraphProgram):
+        return program
+    raise _wrong_kind(reader, "graph", program)
+
+
+def check_kind(reader: BundleReader, program: Program, *, strict: bool = False) -> None:
+    """Raise ProgramError ``program.wrong_kind`` for a program of another kind than the one that was captured.
+
+    If ``strict``, ReplayError ``replay.graph_id_mismatch`` or ``replay.runtime_provenance_mismatch`` goes first.
+    """
+    recorded = "graph" if reader.program is None else reader.program.kind
+    if recorded == _kind(program):
+        return
+    if strict:
+        check_graph_id(reader.graph_id, program.graph_id)
+        check_runtime_provenance(reader.runtime_provenance, program.provenance)
+    raise _wrong_kind(reader, recorded, program)
+
+
+def _kind(program: Program) -> str:
+    return "graph" if isinstance(program, GraphProgram) else program.kind
+
+
+def _wrong_kind(reader: BundleReader, recorded: str, program: Program) -> ProgramError:
+    message = f"'{reader.path}' is of a {recorded} program, '{program.graph_id}' is a {_kind(program)} program"
+    fix = "name the program of the capture: a graph with --graph FILE, others with --program MODULE:ATTRIBUTE"
+    return ProgramError("program.wrong_kind", message, where=reader.path, fix=fix)
+
+
+def _program_of_capture(scan: Scan, today: GraphProgram, store: ProgramStore) -> GraphProgram | None:
     """The program that made the bundle, where it is not today's and its texts are at hand (spec 00 §3 rule 3)."""
     recorded = recorded_program(scan.reader)
-    if found.program.provenance == recorded.runtime_provenance:
+    if today.provenance == recorded.runtime_provenance:
         return None
     kept = store.find(recorded.runtime_provenance, recorded.adapter_provenance)
+    sources = kept if isinstance(kept, tuple) else recorded.sources
     try:
-        program = load_program_from_sources(kept if isinstance(kept, tuple) else recorded.sources).program
+        program = load_program_from_sources(sources, today.inventory).program
     except (ErgoError, ValueError):
         return None
     return program if program.provenance == recorded.runtime_provenance else None

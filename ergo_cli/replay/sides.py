@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import chain
+from itertools import chain, repeat
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw, Struct
@@ -14,6 +15,9 @@ from ergo_cli.bundle.reader import BundleReader, open_bundle
 from ergo_cli.bundle.schema import Version
 from ergo_cli.replay.joining import Key, Row
 from ergo_cli.replay.preflight import check_version
+
+if TYPE_CHECKING:
+    from ergo_cli.bundle.kernel_journals import KernelEpisode
 
 _NULL = Raw(b"null")
 
@@ -42,13 +46,17 @@ _decided = msgspec.json.Decoder(_Decided).decode
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """What one side has for a key: the texts of its event and of its decision, and what its episode stands for."""
+    """What one side has for a key: the texts of its event and of its decision, and what its episode stands for.
+
+    ``journal`` is what a kernel program recorded of the episode.
+    """
 
     version: Version
     event: bytes | None
     decision: bytes | None
     decided: _Decided | None
     episode: Key | None
+    journal: KernelEpisode | None = None
 
     @property
     def kind(self) -> str | None:
@@ -109,9 +117,9 @@ class Side:
     def pairs(self) -> Iterator[Row[Entry]]:
         """Each event with its decision."""
         episodes: dict[int, Key] = {}
-        texts = zip(self.events, self._event_texts(), self._decision_texts(), strict=True)
-        for seq, (key, event, decision) in enumerate(texts):
-            yield Row(seq, key, self._entry(key, event, decision, episodes))
+        texts = zip(self.events, self._event_texts(), self._decision_texts(), self._journals(), strict=True)
+        for seq, (key, event, decision, journal) in enumerate(texts):
+            yield Row(seq, key, self._entry(key, event, decision, episodes, journal))
 
     def lone_events(self) -> Iterator[Row[Entry]]:
         """Each event by itself."""
@@ -121,8 +129,9 @@ class Side:
     def lone_decisions(self) -> Iterator[Row[Entry]]:
         """Each decision by itself."""
         episodes: dict[int, Key] = {}
-        for seq, (key, text) in enumerate(zip(self.decisions, self._decision_texts(), strict=True)):
-            yield Row(seq, key, self._entry(key, None, text, episodes))
+        texts = zip(self.decisions, self._decision_texts(), self._journals(), strict=True)
+        for seq, (key, text, journal) in enumerate(texts):
+            yield Row(seq, key, self._entry(key, None, text, episodes, journal))
 
     def _event_texts(self) -> Iterator[bytes]:
         return map(_compact, self.reader.event_texts())
@@ -130,9 +139,20 @@ class Side:
     def _decision_texts(self) -> Iterator[bytes]:
         return map(_compact, self.reader.decision_texts())
 
-    def _entry(self, key: Key, event: bytes | None, decision: bytes, episodes: dict[int, Key]) -> Entry:
+    def _journals(self) -> Iterator[KernelEpisode | None]:
+        """What was recorded of each decision's episode. Raises BundleError ``bundle.journal_invalid``."""
+        if self.reader.program is None or self.reader.program.kind != "kernel":
+            return repeat(None, self.reader.decision_count)
+        from ergo_cli.bundle.kernel_journals import KernelJournals  # other bundles need not pay for it
+
+        return (episode for _, episode in KernelJournals(self.reader).episodes())
+
+    def _entry(
+        self, key: Key, event: bytes | None, decision: bytes, episodes: dict[int, Key], journal: KernelEpisode | None
+    ) -> Entry:
         decided = _decided(decision)
-        entry = Entry(self.reader.version, event, decision, decided, episodes.setdefault(decided.episode_id, key))
+        episode = episodes.setdefault(decided.episode_id, key)
+        entry = Entry(self.reader.version, event, decision, decided, episode, journal)
         self.counts[decided.decision] += 1
         return entry
 

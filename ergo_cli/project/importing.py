@@ -1,0 +1,122 @@
+"""Imports modules of a trusted project, and tells what is wrong with one in the user's words (spec 00 §12.5)."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from contextlib import redirect_stdout
+from pathlib import Path
+from types import ModuleType
+
+from ergo_cli.core.nearest import did_you_mean
+from ergo_cli.errors import ErgoError, ProgramError
+from ergo_cli.project.toml import Project
+
+
+class ImportFault(Exception):
+    """A module that cannot be imported. ``where`` is the line of the project's own that is at fault, if one is.
+
+    ``is_missing``: there is no such module; ``fix`` is then the name that may have been meant.
+    """
+
+    def __init__(
+        self, message: str, *, where: str | None = None, fix: str | None = None, is_missing: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.fix = fix
+        self.is_missing = is_missing
+
+
+def trusted(project: Project | None, names: tuple[str, ...]) -> Project:
+    """The project, whose modules may be imported. Raises ProgramError ``program.import_refused``."""
+    if project is not None and project.trusted:
+        return project
+    quoted = ", ".join(f"'{name}'" for name in names)
+    if project is None:
+        message, where = f"{quoted} cannot be imported: modules are imported from a project, and there is none", None
+    else:
+        message = f"{quoted} is not imported: the project was found beside an input file, not from the current folder"
+        where = str(project.file)
+    fix = "change to the project's folder, or name it with --project DIR if you trust what it holds"
+    raise ProgramError("program.import_refused", message, where=where, fix=fix)
+
+
+def import_module(name: str, project: Project) -> ModuleType:
+    """The module ``name``, with the project's root first on ``sys.path``; what it prints goes to standard error.
+
+    Raises ImportFault, and any ErgoError that the module itself raises.
+    """
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ImportFault(f"'{name}' is no name of a module")
+    _put_first(project.root)
+    _forget_strangers(name.partition(".")[0], project)
+    importlib.invalidate_caches()
+    try:
+        with redirect_stdout(sys.stderr):
+            return importlib.import_module(name)
+    except ErgoError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise _not_found(name, project) from error
+        raise _failed(name, project, error) from error
+    except (Exception, SystemExit) as error:
+        raise _failed(name, project, error) from error
+
+
+def told(error: BaseException) -> str:
+    """``ValueError: why``; of a syntax error without its place."""
+    reason = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {reason}"
+
+
+def raised_at(error: BaseException, root: Path) -> str | None:
+    """The last line below ``root`` that the error came through."""
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        position = [str(part) for part in (error.lineno, error.offset) if part is not None]
+        return ":".join([error.filename, *position])
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f"{frame.filename}:{frame.lineno}" for frame in frames if Path(frame.filename).is_relative_to(root)]
+    return own[-1] if own else None
+
+
+def _put_first(root: Path) -> None:
+    """It stays there: what is imported may import what it needs when it is called."""
+    if sys.path[:1] != [str(root)]:
+        sys.path.insert(0, str(root))
+
+
+def _forget_strangers(package: str, project: Project) -> None:
+    """Let the project's own ``package`` be imported where one of another project is loaded under the same name."""
+    loaded = sys.modules.get(package)
+    if loaded is None or not _is_below(project.root, package) or _comes_from(loaded, project.root):
+        return
+    if package in sys.stdlib_module_names or package == "ergo_cli":
+        message = f"module '{package}' of the project has the name of a module that is loaded already"
+        raise ImportFault(message, fix="give the module another name")
+    for name in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
+        del sys.modules[name]
+
+
+def _is_below(root: Path, package: str) -> bool:
+    return (root / package).is_dir() or (root / f"{package}.py").is_file()
+
+
+def _comes_from(module: ModuleType, root: Path) -> bool:
+    places = [module.__file__] if module.__file__ else list(getattr(module, "__path__", ()))
+    return any(Path(place).is_relative_to(root) for place in places)
+
+
+def _not_found(name: str, project: Project) -> ImportFault:
+    parent, _, last = name.rpartition(".")
+    folder = project.root.joinpath(*parent.split(".")) if parent else project.root
+    meant = did_you_mean(last, (path.stem for path in folder.glob("*.py")))
+    return ImportFault(f"module '{name}' was not found", fix=meant, is_missing=True)
+
+
+def _failed(name: str, project: Project, error: BaseException) -> ImportFault:
+    message = f"module '{name}' cannot be imported: {told(error)}"
+    return ImportFault(message, where=raised_at(error, project.root), fix="mend the module")
