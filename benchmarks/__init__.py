@@ -1,0 +1,1 @@
+"""What `scripts/bench` runs: how long an event takes, stage by stage and as a whole, and how that grows."""
