@@ -6,15 +6,20 @@ One tree; catch the branch you care about, read ``code`` for the exact fault::
     ├── UsageError          cli.*: the command line or a profile name
     ├── DocumentError       DEC-SYNTAX and the like: a text that is no YAML, JSON or not what it should hold
     ├── ProgramError        graph.*, program.*: no program, or one that cannot run
+    │   ├── PrimitiveError  primitive.*, V.8: an own primitive that is missing, cannot be had or reads the world
     │   ├── DiscoveryError  DIS-*, LOAD-IO: a cluster that cannot be found or read
     │   └── RuleError       V.1, I.3, SRC-4 …: a rule of graph programs that is broken (``rule``, ``phase``, ``path``)
     ├── AdapterError        adapter.*, ADP-*, COMP-*: the adapter, or how it fits the program
     ├── EventError          driver.*, fixture.*: the event stream
+    ├── EgressError         egress.*, cli.egress_config_*: where intents go, or a channel that would not start
     ├── StepError           host.*: one event that cannot be stepped
     ├── CaptureWriteError   capture.write_failed: the bundle cannot be written
     ├── BundleError         bundle.*: a bundle that cannot be read
     ├── ReplayError         replay.*: a bundle that cannot be replayed or compared
-    └── ProjectError        PRJ-*: ergo.toml
+    ├── StoreError          store.*: where the runs of stateful programs are kept
+    ├── KernelError         kernel.*: a step-kernel run that cannot go on (in ``programs.kernel.errors``)
+    ├── ProjectError        PRJ-*: ergo.toml
+    └── LibraryError        the code of its cause: an operation of the library's handle (in ``library.errors``)
 
 Each carries ``code`` (stable), ``message`` (what is wrong), ``where`` (file:line:column, JSON path, node), ``fix``
 (what to do), ``rule`` (the rule that is broken, if one has a name), ``details`` and ``causes`` (further errors found,
@@ -68,6 +73,10 @@ class ProgramError(ErgoError):
     """No program was found, or the one found cannot run."""
 
 
+class PrimitiveError(ProgramError):
+    """An own primitive is not offered, its module cannot be imported, or it reads what no replay could give it."""
+
+
 class DiscoveryError(ProgramError):
     """A graph or one of its clusters cannot be found, read or told apart."""
 
@@ -119,6 +128,10 @@ class EventError(ErgoError):
     """A line of the event stream cannot be used."""
 
 
+class EgressError(ErgoError):
+    """Intents cannot be routed: a configuration that is wrong, or a channel that would not start."""
+
+
 class StepError(ErgoError):
     """One event could not be stepped; ``recoverable`` says whether the runner is unharmed (spec 30 §8)."""
 
@@ -154,6 +167,10 @@ class ReplayError(ErgoError):
     """A bundle cannot be replayed, or cannot be compared under ``--strict``."""
 
 
+class StoreError(ErgoError):
+    """A store of runs, snapshots or artifacts cannot be used, or does not hold what it should (spec 00 §13.8)."""
+
+
 class ProjectError(ErgoError):
     """``ergo.toml`` cannot be found, read or used."""
 
@@ -184,8 +201,18 @@ _EXIT_BY_CODE = {
     "replay.effect_mismatch": 1,
     "replay.journal_mismatch": 1,
     "replay.host_step_failed": 1,
+    "cli.egress_config_read_failed": 3,
+    "cli.egress_config_parse_failed": 3,
+    "cli.graph_to_dot_load_failed": 3,
+    "cli.graph_to_dot_expand_failed": 3,
+    "cli.graph_to_dot_failed": 6,
+    "cli.init_target_read_failed": 6,
+    "cli.init_current_dir_unavailable": 6,
     "capture.write_failed": 6,
-    "cli.output_write_failed": 6,
+    "store.locked": 6,
+    "store.read_only": 6,
+    "store.full": 6,
+    "store.unreachable": 6,
     "internal.error": 70,
     "PRJ-PROFILE": 2,
 }
@@ -195,4 +222,6 @@ def exit_code(code: str) -> int:
     """The exit code that an error code leads to (spec 00 §12.9): 1, 2, 3, 4, 6 or 70."""
     if code in _EXIT_BY_CODE:
         return _EXIT_BY_CODE[code]
-    return 2 if code.startswith("cli.") else 3
+    if not code.startswith("cli."):
+        return 3
+    return 6 if code.startswith("cli.graphviz_") or code.endswith(("_write_failed", "_create_failed")) else 2

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
+from postgres_server import running_server
 
 CONFORMANCE = Path(__file__).parents[1] / ".." / "shared" / "conformance"
 
@@ -71,3 +73,22 @@ def ergo(tmp_path: Path, environment: dict[str, str]) -> Ergo:
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Generator[tuple[str, count[int]]]:
+    """A PostgreSQL server on loopback, and numbers for the databases in it."""
+    with running_server() as dsn:
+        yield dsn, count(1)
+
+
+@pytest.fixture
+def postgres(postgres_server: tuple[str, count[int]]) -> str:
+    """The connection string of an empty PostgreSQL database. The test is skipped where no server can be had."""
+    import psycopg
+
+    dsn, numbers = postgres_server
+    name = f"test_{next(numbers)}"
+    with psycopg.connect(f"{dsn}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"{dsn}/{name}"

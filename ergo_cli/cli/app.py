@@ -6,28 +6,32 @@ Everything else is imported once signals are looked after: an interrupt that com
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn
 
-from ergo_cli.cli.interruption import Interrupted, stop_on_signals
+from ergo_cli.cli.interruption import Interrupted, ignore_signals, stop_on_signals
 
 if TYPE_CHECKING:
     from ergo_cli.cli.options import Format
     from ergo_cli.cli.session import Session
+
+_DRIVER = ("--driver-cmd", "--driver-arg")
 
 
 def main() -> NoReturn:
     """The entry point: run the command line, exit with its code."""
     stop_on_signals()
     _escape_what_cannot_be_encoded()
-    sys.exit(execute(sys.argv[1:]))
+    code = execute(sys.argv[1:])
+    ignore_signals()  # all is told; one that comes while the interpreter ends would replace the exit code
+    sys.exit(code)
 
 
 def execute(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code (spec 00 §7)."""
     try:
-        if any(map(_is_empty, arguments)):
+        if any(_names_nothing(arguments)):
             return _refuse_empty(arguments)
         from ergo_cli.cli.commands import app
 
@@ -40,28 +44,29 @@ def execute(arguments: Sequence[str]) -> int:
         return _refuse(error, arguments)
 
 
-def _is_empty(word: str) -> bool:
-    """Whether an argument is an empty text, or an option whose value is one."""
-    return word == "" or (word.startswith("--") and word.find("=") == len(word) - 1)
+def _names_nothing(arguments: Sequence[str]) -> Iterator[bool]:
+    """For each argument whether it is an empty text, or an option whose value is one; a driver's may be."""
+    for option, word in pairwise(("", *arguments)):
+        empty = word == "" or (word.startswith("--") and word.find("=") == len(word) - 1)
+        yield empty and option not in _DRIVER and word.removesuffix("=") not in _DRIVER
 
 
 def _refuse_empty(arguments: Sequence[str]) -> int:
     """An empty text names nothing: as a path it would quietly stand for the current folder."""
     from ergo_cli.cli.usage import empty_word
 
-    index = next(index for index, word in enumerate(arguments) if _is_empty(word))
+    index = list(_names_nothing(arguments)).index(True)
     option = arguments[index].removesuffix("=") or (arguments[index - 1] if index else "")
     return _refuse(empty_word(option), arguments)
 
 
 def _refuse(error: BaseException, arguments: Sequence[str]) -> int:
     """Tell a fault of the command line, or an interrupt; anything else is told as a defect of ours."""
-    from ergo_cli.cli.commands import NAMES
     from ergo_cli.cli.usage import usage_error
     from ergo_cli.report.told import Told
 
     def fail() -> Told:
-        raise usage_error(error, arguments, NAMES) or error
+        raise usage_error(error, arguments) or error
 
     return _session(arguments).conclude(fail)
 

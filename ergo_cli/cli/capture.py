@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,20 +12,29 @@ from ergo_cli.cli.options import (
     Color,
     ColorOption,
     DeadlineOption,
+    DriverArgOption,
+    DriverCmdOption,
+    EgressConfigOption,
     EventsArgument,
     FailOnErrorOption,
     Format,
     FormatOption,
     GraphOption,
+    GuardOption,
+    JournalOption,
+    MaxDurationOption,
+    MaxEventsOption,
     MaxInFlightOption,
     MaxPerWindowOption,
     MaxRetriesOption,
     NumbersOption,
+    OutputOption,
     ProfileOption,
     ProgramOption,
     ProjectOption,
     QuietOption,
     RateWindowOption,
+    StoreOption,
     VerboseOption,
     VersionOption,
 )
@@ -34,9 +42,6 @@ from ergo_cli.cli.options import (
 if TYPE_CHECKING:
     from ergo_cli.report.told import Told
 
-OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="BUNDLE", readable=False, help="Where the bundle goes.")
-]
 PrettyOption = Annotated[bool | None, typer.Option("--pretty/--compact", help="Indented, or as short as can be.")]
 EmbedOption = Annotated[bool | None, typer.Option("--embed", help="Put the program's texts into the bundle (v4).")]
 
@@ -54,6 +59,14 @@ def capture(
     embed: EmbedOption = None,
     fail_on_error: FailOnErrorOption = False,
     numbers: NumbersOption = None,
+    guard: GuardOption = False,
+    driver_cmd: DriverCmdOption = None,
+    driver_arg: DriverArgOption = None,
+    egress_config: EgressConfigOption = None,
+    max_events: MaxEventsOption = None,
+    max_duration: MaxDurationOption = None,
+    journal: JournalOption = None,
+    store: StoreOption = None,
     max_in_flight: MaxInFlightOption = None,
     max_per_window: MaxPerWindowOption = None,
     rate_window: RateWindowOption = None,
@@ -66,18 +79,21 @@ def capture(
     version: VersionOption = False,
 ) -> int:
     """Run, and keep everything that decided the outcome."""
-    from ergo_cli.cli.running import run_and_tell
+    from ergo_cli.cli.running import driver_command, run_and_tell
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.capturing import KeepRequest, Limits, RunRequest
+    from ergo_cli.host.capturing import KeepRequest
+    from ergo_cli.host.planning import Bounds, Limits, RunRequest
     from ergo_cli.project.finding import ProgramFlags
 
     session = Session("capture", form, color, quiet=quiet, verbose=verbose)
-    flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project)
+    flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     limits = Limits(max_in_flight, max_per_window, rate_window, deadline, max_retries)
-    request = RunRequest(flags, events, limits, numbers)
+    bounds = Bounds(max_events, max_duration)
     keep = KeepRequest(output, pretty, embed)
 
     def work() -> Told:
-        return run_and_tell("capture", session, request, keep, fail_on_error=fail_on_error)
+        driver = driver_command(driver_cmd, driver_arg)
+        request = RunRequest(flags, events, driver, egress_config, limits, bounds, numbers, store)
+        return run_and_tell("capture", session, request, keep, journal, fail_on_error=fail_on_error)
 
     return session.conclude(work)

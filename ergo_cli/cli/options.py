@@ -61,6 +61,31 @@ EventsArgument = Annotated[
     str | None,
     typer.Argument(metavar="EVENTS", help="A JSONL file (.gz and .zst too), or - for standard input."),
 ]
+DriverCmdOption = Annotated[
+    str | None,
+    typer.Option("--driver-cmd", metavar="PROGRAM", help="A program that emits the events, in place of EVENTS."),
+]
+DriverArgOption = Annotated[
+    list[str] | None,
+    typer.Option("--driver-arg", metavar="VALUE", help="An argument of that program; repeatable."),
+]
+EgressConfigOption = Annotated[
+    Path | None,
+    typer.Option("--egress-config", metavar="FILE", readable=False, help="Where intents go: channels and routes."),
+]
+JournalOption = Annotated[
+    Path | None,
+    typer.Option("--journal", metavar="FILE", readable=False, help="Sync every step to this file; see ergo recover."),
+]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store", metavar="STORE", help="Where runs of Python programs are kept: sqlite:PATH, postgres:DSN, default."
+    ),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="BUNDLE", readable=False, help="Where the bundle goes.")
+]
 GraphOption = Annotated[
     Path | None, typer.Option("--graph", "-g", metavar="FILE", readable=False, help="The graph to run.")
 ]
@@ -91,6 +116,9 @@ ProjectOption = Annotated[
 NumbersOption = Annotated[
     Numbers | None, typer.Option("--numbers", help="Read numbers exactly, or as the original misreads them.")
 ]
+GuardOption = Annotated[
+    bool, typer.Option("--guard", help="Refuse own primitives that read clock, randomness, environment or files.")
+]
 FailOnErrorOption = Annotated[bool, typer.Option("--fail-on-error", help="Exit with 1 if an episode did not complete.")]
 IgnoreOption = Annotated[
     list[str] | None,
@@ -100,6 +128,8 @@ MaxDivergencesOption = Annotated[
     int, typer.Option("--max-divergences", min=0, metavar="N", help="How many divergences a bundle lists at most.")
 ]
 
+MaxEventsOption = Annotated[int | None, _count_option("--max-events", "Stop after so many events.")]
+MaxDurationOption = Annotated[int | None, _duration_option("--max-duration", "Stop after this time.")]
 MaxInFlightOption = Annotated[int | None, _count_option("--max-in-flight", "Episodes running at once, at most.")]
 MaxPerWindowOption = Annotated[int | None, _count_option("--max-per-window", "Invocations per rate window, at most.")]
 RateWindowOption = Annotated[int | None, _duration_option("--rate-window", "The rate window: 500ms, 5s, 2m, 1h.")]

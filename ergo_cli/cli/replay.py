@@ -14,6 +14,7 @@ from ergo_cli.cli.options import (
     Format,
     FormatOption,
     GraphOption,
+    GuardOption,
     IgnoreOption,
     MaxDivergencesOption,
     NumbersOption,
@@ -46,6 +47,7 @@ def replay(
     ignore: IgnoreOption = None,
     max_divergences: MaxDivergencesOption = 1000,
     numbers: NumbersOption = None,
+    guard: GuardOption = False,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -61,7 +63,7 @@ def replay(
     from ergo_cli.report.comparisons import REPLAY, comparison
 
     session = Session("replay", form, color, quiet=quiet, verbose=verbose)
-    flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project)
+    flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     request = ReplayRequest(flags, strict, None if ignore is None else tuple(ignore), max_divergences, numbers)
 
     def work() -> Told:

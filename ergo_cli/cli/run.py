@@ -13,11 +13,18 @@ from ergo_cli.cli.options import (
     Color,
     ColorOption,
     DeadlineOption,
+    DriverArgOption,
+    DriverCmdOption,
+    EgressConfigOption,
     EventsArgument,
     FailOnErrorOption,
     Format,
     FormatOption,
     GraphOption,
+    GuardOption,
+    JournalOption,
+    MaxDurationOption,
+    MaxEventsOption,
     MaxInFlightOption,
     MaxPerWindowOption,
     MaxRetriesOption,
@@ -27,6 +34,7 @@ from ergo_cli.cli.options import (
     ProjectOption,
     QuietOption,
     RateWindowOption,
+    StoreOption,
     VerboseOption,
     VersionOption,
 )
@@ -50,6 +58,14 @@ def run(
     capture: CaptureOption = None,
     fail_on_error: FailOnErrorOption = False,
     numbers: NumbersOption = None,
+    guard: GuardOption = False,
+    driver_cmd: DriverCmdOption = None,
+    driver_arg: DriverArgOption = None,
+    egress_config: EgressConfigOption = None,
+    max_events: MaxEventsOption = None,
+    max_duration: MaxDurationOption = None,
+    journal: JournalOption = None,
+    store: StoreOption = None,
     max_in_flight: MaxInFlightOption = None,
     max_per_window: MaxPerWindowOption = None,
     rate_window: RateWindowOption = None,
@@ -62,18 +78,21 @@ def run(
     version: VersionOption = False,
 ) -> int:
     """Run events through a program."""
-    from ergo_cli.cli.running import run_and_tell
+    from ergo_cli.cli.running import driver_command, run_and_tell
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.capturing import KeepRequest, Limits, RunRequest
+    from ergo_cli.host.capturing import KeepRequest
+    from ergo_cli.host.planning import Bounds, Limits, RunRequest
     from ergo_cli.project.finding import ProgramFlags
 
     session = Session("run", form, color, quiet=quiet, verbose=verbose)
-    flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project)
+    flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     limits = Limits(max_in_flight, max_per_window, rate_window, deadline, max_retries)
-    request = RunRequest(flags, events, limits, numbers)
+    bounds = Bounds(max_events, max_duration)
     keep = None if capture is None else KeepRequest(capture)
 
     def work() -> Told:
-        return run_and_tell("run", session, request, keep, fail_on_error=fail_on_error)
+        driver = driver_command(driver_cmd, driver_arg)
+        request = RunRequest(flags, events, driver, egress_config, limits, bounds, numbers, store)
+        return run_and_tell("run", session, request, keep, journal, fail_on_error=fail_on_error)
 
     return session.conclude(work)

@@ -6,17 +6,18 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TextIO
 
 from ergo_cli.cli.coloring import is_colored, is_drawn, is_terminal
 from ergo_cli.cli.interruption import Interrupted
 from ergo_cli.cli.options import Color, Format
+from ergo_cli.core.notices import Notice
 from ergo_cli.errors import ErgoError, exit_code
 from ergo_cli.report.blocks import Block
 from ergo_cli.report.document import encode_report, warning_text
 from ergo_cli.report.errors import error_block, fitting
-from ergo_cli.report.exit_codes import DEFECT
+from ergo_cli.report.exit_codes import DEFECT, INTERRUPTED
 from ergo_cli.report.plain import plain_lines
 from ergo_cli.report.told import Told, interruption, refusal
 
@@ -40,10 +41,9 @@ class Session:
         self._verbose = verbose
 
     def conclude(self, work: Callable[[], Told]) -> int:
-        """Do ``work``, tell its result or what ended it, return the exit code. Raises nothing but SystemExit."""
+        """Do ``work``, tell its result or what ended it, return the exit code."""
         told = self._result_of(work)
-        for notice in told.notices:
-            self._say(f"warning: {fitting(warning_text(notice))}")
+        self.warn(told.notices)
         for number, error in enumerate(told.errors):
             if number:
                 _complain("")
@@ -52,12 +52,20 @@ class Session:
             self._tell(told)
         except OSError as error:
             return self.not_written(error, told.report.exit_code)
+        except Interrupted:  # whoever reads the result has had enough of it
+            _discard(sys.stdout)
+            return INTERRUPTED
         return told.report.exit_code
 
     def note(self, text: str) -> None:
         """One line on stderr for those who asked for more with ``-v``."""
         if self._verbose:
             self._say(f"note: {fitting(text)}")
+
+    def warn(self, notices: Iterable[Notice]) -> None:
+        """One line on stderr for each notice: for those that cannot wait until the result is told."""
+        for notice in notices:
+            self._say(f"warning: {fitting(warning_text(notice))}")
 
     @contextmanager
     def progress(self, label: str) -> Generator[Callable[[], None] | None]:
@@ -72,20 +80,21 @@ class Session:
 
     def _result_of(self, work: Callable[[], Told]) -> Told:
         try:
-            return work()
+            with redirect_stdout(sys.stderr):  # what a user's own Python prints is no result
+                return work()
         except ErgoError as error:
             return refusal(self.command, error, exit_code(error.code))
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):
             self._say("interrupted")
             return interruption(self.command)
-        except Exception as defect:  # noqa: BLE001 - whatever it is, it is ours, and is told as such
+        except BaseException as defect:  # noqa: BLE001 - a user's own sys.exit too must not pass for a success
             return refusal(self.command, _reported(defect), DEFECT)
 
     def _tell(self, told: Told) -> None:
         if sys.stdout is None:
             return
         if self._form is Format.JSON:
-            sys.stdout.buffer.write(encode_report(told.report))
+            sys.stdout.buffer.write(told.document or encode_report(told.report))
         else:
             _print(told.blocks, self._color)
         sys.stdout.flush()
@@ -109,7 +118,7 @@ class Session:
         return exit_code(fault.code)
 
 
-def _reported(defect: Exception) -> ErgoError:
+def _reported(defect: BaseException) -> ErgoError:
     traceback.print_exception(defect)
     return ErgoError(
         "internal.error",

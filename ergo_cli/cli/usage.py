@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
 from ergo_cli.core.nearest import did_you_mean
@@ -12,6 +12,10 @@ from ergo_cli.errors import UsageError
 class _Command(Protocol):
     name: str | None
     params: Sequence[_Parameter]
+
+
+class _Group(_Command, Protocol):
+    commands: Mapping[str, _Command]
 
 
 class _Parameter(Protocol):
@@ -35,7 +39,7 @@ class _Fault(Protocol):
     param: _Parameter | None
 
 
-def usage_error(error: BaseException, arguments: Sequence[str], commands: Sequence[str]) -> UsageError | None:
+def usage_error(error: BaseException, arguments: Sequence[str]) -> UsageError | None:
     """The ``cli.*`` error behind an exception of the argument parser; None for any other exception."""
     if not hasattr(error, "format_message"):
         return None
@@ -50,7 +54,7 @@ def usage_error(error: BaseException, arguments: Sequence[str], commands: Sequen
         case "BadParameter":
             return _bad_value(fault)
         case _ if fault.ctx is not None and hasattr(fault.ctx.command, "commands"):
-            return _unknown_command(arguments, commands)
+            return _unknown_command(fault.ctx, arguments)
         case _ if fault.message.startswith("Got unexpected extra argument"):
             return _unexpected(fault)
         case _:
@@ -108,10 +112,14 @@ def _bad_value(fault: _Fault) -> UsageError:
     return UsageError("cli.invalid_option_value", message, where=f"arg '{name}'", fix=_help(fault))
 
 
-def _unknown_command(arguments: Sequence[str], commands: Sequence[str]) -> UsageError:
-    word = next((word for word in arguments if not word.startswith("-")), "")
+def _unknown_command(context: _Context, arguments: Sequence[str]) -> UsageError:
+    """The word that names no command of the group that was reached: ``ergo``, or one of its commands with its own."""
+    _, *group = context.command_path.split()
+    word = next(iter([word for word in arguments if not word.startswith("-")][len(group) :]), "")
+    commands = cast(_Group, context.command).commands
     fix = did_you_mean(word, commands) or f"use one of: {', '.join(commands)}"
-    return UsageError("cli.unknown_command", f"unknown command '{word}'", where=f"arg '{word}'", fix=fix)
+    message = f"unknown command '{' '.join([*group, word])}'"
+    return UsageError("cli.unknown_command", message, where=f"arg '{word}'", fix=fix)
 
 
 def _unexpected(fault: _Fault) -> UsageError:

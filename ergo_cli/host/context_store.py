@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from types import MappingProxyType
 
@@ -20,6 +20,18 @@ class ContextStore:
         self._values: dict[str, NativeValue] = {}
         self.values: Mapping[str, NativeValue] = MappingProxyType(self._values)
         """A read-only view of what is stored now."""
+
+    def keep(self, writes: Sequence[tuple[str, NativeValue]], accepted: Mapping[str, type]) -> bool:
+        """Store writes whose keys are ``accepted``, with the Python type of their values.
+
+        False, and nothing is stored, if one does not fit: ``apply`` tells what is wrong with it.
+        """
+        for key, native in writes:
+            kind = native.__class__
+            if accepted.get(key) is not kind or (kind is float and not isfinite(native)) or kind is list:  # pyright: ignore[reportArgumentType] - narrowed by its class
+                return False
+        self._values.update(writes)
+        return True
 
     def apply(self, effect: Effect, provides: Provides) -> list[Write]:
         """Store the writes of a ``set_context`` effect in order; what was stored before a bad write stays (HST-3).

@@ -1,45 +1,58 @@
-"""Decisions completed with what came of them before they are kept (spec 30 §14, 11 §7.3)."""
+"""What becomes of a step beside its decision: effects that can be written down, intents sent, acks (spec 30 §14)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
-from msgspec.structs import replace
+from msgspec import Struct
 
-from ergo_cli.bundle.schema import CapturedEffect, DecisionRecord, EventRecord
-from ergo_cli.bundle.sink import BundleSink
-from ergo_cli.core.effects import Effect
+from ergo_cli.bundle.schema import IntentAck
+from ergo_cli.core.effects import Intent
+from ergo_cli.errors import CaptureWriteError
 
 
-class EnrichingSink:
-    """Holds the decision of the current step back until its effects are known, then passes it on.
+class SentIntent(Struct, frozen=True):
+    """An intent about to be sent: of the step of ``event_id``, to ``channel``."""
 
-    What is attached belongs to the decision of this step, by position and never by event id: effects of deferred work
-    go to the Pump that served it.
-    """
+    event_id: str
+    intent_id: str
+    channel: str
 
-    def __init__(self, sink: BundleSink) -> None:
-        self._sink = sink
-        self._held: list[DecisionRecord] = []
 
-    @property
-    def held(self) -> list[DecisionRecord]:
-        """The decisions made since the last release: exactly one where everything is in order."""
-        return self._held
+OnIntent = Callable[[SentIntent], None]
+"""Called before an intent is sent."""
 
-    def event(self, record: EventRecord) -> None:
-        """Pass an event on."""
-        self._sink.event(record)
 
-    def decision(self, record: DecisionRecord) -> None:
-        """Hold a decision back."""
-        self._held.append(record)
+class UnrenderableEffect(CaptureWriteError):
+    """An effect that JSON cannot hold: a number that is not finite, a text that is no Unicode."""
 
-    def attach_effects(self, effects: Iterable[Effect]) -> None:
-        """Give the held decision its effects; a later call replaces an earlier one."""
-        captured = tuple(map(CapturedEffect.of, effects))
-        self._held[-1] = replace(self._held[-1], effects=captured)
+    def __init__(self, event_id: str, error: ValueError) -> None:
+        where = f"event '{event_id}'"
+        message = f"the effects of event '{event_id}' cannot be serialized: {error}"
+        super().__init__("Serialize", message, where=where, fix="let the action emit finite numbers and valid text")
 
-    def release(self) -> None:
-        """Pass the held decision on."""
-        self._sink.decision(self._held.pop())
+
+class StepEvidence:
+    """What is known of the intents of the step of ``event_id``; the decision of that step gets it, and no other."""
+
+    def __init__(self, on_intent: OnIntent | None) -> None:
+        self.event_id = ""
+        self._on_intent = on_intent
+        self._acks: list[IntentAck] = []
+
+    def take_acks(self) -> tuple[IntentAck, ...]:
+        """The acknowledgements of the step, in the order of sending; forgets them."""
+        if not self._acks:
+            return ()
+        acks = tuple(self._acks)
+        self._acks.clear()
+        return acks
+
+    def sending(self, intent: Intent, channel: str) -> None:
+        """An intent of this step is about to be sent."""
+        if self._on_intent is not None:
+            self._on_intent(SentIntent(self.event_id, intent.intent_id, channel))
+
+    def acknowledged(self, ack: IntentAck) -> None:
+        """A channel took an intent of this step over."""
+        self._acks.append(ack)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ergo_cli.errors import StepError
+from ergo_cli.errors import CaptureWriteError, StepError
 
 
 class GateState(Enum):
@@ -41,11 +41,11 @@ class Gate:
         if self.state is GateState.NO_COMMITTED_STEPS:
             self.state = GateState.ELIGIBLE
 
-    def failed(self, error: StepError) -> None:
-        """A step failed: nothing changes where the error is recoverable."""
-        if error.name == "EgressDispatchFailure":
+    def failed(self, error: StepError | CaptureWriteError) -> None:
+        """A step failed, or its records cannot be kept: nothing changes where the error is recoverable."""
+        if isinstance(error, StepError) and error.name == "EgressDispatchFailure":
             self._dispatch_failed()
-        elif not error.recoverable:
+        elif not (isinstance(error, StepError) and error.recoverable):
             self.state = GateState.FATAL
 
     def _dispatch_failed(self) -> None:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from ergo_cli.core.notices import Notice
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError
 from ergo_cli.events.adapter import Adapter, adapter_provenance, setup_failed
 from ergo_cli.events.composition import compose
-from ergo_cli.host.ownership import check_coverage
+from ergo_cli.host.egress.config import EgressConfig
+from ergo_cli.host.ownership import check_ownership
 from ergo_cli.programs.graph.program import GraphProgram
+from ergo_cli.project.finding import Program
 from ergo_cli.supervisor.constraints import Constraints
 
 
 class PreparedRun(Struct, frozen=True):
-    """A program that fits its adapter, and how it is to be run."""
+    """A program that fits its adapter, and how it is to be run; ``run_id`` is the profile's rule for its runs."""
 
-    program: GraphProgram
+    program: Program
     adapter: Adapter | None
     constraints: Constraints = Constraints()
     numbers: Numbers = Numbers.EXACT
+    run_id: str | None = None
 
     @property
     def adapter_provenance(self) -> str:
@@ -27,8 +31,10 @@ class PreparedRun(Struct, frozen=True):
         return adapter_provenance(self.adapter)
 
 
-def prepare_run(program: GraphProgram, adapter: Adapter | None) -> None:
-    """Raise the first fault of composition, the graph gate and coverage, in this order.
+def prepare_run(
+    program: GraphProgram, adapter: Adapter | None, egress: EgressConfig | None = None
+) -> tuple[Notice, ...]:
+    """Raise the first fault of composition, the graph gate and ownership, in this order; returns what is only odd.
 
     ``adapter.setup_failed`` (a COMP rule as cause), ``adapter.required_for_graph`` (RUN-CANON-2),
     ``host.configuration_invalid``.
@@ -37,7 +43,18 @@ def prepare_run(program: GraphProgram, adapter: Adapter | None) -> None:
         check_composition(program, adapter)
     else:
         _check_gate(program)
-    check_coverage(program, adapter, frozenset())
+    return check_ownership(program, adapter, None if egress is None else egress.routes.keys())
+
+
+def production_requires_adapter(where: str = "session intent: process ingress") -> ErgoError:
+    """The production gate: events of a process need an adapter, whatever the program (RUN-CANON-2)."""
+    return ErgoError(
+        "adapter.production_requires_adapter",
+        "events come from a process, and no adapter is bound that says what they may be",
+        rule="RUN-CANON-2",
+        where=where,
+        fix="give an adapter manifest with --adapter, or in the profile",
+    )
 
 
 def check_composition(program: GraphProgram, adapter: Adapter) -> None:

@@ -1,16 +1,47 @@
-"""What becomes of an episode's effects: kept in the context, or owned elsewhere (spec 30 §7)."""
+"""What becomes of an episode's effects: kept in the context, sent to a channel, or owned elsewhere (spec 30 §7)."""
 
 from __future__ import annotations
 
 from collections.abc import Set
 from typing import Protocol
 
-from ergo_cli.core.effects import Effect, Write
+from ergo_cli.bundle.schema import IntentAck
+from ergo_cli.core.effects import SET_CONTEXT, Effect, Intent, ProducedEffect
+from ergo_cli.core.values import NATIVE_TYPES
 from ergo_cli.errors import StepError
 from ergo_cli.events.adapter import Adapter
 from ergo_cli.host.context_store import ContextStore
+from ergo_cli.host.egress.config import EgressConfig
 from ergo_cli.host.gate import lifecycle_violation
 from ergo_cli.host.ownership import HANDLER_KINDS
+
+
+class IntentDispatcher(Protocol):
+    """Sends intents to the world."""
+
+    @property
+    def config(self) -> EgressConfig:
+        """Which kinds go to which channel."""
+        ...
+
+    def dispatch(self, kind: str, intent: Intent) -> IntentAck:
+        """Send one intent and wait until it is taken over durably.
+
+        Raises DispatchFailure where it was not, after which nothing more can be sent, and StepError ``EgressProcess``.
+        """
+        ...
+
+
+class Evidence(Protocol):
+    """Takes down what becomes of the intents of one step."""
+
+    def sending(self, intent: Intent, channel: str) -> None:
+        """An intent is about to be sent."""
+        ...
+
+    def acknowledged(self, ack: IntentAck) -> None:
+        """A channel took an intent over."""
+        ...
 
 
 class EffectSink(Protocol):
@@ -21,26 +52,37 @@ class EffectSink(Protocol):
         """What was written so far."""
         ...
 
-    def realise(self, effects: list[Effect]) -> list[Write]:
-        """Realise ``effects`` in order; returns the writes applied. Raises StepError; nothing is rolled back."""
+    def realise(self, effects: list[ProducedEffect], evidence: Evidence) -> list[ProducedEffect]:
+        """Realise ``effects`` in order; returns those whose writes were applied.
+
+        Raises StepError; nothing is rolled back.
+        """
         ...
 
 
 class HostEffects:
-    """Applies ``set_context`` to the store; kinds ``owned_elsewhere`` (in a replay: the recording's) only need fit.
+    """Applies ``set_context`` to the store and gives routed intents to ``dispatcher``.
 
-    Without an adapter nothing says what effects may do, so none is allowed.
+    Kinds ``owned_elsewhere`` (in a replay: the recording's) only need fit. Without an adapter nothing says what effects
+    may do, so none is allowed.
     """
 
-    def __init__(self, adapter: Adapter | None, owned_elsewhere: Set[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        adapter: Adapter | None,
+        owned_elsewhere: Set[str] = frozenset(),
+        dispatcher: IntentDispatcher | None = None,
+    ) -> None:
         self.store = ContextStore()
         self._adapter = adapter
-        self._owned_elsewhere = owned_elsewhere
+        self._dispatcher = dispatcher
+        self._external = owned_elsewhere if dispatcher is None else dispatcher.config.routes.keys()
+        self._accepted = {} if adapter is None else _accepted_types(adapter)
 
-    def realise(self, effects: list[Effect]) -> list[Write]:
+    def realise(self, effects: list[ProducedEffect], evidence: Evidence) -> list[ProducedEffect]:
         """Realise in graph order.
 
-        Raises StepError ``EffectsWithoutAdapter``, ``EffectApply`` or ``LifecycleViolation``.
+        Raises StepError ``EffectsWithoutAdapter``, ``EffectApply`` or ``LifecycleViolation``, and as ``dispatch``.
         """
         if not effects:
             return []
@@ -50,13 +92,25 @@ class HostEffects:
                 "the graph produced effects, but no adapter is bound that says what they may do",
                 fix="give an adapter with --adapter",
             )
-        applied: list[Write] = []
+        applied: list[ProducedEffect] = []
         for effect in effects:
-            if effect.kind in self._owned_elsewhere:
-                _check_external(effect)
-            else:
-                applied += self.store.apply(effect, self._adapter.provides)
+            if effect.kind in self._external:
+                self._give_away(effect.effect, evidence)
+                continue
+            writes = effect.writes if effect.kind == SET_CONTEXT else None
+            if writes is None or not self.store.keep(writes, self._accepted):
+                self.store.apply(effect.effect, self._adapter.provides)
+            applied.append(effect)
         return applied
+
+    def _give_away(self, effect: Effect, evidence: Evidence) -> None:
+        _check_external(effect)
+        if self._dispatcher is None:
+            return
+        channel = self._dispatcher.config.routes[effect.kind].channel
+        for intent in effect.intents:
+            evidence.sending(intent, channel)
+            evidence.acknowledged(self._dispatcher.dispatch(effect.kind, intent))
 
 
 class Unrealised:
@@ -65,9 +119,14 @@ class Unrealised:
     def __init__(self) -> None:
         self.store = ContextStore()
 
-    def realise(self, effects: list[Effect]) -> list[Write]:
+    def realise(self, effects: list[ProducedEffect], evidence: Evidence) -> list[ProducedEffect]:
         """Apply nothing."""
         return []
+
+
+def _accepted_types(adapter: Adapter) -> dict[str, type]:
+    """The keys that may be written, each with the Python type of its values."""
+    return {key: NATIVE_TYPES[declared.type] for key, declared in adapter.provides.context.items() if declared.writable}
 
 
 def _check_external(effect: Effect) -> None:

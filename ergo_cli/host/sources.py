@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import selectors
+import stat
 import sys
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from io import BufferedReader
+from io import FileIO
+from os import fstat
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 from ergo_cli.errors import EventError
+from ergo_cli.host.stopping import STOP_LATENCY_NS
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -21,9 +25,15 @@ else:
 STANDARD_INPUT = "-"
 """The name that stands for standard input."""
 
+ShouldStop = Callable[[], bool]
+
 _CHUNK = 256 * 1024
-_File = BufferedReader | gzip.GzipFile | zstd.ZstdFile
+_LATENCY = STOP_LATENCY_NS / 1e9
 _BROKEN = (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile)
+
+
+class SourceStopped(Exception):
+    """The run must stop; found out while waiting for more of a pipe."""
 
 
 def source_label(path: str) -> str:
@@ -31,46 +41,85 @@ def source_label(path: str) -> str:
     return "<stdin>" if path == STANDARD_INPUT else path
 
 
+def is_rereadable(path: str) -> bool:
+    """Whether the source can be read twice: a file can, standard input and pipes cannot."""
+    return path != STANDARD_INPUT and Path(path).is_file()
+
+
 @contextmanager
-def open_source(path: str) -> Generator[Iterator[bytes]]:
+def open_source(path: str, should_stop: ShouldStop = lambda: False) -> Generator[Iterator[bytes]]:
     """The bytes of a file or of standard input (``-``), in chunks of at most 256 KiB, read as they are asked for.
 
     Names that end in ``.gz`` or ``.zst`` are decompressed. Raises EventError (``driver.input_invalid``) if the file
-    cannot be opened, and from the iterator if it cannot be read on.
+    cannot be opened, and from the iterator if it cannot be read on; from the iterator also SourceStopped where a pipe
+    keeps the reader waiting, or has ended, and ``should_stop`` says so.
     """
     if path == STANDARD_INPUT:
-        yield _chunks(_standard_input(), path)
+        yield _chunks(_standard_input(), path, should_stop)
         return
     with _open(path) as file:
-        yield _chunks(file, path)
+        yield _chunks(file, path, should_stop)
 
 
-def _standard_input() -> BufferedReader:
+def _standard_input() -> BinaryIO:
     if sys.stdin is None:
         message, fix = "standard input is closed", "send the events to standard input, or name a file"
         raise EventError("driver.input_invalid", message, where=source_label(STANDARD_INPUT), fix=fix)
-    return cast(BufferedReader, sys.stdin.buffer)
+    return cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
 
 
-def _open(path: str) -> _File:
+def _open(path: str) -> BinaryIO:
     try:
         if path.endswith(".gz"):
-            return gzip.open(path)
+            return cast(BinaryIO, gzip.open(path))
         if path.endswith(".zst"):
-            return zstd.open(path)
-        return Path(path).open("rb")
+            return cast(BinaryIO, zstd.open(path))
+        return cast(BinaryIO, Path(path).open("rb", buffering=0))
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise _not_opened(path, error) from error
 
 
-def _chunks(file: _File, path: str) -> Iterator[bytes]:
+def _chunks(file: BinaryIO, path: str, should_stop: ShouldStop) -> Iterator[bytes]:
+    read = getattr(file, "read1", file.read)  # what is there already, where a buffer lies in between
     try:
-        while chunk := file.read1(_CHUNK):
+        if _keeps_waiting(file):
+            yield from _arriving(file, should_stop)
+            return
+        while chunk := read(_CHUNK):
             yield chunk
     except _BROKEN as error:
         raise _broken(path, error) from error
     except OSError as error:
         raise _not_read(path, error) from error
+
+
+def _keeps_waiting(file: BinaryIO) -> bool:
+    """Whether a read may have to wait for somebody: pipes, sockets and terminals, as far as the system can watch them.
+
+    What is decompressed is read without watching.
+    """
+    if sys.platform == "win32" or not isinstance(file, FileIO):
+        return False
+    mode = fstat(file.fileno()).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or file.isatty()
+
+
+def _arriving(file: BinaryIO, should_stop: ShouldStop) -> Iterator[bytes]:
+    with selectors.SelectSelector() as selector:
+        selector.register(file, selectors.EVENT_READ)
+        while True:
+            while not selector.select(_LATENCY):
+                _check(should_stop)
+            chunk = file.read(_CHUNK)
+            if not chunk:
+                _check(should_stop)  # who stops the run may have ended the writer as well
+                return
+            yield chunk
+
+
+def _check(should_stop: ShouldStop) -> None:
+    if should_stop():
+        raise SourceStopped
 
 
 def _not_opened(path: str, error: OSError | ValueError) -> EventError:

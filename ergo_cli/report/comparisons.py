@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct
 
 from ergo_cli.core.notices import Notice
 from ergo_cli.errors import exit_code
-from ergo_cli.replay.divergence import Divergence
+from ergo_cli.replay.divergence import Divergence, LogDifference
 from ergo_cli.replay.result import BundleResult, Episode, Outcome
 from ergo_cli.report.blocks import Block, Line, Table, Tone, fields
 from ergo_cli.report.document import (
@@ -31,6 +31,12 @@ _CAUSES = {
     "numbers": "numbers: both agree once numbers are read as the original reads them; replay with --numbers original",
     "program_changed": "program_changed: today's program is not the one that was captured",
     "adapter_changed": "adapter_changed: today's adapter is not the one that was captured",
+    "ActionMismatch": "ActionMismatch: the step function asks for another action",
+    "EventMismatch": "EventMismatch: another event follows",
+    "MissingEvents": "MissingEvents: the run ends too soon",
+    "ExtraEvents": "ExtraEvents: the run goes on where it ended",
+    "StateMismatch": "StateMismatch: the events are the same, the states are not",
+    "OrphanAction": "OrphanAction: a request has no result, and no deadline to excuse it",
 }
 
 
@@ -177,8 +183,27 @@ def _in_full(divergence: Divergence, sides: Sides) -> list[tuple[str, object | N
         (sides.actual, actual),
         ("node", divergence.node),
         ("origin", divergence.origin),
-        ("cause", _CAUSES.get(divergence.cause or "")),
+        ("cause", _CAUSES.get(divergence.cause or "", divergence.cause)),
         ("code", divergence.code),
+        *_log_in_full(divergence.log, sides),
+    ]
+
+
+def _log_in_full(log: LogDifference | None, sides: Sides) -> list[tuple[str, object | None]]:
+    """Where two logs of a run part: the whole records there, and what makes the logs comparable."""
+    if log is None:
+        return []
+    expected, actual = value_texts(log.expected, log.actual, _FULL_WIDTH)
+    records = log.expected is not None or log.actual is not None
+    return [
+        ("run", log.run_id),
+        ("first divergent seq", log.first_divergent_seq),
+        ("common prefix", log.common_prefix),
+        (f"record ({sides.expected})", expected if records else None),
+        (f"record ({sides.actual})", actual if records else None),
+        (f"hash ({sides.expected})", log.expected_hash),
+        (f"hash ({sides.actual})", log.actual_hash),
+        ("ended with", log.error),
     ]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ergo_cli.bundle.inspection import DecisionCounts, Inspection
 from ergo_cli.core.json import JsonValue
@@ -59,9 +59,28 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
 
 
 class InterruptionDocument(Struct, frozen=True, omit_defaults=True):
-    """Why a run was stopped (spec 30 §13.1)."""
+    """Why a run ended early (spec 30 §13.1); what does not apply is left out."""
 
     code: str
+    channel: str | None = None
+    intent_id: str | None = None
+
+
+class RecoveryDocument(Struct, frozen=True):
+    """What a journal held: ``events`` were committed; nobody knows whether ``unconfirmed`` intents were delivered."""
+
+    journal: str
+    bundle: str
+    events: int
+    unconfirmed: tuple[IntentDocument, ...]
+
+
+class IntentDocument(Struct, frozen=True):
+    """An intent that was about to be sent."""
+
+    event_id: str
+    intent_id: str
+    channel: str
 
 
 class RunDocument(Struct, frozen=True):
@@ -89,8 +108,119 @@ class FileDocument(Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
+class NodeDocument(Struct, frozen=True):
+    """What happened at one node of an episode; values tagged as spec 20 §2.5 has them."""
+
+    id: str
+    path: str
+    impl: str
+    family: str
+    params: Mapping[str, JsonValue]
+    inputs: Mapping[str, JsonValue]
+    outputs: Mapping[str, JsonValue]
+    ran: bool
+    why: str | None
+
+
+class EpisodeDocument(Struct, frozen=True):
+    """One decision of a bundle and what its program does for it, node by node; the effects are those recorded."""
+
+    seq: int
+    event_id: str
+    episode_id: int
+    decision: str
+    termination: JsonValue
+    nodes: tuple[NodeDocument, ...]
+    effects: tuple[JsonValue, ...]
+
+
+class GraphDocument(Struct, frozen=True, rename={"form": "as"}):
+    """The picture of a graph; ``text`` is null where it was written to the file ``output``."""
+
+    graph_id: str
+    form: str
+    output: str | None
+    text: str | None
+
+
+class ConversionDocument(Struct, frozen=True):
+    """A fixture that was written, with the number of its events."""
+
+    path: str
+    events: int
+
+
+class InitDocument(Struct, frozen=True, kw_only=True):
+    """A project that was made; ``files`` are relative to ``path``, ``requirement`` is the ergo that it depends on."""
+
+    path: str
+    name: str
+    requirement: str
+    guide: str
+    bundle: str
+    files: tuple[str, ...]
+
+
+class ListedRunDocument(Struct, frozen=True):
+    """A run of a store; ``snapshot`` is the seq of its latest. All but the id are null where ``error`` says why."""
+
+    run_id: str
+    head: int | None
+    derived_status: str | None
+    snapshot: int | None
+    error: ErrorDocument | None
+
+
+class SnapshotDocument(Struct, frozen=True):
+    """The latest snapshot of a run and the version of the state in it."""
+
+    at_seq: int
+    version: int
+
+
+class ShownRunDocument(Struct, frozen=True):
+    """Where a run stands; ``status`` is the original's summary, ``interrupt`` and ``request`` what is unanswered."""
+
+    run_id: str
+    head: int
+    status: Raw
+    derived_status: str
+    snapshot: SnapshotDocument | None
+    interrupt: Raw | None
+    request: Raw | None
+    last_events: tuple[Raw, ...]
+
+
+class TimelineDocument(Struct, frozen=True):
+    """A run's timeline (spec 40 §3.13) and where it really stands."""
+
+    run_id: str
+    events: tuple[Raw, ...]
+    final_status: Raw
+    derived_status: str
+
+
+class ResumptionDocument(Struct, frozen=True):
+    """A run that was driven on: ``status`` as spec 40 §3.8 has it, and the last event before and after."""
+
+    run_id: str
+    status: Raw
+    head_before: int
+    head: int
+
+
+class ForkDocument(Struct, frozen=True):
+    """A branch that was written; ``head`` is the number of its events."""
+
+    source_run_id: str
+    branch_id: str
+    fork_point_seq: int
+    alternate_event: Raw | None
+    head: int
+
+
 class Report(Struct, frozen=True, kw_only=True):
-    """The document of one command; its own member (``run``, ``inspect``, ``files``) comes last."""
+    """The document of one command; its own member (``run``, ``inspect``, ``files`` …) comes last."""
 
     schema: str = SCHEMA
     command: str | None
@@ -102,6 +232,16 @@ class Report(Struct, frozen=True, kw_only=True):
     run: RunDocument | UnsetType | None = UNSET
     inspect: Inspection | UnsetType | None = UNSET
     files: tuple[FileDocument, ...] | UnsetType = UNSET
+    episode: EpisodeDocument | UnsetType | None = UNSET
+    graph: GraphDocument | UnsetType | None = UNSET
+    fixture: ConversionDocument | UnsetType = UNSET
+    recovery: RecoveryDocument | UnsetType | None = UNSET
+    init: InitDocument | UnsetType | None = UNSET
+    runs: tuple[ListedRunDocument, ...] | UnsetType = UNSET
+    run_summary: ShownRunDocument | UnsetType | None = UNSET
+    run_timeline: TimelineDocument | UnsetType | None = UNSET
+    run_resumed: ResumptionDocument | UnsetType | None = UNSET
+    run_fork: ForkDocument | UnsetType | None = UNSET
 
 
 def error_document(error: ErgoError) -> ErrorDocument:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 USAGE = 2
 NOTHING_TO_DO = 5
+BROKEN = 7
 DEFECT = 70
 INTERRUPTED = 130
 

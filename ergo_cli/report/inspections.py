@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ergo_cli.bundle.inspection import Inspection
+from msgspec import UnsetType
+
+from ergo_cli.bundle.inspection import Inspection, JournalCounts
 from ergo_cli.core.time import Duration
 from ergo_cli.report.blocks import Line, Tone, fields
 from ergo_cli.report.document import Report
@@ -38,7 +40,12 @@ def _pairs(found: Inspection) -> list[tuple[str, object | None]]:
         ("intents", _counts(found.intents)),
         ("acks", f"{found.acks:,}"),
         ("interruptions", f"{found.interruptions:,}"),
+        ("journals", None if isinstance(found.journals, UnsetType) else _journals(found.journals)),
     ]
+
+
+def _journals(counts: JournalCounts) -> str:
+    return f"entries {counts.entries:,}, runs {counts.runs:,}, calls {counts.calls:,}; {_counts(counts.records)}"
 
 
 def _constraints(found: Inspection) -> str:

@@ -1,22 +1,42 @@
-"""Runs and captures, told."""
+"""Runs, captures and recoveries, told."""
 
 from __future__ import annotations
 
 from ergo_cli.core.notices import Notice
 from ergo_cli.host.capturing import RunResult
+from ergo_cli.host.enrichment import SentIntent
+from ergo_cli.host.interruption import Interruption
+from ergo_cli.host.recovering import Recovered
 from ergo_cli.report.blocks import Line, Tone, fields
-from ergo_cli.report.document import Report, RunDocument, unicode, warning_texts
+from ergo_cli.report.document import (
+    IntentDocument,
+    InterruptionDocument,
+    RecoveryDocument,
+    Report,
+    RunDocument,
+    error_document,
+    unicode,
+    warning_texts,
+)
+from ergo_cli.report.exit_codes import BROKEN, INTERRUPTED
 from ergo_cli.report.told import Told
 
 
-def run_told(command: str, result: RunResult, notices: tuple[Notice, ...], *, fail_on_error: bool) -> Told:
-    """A run that came to its end; ``fail_on_error`` makes failed episodes exit code 1."""
+def run_told(
+    command: str, result: RunResult, notices: tuple[Notice, ...], *, fail_on_error: bool, signalled: bool = False
+) -> Told:
+    """A run that came to an end; ``notices`` are those that were told when it began.
+
+    ``fail_on_error`` makes failed episodes and an early end exit code 1; ``signalled``: a signal asked for the end.
+    """
     summary = result.summary
+    outcome = "completed" if result.interruption is None else "interrupted"
     report = Report(
         command=command,
-        outcome="completed",
-        exit_code=1 if fail_on_error and summary.failed else 0,
-        warnings=warning_texts(notices),
+        outcome=outcome,
+        exit_code=_exit_code(result, fail_on_error=fail_on_error, signalled=signalled),
+        error=None if result.error is None else error_document(result.error),
+        warnings=warning_texts(notices + result.notices),
         run=_document(result),
     )
     decisions = f"{summary.invoked} invoked, {summary.deferred} deferred, {summary.skipped} skipped"
@@ -25,10 +45,54 @@ def run_told(command: str, result: RunResult, notices: tuple[Notice, ...], *, fa
         ("episodes", summary.episodes),
         ("decisions", decisions),
         ("failed", summary.failed),
+        ("interruption", None if result.interruption is None else _interruption_text(result.interruption)),
         ("bundle", result.bundle),
     )
-    headline = Line(f"completed: {summary.events} events", Tone.BAD if summary.failed else Tone.GOOD)
+    good = result.error is None and not summary.failed
+    headline = Line(f"{outcome}: {summary.events} events", Tone.GOOD if good else Tone.BAD)
+    errors = () if result.error is None else (result.error,)
+    return Told(report, (headline, fields(pairs, indent=2)), errors, result.notices)
+
+
+def recovery_told(journal: str, recovered: Recovered) -> Told:
+    """A bundle made of a journal, with a warning for every intent whose step is not in it."""
+    notices = tuple(Notice(_unconfirmed_text(sent)) for sent in recovered.unconfirmed)
+    report = Report(
+        command="recover",
+        outcome="ok",
+        exit_code=0,
+        warnings=warning_texts(notices),
+        recovery=RecoveryDocument(
+            unicode(journal),
+            unicode(recovered.bundle),
+            recovered.steps,
+            tuple(IntentDocument(sent.event_id, sent.intent_id, sent.channel) for sent in recovered.unconfirmed),
+        ),
+    )
+    pairs = (("graph", recovered.header.graph_id), ("bundle", recovered.bundle))
+    headline = Line(f"recovered: {recovered.steps} events", Tone.GOOD)
     return Told(report, (headline, fields(pairs, indent=2)), notices=notices)
+
+
+def _exit_code(result: RunResult, *, fail_on_error: bool, signalled: bool) -> int:
+    if signalled:
+        return INTERRUPTED
+    if result.error is not None:
+        return BROKEN
+    return 1 if fail_on_error and (result.summary.failed or result.interruption is not None) else 0
+
+
+def _interruption_text(interruption: Interruption) -> str:
+    """The reason as spec 30 §23.3 writes it: its code, then what it names."""
+    named = (("channel", interruption.channel), ("intent_id", interruption.intent_id))
+    return " ".join([interruption.code, *(f"{name}={value}" for name, value in named if value is not None)])
+
+
+def _unconfirmed_text(sent: SentIntent) -> str:
+    return (
+        f"intent '{sent.intent_id}' of event '{sent.event_id}' may have been sent to channel '{sent.channel}': "
+        "the run ended before its step was committed, so its delivery is unknown"
+    )
 
 
 def _document(result: RunResult) -> RunDocument:
@@ -41,6 +105,10 @@ def _document(result: RunResult) -> RunDocument:
         deferred=summary.deferred,
         skipped=summary.skipped,
         failed=summary.failed,
-        interruption=None,
+        interruption=None if result.interruption is None else _interruption_document(result.interruption),
         bundle=None if result.bundle is None else unicode(result.bundle),
     )
+
+
+def _interruption_document(interruption: Interruption) -> InterruptionDocument:
+    return InterruptionDocument(interruption.code, interruption.channel, interruption.intent_id)

@@ -13,12 +13,16 @@ from ergo_cli.report.exit_codes import INTERRUPTED, failure_outcome
 
 
 class Told(Struct, frozen=True):
-    """The document for machines, the text for people, and what goes to standard error."""
+    """The document for machines, the text for people, and what goes to standard error.
+
+    ``document`` is printed for machines instead of the report by the commands that keep a form of their own.
+    """
 
     report: Report
     blocks: tuple[Block, ...] = ()
     errors: tuple[ErgoError, ...] = ()
     notices: tuple[Notice, ...] = ()
+    document: bytes | None = None
 
 
 def refusal(command: str | None, error: ErgoError, exit_code: int) -> Told:
@@ -40,5 +44,23 @@ def _without_result(command: str | None, exit_code: int, error: ErrorDocument | 
             return replace(report, inspect=None)
         case "validate":
             return replace(report, files=())
+        case "recover":
+            return replace(report, recovery=None)
+        case "init":
+            return replace(report, init=None)
+        case "explain":
+            return replace(report, episode=None)
+        case "graph":
+            return replace(report, graph=None)
+        case "runs.list":
+            return replace(report, runs=())
+        case "runs.show":
+            return replace(report, run_summary=None)
+        case "runs.timeline":
+            return replace(report, run_timeline=None)
+        case "runs.resume":
+            return replace(report, run_resumed=None)
+        case "runs.fork":
+            return replace(report, run_fork=None)
         case _:
             return report

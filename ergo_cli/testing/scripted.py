@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from ergo_cli.core.effects import Effect
+from ergo_cli.core.effects import Effect, ProducedEffect
 from ergo_cli.events.external import Context
 from ergo_cli.supervisor.seam import Outcome, RunTermination
 
@@ -54,6 +54,10 @@ class ScriptedInvoker:
         """The effects of the last attempt; empties the buffer."""
         drained, self._pending = self._pending, []
         return drained
+
+    def drain_rendered(self) -> list[ProducedEffect]:
+        """The same as the host takes them. Raises ValueError for an effect that JSON cannot hold."""
+        return list(map(ProducedEffect.of, self.drain()))
 
     def _next(self, event_id: str, deadline: int | None) -> RunTermination:
         if deadline == 0:

@@ -131,7 +131,7 @@ def test_a_locale_without_letters(ergo: Ergo, tmp_path: Path) -> None:
     assert (ran.exit_code, (tmp_path / name).read_bytes()) == (0, V3)
 
 
-@pytest.mark.parametrize("command", [["replay", "pipe"], ["diff", "pipe", "pipe"], ["run", "pipe"]])
+@pytest.mark.parametrize("command", [["replay", "pipe"], ["diff", "pipe", "pipe"]])
 def test_an_interrupt_is_told_as_a_document(command: list[str], tmp_path: Path, environment: dict[str, str]) -> None:
     os.mkfifo(tmp_path / "pipe")
     arguments = [ERGO, *command, "--format", "json"]

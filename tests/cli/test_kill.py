@@ -1,10 +1,9 @@
-"""A capture that is killed leaves no bundle, the old one, or the complete new one; an interrupt leaves no torn file."""
+"""A capture that is killed leaves no bundle, the old one, or the complete new one."""
 
 from __future__ import annotations
 
 import json
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -66,26 +65,3 @@ def test_kill_at_two_hundred_random_moments(tmp_path: Path, environment: dict[st
     left = kill_many(200, tmp_path, environment)
     assert sum(left.values()) == 200
     assert left["new"] > 0, "the moments must reach beyond the rename"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_no_torn_and_no_temporary_file(
-    number: signal.Signals, tmp_path: Path, environment: dict[str, str]
-) -> None:
-    (tmp_path / "b.json").write_text("the bundle of yesterday")
-    command = [ERGO, "capture", "-", "-o", "b.json", "-g", str(GRAPH)]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as child:
-        assert child.stdin is not None
-        child.stdin.write(b'{"kind":"event","event":{"type":"Command"}}\n' * 1)
-        child.stdin.flush()
-        while not list(tmp_path.glob("*.tmp")):
-            assert child.poll() is None, "the capture ended before it was interrupted"
-            time.sleep(0.01)
-        child.send_signal(number)
-        _, errors = child.communicate(timeout=30)
-    assert child.returncode == 130, errors
-    assert b"Traceback" not in errors
-    assert [path.name for path in tmp_path.iterdir()] == ["b.json"]
-    assert (tmp_path / "b.json").read_text() == "the bundle of yesterday"

@@ -10,7 +10,10 @@ from tests.conftest import Ergo
 
 FAULTS = [
     (["bogus"], "cli.unknown_command", "arg 'bogus'"),
-    (["explain", "b.json"], "cli.unknown_command", "arg 'explain'"),
+    (["fixture", "bogus"], "cli.unknown_command", "arg 'bogus'"),
+    (["fixture", "inspect", "a.jsonl", "b.jsonl"], "cli.unexpected_argument", "arg 'b.jsonl'"),
+    (["explain", "b.json"], "cli.missing_required_option", "option --event"),
+    (["graph", "g.yaml", "--as", "png"], "cli.invalid_option_value", "arg '--as'"),
     (["--bogus"], "cli.invalid_option", "arg '--bogus'"),
     (["replay", "--bogus"], "cli.invalid_option", "arg '--bogus'"),
     (["replay", "-x"], "cli.invalid_option", "arg '-x'"),
@@ -68,12 +71,10 @@ def test_a_near_miss_is_pointed_out(ergo: Ergo) -> None:
 
 
 def test_options_of_later_work_are_not_offered(ergo: Ergo) -> None:
-    for option in ("--driver-cmd", "--egress-config", "--max-events", "--journal", "--store"):
-        assert "code: cli.invalid_option\n" in ergo("run", "e.jsonl", option, "1").stderr
     assert "code: cli.invalid_option\n" in ergo("replay", "--jobs", "2").stderr
 
 
-@pytest.mark.parametrize("command", ["run", "capture", "replay", "diff", "inspect", "validate"])
+@pytest.mark.parametrize("command", ["run", "capture", "replay", "diff", "inspect", "explain", "validate", "graph"])
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_every_command_explains_itself(ergo: Ergo, command: str, flag: str) -> None:
     ran = ergo(command, flag)

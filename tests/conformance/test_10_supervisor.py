@@ -306,7 +306,10 @@ def test_c10_51_what_is_retried(termination: RunTermination):
     assert retryable(termination) == (termination in RETRIED)
 
 
-CLOCKS = re.compile(r"time\.time|time\.monotonic|perf_counter|datetime\.now|utcnow|\brandom\b|\buuid\b|\bsecrets\b")
+CLOCKS = re.compile(
+    r"time\.time|time\.monotonic|perf_counter|datetime\.now|utcnow|date\.today"
+    r"|\b(?:import|from) (?:random|uuid|secrets)\b|\b(?:random|uuid|secrets)\.\w"
+)
 
 
 @pytest.mark.parametrize("room", ["core", "events", "supervisor", "programs", "bundle", "replay"])

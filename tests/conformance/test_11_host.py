@@ -7,7 +7,7 @@ import pytest
 from ergo_cli.bundle.memory import InMemoryBundle
 from ergo_cli.bundle.schema import DecisionRecord, Header
 from ergo_cli.core.digest_set import DigestSet
-from ergo_cli.core.effects import Effect, Intent, Write
+from ergo_cli.core.effects import Effect, Intent, ProducedEffect, Write
 from ergo_cli.core.values import Value
 from ergo_cli.errors import StepError
 from ergo_cli.events.adapter import Adapter, load_adapter
@@ -20,6 +20,7 @@ from ergo_cli.supervisor.constraints import Constraints
 from ergo_cli.supervisor.log import Decision
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome
 from ergo_cli.testing.scripted import ScriptedInvoker
+from ergo_cli.testing.worlds import RecordingEvidence
 
 ADAPTER = """
 kind: adapter
@@ -292,11 +293,11 @@ def test_c30_29_without_adapter_effects_are_refused() -> None:
 
 def test_a_replay_without_the_captures_adapter_lets_effects_pass() -> None:
     sink = Unrealised()
-    assert sink.realise([writes(("y", 1.0))]) == []
+    assert sink.realise([ProducedEffect.of(writes(("y", 1.0)))], RecordingEvidence()) == []
     assert dict(sink.store.values) == {}
 
 
 def test_c11_43_a_kind_that_the_host_realises_cannot_be_owned_elsewhere(adapter: Adapter) -> None:
     sink = HostEffects(adapter, frozenset({"set_context"}))
     with pytest.raises(StepError, match="owned twice"):
-        sink.realise([writes(("y", 1.0))])
+        sink.realise([ProducedEffect.of(writes(("y", 1.0)))], RecordingEvidence())

@@ -7,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from conftest import CONFORMANCE
 
 from ergo_cli.core.effects import encode_effect
 from ergo_cli.events.external import EventKind, ExternalEvent
@@ -17,6 +16,7 @@ from ergo_cli.programs.graph.definition import GraphAssets
 from ergo_cli.programs.graph.invoker import GraphInvoker
 from ergo_cli.programs.graph.program import GraphProgram
 from ergo_cli.supervisor.seam import Outcome
+from tests.conftest import CONFORMANCE
 
 CASES = [
     "01-minimal",

@@ -1,0 +1,50 @@
+"""``ergo recover``: the bundle of a journalled run that never came to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ergo_cli.cli.options import (
+    Color,
+    ColorOption,
+    Format,
+    FormatOption,
+    QuietOption,
+    VerboseOption,
+    VersionOption,
+)
+
+if TYPE_CHECKING:
+    from ergo_cli.report.told import Told
+
+JournalArgument = Annotated[
+    Path, typer.Argument(metavar="JOURNAL", readable=False, help="The file that the run was given with --journal.")
+]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", metavar="BUNDLE", readable=False, help="Where the bundle goes.")
+]
+
+
+def recover(
+    journal: JournalArgument,
+    output: OutputOption,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Make the bundle of every step that a journalled run committed."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.host.recovering import recover as recover_bundle
+    from ergo_cli.report.runs import recovery_told
+
+    session = Session("recover", form, color, quiet=quiet, verbose=verbose)
+
+    def work() -> Told:
+        return recovery_told(str(journal), recover_bundle(journal, str(output)))
+
+    return session.conclude(work)

@@ -1,0 +1,30 @@
+"""Commands that are looked at, signalled and killed while they run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ERGO = str(Path(sys.executable).with_name("ergo"))
+
+
+def started(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
+    """``ergo`` at work in ``folder``, all its streams pipes."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen([ERGO, *arguments], cwd=folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
+
+
+def steps_in(journal: Path) -> int:
+    """How many steps a journal holds now."""
+    lines = journal.read_bytes().split(b"\n")[:-1] if journal.exists() else []
+    return sum(line.startswith(b'{"event"') for line in lines)
+
+
+def wait_until(what: Callable[[], object], child: subprocess.Popen[bytes]) -> None:
+    """Wait until something is true of a command that runs."""
+    while not what():
+        assert child.poll() is None, child.communicate()[1].decode()
+        time.sleep(0.01)

@@ -1,0 +1,47 @@
+"""What is written never takes the place of what is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.channels.ingress_runs import FLOW
+from tests.cli.refusals import files, refused
+from tests.conftest import Ergo
+
+TICK = '{"kind":"event","event":{"type":"Command","semantic_kind":"tick","payload":{"x":1.5}}}\n'
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["capture", "e.jsonl", "-g", "graph.yaml", "-a", "adapter.yaml", "-o", "e.jsonl"], id="events"),
+        pytest.param(["capture", "e.jsonl", "-g", "graph.yaml", "-a", "adapter.yaml", "-o", "link"], id="a link"),
+        pytest.param(["capture", "e.jsonl", "-g", "graph.yaml", "-a", "adapter.yaml", "-o", "graph.yaml"], id="graph"),
+        pytest.param(["run", "e.jsonl", "-g", "graph.yaml", "-a", "adapter.yaml", "--capture", "e.jsonl"], id="run"),
+        pytest.param(["recover", "j", "-o", "../x/j"], id="journal"),
+        pytest.param(["fixture", "from-csv", "prices.csv", "prices.csv"], id="table"),
+        pytest.param(["graph", "graph.yaml", "-o", "./graph.yaml"], id="picture"),
+    ],
+)
+def test_an_output_in_the_place_of_an_input_is_refused(ergo: Ergo, tmp_path: Path, arguments: list[str]) -> None:
+    folder = tmp_path / "x"
+    folder.mkdir()
+    for name in ("graph.yaml", "adapter.yaml"):
+        (folder / name).write_bytes((FLOW / name).read_bytes())
+    (folder / "e.jsonl").write_text(TICK)
+    (folder / "link").symlink_to("e.jsonl")
+    (folder / "j").write_text("{}\n")
+    (folder / "prices.csv").write_text("time,close\nnoon,1\n")
+    before = files(folder)
+    refused(ergo(*arguments, "--format", "json", cwd=folder), 2, "cli.conflicting_options")
+    assert files(folder) == before
+
+
+def test_an_output_below_a_loop_of_links_is_told_as_such(ergo: Ergo, tmp_path: Path) -> None:
+    (tmp_path / "e.jsonl").write_text(TICK)
+    (tmp_path / "loop").symlink_to("loop")
+    program = ["-g", str(FLOW / "graph.yaml"), "-a", str(FLOW / "adapter.yaml")]
+    ran = ergo("capture", "e.jsonl", *program, "-o", "loop/b.json", "--journal", "j", "--format", "json")
+    refused(ran, 6, "capture.write_failed")
