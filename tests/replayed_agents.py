@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ergo_cli.programs.kernel import (
@@ -22,6 +23,8 @@ from ergo_cli.programs.kernel import (
 from ergo_cli.programs.kernel.steps import Next
 
 State = dict[str, Any]
+
+TOOL = CallTool("t", None)
 
 APPROVE_PROVENANCE = "kpv1:sha256:550ae98770c22d5e0aeba4c2c96606d06e019d0e4fe984fcbd314f4cd56557f4"
 
@@ -81,3 +84,29 @@ def shout(action: Action, call: ActionCall) -> Success:
     """Answers in capitals."""
     assert isinstance(action, CallTool)
     return Success(action.input["said"].upper())
+
+
+def one_tool(state: Any) -> Next:
+    """Asks for one tool and is done."""
+    return Complete() if state == "done" else Do(TOOL)
+
+
+def done_by_result(state: Any, event: Any) -> Any:
+    return "done" if event.kind == "ActionSucceeded" else state
+
+
+def tool_program(**parts: Any) -> KernelProgram[Any]:
+    given = {"initial_state": lambda payload: "new", "step": one_tool, "reduce": done_by_result, **parts}
+    return KernelProgram("tools", execute="nowhere:execute", **given)
+
+
+def half(action: Action, call: ActionCall) -> float:
+    assert isinstance(action, CallTool)
+    return action.input["amount"] / 10
+
+
+def failing(error: Exception) -> Callable[[Action, ActionCall], Any]:
+    def execute(action: Action, call: ActionCall) -> Any:
+        raise error
+
+    return execute

@@ -10,6 +10,7 @@ from typing import Any
 
 from ergo_cli.bundle.entries import JournalEntry, entry_digest
 from ergo_cli.bundle.memory import CaptureBundle, InMemoryBundle
+from ergo_cli.bundle.reader import open_bundle
 from ergo_cli.bundle.schema import CapturedEffect, DecisionRecord, EventRecord, Header, ProgramRecord
 from ergo_cli.core.canonical import free_text
 from ergo_cli.core.clock import Clock, StandingClock
@@ -17,10 +18,11 @@ from ergo_cli.events.external import EventKind, ExternalEvent
 from ergo_cli.programs.kernel import Action, ActionCall, KernelProgram
 from ergo_cli.programs.kernel.invoker import KernelInvoker
 from ergo_cli.programs.kernel.run_ids import RunIdRule
+from ergo_cli.replay.divergence import Divergence
 from ergo_cli.replay.kernel.comparison import KernelTarget
 from ergo_cli.replay.kernel.replaying import replay_kernel
 from ergo_cli.replay.options import ReplayOptions
-from ergo_cli.replay.result import BundleResult
+from ergo_cli.replay.result import BundleResult, Outcome
 from ergo_cli.replay.scan import scan_value
 from ergo_cli.stores.journals import EventJournal
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
@@ -114,3 +116,18 @@ def artifact(tree: dict[str, Any], value: Any) -> str:
     digest = hashlib.sha256(free_text(value)).hexdigest()
     tree["artifacts"] = dict(sorted({**tree["artifacts"], digest: {"json": value}}.items()))
     return digest
+
+
+def example() -> CaptureBundle:
+    with open_bundle(str(EXAMPLE)) as reader:
+        return reader.load()
+
+
+def only(result: BundleResult) -> Divergence:
+    assert result.error is None
+    assert (result.outcome, result.divergence_count) == (Outcome.DIVERGED, 1)
+    return result.divergences[0]
+
+
+def told(result: BundleResult) -> list[tuple[str, str]]:
+    return [(found.path, found.cause or found.kind.value) for found in result.divergences]

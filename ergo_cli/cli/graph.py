@@ -70,7 +70,7 @@ def graph(
 
     def work() -> Told:
         if output is not None:
-            keep_apart(output, file, "the graph", "option --output")
+            keep_apart(output, file, "the graph")
         picture = load_picture(file, tuple(cluster_path or ()), project)
         chosen = form_of(output) if as_ is None else Form(as_.value)
         drawn = draw(picture, chosen, Shown(show_ports, show_impl, show_runtime_id))

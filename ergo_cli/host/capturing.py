@@ -111,9 +111,9 @@ def _check_places(plan: RunPlan, destination: str | None, journal: Path | None) 
     if destination is None:
         return
     if isinstance(plan.source, EventFile) and plan.source.path != STANDARD_INPUT:
-        keep_apart(destination, plan.source.path, "the stream of events", "option --output")
+        keep_apart(destination, plan.source.path, "the stream of events")
     if plan.graph is not None:
-        keep_apart(destination, plan.graph, "the graph", "option --output")
+        keep_apart(destination, plan.graph, "the graph")
     if journal is not None and is_same_place(destination, journal):
         message = f"bundle and journal cannot both be '{journal}'"
         fix = "name another file with --journal"

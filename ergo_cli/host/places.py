@@ -16,11 +16,11 @@ def is_same_place(one: str | Path, other: str | Path) -> bool:
         return False
 
 
-def keep_apart(output: str | Path, source: str | Path, what: str, where: str) -> None:
-    """Refuse an ``output`` in the place of ``source``, told as ``what``. Raises UsageError ``cli.conflicting_options``.
+def keep_apart(output: str | Path, source: str | Path, what: str) -> None:
+    """Refuse an ``output`` in the place of ``source``, which is told as ``what``.
 
-    ``where`` is the word of the command line that names the output.
+    Raises UsageError ``cli.conflicting_options``.
     """
     if is_same_place(output, source):
         message = f"'{output}' is {what}: writing there would destroy it"
-        raise UsageError("cli.conflicting_options", message, where=where, fix="name another file to write to")
+        raise UsageError("cli.conflicting_options", message, where=str(output), fix="name another file to write to")

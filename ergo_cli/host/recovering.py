@@ -48,7 +48,7 @@ def recover(journal: Path, destination: str) -> Recovered:
     ``journal.read_failed`` (no readable file), ``journal.corrupt`` (any other bad line), EventError
     ``driver.output_incomplete`` (no step), CaptureWriteError.
     """
-    keep_apart(destination, journal, "the journal", "option --output")
+    keep_apart(destination, journal, "the journal")
     with _open(journal) as file:
         lines = _Lines(file, str(journal))
         head = lines.head()

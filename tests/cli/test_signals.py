@@ -107,9 +107,7 @@ def test_the_second_signal_ends_everything_at_once(tmp_path: Path, environment: 
     assert left_behind(tmp_path) == []
 
 
-def test_a_signal_that_comes_when_all_is_told_changes_nothing(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_a_signal_that_comes_when_all_is_told_changes_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
     late = "import atexit, os, signal\natexit.register(os.kill, os.getpid(), signal.SIGTERM)\n"
     (tmp_path / "sitecustomize.py").write_text(late)
     with started(tmp_path, {**environment, "PYTHONPATH": str(tmp_path)}, "graph", str(FLOW / "graph.yaml")) as child:

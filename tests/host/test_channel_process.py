@@ -263,3 +263,14 @@ def test_a_child_of_another_thread_is_none_of_the_signals_business(start: Start)
     thread.start()
     thread.join()
     assert started[0].wait(LONG) == 0
+
+
+def test_without_a_thread_to_hear_it_no_child_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", exhausted)
+    with pytest.raises(OSError, match="can't start new thread"):
+        ChannelProcess.start(["sleep", "600"], None, writable=True)
+    with pytest.raises(ChildProcessError):
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

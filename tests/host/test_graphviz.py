@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ergo_cli.errors import ErgoError
 from ergo_cli.host.pictures import graphviz
 from ergo_cli.host.pictures.graphviz import draw_svg
+from tests.channels.ingress_drivers import left_of
 
 
 @pytest.fixture
@@ -45,6 +47,28 @@ def test_what_the_program_complains_of_is_kept_short(dot: Path) -> None:
     error = refusal()
     assert "status 1" in error.message
     assert len(error.details[0]) <= 4096
+
+
+def test_a_program_that_draws_nothing(dot: Path) -> None:
+    dot.write_text("#!/bin/sh\nexit 0\n")
+    assert "drew nothing" in refusal().message
+
+
+def test_an_interrupt_ends_the_program_and_what_it_started(dot: Path, tmp_path: Path) -> None:
+    dot.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nsleep 60\n")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(KeyboardInterrupt):
+            draw_svg("digraph {}")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not (tmp_path / "pid").exists() or left_of(int((tmp_path / "pid").read_text())) == []
 
 
 def test_a_program_that_cannot_be_started(dot: Path) -> None:

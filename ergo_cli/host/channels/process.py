@@ -48,9 +48,12 @@ class ChannelProcess:
         self._alarm = Alarm()
         self._stdout = LinePump(process.stdout.fileno(), self._alarm)
         self._stderr = TailPump(process.stderr.fileno(), self._alarm)
+        try:
+            self._stdout.start()
+            self._stderr.start()
+        except RuntimeError as error:
+            raise OSError(errno.EAGAIN, str(error)) from error
         _alive.add(self)
-        self._stdout.start()
-        self._stderr.start()
 
     @classmethod
     def start(cls, command: Sequence[str], folder: Path | None, *, writable: bool) -> ChannelProcess:
@@ -60,7 +63,9 @@ class ChannelProcess:
         """
         with ExitStack() as undo:
             with signals_held():
-                channel = cls(_spawned(command, folder, writable=writable))
+                child = _spawned(command, folder, writable=writable)
+                undo.callback(_end, child)  # should there be no thread left to hear it with
+                channel = cls(child)
                 undo.callback(channel.kill)  # should the handler of a signal that was held back raise
             undo.pop_all()
             return channel
@@ -165,3 +170,11 @@ def _spawned(command: Sequence[str], folder: Path | None, *, writable: bool) -> 
     if process.stdin is not None:
         os.set_blocking(process.stdin.fileno(), False)
     return process
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()

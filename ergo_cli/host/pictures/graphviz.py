@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from typing import IO, BinaryIO, cast
@@ -35,6 +37,8 @@ def draw_svg(dot: str) -> str:
             raise _not_rendered(program, f"the picture is larger than {SVG_LIMIT // 2**20} MiB", complaints)
         if status:
             raise _not_rendered(program, f"'dot' ended with status {status}", complaints)
+        if not svg:
+            raise _not_rendered(program, "'dot' drew nothing", complaints)
     return svg.decode(errors="replace")
 
 
@@ -51,7 +55,9 @@ def _hand_over(dot: str, text: IO[bytes]) -> None:
 def _run(program: str, text: IO[bytes], complaints: IO[bytes]) -> tuple[bytes, int]:
     """What the program prints, one byte beyond the limit at most, and its exit status."""
     try:
-        process = subprocess.Popen([program, "-Tsvg"], stdin=text, stdout=subprocess.PIPE, stderr=complaints)
+        process = subprocess.Popen(
+            [program, "-Tsvg"], stdin=text, stdout=subprocess.PIPE, stderr=complaints, process_group=0
+        )
     except OSError as error:
         message = f"'{program}' cannot be started: {reason(error)}"
         raise ErgoError("cli.graphviz_unavailable", message, where=program, fix=_FIX_INSTALL) from error
@@ -59,13 +65,19 @@ def _run(program: str, text: IO[bytes], complaints: IO[bytes]) -> tuple[bytes, i
         try:
             svg = cast(BinaryIO, process.stdout).read(SVG_LIMIT + 1)
             if len(svg) > SVG_LIMIT:
-                process.kill()
+                _kill(process)
             return svg, process.wait()
         except OSError as error:
             message, fix = f"waiting for '{program}' failed: {reason(error)}", "try again, or use --as dot"
             raise ErgoError("cli.graphviz_wait_failed", message, where=program, fix=fix) from error
         finally:
-            process.kill()
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End what has not ended, with all that it started: ``dot`` may be a script around another."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _not_rendered(program: str, message: str, complaints: IO[bytes]) -> ErgoError:

@@ -16,16 +16,14 @@ from replayed_agents import (
     chat,
     chat_reduce,
     chat_step,
+    half,
     shout,
+    tool_program,
 )
-from replayed_kernels import EXAMPLE, capture, command, replay
+from replayed_kernels import capture, command, example, only, replay, told
 
-from ergo_cli.bundle.memory import CaptureBundle
-from ergo_cli.bundle.reader import open_bundle
 from ergo_cli.events.external import EventKind, ExternalEvent
 from ergo_cli.programs.kernel import (
-    Action,
-    ActionCall,
     AllowList,
     CallLLM,
     CallTool,
@@ -38,60 +36,17 @@ from ergo_cli.programs.kernel import (
 )
 from ergo_cli.programs.kernel.errors import driver_error
 from ergo_cli.programs.kernel.steps import Next
-from ergo_cli.replay.divergence import Divergence, DivergenceKind
-from ergo_cli.replay.result import BundleResult, Outcome
+from ergo_cli.replay.divergence import DivergenceKind
+from ergo_cli.replay.result import Outcome
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
 from ergo_cli.supervisor.constraints import Constraints
 from ergo_cli.supervisor.seam import ErrKind, Failed
 from ergo_cli.supervisor.seam import Outcome as Ended
 
-TOOL = CallTool("t", None)
-
 
 class Counter(Struct, frozen=True):
     total: int
     label: str
-
-
-def example() -> CaptureBundle:
-    with open_bundle(str(EXAMPLE)) as reader:
-        return reader.load()
-
-
-def half(action: Action, call: ActionCall) -> float:
-    assert isinstance(action, CallTool)
-    return action.input["amount"] / 10
-
-
-def failing(error: Exception) -> Callable[[Action, ActionCall], Any]:
-    def execute(action: Action, call: ActionCall) -> Any:
-        raise error
-
-    return execute
-
-
-def one_tool(state: Any) -> Next:
-    """Asks for one tool and is done."""
-    return Complete() if state == "done" else Do(TOOL)
-
-
-def done_by_result(state: Any, event: Any) -> Any:
-    return "done" if event.kind == "ActionSucceeded" else state
-
-
-def tool_program(**parts: Any) -> KernelProgram[Any]:
-    given = {"initial_state": lambda payload: "new", "step": one_tool, "reduce": done_by_result, **parts}
-    return KernelProgram("tools", execute="nowhere:execute", **given)
-
-
-def only(result: BundleResult) -> Divergence:
-    assert result.error is None
-    assert (result.outcome, result.divergence_count) == (Outcome.DIVERGED, 1)
-    return result.divergences[0]
-
-
-def told(result: BundleResult) -> list[tuple[str, str]]:
-    return [(found.path, found.cause or found.kind.value) for found in result.divergences]
 
 
 @pytest.mark.parametrize("strict", [False, True])
