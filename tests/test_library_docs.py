@@ -1,4 +1,4 @@
-"""The examples of the README's library section, each run as it stands in a project of its own."""
+"""The examples of the library's chapter and of the README, each run as it stands in a project of its own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-_SECTION = re.compile(r"^## As a library\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def examples() -> list[str]:
-    [section] = _SECTION.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    return _BLOCK.findall(section)
+    texts = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/library.md"))
+    return [example for text in texts for example in _BLOCK.findall(text)]
 
 
 def test_there_are_examples() -> None:
@@ -27,4 +26,4 @@ def test_an_example_runs(number: int, tmp_path: Path, monkeypatch: pytest.Monkey
     shutil.copytree(ROOT / "fixtures" / "order_threshold", tmp_path / "project")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path / "project")
-    exec(compile(examples()[number], f"README.md, library example {number + 1}", "exec"), {"__name__": "example"})
+    exec(compile(examples()[number], f"library example {number + 1}", "exec"), {"__name__": "example"})
