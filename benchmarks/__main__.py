@@ -13,7 +13,6 @@ from pathlib import Path
 from benchmarks.calibration import calibration_us
 from benchmarks.growth import growth
 from benchmarks.single import comparisons, start_up
-from benchmarks.stages import captured_in_process, stages
 from benchmarks.tables import figure
 from benchmarks.workloads import Workload
 
@@ -33,9 +32,11 @@ def main() -> None:
         print(f"Python {platform.python_version()}, {platform.machine()}; calibration round {figure(unit, 3)} µs")
         sizes = [size for size in _SIZES if size <= options.events]
         start_up(Path(folder), runs=options.runs)
-        stages(Path(folder), workloads, unit)
         growth(Path(folder), workloads, sizes, unit, runs=options.runs)
         comparisons(Path(folder), runs=options.runs)
+        from benchmarks.stages import stages  # last: a process is charged with the memory of the one that started it
+
+        stages(Path(folder), workloads, unit)
 
 
 def _options() -> argparse.Namespace:
@@ -48,6 +49,8 @@ def _options() -> argparse.Namespace:
 
 
 def _profile(folder: Path, workload: Workload) -> None:
+    from benchmarks.stages import captured_in_process
+
     profiler = cProfile.Profile()
     profiler.runcall(captured_in_process, folder, workload, 20_000)
     pstats.Stats(profiler, stream=sys.stdout).sort_stats("tottime").print_stats(40)

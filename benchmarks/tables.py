@@ -13,7 +13,10 @@ def show(title: str, heading: Row, rows: Sequence[Row]) -> None:
     widths = [max(len(row[column]) for row in table) for column in range(len(heading))]
     print(f"\n{title}")
     for row in table:
-        first, *others = (cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        first, *others = (
+            cell.rjust(width) if at else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         print("  ".join([first, *others]).rstrip())
 
 

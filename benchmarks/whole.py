@@ -32,6 +32,7 @@ def measure(command: Sequence[str], folder: Path, *, runs: int) -> Measured:
 
 def _once(command: Sequence[str], folder: Path) -> Measured:
     environment = {**os.environ, "XDG_DATA_HOME": str(folder / "data"), "CI": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile what it imports
     nowhere = subprocess.DEVNULL
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere)

@@ -97,7 +97,8 @@ def graph_text(nodes: int) -> str:
     wires = "".join(
         f"  - {source} -> {name}.{port}\n" for name, (_, _, inputs) in parts.items() for port, source in inputs.items()
     )
-    return f'kind: cluster\nid: bench_{nodes}\nversion: "1.0.0"\nnodes:\n{body}edges:\n{wires}outputs:\n  kept: keep.outcome\n'
+    head = f'kind: cluster\nid: bench_{nodes}\nversion: "1.0.0"\n'
+    return f"{head}nodes:\n{body}edges:\n{wires}outputs:\n  kept: keep.outcome\n"
 
 
 def lines(events: int, *, effects: bool) -> Iterator[bytes]:
@@ -124,7 +125,11 @@ def _grown(nodes: int) -> dict[str, tuple[str, str, dict[str, str]]]:
     last = "scaled.result"
     for number in range(nodes - len(_BAND)):
         impl = _CHAIN[number % len(_CHAIN)]
-        parts[f"step_{number}"] = (impl, "", {"a": last, "b": "scale.value" if impl == "multiply" else "quantity.value"})
+        parts[f"step_{number}"] = (
+            impl,
+            "",
+            {"a": last, "b": "scale.value" if impl == "multiply" else "quantity.value"},
+        )
         last = f"step_{number}.result"
     parts["keep"] = ("context_set_number", "{ key: notional }", {"event": "enter.event", "value": last})
     return parts

@@ -55,10 +55,21 @@ class ErgoError(Exception):
         self.details = tuple(details)
         self.causes = tuple(causes)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How an error travels between processes: as it is, whatever its class takes to be made; its cause stays."""
+        return _restored, (type(self), self.args, self.__dict__)
+
     def unfold(self) -> tuple[ErgoError, ...]:
         """This error and its causes side by side, all of them faults of one thing; it keeps none of its own."""
         causes, self.causes = self.causes, ()
         return (self, *causes)
+
+
+def _restored(kind: type[ErgoError], args: tuple[object, ...], members: dict[str, object]) -> ErgoError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(members)
+    return error
 
 
 class UsageError(ErgoError):

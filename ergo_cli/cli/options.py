@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -33,6 +34,14 @@ def _duration(literal: str) -> int:
         return parse_duration(literal)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _jobs(text: str) -> int:
+    if text == "auto":
+        return os.cpu_count() or 1
+    if not str(text).isdecimal() or int(text) == 0:
+        raise typer.BadParameter(f"'{text}' is neither a number of processes from 1 nor auto")
+    return int(text)
 
 
 def _show_version(asked: bool) -> None:
@@ -123,6 +132,10 @@ FailOnErrorOption = Annotated[bool, typer.Option("--fail-on-error", help="Exit w
 IgnoreOption = Annotated[
     list[str] | None,
     typer.Option("--ignore", metavar="PATH", help="A path inside decisions to leave out; repeatable."),
+]
+JobsOption = Annotated[
+    int,
+    typer.Option("--jobs", parser=_jobs, metavar="N|auto", help="Bundles replayed at once; auto: one a core."),
 ]
 MaxDivergencesOption = Annotated[
     int, typer.Option("--max-divergences", min=0, metavar="N", help="How many divergences a bundle lists at most.")

@@ -16,6 +16,7 @@ from ergo_cli.cli.options import (
     GraphOption,
     GuardOption,
     IgnoreOption,
+    JobsOption,
     MaxDivergencesOption,
     NumbersOption,
     ProfileOption,
@@ -46,6 +47,7 @@ def replay(
     project: ProjectOption = None,
     ignore: IgnoreOption = None,
     max_divergences: MaxDivergencesOption = 1000,
+    jobs: JobsOption = 1,
     numbers: NumbersOption = None,
     guard: GuardOption = False,
     form: FormatOption = Format.TEXT,
@@ -70,7 +72,12 @@ def replay(
         replays = ReplaySession(request, ProgramStore.of_user())
         paths = bundle_paths(bundles or (), profile, project)
         with session.progress("replay") as on_event:
-            results = list(replays.results(paths, on_event))
+            if min(jobs, len(paths)) > 1:
+                from ergo_cli.replay.parallel import replay_in_parallel  # one bundle does not pay for processes
+
+                results = list(replay_in_parallel(replays, paths, min(jobs, len(paths)), on_event))
+            else:
+                results = list(replays.results(paths, on_event))
         for result in results:
             if result.found_by is not None:
                 session.note(f"{result.path}: program '{result.graph_id}' found by {result.found_by}")

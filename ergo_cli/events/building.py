@@ -10,7 +10,6 @@ from ergo_cli.errors import StepError
 from ergo_cli.events.external import ExternalEvent
 from ergo_cli.events.hosted import HostedEvent
 
-
 _EXACT = Numbers.EXACT  # looking up a member of an enumeration is felt once an event
 
 

@@ -77,8 +77,8 @@ def perform(
 ) -> RunResult:
     """Run; with ``keep`` also keep a bundle, and the program in the program store. ``on_step``: once an event.
 
-    Raises UsageError, EventError, EgressError, StepError and CaptureWriteError where nothing is to be kept; then
-    nothing is left at the bundle's destination or beside it, and no process.
+    Raises UsageError, EventError, EgressError, StepError, StoreError, KernelError and CaptureWriteError where nothing
+    is to be kept; then nothing is left at the bundle's destination or beside it, and no process.
     """
     control = RunControl(options.stop, plan.bounds.max_events, plan.bounds.max_duration)
     destination = None if keep is None else str(capture_path(keep.output, plan.found.profile, plan.graph))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 from msgspec import Struct
 
 from ergo_cli.errors import ProgramError, UsageError
 from ergo_cli.project.profiles import DEFAULT_PROFILE, ResolvedProfile, implied_profile, resolve_profile
-from ergo_cli.project.python_programs import PythonProgram, load_python_program
 from ergo_cli.project.root import current_folder, load_project, locate_project
 from ergo_cli.project.toml import Project
+
+if TYPE_CHECKING:
+    from ergo_cli.project.python_programs import PythonProgram
 
 _SQLITE = "sqlite:"
 _USER_STORE = "default"
@@ -54,6 +57,8 @@ def find_run_program(flags: RunFlags) -> PythonProgram:
 
     Raises UsageError ``cli.missing_required_option`` where nothing names one, and as ``load_python_program``.
     """
+    from ergo_cli.project.python_programs import load_python_program  # runs of graphs do not pay for the import
+
     project = _project(flags)
     if flags.program is not None:
         return load_python_program(project, flags.program).live()

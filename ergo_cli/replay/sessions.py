@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -41,7 +41,7 @@ class ReplaySession:
     """Replays bundles for one request; afterwards it knows which patterns never matched."""
 
     def __init__(self, request: ReplayRequest, store: ProgramStore) -> None:
-        self._request = request
+        self.request = request
         self._store = store
         self._patterns: dict[str, Pattern] = {}
         for text in request.ignore or ():
@@ -67,6 +67,16 @@ class ReplaySession:
     def notices(self) -> tuple[Notice, ...]:
         """A warning for each pattern that matched nothing so far."""
         return unmatched(self._patterns.values())
+
+    def matched(self) -> dict[str, bool]:
+        """The text of each pattern met so far, and whether it ever matched."""
+        return {text: pattern.matched for text, pattern in self._patterns.items()}
+
+    def met(self, matched: Mapping[str, bool]) -> None:
+        """Take over what another session, of another process, has met."""
+        for text, has_matched in matched.items():
+            pattern = self._pattern(text)
+            pattern.matched = pattern.matched or has_matched
 
     def replay(self, scan: Scan, flags: ProgramFlags, on_event: Callable[[], None] | None = None) -> BundleResult:
         """The result of a bundle that was read before. Raises ErgoError where its program is not to be had."""
@@ -97,11 +107,11 @@ class ReplaySession:
         return None if result is None else replace(result, found_by=found.rule, warnings=found.notices)
 
     def _flags(self, bundle: BundlePath) -> ProgramFlags:
-        flags = self._request.flags
+        flags = self.request.flags
         return flags if bundle.profile is None else replace(flags, profile=bundle.profile)
 
     def _options(self, found: FoundProgram[Program]) -> ReplayOptions:
-        asked, profile, project = self._request, found.profile, found.project
+        asked, profile, project = self.request, found.profile, found.project
         settings = profile or project
         ignore = asked.ignore if asked.ignore is not None else settings.ignore if settings is not None else ()
         return ReplayOptions(

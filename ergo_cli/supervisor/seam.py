@@ -38,7 +38,7 @@ class Failed(Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename={
 
 
 RunTermination = Outcome | Failed
-"""How an invoked episode ended. Only ``COMPLETED`` carries effects."""
+"""How an invoked episode ended. Of a graph only ``COMPLETED`` carries effects; what acts as it runs leaves its own."""
 
 
 class RuntimeInvoker(Protocol):

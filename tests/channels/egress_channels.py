@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from ergo_cli.core.effects import Intent, IntentField
@@ -43,7 +44,17 @@ def await_exit() -> None:
 
 
 def left_behind(folder: Path) -> list[str]:
-    """The processes that work in ``folder`` or have it in their command line, and our own that nobody has reaped."""
+    """The processes that work in ``folder`` or have it in their command line, and our own that nobody has reaped.
+
+    One that was killed may take a moment to go.
+    """
+    deadline = time.monotonic() + 5
+    while (left := _remnants(folder)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return left
+
+
+def _remnants(folder: Path) -> list[str]:
     return [told for entry in Path("/proc").iterdir() if entry.name.isdigit() and (told := _remnant(entry, folder))]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -357,3 +359,26 @@ def test_a_damaged_entry_of_a_journal_is_told(ergo: Ergo, agent: Path):
     ran = ergo("recover", "day.log", "-o", "r.json", "--format", "json", cwd=agent)
     assert (ran.exit_code, ran.report["error"]["code"]) == (3, "journal.corrupt")
     assert not (agent / "r.json").exists()
+
+
+# --- graphs
+
+
+def test_runs_of_graphs_import_nothing_of_kernels(home: Home, environment: dict[str, str]):
+    script = (
+        "import sys; sys.argv = ['ergo', 'run', '-q']\n"
+        "from ergo_cli.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in sys.modules if 'kernel' in name])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=AGENT.parent / "rate_limited",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

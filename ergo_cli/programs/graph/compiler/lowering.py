@@ -47,7 +47,10 @@ def generate(graph: ValidatedGraph, inventory: Inventory) -> Generated:
     for output in graph.outputs:
         lowering.boundary(graph.nodes[output.source.node_id].node, output.source.port)
     source = lowering.code.source(
-        "pass_", "values, graph_id, event_id", opening="get, whole = reading(values)\neffects = []", closing="return effects"
+        "pass_",
+        "values, graph_id, event_id",
+        opening="get, whole = reading(values)\neffects = []",
+        closing="return effects",
     )
     return Generated(source, {**_NAMES, **lowering.code.constants})
 

@@ -1,0 +1,137 @@
+"""The cost of each stage of the hot path, in one process, best of several rounds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.tables import figure, show
+from benchmarks.workloads import Workload
+from ergo_cli.bundle.codec import decision_text, event_text
+from ergo_cli.bundle.reader import skim_bundle
+from ergo_cli.bundle.schema import Header
+from ergo_cli.bundle.writer import BundleWriter
+from ergo_cli.core.effects import effect_hash
+from ergo_cli.events.adapter.binding import build_bound_event
+from ergo_cli.events.stream import EventStream, SemanticKinds
+from ergo_cli.host.preparation import PreparedRun
+from ergo_cli.host.realisation import HostEffects
+from ergo_cli.host.running import run_stream
+from ergo_cli.programs.graph.invoker import GraphInvoker
+from ergo_cli.project.loading import load_program_from_files
+from ergo_cli.replay.options import ReplayOptions, Target
+from ergo_cli.replay.proof import prove_match
+from ergo_cli.supervisor.log import LogEntry
+from ergo_cli.supervisor.seam import Outcome
+from ergo_cli.supervisor.supervisor import Supervisor
+
+_EVENTS = 20_000
+_ROUNDS = 5
+_CHUNK = 1 << 18
+
+
+def stages(folder: Path, workloads: Sequence[Workload], unit: float) -> None:
+    """Print what each stage costs, in µs an event and, behind it, in rounds of the calibration loop."""
+    columns = [
+        _costs(_Bench(folder / f"stages-{workload.nodes}-{workload.effects}", workload)) for workload in workloads
+    ]
+    heading = ("in process, µs an event (rounds)", *(workload.name for workload in workloads))
+    rows = [
+        (name, *(f"{figure(column[name])} ({figure(column[name] / unit, 1)})" for column in columns))
+        for name in columns[0]
+    ]
+    show("Stages", heading, rows)
+
+
+def captured_in_process(folder: Path, workload: Workload, events: int) -> None:
+    """One capture without a process of its own, to be profiled."""
+    _Bench(folder / "profiled", workload, events).capture()
+
+
+class _Bench:
+    """One workload, loaded, and what its stages hand to each other."""
+
+    def __init__(self, folder: Path, workload: Workload, events: int = _EVENTS) -> None:
+        folder.mkdir()
+        data = workload.write(folder, events).read_bytes()
+        self.events = events
+        self.chunks = [data[at : at + _CHUNK] for at in range(0, len(data), _CHUNK)]
+        self.bundle = str(folder / "bundle.json")
+        loaded = load_program_from_files(folder / "graph.yaml", (), folder / "adapter.yaml")
+        assert loaded.adapter is not None
+        self.program, self.adapter = loaded.program, loaded.adapter
+        self.run = PreparedRun(self.program, self.adapter)
+
+    def stream(self) -> EventStream:
+        return EventStream(self.chunks, "events", semantic_kinds=SemanticKinds.REQUIRED)
+
+    def capture(self) -> None:
+        header = Header(
+            self.program.graph_id, self.run.constraints, self.program.provenance, self.run.adapter_provenance
+        )
+        with BundleWriter(self.bundle, header) as writer:
+            run_stream(self.run, self.stream(), writer)
+            writer.commit()
+
+    def replay(self) -> None:
+        with skim_bundle(self.bundle) as reader:
+            assert prove_match(reader, Target(self.program, self.adapter), ReplayOptions(strict=True)) is not None
+
+
+def _costs(bench: _Bench) -> dict[str, float]:
+    hosted = list(bench.stream())
+    built = [build_bound_event(bench.adapter.kinds, event, {}) for event in hosted]
+    invoker, graph_id = GraphInvoker(bench.program), bench.program.graph_id
+    produced = []
+    for event in built:
+        invoker.run(graph_id, event.event_id, event.context, None)
+        produced.append(invoker.drain_rendered())
+    log = _Entries()
+    supervisor = Supervisor(graph_id, bench.run.constraints, log, _Completes())
+    for event in built:
+        supervisor.on_event(event)
+    decided = list(zip(log.entries, produced, strict=True))
+    effects = HostEffects(bench.adapter)
+    bench.capture()
+    work: dict[str, Callable[[], object]] = {
+        "read lines": lambda: sum(1 for _ in bench.stream()),
+        "bind": lambda: [build_bound_event(bench.adapter.kinds, event, {}) and None for event in hosted],
+        "supervise": lambda: [supervisor.on_event(event) for event in built],
+        "run the graph": lambda: [invoker.run(graph_id, event.event_id, event.context, None) for event in built],
+        "realise effects": lambda: [effects.realise(each, None) and None for each in produced],  # type: ignore[arg-type]
+        "hash effects": lambda: [effect_hash(effect.text) and None for each in produced for effect in each],
+        "event record": lambda: [event_text(event) and None for event in built],
+        "decision record": lambda: [decision_text(entry, each) and None for entry, each in decided],
+        "whole capture": bench.capture,
+        "replay: open": lambda: skim_bundle(bench.bundle).close(),
+        "replay: events": lambda: _consumed(bench, "events"),
+        "replay: decisions as text": lambda: _consumed(bench, "decision_texts"),
+        "whole strict replay": bench.replay,
+    }
+    return {name: min(_timed(each) for _ in range(_ROUNDS)) / bench.events * 1e6 for name, each in work.items()}
+
+
+def _consumed(bench: _Bench, records: str) -> None:
+    with skim_bundle(bench.bundle) as reader:
+        for _ in getattr(reader, records)():
+            pass
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+class _Entries:
+    def __init__(self) -> None:
+        self.entries: list[LogEntry] = []
+
+    def log(self, entry: LogEntry) -> None:
+        self.entries.append(entry)
+
+
+class _Completes:
+    def run(self, *_: object) -> Outcome:
+        return Outcome.COMPLETED
