@@ -34,9 +34,11 @@ def main() -> None:
         start_up(Path(folder), runs=options.runs)
         growth(Path(folder), workloads, sizes, unit, runs=options.runs)
         comparisons(Path(folder), runs=options.runs)
+        from benchmarks.kernels import kernels
         from benchmarks.stages import stages  # last: a process is charged with the memory of the one that started it
 
         stages(Path(folder), workloads, unit)
+        kernels(Path(folder), tuple(size for size in sizes if size <= 100_000))
 
 
 def _options() -> argparse.Namespace:

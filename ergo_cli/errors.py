@@ -56,8 +56,11 @@ class ErgoError(Exception):
         self.causes = tuple(causes)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """How an error travels between processes: as it is, whatever its class takes to be made; its cause stays."""
-        return _restored, (type(self), self.args, self.__dict__)
+        """How an error travels between processes: as it is, whatever its class takes to be made.
+
+        What raised it (``__cause__``, the traceback) stays behind; its attributes may lead back to it.
+        """
+        return _unmade, (type(self), self.args), self.__dict__
 
     def unfold(self) -> tuple[ErgoError, ...]:
         """This error and its causes side by side, all of them faults of one thing; it keeps none of its own."""
@@ -65,10 +68,10 @@ class ErgoError(Exception):
         return (self, *causes)
 
 
-def _restored(kind: type[ErgoError], args: tuple[object, ...], members: dict[str, object]) -> ErgoError:
+def _unmade(kind: type[ErgoError], args: tuple[object, ...]) -> ErgoError:
+    """An error of this class that has no attributes yet."""
     error = kind.__new__(kind)
     error.args = args
-    error.__dict__.update(members)
     return error
 
 
@@ -199,6 +202,15 @@ def headline(errors: Iterable[_ErrorT]) -> _ErrorT:
 def reason(error: Exception) -> str:
     """Why something failed, to end a message: the operating system's words without number and path, else its own."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def defect(error: BaseException) -> ErgoError:
+    """The error that tells of an exception which is nobody's fault but ours."""
+    return ErgoError(
+        "internal.error",
+        f"ergo failed: {type(error).__name__}: {error}",
+        fix="this is a defect of ergo; please report it with the command and the traceback above",
+    )
 
 
 _EXIT_BY_CODE = {

@@ -1,21 +1,27 @@
-"""What the README promises, run."""
+"""What the README and the chapters promise, held against the code; ``test_chapters`` runs the examples."""
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import fields
 
 import ergo_cli
 from ergo_cli.errors import exit_code
+from ergo_cli.project.toml import Profile
+from ergo_cli.report.document import DivergenceDocument, ErrorDocument, InitDocument, Report
 from tests.conftest import Ergo
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCUMENTED = README + "".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md")))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTED = "".join(page.read_text(encoding="utf-8") for page in PAGES)
 AUTHORED = {".yaml", ".json", ".jsonl"}
+PROJECT_KEYS = ("name", "version", "primitives", "ignore", "numbers")
 FIXTURES = sorted(path.parent for path in (ROOT / "fixtures").glob("*/ergo.toml"))
 
 
@@ -78,14 +84,69 @@ def test_the_exit_codes_are_documented() -> None:
 
 
 def test_every_command_and_option_is_documented(ergo: Ergo) -> None:
-    usage = ergo("--help").stdout
-    for command in re.findall(r"^  ([a-z]+)  ", usage.split("Commands:")[1], re.MULTILINE):
+    for command in commands_below(ergo):
         assert f"`ergo {command} " in README
-        for option in set(re.findall(r"--[a-z-]+", ergo(command, "--help").stdout)):
-            assert option in DOCUMENTED, f"{command} {option}"
+        subcommands = commands_below(ergo, command)
+        for subcommand in subcommands:
+            assert re.search(rf"`ergo {command} [^`]*\b{subcommand}\b", README), f"{command} {subcommand}"
+        for path in [(command,), *((command, subcommand) for subcommand in subcommands)]:
+            for option in set(re.findall(r"--[a-z-]+", ergo(*path, "--help").stdout)):
+                assert re.search(rf"(?<![\w-]){option}(?![\w-])", DOCUMENTED), f"{path} {option}"
+
+
+def commands_below(ergo: Ergo, *path: str) -> list[str]:
+    """The commands that a group of commands names, none if it is no group."""
+    _, _, listed = ergo(*path, "--help").stdout.partition("Commands:")
+    return re.findall(r"^  ([a-z-]+)  ", listed, re.MULTILINE)
+
+
+def test_every_key_of_a_project_is_documented() -> None:
+    keys = {*PROJECT_KEYS, "graph", "kernel", "plan", "pipeline"}
+    keys |= {field.name for field in fields(Profile)} - {"name", "program"}
+    page = (ROOT / "docs" / "projects.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))
+    assert keys <= documented
+
+
+def test_every_member_of_a_report_is_documented() -> None:
+    page = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
+    for document in (Report, ErrorDocument, DivergenceDocument, InitDocument):
+        for field in fields(document):
+            assert re.search(rf"[`\"]{field.encode_name}[`\"]", page), field.encode_name
+
+
+def test_every_family_of_error_codes_is_documented() -> None:
+    page = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
+    raised = {code for source in (ROOT / "ergo_cli").rglob("*.py") for code in codes_raised(source)}
+    assert {"cli.usage", "bundle.digest_mismatch", "PRJ-PARSE", "store.corrupt", "kernel.not_canonical"} <= raised
+    for code in raised:
+        (family,) = re.findall(r"^\w+?[.-]", code)
+        assert code == "LOAD-IO" or f"`{family}" in page, code
+
+
+def codes_raised(source: Path) -> set[str]:
+    """What a module gives to errors as their code."""
+    calls = [node for node in ast.walk(ast.parse(source.read_bytes())) if isinstance(node, ast.Call)]
+    texts = [value for call in calls if "rror" in ast.unparse(call.func) for value in (*call.args[:1], *code_of(call))]
+    codes = {text.value for text in texts if isinstance(text, ast.Constant) and isinstance(text.value, str)}
+    return {code for code in codes if re.fullmatch(r"[a-z]+\.[a-z_]+|[A-Z]+-[A-Z0-9-]+|[A-Z]\.[0-9]+", code)}
+
+
+def code_of(call: ast.Call) -> list[ast.expr]:
+    return [keyword.value for keyword in call.keywords if keyword.arg == "code"]
 
 
 def test_every_link_of_the_documentation_leads_somewhere() -> None:
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            name, _, heading = target.partition("#")
+            linked = page.parent / name if name else page
+            assert linked.is_file(), f"{page.name}: {target}"
+            assert not heading or heading in headings(linked), f"{page.name}: {target}"
+    assert {path.name for path in PAGES[1:]} == set(re.findall(r"^\| \[.*?\]\(docs/(.*?)\)", README, re.MULTILINE))
+
+
+def headings(page: Path) -> set[str]:
+    """How links name the headings of a page."""
+    titles = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, Self, TypeVar, cast
@@ -230,8 +230,10 @@ def skim_bundle(path: str) -> BundleReader:
     """Open a bundle in a hurry: where records end is guessed, and a wrong guess shows when they are decoded.
 
     Counts of records are not known, places in errors may be wrong: whoever meets an error opens the bundle properly.
-    Raises BundleError as ``open_bundle``.
+    Raises BundleError as ``open_bundle``, and for what could not be opened again: a pipe gives its bytes only once.
     """
+    if not os.path.isfile(path):
+        raise read_failed(path, "it is no regular file")
     try:
         return BundleReader(path, _seekable(path), proven=False)
     except (OSError, CompressionError) as error:
@@ -250,7 +252,9 @@ def _seekable(path: str) -> BinaryIO:
 
 
 def _spooled(blocks: Iterable[bytes]) -> BinaryIO:
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the reader
+    from tempfile import TemporaryFile  # most bundles are read where they are
+
+    spool = TemporaryFile()  # noqa: SIM115 - closed with the reader
     try:
         spool.writelines(blocks)
     except BaseException:

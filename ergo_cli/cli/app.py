@@ -5,6 +5,7 @@ Everything else is imported once signals are looked after: an interrupt that com
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -25,6 +26,7 @@ def main() -> NoReturn:
     _escape_what_cannot_be_encoded()
     code = execute(sys.argv[1:])
     ignore_signals()  # all is told; one that comes while the interpreter ends would replace the exit code
+    gc.freeze()  # nor does the interpreter have to search for garbage in what goes with the process
     sys.exit(code)
 
 
@@ -33,9 +35,9 @@ def execute(arguments: Sequence[str]) -> int:
     try:
         if any(_names_nothing(arguments)):
             return _refuse_empty(arguments)
-        from ergo_cli.cli.commands import app
+        from ergo_cli.cli.commands import application
 
-        return app(args=list(arguments), prog_name="ergo", standalone_mode=False) or 0
+        return application(arguments)(args=list(arguments), prog_name="ergo", standalone_mode=False) or 0
     except SystemExit:  # how the parser answers a reader of --help or --version that went away
         return 0
     except OSError as error:  # commands tell their own: this is --help or --version

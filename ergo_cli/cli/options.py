@@ -11,7 +11,6 @@ import typer
 
 from ergo_cli import __version__
 from ergo_cli.core.numbers import U64_MAX, Numbers
-from ergo_cli.core.time import parse_duration
 
 
 class Format(Enum):
@@ -30,6 +29,8 @@ class Color(Enum):
 
 
 def _duration(literal: str) -> int:
+    from ergo_cli.core.time import parse_duration  # most command lines name no duration
+
     try:
         return parse_duration(literal)
     except ValueError as error:

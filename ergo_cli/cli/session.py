@@ -13,7 +13,7 @@ from ergo_cli.cli.coloring import is_colored, is_drawn, is_terminal
 from ergo_cli.cli.interruption import Interrupted
 from ergo_cli.cli.options import Color, Format
 from ergo_cli.core.notices import Notice
-from ergo_cli.errors import ErgoError, exit_code
+from ergo_cli.errors import ErgoError, defect, exit_code
 from ergo_cli.report.blocks import Block
 from ergo_cli.report.document import encode_report, warning_text
 from ergo_cli.report.errors import error_block, fitting
@@ -87,8 +87,8 @@ class Session:
         except (Interrupted, KeyboardInterrupt):
             self._say("interrupted")
             return interruption(self.command)
-        except BaseException as defect:  # noqa: BLE001 - a user's own sys.exit too must not pass for a success
-            return refusal(self.command, _reported(defect), DEFECT)
+        except BaseException as error:  # noqa: BLE001 - a user's own sys.exit too must not pass for a success
+            return refusal(self.command, _reported(error), DEFECT)
 
     def _tell(self, told: Told) -> None:
         if sys.stdout is None:
@@ -118,13 +118,9 @@ class Session:
         return exit_code(fault.code)
 
 
-def _reported(defect: BaseException) -> ErgoError:
-    traceback.print_exception(defect)
-    return ErgoError(
-        "internal.error",
-        f"ergo failed: {type(defect).__name__}: {defect}",
-        fix="this is a defect of ergo; please report it with the command and the traceback above",
-    )
+def _reported(error: BaseException) -> ErgoError:
+    traceback.print_exception(error)
+    return defect(error)
 
 
 def _print(blocks: Iterable[Block], color: Color) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,9 +22,6 @@ from ergo_cli.errors import ErgoError, StepError, UsageError
 from ergo_cli.host.arrivals import Arrivals, IngressFailure
 from ergo_cli.host.channels.policy import ChannelPolicy
 from ergo_cli.host.clock import LiveClock
-from ergo_cli.host.egress.runtime import EgressRuntime
-from ergo_cli.host.ingress.command import check_command
-from ergo_cli.host.ingress.driver import ProcessArrivals
 from ergo_cli.host.interruption import HOST_STEP_FAILED, HOST_STOP_REQUESTED, Interruption
 from ergo_cli.host.journaling import RunJournal
 from ergo_cli.host.keeping import Keeper
@@ -38,6 +35,9 @@ from ergo_cli.project.captures import capture_path
 from ergo_cli.project.run_store import user_folder
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.stores.locating import RunStore, open_store
+
+if TYPE_CHECKING:
+    from ergo_cli.host.egress.runtime import EgressRuntime
 
 OnStep = Callable[[], None]
 
@@ -124,6 +124,8 @@ def _stream(plan: RunPlan, control: RunControl, stack: ExitStack) -> Arrivals | 
     """The events of a file or of lines at hand, opened; None where a process is to be started."""
     match plan.source:
         case Driver(command=command, folder=folder):
+            from ergo_cli.host.ingress.command import check_command  # only runs with a process pay for the import
+
             check_command(command, folder)
             return None
         case EventFile(path=path):
@@ -180,6 +182,8 @@ def open_channels(plan: RunPlan, policy: ChannelPolicy) -> Generator[EgressRunti
     if plan.egress is None:
         yield None
         return
+    from ergo_cli.host.egress.runtime import EgressRuntime  # only runs with channels pay for the import
+
     runtime = EgressRuntime(plan.egress.config, plan.egress.folder, policy)
     try:
         runtime.start()
@@ -194,6 +198,8 @@ def _arrivals(
     if stream is not None or not isinstance(plan.source, Driver):
         assert stream is not None
         return nullcontext(stream)
+    from ergo_cli.host.ingress.driver import ProcessArrivals
+
     driver = plan.source
     try:
         return ProcessArrivals.start(driver.command, driver.folder, policy, plan.prepared.numbers, control.should_stop)

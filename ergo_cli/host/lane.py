@@ -7,8 +7,9 @@ channels take part, a journal is kept or a caller looks on.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ergo_cli.bundle.codec import decision_text
-from ergo_cli.bundle.writer import BundleWriter
 from ergo_cli.events.adapter.binding import build_bound_event
 from ergo_cli.events.external import ExternalEvent
 from ergo_cli.events.hosted import HostedEvent
@@ -20,6 +21,9 @@ from ergo_cli.supervisor.constraints import Constraints
 from ergo_cli.supervisor.log import LogEntry
 from ergo_cli.supervisor.seam import EffectfulInvoker
 from ergo_cli.supervisor.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from ergo_cli.bundle.writer import BundleWriter
 
 _NO_CHANNELS = StepEvidence(None)
 

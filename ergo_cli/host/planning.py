@@ -12,7 +12,6 @@ from ergo_cli.core.notices import Notice
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import UsageError
 from ergo_cli.host.egress.config import EgressConfig
-from ergo_cli.host.egress.config_files import load_egress_config
 from ergo_cli.host.hosting import Hosting, hosting
 from ergo_cli.host.preparation import PreparedRun, production_requires_adapter
 from ergo_cli.host.sources import STANDARD_INPUT
@@ -198,13 +197,15 @@ def _source(request: RunRequest, profile: ResolvedProfile | None) -> EventFile |
 
 
 def _egress(request: RunRequest, profile: ResolvedProfile | None) -> tuple[EgressPlan | None, tuple[Notice, ...]]:
-    if request.egress is not None:
-        config, notices = load_egress_config(request.egress)
-        return EgressPlan(config, None), notices
-    if profile is None or profile.egress is None:
+    path, folder = request.egress, None
+    if path is None and profile is not None:
+        path, folder = profile.egress, profile.project.root
+    if path is None:
         return None, ()
-    config, notices = load_egress_config(profile.egress)
-    return EgressPlan(config, profile.project.root), notices
+    from ergo_cli.host.egress.config_files import load_egress_config  # only runs with channels pay for the import
+
+    config, notices = load_egress_config(path)
+    return EgressPlan(config, folder), notices
 
 
 def _check_profile_adapter(request: RunRequest, source: EventFile | Driver, profile: ResolvedProfile) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -97,7 +96,9 @@ def _hex(provenance: str) -> str | None:
 
 def _write(folder: Path, record: KeptProgram, sources: tuple[ProgramSource, ...]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    from tempfile import mkdtemp  # only what keeps a program pays for the import
+
+    temporary = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         for source in sources:
             if not is_source_path(source.path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 
 from ergo_cli.project.tables import Refuse
@@ -16,6 +15,8 @@ def parse_toml(text: str, file: str, refuse: Refuse) -> Mapping[str, object]:
     """The top-level table of a TOML text; what is no TOML, or nests too deeply, is raised as ``refuse`` tells it."""
     if _DEEP_KEY.search(text):
         raise refuse(file, f"a key has more than {_DEPTH} parts", fix="nest values less deeply")
+    import tomllib  # where there is no project, there is nothing to read
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -1,75 +1,208 @@
-"""Several bundles replayed at once, each in a process of its own; results come in the order asked for (spec 00 §6)."""
+"""Several bundles replayed at once, by a few processes; results come in the order asked for (spec 00 §6).
+
+A worker has a pipe of its own and one bundle at a time. So one that dies costs that bundle alone, and which it was is
+known; an executor of the standard library breaks as a whole and names none. And a worker ends with its pipe: it does
+not outlive whoever asked.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.connection import Connection, wait
+from typing import Any, cast
 
 from msgspec import Struct
 
-from ergo_cli.errors import ErgoError
+from ergo_cli.errors import ErgoError, defect
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.result import BundleResult, Outcome
 from ergo_cli.replay.sessions import ReplayRequest, ReplaySession
 from ergo_cli.replay.targets import BundlePath
 
+_SPAWN = get_context("spawn")
+_COUNTED_AT_ONCE = 1000
 
-class _Replayed(Struct, frozen=True):
-    """What one process found out: its results, and which patterns it met, each with whether it matched."""
 
-    results: tuple[BundleResult, ...]
-    matched: Mapping[str, bool]
+class _Answer(Struct, frozen=True):
+    """What became of a bundle, or the error that ends the whole replay; which patterns were met, and matched."""
+
+    outcome: BundleResult | ErgoError
+    matched: Mapping[str, bool] = {}
 
 
 def replay_in_parallel(
-    session: ReplaySession, bundles: Iterable[BundlePath], jobs: int, on_event: Callable[[], None] | None = None
+    session: ReplaySession, bundles: Sequence[BundlePath], jobs: int, on_event: Callable[[], None] | None = None
 ) -> Iterator[BundleResult]:
-    """What ``session.results`` gives, by ``jobs`` processes; ``on_event`` is called for a bundle's events at its end.
+    """What ``session.results`` gives, by ``jobs`` processes; ``on_event`` is called once an event, many at a time.
 
-    Raises UsageError and ProjectError, as ``session.results``. A process that dies is the result of its bundle. No
-    process outlives the iterator.
+    A process that dies is the result of its bundle: ``internal.error``. Raises UsageError and ProjectError, as
+    ``session.results``, and ErgoError ``internal.error`` for a defect. No process outlives the iterator.
     """
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_signals_to_the_parent)
+    crew = _Crew(session.request, bundles, on_event)
     try:
-        waiting = [(bundle, pool.submit(_replay, session.request, bundle)) for bundle in bundles]
-        for bundle, future in waiting:
-            yield from _gathered(session, bundle, future, on_event)
+        crew.hire(jobs)
+        for index in range(len(bundles)):
+            answer = crew.answer(index)
+            if isinstance(answer.outcome, ErgoError):
+                raise answer.outcome
+            session.met(answer.matched)
+            yield answer.outcome
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.kill()
+        crew.dismiss()
 
 
-def _replay(request: ReplayRequest, bundle: BundlePath) -> _Replayed:
-    session = ReplaySession(request, ProgramStore.of_user())
-    return _Replayed(tuple(session.results([bundle])), session.matched())
+class _Crew:
+    """The workers, all of them busy, the bundles that none has taken up, and the answers that nobody has asked for."""
+
+    def __init__(
+        self, request: ReplayRequest, bundles: Sequence[BundlePath], on_event: Callable[[], None] | None
+    ) -> None:
+        self._request = request
+        self._on_event = on_event
+        self._untouched = deque(enumerate(bundles))
+        self._answers: dict[int, _Answer] = {}
+        self._workers: list[_Worker] = []
+
+    def hire(self, number: int) -> None:
+        """Start so many workers, fewer where there is not a bundle for each."""
+        for _ in range(min(number, len(self._untouched))):
+            worker = _Worker(self._request, *self._untouched.popleft(), counts=self._on_event is not None)
+            self._workers.append(worker)
+            worker.start()
+
+    def answer(self, index: int) -> _Answer:
+        """The answer for the bundle with this index, once it is there."""
+        while index not in self._answers:
+            waited_for = {worker.pipe: worker for worker in self._workers}
+            for pipe in wait(list(waited_for)):
+                self._listen(waited_for[cast("Connection[Any, Any]", pipe)])
+        return self._answers.pop(index)
+
+    def dismiss(self) -> None:
+        """End all that is still at work."""
+        for worker in self._workers:
+            worker.end()
+
+    def _listen(self, worker: _Worker) -> None:
+        match worker.heard():
+            case int(events):
+                self._count(events)
+            case None:
+                self._workers.remove(worker)
+                self._answers[worker.index] = _Answer(worker.lost())
+                self.hire(1)
+            case answer:
+                self._answers[worker.index] = answer
+                if self._untouched:
+                    worker.take(*self._untouched.popleft())
+                else:
+                    self._workers.remove(worker)
+                    worker.end()
+
+    def _count(self, events: int) -> None:
+        if self._on_event is not None:
+            for _ in range(events):
+                self._on_event()
 
 
-def _leave_signals_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+class _Worker:
+    """A process that replays bundles, as the one that started it sees it."""
+
+    def __init__(self, request: ReplayRequest, index: int, bundle: BundlePath, *, counts: bool) -> None:
+        self.pipe, self._its_end = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(target=_work, args=(request, counts, self._its_end))
+        self.take(index, bundle)
+
+    def start(self) -> None:
+        """Let it begin."""
+        with _interrupts_held():
+            self._process.start()
+        self._its_end.close()
+
+    def take(self, index: int, bundle: BundlePath) -> None:
+        """Hand it the next bundle; that it is gone is heard by whoever listens."""
+        self.index, self.bundle = index, bundle
+        with suppress(OSError):
+            self.pipe.send(bundle)
+
+    def heard(self) -> int | _Answer | None:
+        """The next it has to say: so many more events, or the answer; None where it is gone."""
+        try:
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            return None
+
+    def lost(self) -> BundleResult:
+        """The result of the bundle that it had when it died."""
+        self._process.join()
+        code, path = self._process.exitcode or 0, self.bundle.path
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        message = f"the process that replayed '{path}' {how}"
+        fix = "look whether memory ran out; replay with fewer --jobs, or without"
+        return BundleResult(path, Outcome.REFUSED, ErgoError("internal.error", message, where=path, fix=fix))
+
+    def end(self) -> None:
+        """End it at once: whatever it has that counts was heard, and it writes nothing."""
+        if self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
 
 
-def _gathered(
-    session: ReplaySession, bundle: BundlePath, future: Future[_Replayed], on_event: Callable[[], None] | None
-) -> Iterator[BundleResult]:
+@contextmanager
+def _interrupts_held() -> Generator[None]:
+    """A process started within is never told of Ctrl-C: that is for its parent, which ends it."""
+    resource_tracker.ensure_running()  # its own start would let the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        replayed = future.result()
-    except BrokenProcessPool:
-        yield BundleResult(bundle.path, Outcome.REFUSED, _died(bundle))
-        return
-    session.met(replayed.matched)
-    for result in replayed.results:
-        if on_event is not None:
-            for _ in range(result.events or 0):
-                on_event()
-        yield result
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _died(bundle: BundlePath) -> ErgoError:
-    message = f"a process died while bundles were replayed; '{bundle.path}' was not"
-    fix = "look whether memory ran out; replay with fewer --jobs, or without"
-    return ErgoError("internal.error", message, where=bundle.path, fix=fix)
+def _work(request: ReplayRequest, counts: bool, pipe: Connection[Any, Any]) -> None:
+    """What a worker does: bundles come in, answers go out, until the pipe breaks."""
+    sys.stdout = sys.stderr  # what a user's own Python prints is no result
+    session, counter = ReplaySession(request, ProgramStore.of_user()), _Counter(pipe)
+    with suppress(EOFError, ConnectionError):
+        while True:
+            answer = _answer(session, pipe.recv(), counter.step if counts else None)
+            counter.tell()
+            pipe.send(answer)
+
+
+def _answer(session: ReplaySession, bundle: BundlePath, on_event: Callable[[], None] | None) -> _Answer:
+    try:
+        [result] = session.results([bundle], on_event)
+    except ErgoError as error:
+        return _Answer(error)
+    except BaseException as error:  # noqa: BLE001 - a user's own sys.exit too must not pass for a worker's death
+        traceback.print_exception(error)
+        return _Answer(defect(error))
+    return _Answer(result, session.matched())
+
+
+class _Counter:
+    """Counts the events of a worker and says so now and then, for the progress that its parent shows."""
+
+    def __init__(self, pipe: Connection[Any, Any]) -> None:
+        self._pipe = pipe
+        self._events = 0
+
+    def step(self) -> None:
+        """One event more."""
+        self._events += 1
+        if self._events == _COUNTED_AT_ONCE:
+            self.tell()
+
+    def tell(self) -> None:
+        """Say how many there were since the last time."""
+        if self._events:
+            with suppress(ConnectionError):  # nobody listens any more: the worker sees it with its next bundle
+                self._pipe.send(self._events)
+            self._events = 0

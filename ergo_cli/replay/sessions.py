@@ -17,11 +17,11 @@ from ergo_cli.programs.graph.program import GraphProgram
 from ergo_cli.project.finding import FoundProgram, Program, ProgramFlags, RecordedProgram, find_program_for_replay
 from ergo_cli.project.loading import load_program_from_sources
 from ergo_cli.project.store import ProgramStore
+from ergo_cli.replay.options import ReplayOptions, Target
 from ergo_cli.replay.paths import Pattern, parse_patterns
 from ergo_cli.replay.patterns import unmatched
 from ergo_cli.replay.preflight import check_graph_id, check_runtime_provenance
 from ergo_cli.replay.proof import prove_match
-from ergo_cli.replay.replaying import ReplayOptions, Target, replay_scanned
 from ergo_cli.replay.result import BundleResult, Outcome
 from ergo_cli.replay.scan import Scan, replay_setup_failed, scan_bundle
 from ergo_cli.replay.targets import BundlePath
@@ -88,6 +88,8 @@ class ReplaySession:
         program, options = found.program, self._options(found)
         check_kind(scan.reader, program, strict=options.strict)
         if isinstance(program, GraphProgram):
+            from ergo_cli.replay.replaying import replay_scanned  # the short way to a match does not pay for the import
+
             target = Target(program, found.adapter, _program_of_capture(scan, program, self._store))
             return replay_scanned(scan, target, options, on_event)
         from ergo_cli.replay.kernel.replaying import KernelTarget, replay_kernel  # graphs do not pay for the import

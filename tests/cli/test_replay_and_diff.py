@@ -36,6 +36,14 @@ def test_a_divergence_is_told_in_full(ergo: Ergo, case: Path) -> None:
         assert line in ran.stdout.splitlines()
 
 
+@pytest.mark.parametrize("bundle", ["good.json", "effect_value_and_hash.json", "effect_hash.json"])
+def test_a_bundle_that_comes_through_a_pipe(bundle: str, ergo: Ergo, case: Path) -> None:
+    program = ("-g", case / "graph.yaml", "-a", case / "adapter.yaml", "--format", "json")
+    piped = ergo("replay", "/dev/stdin", *program, stdin=(case / bundle).read_bytes())
+    told = piped.stdout.replace("/dev/stdin", str(case / bundle))
+    assert told == ergo("replay", case / bundle, *program).stdout
+
+
 def test_a_divergence_as_json(ergo: Ergo, case: Path) -> None:
     ran = _replay(ergo, case, "effect_value_and_hash.json", "--format", "json")
     [bundle] = ran.report["bundles"]

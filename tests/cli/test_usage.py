@@ -70,10 +70,6 @@ def test_a_near_miss_is_pointed_out(ergo: Ergo) -> None:
     assert "fix: did you mean '--strict'?" in ergo("replay", "--strct").stderr
 
 
-def test_options_of_later_work_are_not_offered(ergo: Ergo) -> None:
-    assert "code: cli.invalid_option\n" in ergo("replay", "--jobs", "2").stderr
-
-
 @pytest.mark.parametrize("command", ["run", "capture", "replay", "diff", "inspect", "explain", "validate", "graph"])
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_every_command_explains_itself(ergo: Ergo, command: str, flag: str) -> None:

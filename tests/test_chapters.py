@@ -1,0 +1,89 @@
+"""The chapters under ``docs/``, walked through: what they write is written, what they run is run.
+
+A block whose introduction ends in ```name`:`` is that file; any other Python block is a program; of a console block
+each line ``$ ergo …`` must succeed, and what stands below it is what it prints.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ergo
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+_BLOCK = re.compile(r"(?:`(?P<name>[\w/]+\.\w+)`:\n\n)?^```(?P<form>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"^\$ ergo (?P<line>.*)\n(?P<output>(?:(?!\$ ).*\n)*)", re.MULTILINE)
+
+WALKS: dict[tuple[str, ...], str | None] = {
+    ("events.md",): None,
+    ("graphs.md",): "own_primitives",
+    ("adapters.md",): None,
+    ("bundles.md",): "own_primitives",
+    ("channels.md",): "own_primitives",
+    ("kernel.md", "runs.md"): None,
+    ("projects.md",): None,
+}
+"""Chapters that are read one after the other, and the example that they begin with."""
+
+ELSEWHERE = {"library.md"}
+"""Chapters whose examples stand each by itself, and are run so."""
+
+
+@pytest.mark.parametrize("pages", WALKS, ids=lambda pages: pages[0].removesuffix(".md"))
+def test_a_chapter_can_be_walked_through(pages: Sequence[str], ergo: Ergo, tmp_path: Path) -> None:
+    folder = tmp_path / "walk"
+    example = WALKS[tuple(pages)]
+    if example is None:
+        folder.mkdir()
+    else:
+        shutil.copytree(ROOT / "fixtures" / example, folder)
+    for block in blocks(pages):
+        if block["name"]:
+            (folder / block["name"]).write_text(block["text"], encoding="utf-8")
+        elif block["form"] == "python":
+            subprocess.run([sys.executable, "-c", block["text"]], cwd=folder, check=True, timeout=60)
+        elif block["form"] == "console":
+            succeed(ergo, folder, block["text"])
+
+
+def succeed(ergo: Ergo, folder: Path, console: str) -> None:
+    """Run the commands of a console block."""
+    commands = list(_COMMAND.finditer(console))
+    assert len(commands) == console.count("$ "), console
+    for command in commands:
+        ran = ergo(*shlex.split(command["line"]), cwd=folder)
+        assert ran.exit_code == 0, f"{command['line']}\n{ran.stdout}{ran.stderr}"
+        assert command["output"] in ("", ran.stdout)
+
+
+def blocks(pages: Sequence[str]) -> Iterator[re.Match[str]]:
+    """The blocks of chapters in order."""
+    for page in pages:
+        yield from _BLOCK.finditer((DOCS / page).read_text(encoding="utf-8"))
+
+
+def test_no_example_is_left_out() -> None:
+    walked = {page for pages in WALKS for page in pages}
+    for page in {path.name for path in DOCS.glob("*.md")} - walked - ELSEWHERE:
+        assert not [block["form"] for block in blocks([page]) if block["form"] in ("python", "console")], page
+
+
+def test_the_kernel_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> None:
+    (shown,) = re.findall(
+        r"^```\n(first divergence\n.*?)^```", (DOCS / "kernel.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    shutil.copytree(ROOT / "fixtures" / "agent", tmp_path / "agent")
+    agent = tmp_path / "agent" / "refunds" / "agent.py"
+    agent.write_text(agent.read_text().replace("How likely is it a fraud?", "Is it a fraud?"))
+    ran = ergo("replay", cwd=tmp_path / "agent")
+    assert ran.exit_code == 1
+    assert shown in ran.stdout
