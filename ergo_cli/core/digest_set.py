@@ -1,79 +1,105 @@
-"""A set of texts that costs about twenty-five bytes a member, whatever their length (spec 00 §12.2)."""
+"""A set of texts that costs some twenty bytes a member, or none, whatever their length (spec 00 §12.2)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
-from struct import Struct, iter_unpack
+from struct import Struct
+
+from ergo_cli.core.series import Series
 
 _SIZE = 16
-_FILL = 24
+_FILL = 8
 """Digests a bucket holds on average before one more bucket is made: a search stays one short scan."""
+_START = 4096
+"""Buckets of an empty set, so that one of usual size never needs to grow."""
 
 _HASHER = blake2b(digest_size=_SIZE)  # copying one is cheaper than making one
 _ADDRESS = Struct("<I12x").unpack
 
 
 class DigestSet:
-    """Remembers texts by their 128-bit digests; equal digests are equal texts.
+    """Remembers texts by their 128-bit digests; equal digests are equal texts. Those that count on need none.
 
     Linear hashing: each bucket is one byte string of digests laid end to end, and every few additions one bucket is
     split in two. Growing never pauses and never holds the set twice.
     """
 
     def __init__(self) -> None:
-        # by the low bits of a digest; a bucket not yet split stands in both its places
-        self._buckets: list[bytearray] = [bytearray()]
-        self._mask = 0
-        self._half = 1  # how many of the buckets the current round splits
-        self._split_so_far = 1
+        self._buckets = [b""] * _START
+        self._half = _START  # how many of the buckets the current round splits
+        self._split_so_far = 0
         self._count = 0
-        self._limit = _FILL
+        self._series: Series | None = None  # the first texts, as long as they count on; None where they do not
 
     def __len__(self) -> int:
-        return self._count
+        return self._count + len(self._series or ())
 
     def add(self, text: str) -> bool:
         """Remember ``text``; False if it was known already."""
-        hasher = _HASHER.copy()  # what ``_digest`` does: this is called once an event
-        hasher.update(text.encode())
-        digest = hasher.digest()
-        bits: int = _ADDRESS(digest)[0]
-        bucket = self._buckets[bits & self._mask]
-        if digest in bucket and _holds(bucket, digest):
-            return False
-        bucket += digest
-        self._count += 1
-        if self._count > self._limit:
+        return self.add_all((text,)) == 1
+
+    def add_all(self, texts: Sequence[str]) -> int:
+        """Remember ``texts`` up to the first that was known already; how many were new."""
+        if self._goes_on(texts):
+            return len(texts)
+        if self._series is not None:
+            known = next((index for index, text in enumerate(texts) if text in self._series), len(texts))
+            texts = texts[:known]
+        copy, address, buckets = _HASHER.copy, _ADDRESS, self._buckets
+        split_so_far, mask = self._split_so_far, self._half - 1
+        wider, new = mask + self._half, 0
+        for text in texts:  # what ``_digest`` and ``_place`` do: this is done once an event
+            hasher = copy()
+            hasher.update(text.encode())
+            digest = hasher.digest()
+            bits: int = address(digest)[0]
+            place = bits & mask
+            if place < split_so_far:
+                place = bits & wider
+            bucket = buckets[place]
+            if digest in bucket and _holds(bucket, digest):
+                break
+            buckets[place] = bucket + digest
+            new += 1
+        self._count += new
+        while self._count > _FILL * len(buckets):
             self._split()
-        return True
+        return new
 
     def __contains__(self, text: str) -> bool:
+        if self._series is not None and text in self._series:
+            return True
         digest = _digest(text)
-        return _holds(self._bucket(digest), digest)
+        return _holds(self._buckets[self._place(digest)], digest)
 
-    def _bucket(self, digest: bytes) -> bytearray:
+    def _goes_on(self, texts: Sequence[str]) -> bool:
+        """Whether all that was added so far, and ``texts``, is one series."""
+        if self._count or not texts:
+            return False
+        series = self._series or Series(texts[0])
+        if series.goes_on(texts):
+            self._series = series
+            return True
+        return False
+
+    def _place(self, digest: bytes) -> int:
         bits: int = _ADDRESS(digest)[0]
-        return self._buckets[bits & self._mask]
+        place = bits & (self._half - 1)
+        return place if place >= self._split_so_far else bits & (2 * self._half - 1)
 
     def _split(self) -> None:
         """Divide the next bucket of the round by the address bit that the round adds."""
-        if self._split_so_far == self._half:
-            self._start_round()
-        low = self._split_so_far
+        bucket = self._buckets[self._split_so_far]
         byte, bit = divmod(self._half.bit_length() - 1, 8)
-        halves = bytearray(), bytearray()
-        digest: bytes
-        for (digest,) in iter_unpack(f"{_SIZE}s", self._buckets[low]):
-            halves[digest[byte] >> bit & 1].extend(digest)
-        self._buckets[low], self._buckets[low + self._half] = halves
+        digests = [bucket[at : at + _SIZE] for at in range(0, len(bucket), _SIZE)]
+        staying = b"".join([digest for digest in digests if not digest[byte] >> bit & 1])
+        leaving = b"".join([digest for digest in digests if digest[byte] >> bit & 1])
+        self._buckets[self._split_so_far] = staying
+        self._buckets.append(leaving)
         self._split_so_far += 1
-        self._limit += _FILL
-
-    def _start_round(self) -> None:
-        self._half = len(self._buckets)
-        self._buckets *= 2
-        self._mask = len(self._buckets) - 1
-        self._split_so_far = 0
+        if self._split_so_far == self._half:
+            self._half, self._split_so_far = 2 * self._half, 0
 
 
 def _digest(text: str) -> bytes:
@@ -82,7 +108,7 @@ def _digest(text: str) -> bytes:
     return hasher.digest()
 
 
-def _holds(bucket: bytearray, digest: bytes) -> bool:
+def _holds(bucket: bytes, digest: bytes) -> bool:
     found = bucket.find(digest)
     while found > 0 and found % _SIZE:  # the ends of two neighbours spell it by chance
         found = bucket.find(digest, found + 1)
