@@ -8,7 +8,7 @@ and how to say what is wrong.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -32,32 +32,34 @@ from ergo_cli.bundle.wire import (
     optional_duration,
     optional_ns,
 )
-from ergo_cli.core.effects import Effect, Intent, IntentField, ProducedEffect, Write
+from ergo_cli.core.effects import Effect, Intent, IntentField, Write
 from ergo_cli.core.json import NESTING_LIMIT, JsonError, check_nesting, decode
 from ergo_cli.core.time import Duration
 from ergo_cli.events.external import ExternalEvent
-from ergo_cli.supervisor.log import Decision, LogEntry
+from ergo_cli.supervisor.log import DecidedEffects
 from ergo_cli.supervisor.seam import Outcome
 
 R = TypeVar("R")
 W = TypeVar("W", bound=Struct)
 
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+_encode = _encoder.encode
 _decode_v3 = msgspec.json.Decoder(list[EventV3]).decode
 _decode_v4 = msgspec.json.Decoder(list[EventV4]).decode
 _decode_decisions = msgspec.json.Decoder(list[WireDecision]).decode
 
 _V3 = Version.V3
-_INVOKE, _COMPLETED = Decision.INVOKE, Outcome.COMPLETED
+_COMPLETED = Outcome.COMPLETED
 _ZERO = Duration(0, 0)
 
-_HASHED = b'{"effect":%b,"effect_hash":"%b"}'
-_EFFECT = b'{"effect":%b,"effect_hash":%b}'
-_COMPLETED_AT_ONCE = (
-    b'{"event_id":%b,"decision":"Invoke","schedule_at":null,"episode_id":%d,"deadline":null,'
-    b'"termination":"Completed","retry_count":0,"effects":[%b]}'
+_BEGIN, _INVOKED, _DONE, _END = (
+    b'{"event_id":',
+    b',"decision":"Invoke","schedule_at":null,"episode_id":',
+    b',"deadline":null,"termination":"Completed","retry_count":0,"effects":[',
+    b"]}",
 )
-"""What most decisions are; filling it in is cheaper than encoding the record."""
+"""What most decisions are; putting it together is cheaper than encoding the record."""
+_EFFECT, _NEXT_EFFECT, _HASH, _HASHED = b'{"effect":', b',{"effect":', b',"effect_hash":"', b'"}'
 
 _NEGATIVE_ZERO = re.compile(rb"-0(?=[\s,\]}])")
 _NESTED: dict[type[Struct], dict[str, type[Struct]]] = {
@@ -83,9 +85,6 @@ def encode_event(record: EventRecord, version: Version = Version.V3) -> bytes:
 
 def encode_decision(record: DecisionRecord) -> bytes:
     """The compact JSON of a decision record, the same in both versions. Raises ValueError for invalid Unicode."""
-    if record.termination is _COMPLETED and record.decision is _INVOKE and _is_bare(record):
-        effects = b",".join([_EFFECT % (effect.text, _encode(effect.effect_hash)) for effect in record.effects])
-        return _COMPLETED_AT_ONCE % (_encode(record.event_id), record.episode_id, effects)
     return _encode(
         RenderedDecision(
             record.event_id,
@@ -102,32 +101,35 @@ def encode_decision(record: DecisionRecord) -> bytes:
     )
 
 
-def event_text(event: ExternalEvent, version: Version = Version.V3) -> bytes:
-    """What ``encode_event`` gives for the record of an event, without making one. Raises ValueError as it does."""
-    payload = event.payload
-    at, digest = Duration.of(event.at) if event.at else _ZERO, sha256(payload).hexdigest()
+def event_block(events: Sequence[ExternalEvent], version: Version, separator: bytes) -> bytes:
+    """The texts of several events, ``separator`` (a comma or a line feed) between them. Raises ValueError likewise."""
+    payloads = [event.context.payload for event in events]
+    hashes = [sha256(payload).hexdigest() for payload in payloads]
+    ids, kinds = [event.event_id for event in events], [event.kind for event in events]
+    times = [Duration.of(event.at) if event.at else _ZERO for event in events]
     if version is _V3:
-        return _encode(EventV3(event.event_id, at, event.kind, list(payload), digest))
-    return _encode(EventV4(event.event_id, at, event.kind, payload.decode(), digest))
+        wires = list(map(EventV3, ids, times, kinds, map(list, payloads), hashes))
+    else:
+        wires = list(map(EventV4, ids, times, kinds, map(bytes.decode, payloads), hashes))
+    return _encode(wires)[1:-1] if separator == b"," else _encoder.encode_lines(wires).removesuffix(b"\n")
 
 
-def decision_text(entry: LogEntry, effects: list[ProducedEffect]) -> bytes:
-    """What ``encode_decision`` gives for the record of a log entry with these effects. Raises ValueError as it does."""
-    if entry.termination is _COMPLETED and entry.deadline is None and not entry.retry_count:
-        hashed = [_HASHED % (effect.text, sha256(effect.text).hexdigest().encode()) for effect in effects]
-        return _COMPLETED_AT_ONCE % (_encode(entry.event.event_id), entry.episode_id, b",".join(hashed))
-    return encode_decision(DecisionRecord.of(entry, tuple([CapturedEffect.rendered(e.text) for e in effects])))
-
-
-def _is_bare(record: DecisionRecord) -> bool:
-    """Whether a record says no more than ``_COMPLETED_AT_ONCE`` has place for."""
-    return (
-        record.deadline is None
-        and record.schedule_at is None
-        and record.interruption is None
-        and not record.retry_count
-        and not record.intent_acks
-    )
+def decision_block(decided: Iterable[DecidedEffects], separator: bytes) -> bytes:
+    """The texts of the records of log entries with the effects of each. Raises ValueError as ``encode_decision``."""
+    pieces: list[bytes] = []
+    for entry, effects in decided:
+        if entry.termination is not _COMPLETED or entry.deadline is not None or entry.retry_count:
+            captured = tuple([CapturedEffect.rendered(effect.text) for effect in effects])
+            pieces += (separator, encode_decision(DecisionRecord.of(entry, captured)))
+            continue
+        pieces += (separator, _BEGIN, _encode(entry.event.event_id), _INVOKED, _encode(entry.episode_id), _DONE)
+        opening = _EFFECT
+        for effect in effects:
+            text = effect.text
+            pieces += (opening, text, _HASH, sha256(text).hexdigest().encode(), _HASHED)
+            opening = _NEXT_EFFECT
+        pieces.append(_END)
+    return b"".join(pieces[1:])
 
 
 def decode_event(text: bytes, version: Version = Version.V3) -> EventRecord:
@@ -232,7 +234,10 @@ def _value(make: Callable[[W], R], wire: W) -> R:
 
 
 def _event_v3(wire: EventV3) -> EventRecord:
-    return EventRecord(wire.event_id, wire.event_time.ns, wire.kind, bytes(wire.payload), wire.payload_hash)
+    at = wire.event_time
+    return EventRecord(
+        wire.event_id, at.ns if at.secs or at.nanos else 0, wire.kind, bytes(wire.payload), wire.payload_hash
+    )
 
 
 def _event_v4(wire: EventV4) -> EventRecord:

@@ -115,6 +115,10 @@ class BundleReader:
         """The event records in order. Raises BundleError ``bundle.parse_failed`` at one that is malformed."""
         return self._records("events", decode_events)
 
+    def event_batches(self) -> Iterator[list[EventRecord]]:
+        """The same, some hundred at a time."""
+        return self._batches("events", decode_events)
+
     def decisions(self) -> Iterator[DecisionRecord]:
         """The decision records in order. Raises BundleError ``bundle.parse_failed`` at one that is malformed."""
         return self._records("decisions", decode_decisions)
@@ -126,6 +130,21 @@ class BundleReader:
     def decision_texts(self) -> Iterator[bytes]:
         """The texts of the decision records as they stand in the file, not checked any further."""
         return self._texts("decisions")
+
+    def event_lists(self) -> Iterator[bytes]:
+        """The event records as they stand in the file, some hundred at a time, each time as the text of a list."""
+        return self._list_texts("events")
+
+    def decision_lists(self) -> Iterator[bytes]:
+        """The same of the decision records."""
+        return self._list_texts("decisions")
+
+    def decision_blocks(self) -> Iterator[bytes]:
+        """The text of the list of decision records as it stands in the file, cut between records, without brackets."""
+        separator = b""
+        for chunk in self._list("decisions").chunks:
+            yield separator + self._chunk(chunk)
+            separator = b","
 
     def journal_texts(self) -> Iterator[bytes]:
         """The texts of the entries of ``journals`` as they stand in the file; only v4 has any."""
@@ -155,16 +174,25 @@ class BundleReader:
             raise read_failed(self.path, reason(error)) from error
 
     def _records(self, name: str, decode: Callable[[bytes, Version], list[R]]) -> Iterator[R]:
+        for batch in self._batches(name, decode):
+            yield from batch
+
+    def _batches(self, name: str, decode: Callable[[bytes, Version], list[R]]) -> Iterator[list[R]]:
         for chunk in self._list(name).chunks:
             text = self._chunk(chunk)
             try:
-                yield from decode(text, self.version)
+                batch = decode(text, self.version)
             except RecordFault as fault:
                 raise self._refused(name, chunk, text, fault) from fault
+            yield batch
 
     def _texts(self, name: str) -> Iterator[bytes]:
         for chunk in self._list(name).chunks:
             yield from split_texts(self._chunk(chunk))
+
+    def _list_texts(self, name: str) -> Iterator[bytes]:
+        for chunk in self._list(name).chunks:
+            yield b"[" + self._chunk(chunk) + b"]"
 
     def _refused(self, name: str, chunk: Chunk, text: bytes, fault: RecordFault) -> BundleError:
         offset = chunk.offset + record_offset(text, fault.index) + fault.offset

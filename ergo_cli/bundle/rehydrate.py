@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
 from ergo_cli.bundle.schema import EventRecord, payload_hash
+from ergo_cli.core.json import decode_objects
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ReplayError
 from ergo_cli.events.external import ExternalEvent
@@ -34,3 +38,15 @@ def rehydrate(record: EventRecord, numbers: Numbers = Numbers.EXACT) -> External
     """The event of a record. Raises PayloadHashMismatch, and InvalidPayload where no event can be built from it."""
     check_payload(record)
     return ExternalEvent.with_payload(record.event_id, record.kind, record.event_time, record.payload, numbers)
+
+
+def rehydrate_together(records: Sequence[EventRecord], numbers: Numbers = Numbers.EXACT) -> Iterable[ExternalEvent]:
+    """What ``rehydrate`` gives for each record, much faster; what it raises comes when the event is asked for."""
+    payloads = [record.payload for record in records]
+    members = decode_objects(payloads) if numbers is Numbers.EXACT else None
+    if members is None or [sha256(text).hexdigest() for text in payloads] != [
+        record.payload_hash for record in records
+    ]:
+        return (rehydrate(record, numbers) for record in records)
+    ids, kinds = [record.event_id for record in records], [record.kind for record in records]
+    return ExternalEvent.of_many(ids, kinds, [record.event_time for record in records], payloads, members)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import BinaryIO
 
-BLOCK = 1 << 18
+BLOCK = 1 << 16
 """How many bytes are looked at together, unless a single value is longer."""
 
 _BLANKS = re.compile(rb"[ \t\r\n]*+")

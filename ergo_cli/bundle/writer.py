@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self, TypeVar
 
-from ergo_cli.bundle.codec import encode_decision, encode_event, event_text
+from ergo_cli.bundle.codec import decision_block, encode_decision, encode_event, event_block
 from ergo_cli.bundle.layout import BundleLayout
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, Version
 from ergo_cli.bundle.style import Style
 from ergo_cli.errors import CaptureWriteError
-from ergo_cli.events.external import ExternalEvent
 from ergo_cli.stores.atomic import AtomicFile
-from ergo_cli.stores.compression import BLOCK, compressor_for
+from ergo_cli.stores.compression import compressor_for
+from ergo_cli.supervisor.log import DecidedEffects
 
 T = TypeVar("T")
+
+_BLOCK = 1 << 16  # what is passed on while it is still in the processor's cache
 
 
 class BundleWriter:
@@ -59,7 +61,7 @@ class BundleWriter:
             raise self._refusal(error) from error
         self._events.append(text)
         self._held += len(text)
-        if self._held >= BLOCK:
+        if self._held >= _BLOCK:
             self._hand_on()
 
     def decision(self, record: DecisionRecord) -> None:
@@ -71,16 +73,20 @@ class BundleWriter:
         self._decisions.append(text)
         self._held += len(text)
 
-    def step(self, event: ExternalEvent, decision: bytes) -> None:
-        """Append an event and the text of its decision."""
+    def steps(self, decided: Sequence[DecidedEffects]) -> None:
+        """Append the events of decisions, and the decisions with the effects of each."""
+        if not decided:
+            return
+        separator = self._style.separator
         try:
-            text = event_text(event, self._version)
+            events = event_block([entry.event for entry, _ in decided], self._version, separator)
+            decisions = decision_block(decided, separator)
         except ValueError as error:
             raise self._refusal(error) from error
-        self._decisions.append(decision)
-        self._events.append(text)
-        self._held += len(text) + len(decision)
-        if self._held >= BLOCK:
+        self._events.append(events)
+        self._decisions.append(decisions)
+        self._held += len(events) + len(decisions)
+        if self._held >= _BLOCK:
             self._hand_on()
 
     def journal(self, text: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -39,8 +39,15 @@ _ESCAPE = re.compile(
 _OFFSET = re.compile(r" ?\(byte ([0-9]+)\)")
 
 _decode_exact = msgspec.json.Decoder().decode
+_decode_lines = msgspec.json.Decoder().decode_lines
 _decode_original = msgspec.json.Decoder(float_hook=original_float).decode
-_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+canonical: Callable[[Any], bytes] = msgspec.json.Encoder(order="sorted").encode
+"""Compact JSON with members ascending by name at every depth: the payload text of spec 11 §4.
+
+The value is what ``decode`` returned, or floats, lists and strings made from it; floats must be finite.
+"""
 
 
 class JsonError(ValueError):
@@ -70,12 +77,23 @@ def decode(text: bytes, numbers: Numbers = Numbers.EXACT) -> Any:
     return value
 
 
-def canonical(value: Any) -> bytes:
-    """Compact JSON with members ascending by name at every depth: the payload text of spec 11 §4.
+def decode_objects(texts: Sequence[bytes]) -> list[dict[str, Any]] | None:
+    """What ``decode`` gives for each of several objects, under exact numbers; much faster.
 
-    ``value`` is what ``decode`` returned, or floats, lists and strings made from it; floats must be finite.
+    None where a text must be looked at by itself: it is no object, goes over several lines, or holds a number that
+    needs care.
     """
-    return _encode_sorted(value)
+    joined = b"\n".join(texts)
+    if joined.count(b"\n") != len(texts) - 1 or has_careful_integer(joined):
+        return None
+    try:
+        for text in texts:
+            if len(text) > _SHALLOW:
+                check_nesting(text)
+        values = _decode_lines(joined)
+    except (ValueError, RecursionError):
+        return None
+    return values if len(values) == len(texts) and set(map(type, values)) == {dict} else None
 
 
 def check_nesting(text: bytes) -> None:

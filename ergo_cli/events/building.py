@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 
 from ergo_cli.core.json import JsonValue, canonical
@@ -23,6 +24,22 @@ def event_of(event: HostedEvent, members: dict[str, JsonValue], numbers: Numbers
     if numbers is _EXACT:
         return ExternalEvent.of_members(event.event_id, event.kind, event.at, text, members)
     return ExternalEvent.with_payload(event.event_id, event.kind, event.at, text, numbers)
+
+
+def events_of(events: Sequence[HostedEvent], payloads: Sequence[dict[str, JsonValue]]) -> list[ExternalEvent] | None:
+    """What ``event_of`` gives for each event under exact numbers; None where one of them is refused."""
+    try:
+        texts = list(map(canonical, payloads))
+        if b"null" in b"".join(texts):
+            _refuse_non_finite(list(payloads))
+    except (ValueError, TypeError):
+        return None
+    ids, kinds, instants = (
+        [event.event_id for event in events],
+        [event.kind for event in events],
+        [event.at for event in events],
+    )
+    return ExternalEvent.of_many(ids, kinds, instants, texts, payloads)
 
 
 def render_payload(members: dict[str, JsonValue]) -> bytes:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
-from typing import Any, NoReturn, cast
+from typing import Any, Protocol, cast
 
 from msgspec import Struct
 
@@ -74,32 +74,31 @@ class ContextValues(Mapping[str, NativeValue]):
         return self._values
 
 
-class Context:
+class Context(Protocol):
     """What a program can see of one event: named values, and the payload bytes they come from (CXT-1).
 
     A pure function of the payload: there is no public way to build or change one.
     """
 
-    __slots__ = ("_payload", "_values")
-
-    _payload: bytes
-    _values: ContextValues
-
-    def __init__(self) -> NoReturn:
-        raise TypeError("a context is derived from an event's payload, never built")
-
     @property
     def payload(self) -> bytes:
         """The event's payload bytes, which stateful programs read instead of ``values``."""
-        return self._payload
+        ...
 
     @property
-    def values(self) -> ContextValues:
+    def values(self) -> Mapping[str, NativeValue]:
         """The named values, read-only."""
-        return self._values
+        ...
 
 
-class ExternalEvent(Struct, frozen=True):
+class _Derived(Struct, frozen=True, gc=False):
+    """The one kind of context there is."""
+
+    payload: bytes
+    values: Mapping[str, NativeValue]
+
+
+class ExternalEvent(Struct, frozen=True, gc=False):
     """One stimulus: id, mechanical kind, instant in ns, and the context that its payload means.
 
     Made by ``mechanical``, ``with_payload`` or ``of_members``; payload and context cannot disagree.
@@ -113,7 +112,7 @@ class ExternalEvent(Struct, frozen=True):
     @property
     def payload(self) -> bytes:
         """The payload bytes: empty, or the text of one JSON object."""
-        return self.context._payload  # pyright: ignore[reportPrivateUsage]
+        return self.context.payload
 
     @classmethod
     def mechanical(cls, event_id: str, kind: EventKind, at: int) -> ExternalEvent:
@@ -144,6 +143,18 @@ class ExternalEvent(Struct, frozen=True):
         """An event whose payload is ``canonical(members)``, already rendered: nothing is decoded a second time."""
         return cls(event_id, kind, at, _context(payload, members))
 
+    @classmethod
+    def of_many(
+        cls,
+        ids: Iterable[str],
+        kinds: Iterable[EventKind],
+        instants: Iterable[int],
+        payloads: Iterable[bytes],
+        members: Iterable[dict[str, Any]],
+    ) -> list[ExternalEvent]:
+        """What ``of_members`` gives for each of several events, told column by column."""
+        return list(map(cls, ids, kinds, instants, map(_Derived, payloads, map(ContextValues, members))))
+
 
 def json_type(value: object) -> str:
     """The JSON name of a decoded value's type: null, boolean, number, string, array or object."""
@@ -163,11 +174,7 @@ def json_type(value: object) -> str:
 
 
 def _context(payload: bytes, members: Mapping[str, Any]) -> Context:
-    """The one place where a context is built."""
-    context = object.__new__(Context)
-    context._payload = payload  # pyright: ignore[reportPrivateUsage]
-    context._values = ContextValues(members)  # pyright: ignore[reportPrivateUsage]
-    return context
+    return _Derived(payload, ContextValues(members))
 
 
 def _derive(members: Mapping[str, Any]) -> dict[str, NativeValue]:

@@ -10,7 +10,7 @@ from ergo_cli.core.time import Duration
 from ergo_cli.events.external import EventKind
 
 
-class HostedEvent(Struct, frozen=True):
+class HostedEvent(Struct, frozen=True, gc=False):
     """One event as the outside told it, before an adapter binds it.
 
     ``at`` is an instant in ns. ``payload`` is the decoded JSON value, integers staying integers; None means no payload.

@@ -9,7 +9,8 @@ First come many lines together, fixture events with flat payloads; then any one 
 from __future__ import annotations
 
 import re
-from typing import Any
+from itertools import chain
+from typing import Any, cast
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -50,6 +51,7 @@ class _UsualBody(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     type: EventKind
     payload: dict[str, Any]
     id: str | None = None
+    at: Duration | None = None
     semantic_kind: str | None = None
 
 
@@ -73,38 +75,41 @@ _decode_hosted = msgspec.json.Decoder(_Hosted).decode
 def read_usual_lines(lines: bytes, ordinal: int) -> list[HostedEvent] | None:
     """The events of whole lines, one a line, the first being the ``ordinal``-th; None if any line is not usual.
 
-    Usual is a fixture event without ``at`` whose payload holds no objects, and no number that the decoder misreads.
+    Usual is a fixture event whose payload holds no objects, and no number that the decoder misreads.
     """
     try:
-        records = _decode_usual_lines(lines)
+        bodies = [record.event for record in _decode_usual_lines(lines)]
+        ids, instants = [body.id for body in bodies], [body.at for body in bodies]
+        kinds, payloads = [body.semantic_kind for body in bodies], [body.payload for body in bodies]
+        at = [0 if instant is None else instant.ns for instant in instants]
     except ValueError:
         return None
-    events: list[HostedEvent] = []
-    colons, careful = 0, False
-    for record in records:
-        body = record.event
-        payload, event_id, semantic_kind = body.payload, body.id, body.semantic_kind
-        colons += 4 + len(payload) + (event_id is not None) + (semantic_kind is not None)
-        for member in payload.values():
-            kind = member.__class__
-            if kind is list or (kind is int and not 0 < member < _I64_LIMIT):
-                careful = True
-        if event_id is None:
-            event_id = automatic_id(ordinal + len(events))
-        events.append(HostedEvent(event_id, body.type, 0, semantic_kind, payload))
-    if lines.count(b":") != colons or lines.count(b"\n") + 1 != len(events):
+    colons = 9 * len(bodies) + sum(map(len, payloads)) - ids.count(None) - kinds.count(None) - 3 * instants.count(None)
+    if lines.count(b":") != colons or lines.count(b"\n") + 1 != len(bodies):
         return None
-    return None if careful and (has_careful_integer(lines) or _nests(events)) else events
+    if (len(instants) > instants.count(None) or _is_careful(payloads)) and (
+        has_careful_integer(lines) or _nests(payloads)
+    ):
+        return None
+    if None in ids:
+        ids = [automatic_id(number) if name is None else name for number, name in enumerate(ids, ordinal)]
+    return list(map(HostedEvent, cast(list[str], ids), [body.type for body in bodies], at, kinds, payloads))
 
 
-def _nests(events: list[HostedEvent]) -> bool:
-    """Whether an array holds another: how deep they go is looked at line by line."""
-    return any(
-        isinstance(member, list) and list in set(map(type, member))
-        for event in events
-        if isinstance(event.payload, dict)
-        for member in event.payload.values()
+def _is_careful(payloads: list[dict[str, Any]]) -> bool:
+    """Whether there are numbers that the decoder may have misread, or arrays."""
+    kinds = set(map(type, chain.from_iterable([payload.values() for payload in payloads])))
+    if list in kinds:
+        return True
+    return int in kinds and any(
+        member.__class__ is int and not 0 < member < _I64_LIMIT for payload in payloads for member in payload.values()
     )
+
+
+def _nests(payloads: list[dict[str, Any]]) -> bool:
+    """Whether an array holds another: how deep they go is looked at line by line."""
+    lists = [member for payload in payloads for member in payload.values() if member.__class__ is list]
+    return list in set(map(type, chain.from_iterable(lists)))
 
 
 def read_record(line: bytes, ordinal: int, numbers: Numbers = Numbers.EXACT) -> EpisodeStart | HostedEvent | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 
 import msgspec
@@ -67,7 +67,7 @@ class EventStream:
         self._kind_refused = semantic_kinds is SemanticKinds.REFUSED
         self._numbers = numbers
         self._ids = DigestSet()
-        self._piece = b""  # the whole lines that are being read, and the number of the first of them
+        self._piece = b""  # the whole lines that are being read, or were last; then the number of the next line
         self._first_line = 1
         self._line = 0
         self._starts = 0
@@ -85,35 +85,61 @@ class EventStream:
 
     @property
     def place(self) -> str:
-        """Where the record read last stands: ``<label>:<line>:1``."""
-        return self._place(0)
+        """Where the record read last stands, of a batch the first: ``<label>:<line>:1``."""
+        return self.place_of(0)
+
+    def place_of(self, index: int) -> str:
+        """Where an event of the batch yielded last stands."""
+        return f"{self._label}:{self._line + index}:1"
 
     def __iter__(self) -> Iterator[HostedEvent]:
+        for batch in self.batches():
+            line, before = self._line, self.events - len(batch)
+            for index, event in enumerate(batch):
+                self._line, self.events = line + index, before + index + 1
+                yield event
+
+    def batches(self) -> Iterator[Sequence[HostedEvent]]:
+        """The same events, as many together as were read together; those of a batch stand on lines without a gap."""
         try:
             for piece in whole_lines(self._readable_chunks()):
-                self._piece, self._first_line = piece, self._line + 1
+                self._piece = piece
                 exact = self._numbers is Numbers.EXACT and len(piece) <= LINE_LIMIT
                 events = read_usual_lines(piece, self.events + 1) if exact else None
-                yield from self._line_by_line() if events is None else self._admitted(events)
+                yield from self._line_by_line() if events is None else self._together(events)
+                self._first_line += piece.count(b"\n") + 1
         except RecordFault as fault:
             raise bad_line(self._label, self._line, fault) from fault
         except LineTooLong as error:
             raise too_long(self._label, error) from error
         self._check_whole()
 
-    def _admitted(self, events: list[HostedEvent]) -> Iterator[HostedEvent]:
-        for event in events:
-            self._line += 1
-            yield self._admit(event)
-
-    def _line_by_line(self) -> Iterator[HostedEvent]:
+    def _line_by_line(self) -> Iterator[Sequence[HostedEvent]]:
         for line, text in numbered_lines(self._piece, self._first_line):
             self._line = line
             record = read_record(text, self.events + 1, self._numbers)
             if isinstance(record, HostedEvent):
-                yield self._admit(record)
+                yield (self._admit(record),)
             elif record is not None:
                 self._start(record)
+
+    def _together(self, events: list[HostedEvent]) -> Iterator[Sequence[HostedEvent]]:
+        """All events of the piece at once, or those before the first that is refused: what ``_admit`` does with each.
+
+        None of them lacks a payload.
+        """
+        self._line = self._first_line
+        new = self._ids.add_all([event.event_id for event in events])
+        sound = min(new, self._first_misfit(events))
+        if not self.opened:
+            self._open("E1")
+        self._empty = None
+        self.events += sound
+        if sound:
+            yield events[:sound]
+        if sound < len(events):
+            self._line += sound
+            raise self._repeated(events[sound]) if sound == new else self._misfit(events[sound])
 
     @property
     def _text(self) -> bytes:
@@ -143,15 +169,19 @@ class EventStream:
         self.events += 1
         if not self._ids.add(event.event_id):
             raise self._repeated(event)
-        if self._kind_refused and event.semantic_kind is not None:
-            raise self._unexpected_kind(event)
-        return self._bindable(event) if self._kind_required else event
+        if self._first_misfit((event,)) == 0:
+            raise self._misfit(event)
+        return msgspec.structs.replace(event, payload={}) if self._kind_required and event.payload is None else event
 
-    def _bindable(self, event: HostedEvent) -> HostedEvent:
-        """The event as an adapter wants it: with a semantic kind and a payload."""
-        if event.semantic_kind is None:
-            raise self._missing_kind(event)
-        return event if event.payload is not None else msgspec.structs.replace(event, payload={})
+    def _first_misfit(self, events: Sequence[HostedEvent]) -> int:
+        """The index of the first event whose semantic kind does not suit the run; if all suit it, their number."""
+        if not (self._kind_required or self._kind_refused):
+            return len(events)
+        without_kind = [event.semantic_kind is None for event in events]
+        return without_kind.index(self._kind_required) if self._kind_required in without_kind else len(events)
+
+    def _misfit(self, event: HostedEvent) -> EventError:
+        return self._missing_kind(event) if event.semantic_kind is None else self._unexpected_kind(event)
 
     def _check_whole(self) -> None:
         empty = self._first_empty or self._empty
@@ -165,11 +195,8 @@ class EventStream:
             fix = "give the episode an event, or remove its `episode_start`"
             raise EventError(_INPUT_INVALID, message, where=f"{self._label}:{line}:1", fix=fix)
 
-    def _place(self, offset: int) -> str:
-        return f"{self._label}:{self._line}:{offset + 1}"
-
     def _broken_source(self, error: EventError) -> EventError:
-        line = self._line + 1
+        line = self._first_line
         message = f"cannot read line {line}: {error.message}"
         return EventError(error.code, message, where=f"{self._label}:{line}:1", fix=error.fix)
 
@@ -201,5 +228,6 @@ class EventStream:
         )
 
     def _refused(self, code: str, event: HostedEvent, members: tuple[str, ...], message: str, fix: str) -> EventError:
-        where = f"{self._place(place_of(self._text, members, self._numbers))} fixture event '{event.event_id}'"
+        column = place_of(self._text, members, self._numbers) + 1
+        where = f"{self._label}:{self._line}:{column} fixture event '{event.event_id}'"
         return EventError(code, message, where=where, fix=fix)

@@ -55,6 +55,8 @@ class StreamArrivals:
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
         self._events: Iterator[HostedEvent] = iter(stream)
+        self._batches: Iterator[Sequence[HostedEvent]] = stream.batches()
+        self._reached = 0
 
     @property
     def opened(self) -> Sequence[tuple[str, int]]:
@@ -63,8 +65,8 @@ class StreamArrivals:
 
     @property
     def place(self) -> str:
-        """``<label>:<line>:1`` of the record read last."""
-        return self._stream.place
+        """``<label>:<line>:1`` of the record read last; of a batch, of the event that was ``reached``."""
+        return self._stream.place_of(self._reached)
 
     def next(self, should_stop: Callable[[], bool]) -> HostedEvent | End:
         """The next event of the stream. Raises EventError at its first fault."""
@@ -72,3 +74,18 @@ class StreamArrivals:
             return next(self._events, End.FINISHED)
         except SourceStopped:
             return End.STOPPED
+
+    def together(self) -> Sequence[HostedEvent] | End:
+        """The next events, one at least and as many as are at hand, for whoever never asks for one alone.
+
+        Raises EventError as ``next``.
+        """
+        self._reached = 0
+        try:
+            return next(self._batches, End.FINISHED)
+        except SourceStopped:
+            return End.STOPPED
+
+    def reached(self, index: int) -> None:
+        """Which event of the batch given last ``place`` is to tell."""
+        self._reached = index

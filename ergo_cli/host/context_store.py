@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from types import MappingProxyType
 
-from ergo_cli.core.effects import SET_CONTEXT, Effect, Write
+from ergo_cli.core.effects import SET_CONTEXT, Effect, ProducedEffect, Write
 from ergo_cli.core.values import NativeValue, type_of
 from ergo_cli.errors import StepError
 from ergo_cli.events.adapter import Provides
@@ -21,17 +21,21 @@ class ContextStore:
         self.values: Mapping[str, NativeValue] = MappingProxyType(self._values)
         """A read-only view of what is stored now."""
 
-    def keep(self, writes: Sequence[tuple[str, NativeValue]], accepted: Mapping[str, type]) -> bool:
-        """Store writes whose keys are ``accepted``, with the Python type of their values.
+    def keep(self, effects: Sequence[ProducedEffect], accepted: Mapping[str, type]) -> int:
+        """Store what ``set_context`` effects write, to keys that are ``accepted`` with the Python type of their values.
 
-        False, and nothing is stored, if one does not fit: ``apply`` tells what is wrong with it.
+        The number of effects before the first that is otherwise: ``apply`` knows whether it is wrong, and how.
         """
-        for key, native in writes:
-            kind = native.__class__
-            if accepted.get(key) is not kind or (kind is float and not isfinite(native)) or kind is list:  # pyright: ignore[reportArgumentType] - narrowed by its class
-                return False
-        self._values.update(writes)
-        return True
+        values = self._values
+        for kept, effect in enumerate(effects):
+            if effect.kind != SET_CONTEXT or effect.writes is None:
+                return kept
+            for key, native in effect.writes:
+                kind = native.__class__
+                if accepted.get(key) is not kind or (kind is float and not isfinite(native)) or kind is list:  # pyright: ignore[reportArgumentType] - narrowed by its class
+                    return kept
+                values[key] = native
+        return len(effects)
 
     def apply(self, effect: Effect, provides: Provides) -> list[Write]:
         """Store the writes of a ``set_context`` effect in order; what was stored before a bad write stays (HST-3).

@@ -53,7 +53,8 @@ class GraphHosting(Struct, frozen=True):
         invoker = GraphInvoker(self.program)
         effects = HostEffects(run.adapter, dispatcher=world.dispatcher)
         if isinstance(sink, BundleWriter) and world.vouched and world.dispatcher is None and world.on_intent is None:
-            return Engaged(CaptureLane(run, invoker, effects, sink), lambda interrupted: None)
+            lane = CaptureLane(run, invoker, effects, sink)
+            return Engaged(lane, lambda interrupted: None, None if world.lasting else lane)
         runner = HostedRunner(
             self.program.graph_id,
             run.constraints,

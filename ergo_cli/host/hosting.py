@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ from ergo_cli.host.egress.config import EgressConfig
 from ergo_cli.host.preparation import PreparedRun
 from ergo_cli.programs.graph.program import GraphProgram
 from ergo_cli.project.finding import Program
-from ergo_cli.supervisor.log import Decision
+from ergo_cli.supervisor.log import DecidedEffects, Decision
 from ergo_cli.supervisor.seam import RunTermination
 
 if TYPE_CHECKING:
@@ -46,11 +46,23 @@ class Stepper(Protocol):
         ...
 
 
+class BatchStepper(Stepper, Protocol):
+    """A stepper that is faster with many events at a time."""
+
+    def steps(self, events: Sequence[HostedEvent], taken: list[DecidedEffects]) -> None:
+        """Run events one after the other, adding to what was ``taken``, and keep them together. Raises as ``step``."""
+        ...
+
+
 class Engaged(Struct, frozen=True):
-    """A program at work; ``close`` is told after the last event whether the run ended before its events did."""
+    """A program at work; ``close`` is told after the last event whether the run ended before its events did.
+
+    ``lane`` is the runner itself where nobody minds that events are kept some at a time, and none if a step fails.
+    """
 
     runner: Stepper
     close: Callable[[bool], None]
+    lane: BatchStepper | None = None
 
 
 class Hosting(Protocol):

@@ -1,16 +1,18 @@
 """Events straight to the bytes of a bundle: what a runner does where nobody wants to know what a step came to.
 
-The supervisor decides, the program runs, effects are realised as ever; but decisions leave as text, and no record, no
-outcome of a step comes into being. Tests hold it equal, byte for byte, to ``HostedRunner``, which takes over wherever
-channels take part, a journal is kept or a caller looks on.
+The supervisor decides, the program runs, effects are realised as ever, one event after the other; but no record and no
+outcome of a step comes into being, and what many events have in common, binding and encoding, is done for many at once.
+Tests hold it equal, byte for byte, to ``HostedRunner``, which takes over wherever channels take part, a journal is kept
+or a caller looks on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ergo_cli.bundle.codec import decision_text
-from ergo_cli.events.adapter.binding import build_bound_event
+from ergo_cli.core.numbers import Numbers
+from ergo_cli.events.adapter.binding import bind_together, build_bound_event
 from ergo_cli.events.external import ExternalEvent
 from ergo_cli.events.hosted import HostedEvent
 from ergo_cli.events.unbound import build_unbound_event
@@ -18,7 +20,7 @@ from ergo_cli.host.enrichment import StepEvidence, UnrenderableEffect
 from ergo_cli.host.preparation import PreparedRun
 from ergo_cli.host.realisation import HostEffects
 from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.log import LogEntry
+from ergo_cli.supervisor.log import DecidedEffects, LogEntry
 from ergo_cli.supervisor.seam import EffectfulInvoker
 from ergo_cli.supervisor.supervisor import Supervisor
 
@@ -29,31 +31,30 @@ _NO_CHANNELS = StepEvidence(None)
 
 
 class DecisionLane:
-    """Decides about events one at a time and gives each decision as the text that a bundle has of it."""
+    """Decides about events, one after the other."""
 
     def __init__(
         self, graph_id: str, constraints: Constraints, invoker: EffectfulInvoker, effects: HostEffects
     ) -> None:
         self._invoker = invoker
         self._effects = effects
+        self._entries: list[LogEntry] = []
+        self.log = self._entries.append
         self._supervisor = Supervisor(graph_id, constraints, self, invoker)
-        self.entry: LogEntry
-        """The latest decision."""
 
-    def log(self, entry: LogEntry) -> None:
-        """Remember the one decision of a step."""
-        self.entry = entry
-
-    def decide(self, event: ExternalEvent) -> bytes:
-        """The text of the decision about an event, its effects realised. Raises StepError and UnrenderableEffect."""
-        self._supervisor.on_event(event)
-        try:
-            effects = self._invoker.drain_rendered()
-        except ValueError as error:
-            raise UnrenderableEffect(event.event_id, error) from error
-        if effects:
-            self._effects.realise(effects, _NO_CHANNELS)
-        return decision_text(self.entry, effects)
+    def decide(self, events: Iterable[ExternalEvent], taken: list[DecidedEffects]) -> None:
+        """Append one decision for each event; what cannot be appended is raised: StepError, UnrenderableEffect."""
+        on_event, drain, realise = self._supervisor.on_event, self._invoker.drain_rendered, self._effects.realise
+        take, keep = self._entries.pop, taken.append
+        for event in events:
+            on_event(event)
+            try:
+                effects = drain()
+            except ValueError as error:
+                raise UnrenderableEffect(event.event_id, error) from error
+            if effects:
+                realise(effects, _NO_CHANNELS)
+            keep((take(), effects))
 
 
 class CaptureLane:
@@ -68,9 +69,19 @@ class CaptureLane:
 
     def step(self, event: HostedEvent) -> LogEntry:
         """Run one event and keep it. Raises StepError, UnrenderableEffect and CaptureWriteError."""
-        external = self._built(event)
-        self._writer.step(external, self._lane.decide(external))
-        return self._lane.entry
+        taken: list[DecidedEffects] = []
+        self.steps((event,), taken)
+        return taken[0][0]
+
+    def steps(self, events: Sequence[HostedEvent], taken: list[DecidedEffects]) -> None:
+        """Run events one after the other, adding to what was ``taken``, and keep them together. Raises as ``step``."""
+        self._lane.decide(self._bound_together(events) or map(self._built, events), taken)
+        self._writer.steps(taken)
+
+    def _bound_together(self, events: Sequence[HostedEvent]) -> list[ExternalEvent] | None:
+        if self._kinds is None or self._numbers is not Numbers.EXACT or len(events) == 1:
+            return None
+        return bind_together(self._kinds, events)
 
     def _built(self, event: HostedEvent) -> ExternalEvent:
         if self._kinds is None:

@@ -20,7 +20,7 @@ from ergo_cli.host.sources import SourceStopped, is_rereadable, open_source, sou
 from ergo_cli.host.stopping import RunControl
 from ergo_cli.programs.graph.program import SCHEDULE
 
-_CHUNK = 256 * 1024
+_CHUNK = 32 * 1024
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def _remembers(event: HostedEvent, run: PreparedRun, adapter: Adapter) -> bool:
     if hosting(run.program).is_stateful:
         return False
     kind = adapter.kinds.get(event.semantic_kind or "")
-    return kind is not None and any(adapter.provides.context[key].writable for key in kind.mergeable)
+    return kind is not None and kind.remembers
 
 
 def _not_spooled(path: str, error: OSError) -> EventError:

@@ -6,7 +6,7 @@ from collections.abc import Set
 from typing import Protocol
 
 from ergo_cli.bundle.schema import IntentAck
-from ergo_cli.core.effects import SET_CONTEXT, Effect, Intent, ProducedEffect
+from ergo_cli.core.effects import Effect, Intent, ProducedEffect
 from ergo_cli.core.values import NATIVE_TYPES
 from ergo_cli.errors import StepError
 from ergo_cli.events.adapter import Adapter
@@ -92,13 +92,13 @@ class HostEffects:
                 "the graph produced effects, but no adapter is bound that says what they may do",
                 fix="give an adapter with --adapter",
             )
-        applied: list[ProducedEffect] = []
-        for effect in effects:
+        kept = 0 if self._external else self.store.keep(effects, self._accepted)
+        applied = effects[:kept]
+        for effect in effects[kept:] if kept < len(effects) else ():
             if effect.kind in self._external:
                 self._give_away(effect.effect, evidence)
                 continue
-            writes = effect.writes if effect.kind == SET_CONTEXT else None
-            if writes is None or not self.store.keep(writes, self._accepted):
+            if not self.store.keep((effect,), self._accepted):
                 self.store.apply(effect.effect, self._adapter.provides)
             applied.append(effect)
         return applied

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -14,14 +15,14 @@ from ergo_cli.host.arrivals import Arrivals, End, IngressFailure, StreamArrivals
 from ergo_cli.host.egress.failures import DispatchFailure
 from ergo_cli.host.enrichment import OnIntent, UnrenderableEffect
 from ergo_cli.host.episodes import EpisodeSink, StoreFailure
-from ergo_cli.host.hosting import Decided, Stepper, hosting
+from ergo_cli.host.hosting import BatchStepper, Decided, Stepper, hosting
 from ergo_cli.host.interruption import HOST_STEP_FAILED, HOST_STOP_REQUESTED, Interruption
 from ergo_cli.host.preparation import PreparedRun
 from ergo_cli.host.realisation import IntentDispatcher
 from ergo_cli.host.runner import HostedRunner
 from ergo_cli.host.stopping import RunControl
 from ergo_cli.stores.locating import RunStore
-from ergo_cli.supervisor.log import Decision
+from ergo_cli.supervisor.log import DecidedEffects, Decision
 from ergo_cli.supervisor.seam import Outcome
 
 _COMPLETED = Outcome.COMPLETED  # looking up a member of an enumeration is felt once an event
@@ -95,7 +96,11 @@ def run_arrivals(
     """
     engaged = hosting(run.program, run.run_id).engage(run, sink, world)
     tally = _Tally(run.program.graph_id, arrivals)
-    end = _end(lambda: _drive(engaged.runner, arrivals, control, tally, on_step), arrivals, world, tally)
+    if engaged.lane is not None and isinstance(arrivals, StreamArrivals):
+        drive = partial(_drive_together, engaged.lane, arrivals, control, tally, on_step)
+    else:
+        drive = partial(_drive, engaged.runner, arrivals, control, tally, on_step)
+    end = _end(drive, arrivals, world, tally)
     engaged.close(end.interruption is not None)
     return end
 
@@ -150,9 +155,33 @@ def _drive(
         event = arrivals.next(should_stop)
         if not isinstance(event, HostedEvent):
             return event
-        tally.commit(runner.step(event))
+        tally.commit((runner.step(event),))
         if on_step is not None:
             on_step()
+    return End.STOPPED
+
+
+def _drive_together(
+    lane: BatchStepper,
+    arrivals: StreamArrivals,
+    control: RunControl,
+    tally: _Tally,
+    on_step: Callable[[], None] | None,
+) -> End:
+    """The same loop, events being asked for, and a stop seen, as many at a time as were read together."""
+    while not control.should_stop(tally.committed):
+        events = arrivals.together()
+        if isinstance(events, End):
+            return events
+        taken: list[DecidedEffects] = []
+        try:
+            lane.steps(events[: control.left(tally.committed)], taken)
+        finally:
+            arrivals.reached(len(taken))
+            tally.commit([entry for entry, _ in taken])
+        if on_step is not None:
+            for _ in taken:
+                on_step()
     return End.STOPPED
 
 
@@ -175,17 +204,16 @@ class _Tally:
         self._skipped = 0
         self._failed = 0
 
-    def commit(self, outcome: Decided) -> None:
-        """A step is done."""
-        self.committed += 1
-        if outcome.termination is _COMPLETED:
-            return
-        if outcome.decision is Decision.INVOKE:
-            self._failed += 1
-        elif outcome.decision is Decision.DEFER:
-            self._deferred += 1
-        else:
-            self._skipped += 1
+    def commit(self, steps: Sequence[Decided]) -> None:
+        """Steps are done."""
+        self.committed += len(steps)
+        for step in [step for step in steps if step.termination is not _COMPLETED]:
+            if step.decision is Decision.INVOKE:
+                self._failed += 1
+            elif step.decision is Decision.DEFER:
+                self._deferred += 1
+            else:
+                self._skipped += 1
 
     def interrupted(self) -> None:
         """A step was broken off by a channel: its event was invoked and is kept."""

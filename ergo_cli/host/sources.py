@@ -27,7 +27,7 @@ STANDARD_INPUT = "-"
 
 ShouldStop = Callable[[], bool]
 
-_CHUNK = 256 * 1024
+_CHUNK = 32 * 1024
 _LATENCY = STOP_LATENCY_NS / 1e9
 _BROKEN = (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile)
 
@@ -48,7 +48,7 @@ def is_rereadable(path: str) -> bool:
 
 @contextmanager
 def open_source(path: str, should_stop: ShouldStop = lambda: False) -> Generator[Iterator[bytes]]:
-    """The bytes of a file or of standard input (``-``), in chunks of at most 256 KiB, read as they are asked for.
+    """The bytes of a file or of standard input (``-``), in chunks of at most 32 KiB, read as they are asked for.
 
     Names that end in ``.gz`` or ``.zst`` are decompressed. Raises EventError (``driver.input_invalid``) if the file
     cannot be opened, and from the iterator if it cannot be read on; from the iterator also SourceStopped where a pipe

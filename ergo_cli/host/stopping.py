@@ -45,6 +45,10 @@ class RunControl:
         if self._max_duration is not None:
             self._end = self._monotonic_ns() + self._max_duration
 
+    def left(self, committed: int) -> int | None:
+        """How many events may still be stepped after ``committed``; None where there is no bound."""
+        return None if self._max_events is None else max(self._max_events - committed, 0)
+
     def should_stop(self, committed: int = 0) -> bool:
         """Whether to stop after ``committed`` steps: asked to, out of events, or out of time."""
         if self._handle.stopped:

@@ -6,10 +6,13 @@ word: the long way — ``scan``, ``preflight``, ``comparison`` — starts over a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from ergo_cli.bundle.codec import decision_block
 from ergo_cli.bundle.reader import BundleReader
-from ergo_cli.bundle.schema import payload_hash
+from ergo_cli.bundle.rehydrate import rehydrate_together
+from ergo_cli.bundle.schema import EventRecord
 from ergo_cli.core.digest_set import DigestSet
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError
@@ -22,7 +25,7 @@ from ergo_cli.programs.graph.invoker import GraphInvoker
 from ergo_cli.replay.options import ReplayOptions, Target
 from ergo_cli.replay.preflight import check_fit, check_version
 from ergo_cli.replay.result import BundleResult, DecisionCounts, Outcome
-from ergo_cli.supervisor.log import Decision
+from ergo_cli.supervisor.log import DecidedEffects, Decision
 
 
 def prove_match(
@@ -62,21 +65,47 @@ def _matching(
     """How many decisions of each kind were made, if their texts are the recorded ones; else None."""
     counts = dict.fromkeys(Decision, 0)
     effects = HostEffects(target.adapter, replay_owned_kinds(target.program, target.adapter))
-    invoker = GraphInvoker(target.program)
-    lane = DecisionLane(reader.graph_id, reader.header.constraints, invoker, effects)
-    for event, text in zip(_sound(reader, options.numbers), reader.decision_texts(), strict=True):
-        if lane.decide(event) != text:
+    lane = DecisionLane(reader.graph_id, reader.header.constraints, GraphInvoker(target.program), effects)
+    recorded, ids, separator = _Recorded(reader.decision_blocks()), DigestSet(), b""
+    for records in reader.event_batches():
+        decided: list[DecidedEffects] = []
+        lane.decide(_sound(records, ids, options.numbers), decided)
+        if not recorded.goes_on(separator + decision_block(decided, b",")):
             return None
-        counts[lane.entry.decision] += 1
+        separator = b","
+        for decision, count in Counter([entry.decision for entry, _ in decided]).items():
+            counts[decision] += count
         if on_event is not None:
-            on_event()
-    return counts
+            for _ in decided:
+                on_event()
+    return counts if recorded.is_at_end() else None
 
 
-def _sound(reader: BundleReader, numbers: Numbers) -> Iterator[ExternalEvent]:
+class _Recorded:
+    """The text of the recorded decisions, gone through as they are made anew."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._ahead = b""
+
+    def goes_on(self, text: bytes) -> bool:
+        """Whether this is what comes next; moves behind it."""
+        while len(self._ahead) < len(text):
+            block = next(self._blocks, b"")
+            if not block:
+                return False
+            self._ahead += block
+        found = self._ahead.startswith(text)
+        self._ahead = self._ahead[len(text) :]
+        return found
+
+    def is_at_end(self) -> bool:
+        """Whether nothing is left."""
+        return not self._ahead and not any(self._blocks)
+
+
+def _sound(records: Sequence[EventRecord], ids: DigestSet, numbers: Numbers) -> Iterable[ExternalEvent]:
     """The events, each with the payload that was hashed and an id of its own. Raises ErgoError or ValueError."""
-    ids = DigestSet()
-    for record in reader.events():
-        if payload_hash(record.payload) != record.payload_hash or not ids.add(record.event_id):
-            raise ValueError("an event that the long way must look at")
-        yield ExternalEvent.with_payload(record.event_id, record.kind, record.event_time, record.payload, numbers)
+    if ids.add_all([record.event_id for record in records]) < len(records):
+        raise ValueError("an event id that was used before")
+    return rehydrate_together(records, numbers)

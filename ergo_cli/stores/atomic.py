@@ -22,7 +22,7 @@ from ergo_cli.stores.spool import Spool
 ATTEMPTS = 64
 """How many temporary names are tried; on Windows also how often a refused rename is."""
 
-_BUFFER = 1 << 18
+_BUFFER = 1 << 16
 _RETRY_SECONDS = 0.010
 _FIX = "make the folder writable and free some space, or choose another place"
 _FIX_NAME = "name a plain file"

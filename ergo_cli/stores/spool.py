@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NoReturn
 
-_BUFFER = 1 << 18
+_BUFFER = 1 << 16
 
 
 class Spool:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from ergo_cli.core.effects import ProducedEffect
 from ergo_cli.events.external import ExternalEvent
 from ergo_cli.supervisor.seam import RunTermination
 
@@ -19,7 +20,7 @@ class Decision(Enum):
     DEFER = "Defer"
 
 
-class LogEntry(Struct, frozen=True):
+class LogEntry(Struct, frozen=True, gc=False):
     """One decision. ``schedule_at`` and ``deadline`` in ns; ``termination`` is given exactly with ``INVOKE``."""
 
     graph_id: str
@@ -32,9 +33,13 @@ class LogEntry(Struct, frozen=True):
     retry_count: int
 
 
+DecidedEffects = tuple[LogEntry, list[ProducedEffect]]
+"""A decision, and what the episode that ran for it wants done."""
+
+
 class DecisionLog(Protocol):
     """Takes decisions, gives nothing back."""
 
-    def log(self, entry: LogEntry) -> None:
+    def log(self, entry: LogEntry, /) -> None:
         """Append one decision."""
         ...

@@ -14,7 +14,11 @@ from ergo_cli.supervisor.log import Decision, DecisionLog, LogEntry
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination, RuntimeInvoker
 
 _LAST_EPISODE = 2**64 - 1
-_PUMP, _INVOKE = EventKind.PUMP, Decision.INVOKE  # looking up a member of an enumeration is felt once an event
+_PUMP, _INVOKE, _COMPLETED = (
+    EventKind.PUMP,
+    Decision.INVOKE,
+    Outcome.COMPLETED,
+)  # looking up a member of an enumeration is felt once an event
 _RETRYABLE = frozenset({ErrKind.NETWORK_TIMEOUT, ErrKind.ADAPTER_UNAVAILABLE, ErrKind.RUNTIME_ERROR})
 
 
@@ -42,10 +46,11 @@ class Supervisor:
         self._graph_id = graph_id
         self._constraints = constraints
         self._deadline = constraints.deadline
-        self._saturable = constraints.max_in_flight is not None
+        self._max_retries = constraints.max_retries
         self._rate_limited = constraints.rate_window is not None and constraints.max_per_window is not None
-        self._log = log
-        self._runtime = runtime
+        self._limited = constraints.max_in_flight is not None or self._rate_limited
+        self._log = log.log
+        self._run = runtime.run
         self._next_episode = 0
         self._in_flight = 0
         self._recent: deque[int] = deque()
@@ -57,33 +62,34 @@ class Supervisor:
         now = self._clock
         if event.at > now:
             self._clock = now = event.at
-        if event.kind is _PUMP:
-            self._serve_one_deferred(event, now)
+        if event.kind is not _PUMP:
+            episode = self._take_episode()
+            origin_id, context = event.event_id, event.context
+        elif self._deferred and self._deferred[0][0] <= now:
+            _, episode, work = heappop(self._deferred)
+            origin_id, context = work.event_id, work.context
         else:
-            self._admit(event, now, self._take_episode(), event.event_id, event.context)
-
-    def _serve_one_deferred(self, pump: ExternalEvent, now: int) -> None:
-        if not self._deferred or self._deferred[0][0] > now:
-            self._decide(pump, Decision.DEFER, self._take_episode())
+            self._defer(event, self._take_episode(), None)
             return
-        _, episode, work = heappop(self._deferred)
-        self._admit(pump, now, episode, work.event_id, work.context)
-
-    def _admit(self, event: ExternalEvent, now: int, episode: int, origin_id: str, context: Context) -> None:
-        later = self._next_slot(now)
-        if later is not None:
-            heappush(self._deferred, (later, episode, _Work(origin_id, context)))
-            self._decide(event, Decision.DEFER, episode, schedule_at=later)
-            return
-        if self._rate_limited:
-            self._recent.append(now)
-        termination, retries = self._run_with_retries(origin_id, context)
-        self._decide(event, _INVOKE, episode, None, termination, retries)
+        if self._limited:
+            later = self._next_slot(now)
+            if later is not None:
+                heappush(self._deferred, (later, episode, _Work(origin_id, context)))
+                self._defer(event, episode, later)
+                return
+            if self._rate_limited:
+                self._recent.append(now)
+        deadline, retries = self._deadline, 0
+        self._in_flight += 1
+        termination = self._run(self._graph_id, origin_id, context, deadline)
+        while termination is not _COMPLETED and retries < self._max_retries and retryable(termination):
+            retries += 1
+            termination = self._run(self._graph_id, origin_id, context, deadline)
+        self._in_flight -= 1
+        self._log(LogEntry(self._graph_id, event, _INVOKE, None, episode, deadline, termination, retries))
 
     def _next_slot(self, now: int) -> int | None:
         """When work can run that cannot run now: saturation is asked before the rate limit."""
-        if not (self._saturable or self._rate_limited):
-            return None
         saturation = self._constraints.max_in_flight
         if saturation is not None and self._in_flight >= saturation:
             return now
@@ -96,31 +102,11 @@ class Supervisor:
             return saturating_add(now, saturating_sub(window, saturating_sub(now, self._recent[0])))
         return None
 
-    def _run_with_retries(self, origin_id: str, context: Context) -> tuple[RunTermination, int]:
-        retries, max_retries = 0, self._constraints.max_retries
-        self._in_flight += 1
-        termination = self._runtime.run(self._graph_id, origin_id, context, self._deadline)
-        while retries < max_retries and retryable(termination):
-            retries += 1
-            termination = self._runtime.run(self._graph_id, origin_id, context, self._deadline)
-        self._in_flight -= 1
-        return termination, retries
-
     def _take_episode(self) -> int:
         episode = self._next_episode
         if episode < _LAST_EPISODE:
             self._next_episode = episode + 1
         return episode
 
-    def _decide(
-        self,
-        event: ExternalEvent,
-        decision: Decision,
-        episode: int,
-        schedule_at: int | None = None,
-        termination: RunTermination | None = None,
-        retry_count: int = 0,
-    ) -> None:
-        self._log.log(
-            LogEntry(self._graph_id, event, decision, schedule_at, episode, self._deadline, termination, retry_count)
-        )
+    def _defer(self, event: ExternalEvent, episode: int, until: int | None) -> None:
+        self._log(LogEntry(self._graph_id, event, Decision.DEFER, until, episode, self._deadline, None, 0))

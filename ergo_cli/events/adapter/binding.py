@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
@@ -12,7 +12,7 @@ from ergo_cli.core.numbers import Numbers
 from ergo_cli.core.values import NativeValue
 from ergo_cli.errors import StepError
 from ergo_cli.events.adapter.schemas import complaint
-from ergo_cli.events.building import event_of, step_fault, unbuildable
+from ergo_cli.events.building import event_of, events_of, step_fault, unbuildable
 from ergo_cli.events.external import ExternalEvent, InvalidPayload, json_type
 from ergo_cli.events.hosted import HostedEvent
 
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 
 class BoundKind(Struct, frozen=True):
-    """An event kind ready to bind: its validator, and the stored keys that may enter its payload, ascending."""
+    """An event kind ready to bind: its validator, and the stored keys that may enter its payload, ascending.
+
+    ``remembers``: some of these keys can be written by an episode.
+    """
 
     name: str
     validator: Draft202012Validator
     mergeable: tuple[str, ...]
+    remembers: bool
 
     def merge(self, payload: dict[str, JsonValue], store: Mapping[str, NativeValue]) -> dict[str, JsonValue]:
         """The payload over what is stored: incoming members win (HST-6). The payload itself if nothing is added."""
@@ -61,6 +65,25 @@ def build_bound_event(
         raise _mismatch(kind, event, str(error)) from error
     except (ValueError, TypeError) as error:
         raise unbuildable(event, error) from error
+
+
+def bind_together(kinds: BoundKinds, events: Sequence[HostedEvent]) -> list[ExternalEvent] | None:
+    """What ``build_bound_event`` gives for each event, under exact numbers and whatever episodes stored; much faster.
+
+    None where an event must be looked at by itself: it is not as its schema wants it, or what is stored may enter it.
+    """
+    accepts: dict[str | None, Callable[[JsonValue], bool]] = {}
+    for name in {event.semantic_kind for event in events}:
+        kind = None if name is None else kinds.get(name)
+        if kind is None or kind.remembers:
+            return None
+        accepts[name] = kind.validator.is_valid
+    payloads = [event.payload for event in events]
+    if set(map(type, payloads)) != {dict}:
+        return None
+    if False in [accepts[event.semantic_kind](event.payload) for event in events]:
+        return None
+    return events_of(events, cast(list[dict[str, JsonValue]], payloads))
 
 
 def _json(value: NativeValue) -> JsonValue:

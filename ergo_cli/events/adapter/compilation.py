@@ -29,7 +29,8 @@ def compile_events(provides: Provides) -> tuple[dict[str, BoundKind], list[Adapt
             continue
         faults += _check_required(provides, name, schema)
         mergeable = sorted(provides.context.keys() & properties_of(schema).keys())
-        kinds[name] = BoundKind(name, validator, tuple(mergeable))
+        remembers = any(provides.context[key].writable for key in mergeable)
+        kinds[name] = BoundKind(name, validator, tuple(mergeable), remembers)
     return kinds, faults
 
 

@@ -12,6 +12,8 @@ from ergo_cli.programs.graph.program import GraphProgram
 from ergo_cli.programs.graph.termination import termination_of
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 
+_COMPLETED = Outcome.COMPLETED  # looking up a member of an enumeration is felt once an event
+
 
 class GraphInvoker:
     """Runs episodes of one graph program and keeps the effects of the last attempt until they are drained (HST-4).
@@ -21,7 +23,8 @@ class GraphInvoker:
     """
 
     def __init__(self, program: GraphProgram | RuleError, provides: Provides | None = None) -> None:
-        self._runnable = _runnable(program, provides)
+        runnable = _runnable(program, provides)
+        self._pass, self._unfit = (None, runnable) if isinstance(runnable, ErgoError) else (runnable, None)
         self._effects: list[ProducedEffect] = []
         self._run_calls = 0
         self.last_error: ErgoError | None = None
@@ -33,15 +36,15 @@ class GraphInvoker:
         self.last_error = None
         if deadline == 0:
             return Outcome.ABORTED
-        if isinstance(self._runnable, ErgoError):
-            self.last_error = self._runnable
+        if self._pass is None:
+            self.last_error = self._unfit
             return Failed(ErrKind.VALIDATION_FAILED)
         try:
-            self._effects = self._runnable(context.values, graph_id, event_id)
+            self._effects = self._pass(context.values, graph_id, event_id)
         except RuleError as error:
             self.last_error = error
             return termination_of(error)
-        return Outcome.COMPLETED
+        return _COMPLETED
 
     @property
     def run_calls(self) -> int:

@@ -135,7 +135,8 @@ class _Lowering:
         result, port = self.code.local(), self.code.constant(step.outputs[0][0])
         expression = inline.expression.format_map({**names, "result": result})
         guard = inline.guard.format(result=result)
-        self.code.add(f"{result} = {expression}", f"if {guard}: {result} = {self._run(step, inputs)}[{port}]")
+        otherwise = inline.otherwise.format(result=result, reference=f"{self._run(step, inputs)}[{port}]")
+        self.code.add(f"{result} = {expression}", f"if {guard}: {result} = {otherwise}")
         return result
 
     def _called(self, step: Step, inputs: Operands) -> Operands:
