@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from ergo_cli.cli.options import Format
     from ergo_cli.cli.session import Session
 
+_OBJECTS_TO_SEARCH = 100_000
+_LARGE_BLOCK = 8 * 1024 * 1024
 _DRIVER = ("--driver-cmd", "--driver-arg")
 
 
 def main() -> NoReturn:
     """The entry point: run the command line, exit with its code."""
     stop_on_signals()
+    _keep_memory()
     _escape_what_cannot_be_encoded()
     code = execute(sys.argv[1:])
     ignore_signals()  # all is told; one that comes while the interpreter ends would replace the exit code
@@ -88,6 +91,15 @@ def _asked_format(arguments: Sequence[str]) -> Format:
 
     asked = "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
     return Format.JSON if asked else Format.TEXT
+
+
+def _keep_memory() -> None:
+    """Let the process look for garbage rarely, and keep the memory that it gave back: a run needs the same ever again.
+
+    Little of ours is ever garbage. The C library takes a large block that comes and goes as a word that more will.
+    """
+    gc.set_threshold(_OBJECTS_TO_SEARCH)
+    bytes(_LARGE_BLOCK)
 
 
 def _escape_what_cannot_be_encoded() -> None:
