@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +12,7 @@ from ergo_cli.bundle.codec import decode_decision, decode_event
 from ergo_cli.bundle.faults import RecordFault
 from ergo_cli.bundle.schema import EventRecord
 from ergo_cli.core.json import JsonValue
+from ergo_cli.errors import BundleError, ReplayError
 from ergo_cli.replay.compare import Difference, Leaf, compare_decisions, leaves
 from ergo_cli.replay.divergence import Divergence, DivergenceKind, Divergences
 from ergo_cli.replay.joining import Key, Row, join
@@ -21,8 +23,10 @@ from ergo_cli.replay.sides import Entry, Side
 from ergo_cli.replay.trees import Tree, decision_tree, event_fields, event_tree, header_tree
 
 if TYPE_CHECKING:
+    from ergo_cli.bundle.kernel_journals import KernelEpisode
     from ergo_cli.replay.kernel.differences import JournalDifference
 
+_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecordFault)
 _EVIDENCE = ("intent_acks", "interruption")
 
 
@@ -32,10 +36,13 @@ def diff_bundles(path_a: str, path_b: str, ignore: Sequence[Pattern] = (), max_d
     Raises BundleError where one of them cannot be read, ReplayError ``replay.unsupported_capture_version``. Records
     that are equal on both sides to the letter are not looked into.
     """
+    if not ignore:  # a pattern remembers what it met on a way that led nowhere
+        with suppress(BundleError, ReplayError, RecursionError, *_MALFORMED):  # told by the long way
+            return _Diff(Side(path_a, quick=True), Side(path_b, quick=True), (), max_divergences).run()
     a, b = Side(path_a), Side(path_b)
     try:
         return _Diff(a, b, ignore, max_divergences).run()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecordFault):
+    except _MALFORMED:
         for side in (a, b):
             side.check()
         raise
@@ -47,19 +54,22 @@ class _Diff:
     def __init__(self, a: Side, b: Side, ignore: Sequence[Pattern], limit: int) -> None:
         self._a, self._b, self._ignore = a, b, ignore
         self._found = Divergences(limit)
+        self._seen_all = False
 
     def run(self) -> BundleResult:
         """Header, then events and decisions in the order of A."""
         self._compare_headers()
+        self._seen_all = all_matched(self._ignore)
         a, b = self._a, self._b
         elsewhere = moved(a.events, b.events)
         if a.paired and b.paired:
-            for left, right in join(a.pairs(), b.pairs(), a.event_keys, b.event_keys):
+            for left, right in join(a.pairs(), b.pairs(), a.event_keys, b.event_keys, Entry.kept):
                 self._compare(left, right, elsewhere)
         else:
-            for left, right in join(a.lone_events(), b.lone_events(), a.event_keys, b.event_keys):
+            for left, right in join(a.lone_events(), b.lone_events(), a.event_keys, b.event_keys, Entry.kept):
                 self._compare(left, right, elsewhere)
-            for left, right in join(a.lone_decisions(), b.lone_decisions(), set(a.decisions), set(b.decisions)):
+            keys = set(a.decisions), set(b.decisions)
+            for left, right in join(a.lone_decisions(), b.lone_decisions(), *keys, Entry.kept):
                 self._compare_lone_decisions(left, right)
         counts = b.counts
         return BundleResult(
@@ -78,40 +88,42 @@ class _Diff:
         for location, expected, actual in leaves(dict(here), dict(there), (Member("header"),)):
             self._found.add(Divergence(0, None, None, DivergenceKind.HEADER, render(location), expected, actual))
 
-    def _compare(self, left: Row[Entry] | None, right: Row[Entry] | None, elsewhere: set[Key]) -> None:
-        self._look(left, right)
+    def _compare(self, left: Row[Entry] | None, right: Row[Entry] | None, elsewhere: Set[Key]) -> None:
+        if not self._seen_all:
+            self._look(left, right)
         if left is None or right is None:
             self._one_sided(left, right)
             return
         if left.key in elsewhere:
             self._add(left, DivergenceKind.EVENT_MOVED, (), left.seq, right.seq)
-        if left.record.event != right.record.event:
+        here, there = left.record, right.record
+        if here.event != there.event:
             self._compare_events(left, right)
-        if left.record.decision is not None and not left.record.decides_as(right.record):
+        if not here.decides_as(there):
             self._compare_decisions(left, right)
-        self._compare_journals(left, right)
+        if here.journal is not None and there.journal is not None:
+            self._compare_journals(left, here.journal, there.journal)
 
     def _compare_lone_decisions(self, left: Row[Entry] | None, right: Row[Entry] | None) -> None:
         """A decision whose event is on one side only was told with its event."""
-        self._look(left, right)
         if left is not None and right is not None:
-            if not left.record.decides_as(right.record):
-                self._compare_decisions(left, right)
-            self._compare_journals(left, right)
-        elif left is not None and (left.key in self._b.event_keys or left.key not in self._a.event_keys):
+            self._compare(left, right, frozenset())
+            return
+        if not self._seen_all:
+            self._look(left, right)
+        if left is not None and (left.key in self._b.event_keys or left.key not in self._a.event_keys):
             self._add(left, DivergenceKind.DECISION_MISSING, (), left.record.kind, None)
         elif right is not None and (right.key in self._a.event_keys or right.key not in self._b.event_keys):
             self._add(right, DivergenceKind.DECISION_EXTRA, (), None, right.record.kind)
 
     def _look(self, left: Row[Entry] | None, right: Row[Entry] | None) -> None:
         """Show records to the patterns that have found nothing yet, whether or not the records differ."""
-        if all_matched(self._ignore):
-            return
         for row in (left, right):
             if row is not None and row.record.event is not None:
                 event_tree(_event(row.record), self._ignore)
             if row is not None and row.record.decision is not None:
                 decision_tree(decode_decision(row.record.decision, row.record.version), self._ignore)
+        self._seen_all = all_matched(self._ignore)
 
     def _one_sided(self, left: Row[Entry] | None, right: Row[Entry] | None) -> None:
         if left is not None:
@@ -128,10 +140,7 @@ class _Diff:
         for difference in self._decision_differences(left.record, right.record):
             self._add(left, difference.kind, difference.location, difference.expected, difference.actual)
 
-    def _compare_journals(self, left: Row[Entry], right: Row[Entry]) -> None:
-        here, there = left.record.journal, right.record.journal
-        if here is None or there is None:
-            return
+    def _compare_journals(self, left: Row[Entry], here: KernelEpisode, there: KernelEpisode) -> None:
         from ergo_cli.replay.kernel.diffing import journal_differences  # other bundles need not pay for it
 
         graphs = self._a.reader.graph_id, self._b.reader.graph_id
@@ -195,7 +204,7 @@ def _event_id(key: Key | None) -> JsonValue:
 
 def _event(entry: Entry) -> EventRecord:
     assert entry.event is not None
-    return decode_event(entry.event, entry.version)
+    return decode_event(bytes(entry.event), entry.version)
 
 
 def _event_leaves(here: Tree, there: Tree) -> Iterator[Leaf]:

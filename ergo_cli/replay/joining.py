@@ -64,24 +64,30 @@ def rows(records: Iterable[T], event_id: Callable[[T], str]) -> Iterator[Row[T]]
 
 
 def join(
-    left: Iterable[Row[L]], right: Iterable[Row[R]], left_keys: Container[Key], right_keys: Container[Key]
+    left: Iterable[Row[L]],
+    right: Iterable[Row[R]],
+    left_keys: Container[Key],
+    right_keys: Container[Key],
+    keep: Callable[[R], R] | None = None,
 ) -> Iterator[tuple[Row[L] | None, Row[R] | None]]:
     """Every key of either stream once, with its record on each side; None on the side that lacks it.
 
     In the order of ``left``, what only ``right`` has where it stands there. Only records that stand in another order
-    are held, so two streams that differ by insertions and removals are joined in constant memory.
+    are held, as what ``keep`` makes of them, so two streams that differ by insertions and removals are joined in
+    constant memory.
     """
     coming, held = iter(right), dict[Key, Row[R]]()
     for row in left:
         if row.key not in right_keys:
             yield row, None
             continue
-        while row.key not in held:
-            other = next(coming)
-            if other.key in left_keys:
-                held[other.key] = other
-            else:
+        other = held.pop(row.key) if row.key in held else next(coming)
+        while other.key != row.key:
+            if other.key not in left_keys:
                 yield None, other
-        yield row, held.pop(row.key)
+            else:
+                held[other.key] = Row(other.seq, other.key, keep(other.record)) if keep else other
+            other = next(coming)
+        yield row, other
     for other in coming:
         yield None, other

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import count
 
 from ergo_cli.replay.joining import Key
 
 
 def moved(a: list[Key], b: list[Key]) -> set[Key]:
     """The fewest events that must be taken out for the rest to stand in the same order on both sides."""
-    at = {key: index for index, key in enumerate(b)}
-    common = [key for key in a if key in at]
-    positions = [at[key] for key in common]
+    at = dict(zip(b, count(), strict=False))
+    positions = [position for position in map(at.get, a) if position is not None]
     if positions == sorted(positions):
         return set()
+    common = [b[position] for position in positions]
     return set(common) - _longest_rising(common, positions)
 
 

@@ -1,20 +1,23 @@
-"""One side of a diff: the records of a bundle, each under the key that it is joined by (spec 00 §12.7)."""
+"""One side of a diff: the records of a bundle, each under the key that it is joined by (spec 00 §12.7).
+
+Records are read some hundred at a time, and no further than equality needs; most of them are looked into no more.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
-from ergo_cli.bundle.reader import BundleReader, open_bundle
+from ergo_cli.bundle.reader import BundleReader, open_bundle, skim_bundle
 from ergo_cli.bundle.schema import Version
 from ergo_cli.replay.joining import Key, Row
-from ergo_cli.replay.preflight import check_version
 
 if TYPE_CHECKING:
     from ergo_cli.bundle.kernel_journals import KernelEpisode
@@ -26,7 +29,11 @@ class _Named(Struct, frozen=True, gc=False):
     event_id: str
 
 
-class _Decided(Struct, frozen=True, gc=False):
+class _Any(Struct, frozen=True, gc=False):
+    """A record that is only counted."""
+
+
+class _Decided(Struct, gc=False):
     """A decision record read only as far as equality and the joining of episodes need it."""
 
     event_id: str
@@ -41,58 +48,90 @@ class _Decided(Struct, frozen=True, gc=False):
     interruption: Raw = _NULL
 
 
-_named = msgspec.json.Decoder(_Named).decode
-_decided = msgspec.json.Decoder(_Decided).decode
+_split = msgspec.json.Decoder(list[Raw]).decode
+_named = msgspec.json.Decoder(list[_Named]).decode
+_any = msgspec.json.Decoder(list[_Any]).decode
+_decided = msgspec.json.Decoder(list[_Decided]).decode
+
+
+class _Page:
+    """The text of a list of decision records, told apart only when one of them is looked into."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    @cached_property
+    def records(self) -> list[Raw]:
+        """The text of each."""
+        return _split(self.text)
+
+    def decided(self) -> tuple[list[_Decided], list[int]]:
+        """The decisions without the numbers of their episodes, and these: they are compared by what they stand for."""
+        decided = _decided(self.text)
+        numbers = [each.episode_id for each in decided]
+        for each in decided:
+            each.episode_id = 0
+        return decided, numbers
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """What one side has for a key: the texts of its event and of its decision, and what its episode stands for.
+    """What one side has for a key: the text of its event, its decision, and what its episode stands for.
 
-    ``journal`` is what a kernel program recorded of the episode.
+    The decision is the record at ``place`` of ``page``; ``journal`` is what a kernel program recorded of the episode.
     """
 
+    place: int
+    page: _Page | None
     version: Version
-    event: bytes | None
-    decision: bytes | None
     decided: _Decided | None
+    episode_id: int | None
     episode: Key | None
+    event: Raw | None
     journal: KernelEpisode | None = None
+
+    @property
+    def decision(self) -> bytes | None:
+        """The text of its decision."""
+        return None if self.page is None else bytes(self.page.records[self.place])
 
     @property
     def kind(self) -> str | None:
         """How it was decided."""
         return None if self.decided is None else self.decided.decision
 
-    @property
-    def episode_id(self) -> int | None:
-        """The number of its episode."""
-        return None if self.decided is None else self.decided.episode_id
-
     def decides_as(self, other: Entry) -> bool:
         """Whether both decisions are equal to the letter, but for the number of an episode that stands for the same."""
-        if self.episode != other.episode:
-            return False
-        if self.decision == other.decision or self.decided is None or other.decided is None:
-            return self.decision == other.decision
-        return msgspec.structs.replace(self.decided, episode_id=other.decided.episode_id) == other.decided
+        return self.decided == other.decided and self.episode == other.episode
+
+    def kept(self) -> Entry:
+        """The same, holding on to nothing else of the file."""
+        event = None if self.event is None else self.event.copy()
+        if self.page is None:
+            return replace(self, event=event)
+        page = _Page(b"[%b]" % self.decision)
+        [decided], _ = page.decided()
+        return replace(self, event=event, decided=decided, page=page, place=0)
 
 
 class Side:
     """The records of one bundle; ``counts`` holds the decisions read so far by kind.
 
     Raises BundleError where the bundle cannot be opened, ReplayError for a version that is not known. A record that is
-    not of its form raises MsgspecError when it is reached.
+    not of its form raises MsgspecError when it is reached; ``quick`` leaves it to that to find malformed text at all.
     """
 
-    def __init__(self, path: str) -> None:
-        self.reader: BundleReader = open_bundle(path)
-        check_version(self.reader.capture_version, f"{path} capture_version")
+    def __init__(self, path: str, *, quick: bool = False) -> None:
+        self.reader: BundleReader = _skimmed(path) if quick else open_bundle(path)
+        if self.reader.capture_version != self.reader.version.value:
+            from ergo_cli.replay.preflight import check_version  # brings along all that a replay needs
+
+            check_version(self.reader.capture_version, f"{path} capture_version")
         self.counts: Counter[str] = Counter()
 
     @cached_property
     def events(self) -> list[Key]:
         """The keys of its events in order."""
-        return _keys(_named(text).event_id for text in self.reader.event_texts())
+        return _keys(self.reader.event_lists())
 
     @cached_property
     def event_keys(self) -> frozenset[Key]:
@@ -102,12 +141,12 @@ class Side:
     @cached_property
     def decisions(self) -> list[Key]:
         """The keys of its decisions in order."""
-        return _keys(_named(text).event_id for text in self.reader.decision_texts())
+        return _keys(self.reader.decision_lists())
 
-    @cached_property
+    @property
     def paired(self) -> bool:
         """Whether decision i can be taken for the one of event i, as every writer has it."""
-        return len(self.events) == sum(1 for _ in self.reader.decision_texts())
+        return len(self.events) == sum(map(len, map(_any, self.reader.decision_lists())))
 
     def check(self) -> None:
         """Raise BundleError at the first record that is not of its form, saying where it stands."""
@@ -116,53 +155,62 @@ class Side:
 
     def pairs(self) -> Iterator[Row[Entry]]:
         """Each event with its decision."""
-        episodes: dict[int, Key] = {}
-        texts = zip(self.events, self._event_texts(), self._decision_texts(), self._journals(), strict=True)
-        for seq, (key, event, decision, journal) in enumerate(texts):
-            yield Row(seq, key, self._entry(key, event, decision, episodes, journal))
+        return map(Row, count(), self.events, self._decided(self.events, self._event_texts()))
 
     def lone_events(self) -> Iterator[Row[Entry]]:
         """Each event by itself."""
-        for seq, (key, event) in enumerate(zip(self.events, self._event_texts(), strict=True)):
-            yield Row(seq, key, Entry(self.reader.version, event, None, None, None))
+        return map(Row, count(), self.events, map(self._lone_event, self._event_texts()))
 
     def lone_decisions(self) -> Iterator[Row[Entry]]:
         """Each decision by itself."""
-        episodes: dict[int, Key] = {}
-        texts = zip(self.decisions, self._decision_texts(), self._journals(), strict=True)
-        for seq, (key, text, journal) in enumerate(texts):
-            yield Row(seq, key, self._entry(key, None, text, episodes, journal))
+        return map(Row, count(), self.decisions, self._decided(self.decisions, repeat(None)))
 
-    def _event_texts(self) -> Iterator[bytes]:
-        return map(_compact, self.reader.event_texts())
+    def _lone_event(self, text: Raw) -> Entry:
+        return Entry(0, None, self.reader.version, None, None, None, text)
 
-    def _decision_texts(self) -> Iterator[bytes]:
-        return map(_compact, self.reader.decision_texts())
+    def _event_texts(self) -> Iterator[Raw]:
+        return chain.from_iterable(map(_split, map(_compact, self.reader.event_lists())))
+
+    def _decided(self, keys: list[Key], events: Iterator[Raw | None]) -> Iterator[Entry]:
+        """Each decision with its event and the key of the decision that first carried the number of its episode."""
+        first: dict[int, Key] = {}
+        key, journals = iter(keys), self._journals()
+        for text in self.reader.decision_lists():
+            page = _Page(_compact(text))
+            decided, numbers = page.decided()
+            self.counts.update([each.decision for each in decided])
+            episodes = map(first.setdefault, numbers, key)
+            places = range(len(decided))  # comes first: what ends a page must not use up an event
+            version = repeat(self.reader.version)
+            yield from map(Entry, places, repeat(page), version, decided, numbers, episodes, events, journals)
+        next(journals, None)  # at their end they tell what is left over
 
     def _journals(self) -> Iterator[KernelEpisode | None]:
         """What was recorded of each decision's episode. Raises BundleError ``bundle.journal_invalid``."""
         if self.reader.program is None or self.reader.program.kind != "kernel":
-            return repeat(None, self.reader.decision_count)
+            return repeat(None)
         from ergo_cli.bundle.kernel_journals import KernelJournals  # other bundles need not pay for it
 
         return (episode for _, episode in KernelJournals(self.reader).episodes())
 
-    def _entry(
-        self, key: Key, event: bytes | None, decision: bytes, episodes: dict[int, Key], journal: KernelEpisode | None
-    ) -> Entry:
-        decided = _decided(decision)
-        episode = episodes.setdefault(decided.episode_id, key)
-        entry = Entry(self.reader.version, event, decision, decided, episode, journal)
-        self.counts[decided.decision] += 1
-        return entry
+
+def _skimmed(path: str) -> BundleReader:
+    """The bundle opened in a hurry, if every list of records in it is going to be read."""
+    reader = skim_bundle(path)
+    if reader.repeated or next(reader.journal_texts(), None) is not None:
+        return open_bundle(path)
+    return reader
 
 
 def _compact(text: bytes) -> bytes:
-    """The text of a record without what the pretty style adds, so that equal records are equal texts."""
+    """The text of records without what the pretty style adds, so that equal records are equal texts."""
     return msgspec.json.format(text, indent=-1) if b"\n" in text else text
 
 
-def _keys(event_ids: Iterable[str]) -> list[Key]:
+def _keys(texts: Iterable[bytes]) -> list[Key]:
+    event_ids = [record.event_id for record in chain.from_iterable(map(_named, texts))]
+    if len(set(event_ids)) == len(event_ids):
+        return [(event_id, 0) for event_id in event_ids]
     seen: dict[str, int] = {}
     keys: list[Key] = []
     for event_id in event_ids:
