@@ -37,6 +37,20 @@ def numbered_lines(piece: bytes, first: int) -> Iterator[tuple[int, bytes]]:
         yield number, line
 
 
+def set_apart(piece: bytes, mark: bytes) -> Iterator[bytes]:
+    """The lines of a piece as they are, in smaller pieces: each line that holds ``mark`` by itself."""
+    while (found := piece.find(mark)) >= 0:
+        start, end = piece.rfind(b"\n", 0, found) + 1, piece.find(b"\n", found)
+        if start:
+            yield piece[: start - 1]
+        if end < 0:
+            yield piece[start:]
+            return
+        yield piece[start:end]
+        piece = piece[end + 1 :]
+    yield piece
+
+
 def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes cut at line ends only, each piece without its last LF; nothing after a line that is too long.
 

@@ -12,10 +12,11 @@ from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import EventError
 from ergo_cli.events.diagnosis import UnreadableLine, place_of
 from ergo_cli.events.hosted import EpisodeStart, HostedEvent
-from ergo_cli.events.lines import LINE_LIMIT, LineTooLong, numbered_lines, whole_lines
+from ergo_cli.events.lines import LINE_LIMIT, LineTooLong, numbered_lines, set_apart, whole_lines
 from ergo_cli.events.members import RecordFault
 from ergo_cli.events.records import read_record, read_usual_lines
 
+_STARTS_EPISODE = b'"episode_start"'
 _INPUT_INVALID = "driver.input_invalid"
 _FIX_LINE = "write one JSON object a line: an `event`, an `episode_start` or a hosted event"
 _FIX_EVENTS = "give the stream at least one event"
@@ -102,12 +103,13 @@ class EventStream:
     def batches(self) -> Iterator[Sequence[HostedEvent]]:
         """The same events, as many together as were read together; those of a batch stand on lines without a gap."""
         try:
-            for piece in whole_lines(self._readable_chunks()):
-                self._piece = piece
-                exact = self._numbers is Numbers.EXACT and len(piece) <= LINE_LIMIT
-                events = read_usual_lines(piece, self.events + 1) if exact else None
-                yield from self._line_by_line() if events is None else self._together(events)
-                self._first_line += piece.count(b"\n") + 1
+            for lines in whole_lines(self._readable_chunks()):
+                for piece in set_apart(lines, _STARTS_EPISODE):
+                    self._piece = piece
+                    exact = self._numbers is Numbers.EXACT and len(piece) <= LINE_LIMIT
+                    events = read_usual_lines(piece, self.events + 1) if exact else None
+                    yield from self._line_by_line() if events is None else self._together(events)
+                    self._first_line += piece.count(b"\n") + 1
         except RecordFault as fault:
             raise bad_line(self._label, self._line, fault) from fault
         except LineTooLong as error:
@@ -138,7 +140,7 @@ class EventStream:
         if sound:
             yield events[:sound]
         if sound < len(events):
-            self._line += sound
+            self._line = self._first_line + sound
             raise self._repeated(events[sound]) if sound == new else self._misfit(events[sound])
 
     @property

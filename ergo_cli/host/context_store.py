@@ -21,21 +21,21 @@ class ContextStore:
         self.values: Mapping[str, NativeValue] = MappingProxyType(self._values)
         """A read-only view of what is stored now."""
 
-    def keep(self, effects: Sequence[ProducedEffect], accepted: Mapping[str, type]) -> int:
+    def keep(self, effects: Sequence[ProducedEffect], accepted: Mapping[str, type]) -> bool:
         """Store what ``set_context`` effects write, to keys that are ``accepted`` with the Python type of their values.
 
-        The number of effects before the first that is otherwise: ``apply`` knows whether it is wrong, and how.
+        False where one does not fit at a glance: ``apply`` then has to go through all of them.
         """
         values = self._values
-        for kept, effect in enumerate(effects):
+        for effect in effects:
             if effect.kind != SET_CONTEXT or effect.writes is None:
-                return kept
+                return False
             for key, native in effect.writes:
                 kind = native.__class__
-                if accepted.get(key) is not kind or (kind is float and not isfinite(native)) or kind is list:  # pyright: ignore[reportArgumentType] - narrowed by its class
-                    return kept
+                if accepted.get(key) is not kind or (kind is float and not isfinite(native)):  # pyright: ignore[reportArgumentType] - narrowed by its class
+                    return False
                 values[key] = native
-        return len(effects)
+        return True
 
     def apply(self, effect: Effect, provides: Provides) -> list[Write]:
         """Store the writes of a ``set_context`` effect in order; what was stored before a bad write stays (HST-3).

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ergo_cli.core.effects import ProducedEffect
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.events.adapter.binding import bind_together, build_bound_event
 from ergo_cli.events.external import ExternalEvent
@@ -45,16 +46,20 @@ class DecisionLane:
     def decide(self, events: Iterable[ExternalEvent], taken: list[DecidedEffects]) -> None:
         """Append one decision for each event; what cannot be appended is raised: StepError, UnrenderableEffect."""
         on_event, drain, realise = self._supervisor.on_event, self._invoker.drain_rendered, self._effects.realise
-        take, keep = self._entries.pop, taken.append
-        for event in events:
-            on_event(event)
-            try:
-                effects = drain()
-            except ValueError as error:
-                raise UnrenderableEffect(event.event_id, error) from error
-            if effects:
-                realise(effects, _NO_CHANNELS)
-            keep((take(), effects))
+        produced: list[list[ProducedEffect]] = []
+        try:
+            for event in events:
+                on_event(event)
+                try:
+                    effects = drain()
+                except ValueError as error:
+                    raise UnrenderableEffect(event.event_id, error) from error
+                if effects:
+                    realise(effects, _NO_CHANNELS)
+                produced.append(effects)
+        finally:
+            taken += zip(self._entries, produced, strict=False)  # the event that failed has an entry, but no effects
+            self._entries.clear()
 
 
 class CaptureLane:

@@ -84,17 +84,16 @@ class HostEffects:
 
         Raises StepError ``EffectsWithoutAdapter``, ``EffectApply`` or ``LifecycleViolation``, and as ``dispatch``.
         """
-        if not effects:
-            return []
+        if not self._external and self.store.keep(effects, self._accepted):
+            return effects
         if self._adapter is None:
             raise StepError(
                 "EffectsWithoutAdapter",
                 "the graph produced effects, but no adapter is bound that says what they may do",
                 fix="give an adapter with --adapter",
             )
-        kept = 0 if self._external else self.store.keep(effects, self._accepted)
-        applied = effects[:kept]
-        for effect in effects[kept:] if kept < len(effects) else ():
+        applied: list[ProducedEffect] = []
+        for effect in effects:
             if effect.kind in self._external:
                 self._give_away(effect.effect, evidence)
                 continue
@@ -125,8 +124,9 @@ class Unrealised:
 
 
 def _accepted_types(adapter: Adapter) -> dict[str, type]:
-    """The keys that may be written, each with the Python type of its values."""
-    return {key: NATIVE_TYPES[declared.type] for key, declared in adapter.provides.context.items() if declared.writable}
+    """The keys that may be written, each with the Python type of its values; but series, which need a closer look."""
+    writable = {key: declared.type for key, declared in adapter.provides.context.items() if declared.writable}
+    return {key: NATIVE_TYPES[name] for key, name in writable.items() if NATIVE_TYPES[name] is not list}
 
 
 def _check_external(effect: Effect) -> None:

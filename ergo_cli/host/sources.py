@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import selectors
 import stat
 import sys
-import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -16,11 +14,7 @@ from typing import BinaryIO, cast
 
 from ergo_cli.errors import EventError
 from ergo_cli.host.stopping import STOP_LATENCY_NS
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from ergo_cli.stores.compression import broken_data, is_compressed, open_compressed
 
 STANDARD_INPUT = "-"
 """The name that stands for standard input."""
@@ -29,7 +23,6 @@ ShouldStop = Callable[[], bool]
 
 _CHUNK = 32 * 1024
 _LATENCY = STOP_LATENCY_NS / 1e9
-_BROKEN = (EOFError, zlib.error, zstd.ZstdError, gzip.BadGzipFile)
 
 
 class SourceStopped(Exception):
@@ -70,11 +63,7 @@ def _standard_input() -> BinaryIO:
 
 def _open(path: str) -> BinaryIO:
     try:
-        if path.endswith(".gz"):
-            return cast(BinaryIO, gzip.open(path))
-        if path.endswith(".zst"):
-            return cast(BinaryIO, zstd.open(path))
-        return cast(BinaryIO, Path(path).open("rb", buffering=0))
+        return open_compressed(path) if is_compressed(path) else cast(BinaryIO, Path(path).open("rb", buffering=0))
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise _not_opened(path, error) from error
 
@@ -87,7 +76,7 @@ def _chunks(file: BinaryIO, path: str, should_stop: ShouldStop) -> Iterator[byte
             return
         while chunk := read(_CHUNK):
             yield chunk
-    except _BROKEN as error:
+    except broken_data(path) as error:
         raise _broken(path, error) from error
     except OSError as error:
         raise _not_read(path, error) from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ergo_cli.core.notices import Notice
 from ergo_cli.host.capturing import RunResult
 from ergo_cli.host.enrichment import SentIntent
 from ergo_cli.host.interruption import Interruption
-from ergo_cli.host.recovering import Recovered
 from ergo_cli.report.blocks import Line, Tone, fields
 from ergo_cli.report.document import (
     IntentDocument,
@@ -20,6 +21,9 @@ from ergo_cli.report.document import (
 )
 from ergo_cli.report.exit_codes import BROKEN, INTERRUPTED
 from ergo_cli.report.told import Told
+
+if TYPE_CHECKING:
+    from ergo_cli.host.recovering import Recovered
 
 
 def run_told(

@@ -9,7 +9,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 BLOCK = 1 << 18
 """How many bytes are read at a time."""
@@ -45,13 +45,12 @@ def compressor_for(path: str) -> Compressor | None:
 
 def read_blocks(path: str) -> Iterator[bytes]:
     """The content of a file in blocks, decompressed by its suffix. Raises OSError, and CompressionError on bad data."""
-    if path.endswith(".gz"):
-        yield from _gunzip(path)
-    elif path.endswith(".zst"):
-        yield from _unzstd(path)
-    else:
-        with open(path, "rb") as file:
+    try:
+        with open_compressed(path) if is_compressed(path) else open(path, "rb") as file:
             yield from iter(lambda: file.read(BLOCK), b"")
+    except broken_data(path) as error:
+        form = "gzip" if path.endswith(".gz") else "Zstandard"
+        raise CompressionError(f"not a whole {form} file: {error}") from error
 
 
 def is_compressed(path: str) -> bool:
@@ -59,23 +58,20 @@ def is_compressed(path: str) -> bool:
     return path.endswith((".gz", ".zst"))
 
 
-def _gunzip(path: str) -> Iterator[bytes]:
-    import gzip
-
-    try:
-        with gzip.open(path, "rb") as file:
-            yield from iter(lambda: file.read(BLOCK), b"")
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise CompressionError(f"not a whole gzip file: {error}") from error
+def open_compressed(path: str) -> BinaryIO:
+    """The content of a file with such a suffix, decompressed as it is read. Raises OSError, then ``broken_data``."""
+    return cast(BinaryIO, _zstd().open(path) if path.endswith(".zst") else _gzip().open(path, "rb"))
 
 
-def _unzstd(path: str) -> Iterator[bytes]:
-    library = _zstd()
-    try:
-        with library.open(path, "rb") as file:
-            yield from iter(lambda: file.read(BLOCK), b"")
-    except (EOFError, library.ZstdError) as error:
-        raise CompressionError(f"not a whole Zstandard file: {error}") from error
+def broken_data(path: str) -> tuple[type[Exception], ...]:
+    """What reading the file raises where its data is not what its suffix says."""
+    if path.endswith(".zst"):
+        return (EOFError, _zstd().ZstdError)
+    return (EOFError, zlib.error, _gzip().BadGzipFile) if path.endswith(".gz") else ()
+
+
+def _gzip() -> Any:
+    return import_module("gzip")
 
 
 def _zstd() -> Any:

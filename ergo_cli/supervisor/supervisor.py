@@ -62,15 +62,17 @@ class Supervisor:
         now = self._clock
         if event.at > now:
             self._clock = now = event.at
-        if event.kind is not _PUMP:
-            episode = self._take_episode()
-            origin_id, context = event.event_id, event.context
-        elif self._deferred and self._deferred[0][0] <= now:
+        is_pump = event.kind is _PUMP
+        if is_pump and self._deferred and self._deferred[0][0] <= now:
             _, episode, work = heappop(self._deferred)
             origin_id, context = work.event_id, work.context
         else:
-            self._defer(event, self._take_episode(), None)
-            return
+            episode = self._next_episode
+            self._next_episode = episode + (episode < _LAST_EPISODE)
+            origin_id, context = event.event_id, event.context
+            if is_pump:
+                self._defer(event, episode, None)
+                return
         if self._limited:
             later = self._next_slot(now)
             if later is not None:
@@ -101,12 +103,6 @@ class Supervisor:
         if self._recent and len(self._recent) >= admissions:
             return saturating_add(now, saturating_sub(window, saturating_sub(now, self._recent[0])))
         return None
-
-    def _take_episode(self) -> int:
-        episode = self._next_episode
-        if episode < _LAST_EPISODE:
-            self._next_episode = episode + 1
-        return episode
 
     def _defer(self, event: ExternalEvent, episode: int, until: int | None) -> None:
         self._log(LogEntry(self._graph_id, event, Decision.DEFER, until, episode, self._deadline, None, 0))

@@ -109,7 +109,12 @@ def told(events: EventStream) -> list[tuple[HostedEvent, str, int] | str]:
     return heard
 
 
+READING = {"type": "Command", "semantic_kind": "reading", "payload": {}}
+
+
 @given(st.lists(records, min_size=1, max_size=8))
+@example([READING, READING, {"type": "Command", "payload": {}}])
+@example([READING, {**READING, "id": "e"}, {**READING, "id": "e"}, {"type": "Pump"}])
 def test_lines_are_read_alike(bodies: list[dict[str, Any]]):
     assert told(stream(bodies, apart=False)) == told(stream(bodies, apart=True))
     together = stream(bodies, apart=False)
