@@ -26,20 +26,19 @@ def event_of(event: HostedEvent, members: dict[str, JsonValue], numbers: Numbers
     return ExternalEvent.with_payload(event.event_id, event.kind, event.at, text, numbers)
 
 
-def events_of(events: Sequence[HostedEvent], payloads: Sequence[dict[str, JsonValue]]) -> list[ExternalEvent] | None:
-    """What ``event_of`` gives for each event under exact numbers; None where one of them is refused."""
+def events_of(events: Sequence[HostedEvent]) -> list[ExternalEvent] | None:
+    """What ``event_of`` gives for each event under exact numbers; None where one of them needs a look of its own."""
+    payloads = [event.payload for event in events if isinstance(event.payload, dict)]
+    if len(payloads) < len(events):
+        return None
     try:
         texts = list(map(canonical, payloads))
         if b"null" in b"".join(texts):
             _refuse_non_finite(list(payloads))
     except (ValueError, TypeError):
         return None
-    ids, kinds, instants = (
-        [event.event_id for event in events],
-        [event.kind for event in events],
-        [event.at for event in events],
-    )
-    return ExternalEvent.of_many(ids, kinds, instants, texts, payloads)
+    ids, kinds = [event.event_id for event in events], [event.kind for event in events]
+    return ExternalEvent.of_many(ids, kinds, [event.at for event in events], texts, payloads)
 
 
 def render_payload(members: dict[str, JsonValue]) -> bytes:

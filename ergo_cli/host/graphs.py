@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ergo_cli.bundle.schema import ProgramRecord
-from ergo_cli.bundle.sink import BundleSink
-from ergo_cli.bundle.writer import BundleWriter
+from ergo_cli.bundle.sink import BundleSink, StepSink
 from ergo_cli.core.digest_set import DigestSet
 from ergo_cli.core.notices import Notice
 from ergo_cli.core.program_source import ProgramSource
 from ergo_cli.events.adapter import Adapter
 from ergo_cli.host.egress.config import EgressConfig
 from ergo_cli.host.hosting import Engaged
-from ergo_cli.host.lane import CaptureLane
+from ergo_cli.host.lane import RunLane
 from ergo_cli.host.preparation import PreparedRun, prepare_run
 from ergo_cli.host.realisation import HostEffects
 from ergo_cli.host.runner import HostedRunner
@@ -52,8 +51,8 @@ class GraphHosting(Struct, frozen=True):
         """A runner that realises effects: writes in the context store, intents through the world's dispatcher."""
         invoker = GraphInvoker(self.program)
         effects = HostEffects(run.adapter, dispatcher=world.dispatcher)
-        if isinstance(sink, BundleWriter) and world.vouched and world.dispatcher is None and world.on_intent is None:
-            lane = CaptureLane(run, invoker, effects, sink)
+        if isinstance(sink, StepSink) and world.vouched and world.dispatcher is None and world.on_intent is None:
+            lane = RunLane(run, invoker, effects, sink)
             return Engaged(lane, lambda interrupted: None, None if world.lasting else lane)
         runner = HostedRunner(
             self.program.graph_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ergo_cli.bundle.entries import JournalEntry, artifact_text
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord
@@ -13,6 +13,7 @@ from ergo_cli.host.enrichment import OnIntent
 from ergo_cli.host.episodes import EpisodeSink
 from ergo_cli.host.journaling import JournaledSink, RunJournal
 from ergo_cli.host.running import RunEnd
+from ergo_cli.supervisor.log import DecidedEffects
 
 
 class Keeper:
@@ -59,3 +60,6 @@ class _Nowhere:
 
     def decision(self, record: DecisionRecord) -> None:
         """Drop the record."""
+
+    def steps(self, decided: Sequence[DecidedEffects]) -> None:
+        """Drop the steps."""

@@ -9,11 +9,12 @@ or a caller looks on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
+from ergo_cli.bundle.sink import StepSink
 from ergo_cli.core.effects import ProducedEffect
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.events.adapter.binding import bind_together, build_bound_event
+from ergo_cli.events.building import events_of
 from ergo_cli.events.external import ExternalEvent
 from ergo_cli.events.hosted import HostedEvent
 from ergo_cli.events.unbound import build_unbound_event
@@ -24,9 +25,6 @@ from ergo_cli.supervisor.constraints import Constraints
 from ergo_cli.supervisor.log import DecidedEffects, LogEntry
 from ergo_cli.supervisor.seam import EffectfulInvoker
 from ergo_cli.supervisor.supervisor import Supervisor
-
-if TYPE_CHECKING:
-    from ergo_cli.bundle.writer import BundleWriter
 
 _NO_CHANNELS = StepEvidence(None)
 
@@ -62,15 +60,15 @@ class DecisionLane:
             self._entries.clear()
 
 
-class CaptureLane:
-    """Steps events into a bundle."""
+class RunLane:
+    """Steps events into a bundle, or nowhere."""
 
-    def __init__(self, run: PreparedRun, invoker: EffectfulInvoker, effects: HostEffects, writer: BundleWriter) -> None:
+    def __init__(self, run: PreparedRun, invoker: EffectfulInvoker, effects: HostEffects, sink: StepSink) -> None:
         self._kinds = None if run.adapter is None else run.adapter.kinds
         self._numbers = run.numbers
         self._stored = effects.store.values
         self._lane = DecisionLane(run.program.graph_id, run.constraints, invoker, effects)
-        self._writer = writer
+        self._sink = sink
 
     def step(self, event: HostedEvent) -> LogEntry:
         """Run one event and keep it. Raises StepError, UnrenderableEffect and CaptureWriteError."""
@@ -81,12 +79,12 @@ class CaptureLane:
     def steps(self, events: Sequence[HostedEvent], taken: list[DecidedEffects]) -> None:
         """Run events one after the other, adding to what was ``taken``, and keep them together. Raises as ``step``."""
         self._lane.decide(self._bound_together(events) or map(self._built, events), taken)
-        self._writer.steps(taken)
+        self._sink.steps(taken)
 
     def _bound_together(self, events: Sequence[HostedEvent]) -> list[ExternalEvent] | None:
-        if self._kinds is None or self._numbers is not Numbers.EXACT or len(events) == 1:
+        if self._numbers is not Numbers.EXACT or len(events) == 1:
             return None
-        return bind_together(self._kinds, events)
+        return events_of(events) if self._kinds is None else bind_together(self._kinds, events)
 
     def _built(self, event: HostedEvent) -> ExternalEvent:
         if self._kinds is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -78,12 +78,9 @@ def bind_together(kinds: BoundKinds, events: Sequence[HostedEvent]) -> list[Exte
         if kind is None or kind.remembers:
             return None
         accepts[name] = kind.validator.is_valid
-    payloads = [event.payload for event in events]
-    if set(map(type, payloads)) != {dict}:
-        return None
     if False in [accepts[event.semantic_kind](event.payload) for event in events]:
         return None
-    return events_of(events, cast(list[dict[str, JsonValue]], payloads))
+    return events_of(events)
 
 
 def _json(value: NativeValue) -> JsonValue:
