@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from benchmarks.tables import figure, show
@@ -12,8 +13,9 @@ from ergo_cli.bundle.codec import decision_block, event_block
 from ergo_cli.bundle.reader import skim_bundle
 from ergo_cli.bundle.schema import Header, Version
 from ergo_cli.bundle.writer import BundleWriter
-from ergo_cli.core.effects import effect_hash
-from ergo_cli.events.adapter.binding import build_bound_event
+from ergo_cli.core.digest_set import DigestSet
+from ergo_cli.events.adapter.binding import bind_together
+from ergo_cli.events.external import ExternalEvent
 from ergo_cli.events.stream import EventStream, SemanticKinds
 from ergo_cli.host.preparation import PreparedRun
 from ergo_cli.host.realisation import HostEffects
@@ -22,13 +24,14 @@ from ergo_cli.programs.graph.invoker import GraphInvoker
 from ergo_cli.project.loading import load_program_from_files
 from ergo_cli.replay.options import ReplayOptions, Target
 from ergo_cli.replay.proof import prove_match
-from ergo_cli.supervisor.log import LogEntry
+from ergo_cli.supervisor.log import DecidedEffects, LogEntry
 from ergo_cli.supervisor.seam import Outcome
 from ergo_cli.supervisor.supervisor import Supervisor
 
 _EVENTS = 20_000
 _ROUNDS = 5
-_CHUNK = 1 << 16
+_CHUNK = 1 << 15
+_TOGETHER = 200  # events of a piece of such a size, more or less
 
 
 def stages(folder: Path, workloads: Sequence[Workload], unit: float) -> None:
@@ -80,40 +83,47 @@ class _Bench:
 
 
 def _costs(bench: _Bench) -> dict[str, float]:
-    hosted = list(bench.stream())
-    built = [build_bound_event(bench.adapter.kinds, event, {}) for event in hosted]
+    batches = list(bench.stream().batches())
+    built = [events for batch in batches if (events := bind_together(bench.adapter.kinds, batch))]
     invoker, graph_id = GraphInvoker(bench.program), bench.program.graph_id
-    produced = []
-    for event in built:
-        invoker.run(graph_id, event.event_id, event.context, None)
-        produced.append(invoker.drain_rendered())
     log = _Entries()
     supervisor = Supervisor(graph_id, bench.run.constraints, log, _Completes())
-    for event in built:
+    decided = []
+    for event in chain.from_iterable(built):
         supervisor.on_event(event)
-    decided = list(zip(log.entries, produced, strict=True))
+        invoker.run(graph_id, event.event_id, event.context, None)
+        decided.append((log.entries[-1], invoker.drain_rendered()))
     effects = HostEffects(bench.adapter)
+    steps = [decided[at : at + _TOGETHER] for at in range(0, len(decided), _TOGETHER)]
     bench.capture()
     work: dict[str, Callable[[], object]] = {
-        "read lines": lambda: sum(1 for _ in bench.stream()),
-        "bind": lambda: [build_bound_event(bench.adapter.kinds, event, {}) and None for event in hosted],
-        "supervise": lambda: [supervisor.on_event(event) for event in built],
-        "run the graph": lambda: [invoker.run(graph_id, event.event_id, event.context, None) for event in built],
-        "realise effects": lambda: [effects.realise(each, None) and None for each in produced],  # type: ignore[arg-type]
-        "hash effects": lambda: [effect_hash(effect.text) and None for each in produced for effect in each],
-        "event record": lambda: [
-            event_block(built[at : at + 400], Version.V3, b",") and None for at in range(0, len(built), 400)
+        "read lines": lambda: sum(map(len, bench.stream().batches())),
+        "  ids that do not count on": lambda: _ids(built, lambda text: text[::-1]),
+        "bind": lambda: [bind_together(bench.adapter.kinds, batch) and None for batch in batches],
+        "supervise": lambda: [supervisor.on_event(event) for batch in built for event in batch],
+        "run the graph": lambda: [
+            invoker.run(graph_id, event.event_id, event.context, None) for batch in built for event in batch
         ],
-        "decision record": lambda: [
-            decision_block(decided[at : at + 400], b",") and None for at in range(0, len(decided), 400)
-        ],
+        "realise effects": lambda: [effects.realise(each, None) and None for _, each in decided],  # type: ignore[arg-type]
+        "event records": lambda: [_event_block(step) and None for step in steps],
+        "decision records": lambda: [decision_block(step, b",") and None for step in steps],
         "whole capture": bench.capture,
         "replay: open": lambda: skim_bundle(bench.bundle).close(),
         "replay: events": lambda: _consumed(bench, "event_batches"),
-        "replay: decisions as text": lambda: _consumed(bench, "decision_blocks"),
+        "replay: decisions": lambda: _consumed(bench, "decision_blocks"),
         "whole strict replay": bench.replay,
     }
     return {name: min(_timed(each) for _ in range(_ROUNDS)) / bench.events * 1e6 for name, each in work.items()}
+
+
+def _ids(batches: Sequence[Sequence[ExternalEvent]], spelled: Callable[[str], str]) -> None:
+    seen = DigestSet()
+    for batch in batches:
+        seen.add_all([spelled(event.event_id) for event in batch])
+
+
+def _event_block(step: Sequence[DecidedEffects]) -> bytes:
+    return event_block([entry.event for entry, _ in step], Version.V3, b",")
 
 
 def _consumed(bench: _Bench, records: str) -> None:
