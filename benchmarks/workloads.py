@@ -41,9 +41,9 @@ capture:
 
 _SMALL = {
     "armed": ("context_bool_source", "{ key: armed }", {}),
-    "price": ("context_number_source", "{ key: price }", {}),
-    "enter": ("emit_if_true", "", {"input": "armed.value"}),
-    "keep": ("context_set_number", "{ key: notional }", {"event": "enter.event", "value": "price.value"}),
+    "act": ("and", "", {"a": "armed.value", "b": "armed.value"}),
+    "enter": ("emit_if_true", "", {"input": "act.result"}),
+    "keep": ("context_set_bool", "{ key: outside }", {"event": "enter.event", "value": "armed.value"}),
 }
 _BAND = {
     "price": ("context_number_source", "{ key: price }", {}),
