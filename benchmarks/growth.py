@@ -23,7 +23,6 @@ def _row(folder: Path, workload: Workload, size: int, unit: float, runs: int) ->
     place.mkdir(exist_ok=True)
     stream = str(workload.write(place, size))
     program = ("-g", "graph.yaml", "-a", "adapter.yaml")
-    runs = runs if size < 1_000_000 else 1
     capture = measure(("ergo", "capture", stream, "-o", "bundle.json", *program), place, runs=runs)
     replay = measure(("ergo", "replay", "bundle.json", "--strict", *program), place, runs=runs)
     run = measure(("ergo", "run", stream, *program), place, runs=runs)

@@ -77,7 +77,7 @@ class Workload:
     @property
     def name(self) -> str:
         """What the table calls it."""
-        return f"{self.nodes} nodes, {'1-2 effects' if self.effects else 'no effects'}"
+        return f"{self.nodes} nodes, {'with effects' if self.effects else 'no effects'}"
 
     def write(self, folder: Path, events: int) -> Path:
         """Put graph, adapter and a stream of ``events`` events into ``folder``; the path of the stream."""

@@ -15,6 +15,7 @@ from ergo_cli.events.adapter import Adapter
 from ergo_cli.events.hosted import HostedEvent
 from ergo_cli.host.egress.config import EgressConfig
 from ergo_cli.host.preparation import PreparedRun
+from ergo_cli.host.stopping import StopHandle
 from ergo_cli.programs.graph.program import GraphProgram
 from ergo_cli.project.finding import Program
 from ergo_cli.supervisor.log import DecidedEffects, Decision
@@ -49,8 +50,17 @@ class Stepper(Protocol):
 class BatchStepper(Stepper, Protocol):
     """A stepper that is faster with many events at a time."""
 
-    def steps(self, events: Sequence[HostedEvent], taken: list[DecidedEffects]) -> None:
-        """Run events one after the other, adding to what was ``taken``, and keep them together. Raises as ``step``."""
+    def steps(
+        self,
+        events: Sequence[HostedEvent],
+        taken: list[DecidedEffects],
+        on_step: Callable[[], None] | None,
+        stop: StopHandle,
+    ) -> None:
+        """Run events one after the other, until ``stop`` says so, adding to what was ``taken``; keep them together.
+
+        ``on_step`` is called after each. Raises as ``step``.
+        """
         ...
 
 

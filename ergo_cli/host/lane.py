@@ -8,7 +8,7 @@ or a caller looks on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ergo_cli.bundle.sink import StepSink
 from ergo_cli.core.effects import ProducedEffect
@@ -21,12 +21,14 @@ from ergo_cli.events.unbound import build_unbound_event
 from ergo_cli.host.enrichment import StepEvidence, UnrenderableEffect
 from ergo_cli.host.preparation import PreparedRun
 from ergo_cli.host.realisation import HostEffects
+from ergo_cli.host.stopping import StopHandle
 from ergo_cli.supervisor.constraints import Constraints
 from ergo_cli.supervisor.log import DecidedEffects, LogEntry
 from ergo_cli.supervisor.seam import EffectfulInvoker
 from ergo_cli.supervisor.supervisor import Supervisor
 
 _NO_CHANNELS = StepEvidence(None)
+_NEVER = StopHandle()
 
 
 class DecisionLane:
@@ -41,12 +43,23 @@ class DecisionLane:
         self.log = self._entries.append
         self._supervisor = Supervisor(graph_id, constraints, self, invoker)
 
-    def decide(self, events: Iterable[ExternalEvent], taken: list[DecidedEffects]) -> None:
-        """Append one decision for each event; what cannot be appended is raised: StepError, UnrenderableEffect."""
+    def decide(
+        self,
+        events: Iterable[ExternalEvent],
+        taken: list[DecidedEffects],
+        on_step: Callable[[], None] | None = None,
+        stop: StopHandle = _NEVER,
+    ) -> None:
+        """Append one decision for each event, until ``stop`` says so; ``on_step`` is called after each.
+
+        What cannot be appended is raised: StepError, UnrenderableEffect.
+        """
         on_event, drain, realise = self._supervisor.on_event, self._invoker.drain_rendered, self._effects.realise
         produced: list[list[ProducedEffect]] = []
         try:
             for event in events:
+                if stop.stopped:
+                    break
                 on_event(event)
                 try:
                     effects = drain()
@@ -55,6 +68,8 @@ class DecisionLane:
                 if effects:
                     realise(effects, _NO_CHANNELS)
                 produced.append(effects)
+                if on_step is not None:
+                    on_step()
         finally:
             taken += zip(self._entries, produced, strict=False)  # the event that failed has an entry, but no effects
             self._entries.clear()
@@ -76,9 +91,18 @@ class RunLane:
         self.steps((event,), taken)
         return taken[0][0]
 
-    def steps(self, events: Sequence[HostedEvent], taken: list[DecidedEffects]) -> None:
-        """Run events one after the other, adding to what was ``taken``, and keep them together. Raises as ``step``."""
-        self._lane.decide(self._bound_together(events) or map(self._built, events), taken)
+    def steps(
+        self,
+        events: Sequence[HostedEvent],
+        taken: list[DecidedEffects],
+        on_step: Callable[[], None] | None = None,
+        stop: StopHandle = _NEVER,
+    ) -> None:
+        """Run events one after the other, until ``stop`` says so, adding to what was ``taken``; keep them together.
+
+        ``on_step`` is called after each. Raises as ``step``.
+        """
+        self._lane.decide(self._bound_together(events) or map(self._built, events), taken, on_step, stop)
         self._sink.steps(taken)
 
     def _bound_together(self, events: Sequence[HostedEvent]) -> list[ExternalEvent] | None:

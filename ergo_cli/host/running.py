@@ -96,7 +96,7 @@ def run_arrivals(
     """
     engaged = hosting(run.program, run.run_id).engage(run, sink, world)
     tally = _Tally(run.program.graph_id, arrivals)
-    if engaged.lane is not None and isinstance(arrivals, StreamArrivals):
+    if engaged.lane is not None and isinstance(arrivals, StreamArrivals) and not control.is_timed:
         drive = partial(_drive_together, engaged.lane, arrivals, control, tally, on_step)
     else:
         drive = partial(_drive, engaged.runner, arrivals, control, tally, on_step)
@@ -168,20 +168,17 @@ def _drive_together(
     tally: _Tally,
     on_step: Callable[[], None] | None,
 ) -> End:
-    """The same loop, events being asked for, and a stop seen, as many at a time as were read together."""
+    """The same loop, but as many events at a time are asked for as were read together."""
     while not control.should_stop(tally.committed):
         events = arrivals.together()
         if isinstance(events, End):
             return events
         taken: list[DecidedEffects] = []
         try:
-            lane.steps(events[: control.left(tally.committed)], taken)
+            lane.steps(events[: control.left(tally.committed)], taken, on_step, control.handle)
         finally:
             arrivals.reached(len(taken))
             tally.commit([entry for entry, _ in taken])
-        if on_step is not None:
-            for _ in taken:
-                on_step()
     return End.STOPPED
 
 

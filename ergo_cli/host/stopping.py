@@ -34,7 +34,7 @@ class RunControl:
         max_duration: int | None = None,
         monotonic_ns: Callable[[], int] = monotonic_ns,
     ) -> None:
-        self._handle = handle or StopHandle()
+        self.handle = handle or StopHandle()
         self._max_events = max_events
         self._max_duration = max_duration
         self._monotonic_ns = monotonic_ns
@@ -45,13 +45,18 @@ class RunControl:
         if self._max_duration is not None:
             self._end = self._monotonic_ns() + self._max_duration
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether time is a bound, so that the clock must be looked at after every step."""
+        return self._max_duration is not None
+
     def left(self, committed: int) -> int | None:
         """How many events may still be stepped after ``committed``; None where there is no bound."""
         return None if self._max_events is None else max(self._max_events - committed, 0)
 
     def should_stop(self, committed: int = 0) -> bool:
         """Whether to stop after ``committed`` steps: asked to, out of events, or out of time."""
-        if self._handle.stopped:
+        if self.handle.stopped:
             return True
         if self._max_events is not None and committed >= self._max_events:
             return True

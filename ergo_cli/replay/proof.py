@@ -69,15 +69,12 @@ def _matching(
     recorded, ids, separator = _Recorded(reader.decision_blocks()), DigestSet(), b""
     for records in reader.event_batches():
         decided: list[DecidedEffects] = []
-        lane.decide(_sound(records, ids, options.numbers), decided)
+        lane.decide(_sound(records, ids, options.numbers), decided, on_event)
         if not recorded.goes_on(separator + decision_block(decided, b",")):
             return None
         separator = b","
         for decision, count in Counter([entry.decision for entry, _ in decided]).items():
             counts[decision] += count
-        if on_event is not None:
-            for _ in decided:
-                on_event()
     return counts if recorded.is_at_end() else None
 
 
