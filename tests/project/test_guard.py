@@ -27,6 +27,7 @@ from ergo_cli.programs.graph.catalog import build_inventory, standard_inventory
 from ergo_cli.project.guard import guarded, watching
 from ergo_cli.testing.guarding import call_guarded
 
+CLOCK_OF_LOGGING = "time.time_ns" if sys.version_info >= (3, 13) else "time.time"
 READS: dict[str, Callable[[], object]] = {
     "time.time": time.time,
     "time.monotonic": lambda: ticks(),
@@ -58,7 +59,7 @@ READS: dict[str, Callable[[], object]] = {
     "subprocess.run": lambda: subprocess.run(["true"], check=False),
     "platform.node": platform.node,
     "threads": lambda: threading.Thread(target=time.time).start(),
-    "time.time (logging)": lambda: logging.getLogger().warning("hot"),
+    f"{CLOCK_OF_LOGGING} (logging)": lambda: logging.getLogger().warning("hot"),
 }
 
 
