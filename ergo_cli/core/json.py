@@ -80,11 +80,11 @@ def decode(text: bytes, numbers: Numbers = Numbers.EXACT) -> Any:
 def decode_objects(texts: Sequence[bytes]) -> list[dict[str, Any]] | None:
     """What ``decode`` gives for each of several objects, under exact numbers; much faster.
 
-    None where a text must be looked at by itself: it is no object, goes over several lines, or holds a number that
-    needs care.
+    None where a text must be looked at by itself: it is no object, goes over several lines, has blanks around it, or
+    holds a number that needs care.
     """
     joined = b"\n".join(texts)
-    if joined.count(b"\n") != len(texts) - 1 or has_careful_integer(joined):
+    if not joined.count(b"\n") == joined.count(b"}\n{") == len(texts) - 1 or has_careful_integer(joined):
         return None
     try:
         for text in texts:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,18})", re.DOTALL)
+_LIMIT = 10**18  # one digit more, and the pattern would no longer tell the number from what is before it
 
 
 class Series:
@@ -30,7 +31,7 @@ class Series:
     def goes_on(self, texts: Sequence[str]) -> bool:
         """Whether these are the next texts, all of them; then they are counted."""
         end = self._next + len(texts)
-        if not texts or texts[-1] != self._pattern % (end - 1):
+        if not texts or end > _LIMIT or texts[-1] != self._pattern % (end - 1):
             return False
         if list(map(self._pattern.__mod__, range(self._next, end))) != list(texts):
             return False

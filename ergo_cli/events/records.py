@@ -85,7 +85,7 @@ def read_usual_lines(lines: bytes, ordinal: int) -> list[HostedEvent] | None:
     except ValueError:
         return None
     colons = 9 * len(bodies) + sum(map(len, payloads)) - ids.count(None) - kinds.count(None) - 3 * instants.count(None)
-    if lines.count(b":") != colons or lines.count(b"\n") + 1 != len(bodies):
+    if lines.count(b":") != colons or not _is_one_a_line(lines, len(bodies)):
         return None
     if (len(instants) > instants.count(None) or _is_careful(payloads)) and (
         has_careful_integer(lines) or _nests(payloads)
@@ -94,6 +94,12 @@ def read_usual_lines(lines: bytes, ordinal: int) -> list[HostedEvent] | None:
     if None in ids:
         ids = [automatic_id(number) if name is None else name for number, name in enumerate(ids, ordinal)]
     return list(map(HostedEvent, cast(list[str], ids), [body.type for body in bodies], at, kinds, payloads))
+
+
+def _is_one_a_line(lines: bytes, records: int) -> bool:
+    """Whether each line is one whole record: the decoder lets pass several on a line, and one over several lines."""
+    ends = lines.count(b"}\n{") or lines.count(b"}\r\n{")
+    return lines.count(b"\n") == ends == records - 1
 
 
 def _is_careful(payloads: list[dict[str, Any]]) -> bool:

@@ -58,8 +58,6 @@ class DecisionLane:
         produced: list[list[ProducedEffect]] = []
         try:
             for event in events:
-                if stop.stopped:
-                    break
                 on_event(event)
                 try:
                     effects = drain()
@@ -70,6 +68,8 @@ class DecisionLane:
                 produced.append(effects)
                 if on_step is not None:
                     on_step()
+                if stop.stopped:  # looked at before the next event is bound, which may refuse it
+                    break
         finally:
             taken += zip(self._entries, produced, strict=False)  # the event that failed has an entry, but no effects
             self._entries.clear()

@@ -84,7 +84,7 @@ class HostEffects:
 
         Raises StepError ``EffectsWithoutAdapter``, ``EffectApply`` or ``LifecycleViolation``, and as ``dispatch``.
         """
-        if not self._external and self.store.keep(effects, self._accepted):
+        if not effects:
             return effects
         if self._adapter is None:
             raise StepError(
@@ -92,6 +92,8 @@ class HostEffects:
                 "the graph produced effects, but no adapter is bound that says what they may do",
                 fix="give an adapter with --adapter",
             )
+        if not self._external and self.store.keep(effects, self._accepted):
+            return effects
         applied: list[ProducedEffect] = []
         for effect in effects:
             if effect.kind in self._external:

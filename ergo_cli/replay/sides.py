@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import chain, count, repeat
+from itertools import chain, count, islice, repeat
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -155,7 +155,7 @@ class Side:
 
     def pairs(self) -> Iterator[Row[Entry]]:
         """Each event with its decision."""
-        return map(Row, count(), self.events, self._decided(self.events, self._event_texts()))
+        return self._rows(self.events, self._event_texts())
 
     def lone_events(self) -> Iterator[Row[Entry]]:
         """Each event by itself."""
@@ -163,7 +163,12 @@ class Side:
 
     def lone_decisions(self) -> Iterator[Row[Entry]]:
         """Each decision by itself."""
-        return map(Row, count(), self.decisions, self._decided(self.decisions, repeat(None)))
+        return self._rows(self.decisions, repeat(None))
+
+    def _rows(self, keys: list[Key], events: Iterator[Raw | None]) -> Iterator[Row[Entry]]:
+        entries = self._decided(keys, events)
+        yield from map(Row, count(), keys, entries)
+        next(entries, None)  # behind the last one it is told what is left over
 
     def _lone_event(self, text: Raw) -> Entry:
         return Entry(0, None, self.reader.version, None, None, None, text)
@@ -177,12 +182,14 @@ class Side:
         key, journals = iter(keys), self._journals()
         for text in self.reader.decision_lists():
             page = _Page(_compact(text))
+            ahead = list(islice(journals, 1))  # comes first: where decisions are malformed, journals tell it better
             decided, numbers = page.decided()
             self.counts.update([each.decision for each in decided])
             episodes = map(first.setdefault, numbers, key)
             places = range(len(decided))  # comes first: what ends a page must not use up an event
             version = repeat(self.reader.version)
-            yield from map(Entry, places, repeat(page), version, decided, numbers, episodes, events, journals)
+            episode = chain(ahead, journals)
+            yield from map(Entry, places, repeat(page), version, decided, numbers, episodes, events, episode)
         next(journals, None)  # at their end they tell what is left over
 
     def _journals(self) -> Iterator[KernelEpisode | None]:
@@ -203,8 +210,14 @@ def _skimmed(path: str) -> BundleReader:
 
 
 def _compact(text: bytes) -> bytes:
-    """The text of records without what the pretty style adds, so that equal records are equal texts."""
-    return msgspec.json.format(text, indent=-1) if b"\n" in text else text
+    """The text of a list of records without what the pretty style adds to one, so that equal records are equal texts.
+
+    A record on one line stays to the letter, whatever stands between it and the next.
+    """
+    if b"\n" not in text:
+        return text
+    records = map(bytes, _split(text))
+    return b"[%b]" % b",".join([msgspec.json.format(item, indent=-1) if b"\n" in item else item for item in records])
 
 
 def _keys(texts: Iterable[bytes]) -> list[Key]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,15 @@ def tick(number: int, **payload: Any) -> dict[str, Any]:
     return {"type": "Command", "id": f"r{number}", "semantic_kind": "price_tick", "payload": {"price": 90.0, **payload}}
 
 
+def line(body: dict[str, Any]) -> bytes:
+    return json.dumps({"kind": "event", "event": body}).encode() + b"\n"
+
+
 def stepped(
-    path: Path, bodies: list[dict[str, Any]], control: RunControl, on_step: Callable[[], None] | None = None
+    path: Path,
+    source: list[dict[str, Any]] | Iterator[bytes],
+    control: RunControl,
+    on_step: Callable[[], None] | None = None,
 ) -> RunEnd:
     """The end of a run over lines that are read together, captured to ``path``."""
     loaded = load_program_from_files(
@@ -37,8 +44,8 @@ def stepped(
     )
     assert loaded.adapter is not None
     run = PreparedRun(loaded.program, loaded.adapter)
-    text = b"".join(json.dumps({"kind": "event", "event": body}).encode() + b"\n" for body in bodies)
-    stream = EventStream([text], "day.jsonl", semantic_kinds=SemanticKinds.REQUIRED)
+    chunks = [b"".join(map(line, source))] if isinstance(source, list) else source
+    stream = EventStream(chunks, "day.jsonl", semantic_kinds=SemanticKinds.REQUIRED)
     header = Header(run.program.graph_id, run.constraints, run.program.provenance, run.adapter_provenance)
     with BundleWriter(str(path), header) as writer:
         end = run_arrivals(run, StreamArrivals(stream), writer, control, on_step=on_step)
@@ -63,6 +70,24 @@ def test_a_stop_is_seen_before_the_next_event(tmp_path: Path) -> None:
     assert end.interruption is not None
     assert end.interruption.code == HOST_STOP_REQUESTED
     assert ids(tmp_path / "b.json") == ["r0", "r1", "r2", "r3", "r4"]
+
+
+def test_a_stop_is_seen_before_the_next_event_is_refused(tmp_path: Path) -> None:
+    stop = StopHandle()
+    end = stepped(tmp_path / "b.json", [tick(0), tick(1, price="high")], RunControl(stop), stop.stop)
+    assert (end.summary.events, end.interruption is not None) == (1, True)
+    assert ids(tmp_path / "b.json") == ["r0"]
+
+
+def test_an_event_that_was_waited_for_is_stepped_though_the_stop_came_meanwhile(tmp_path: Path) -> None:
+    stop = StopHandle()
+
+    def lines() -> Iterator[bytes]:
+        stop.stop()
+        yield b"".join(line(tick(number)) for number in range(3))
+
+    end = stepped(tmp_path / "b.json", lines(), RunControl(stop))
+    assert (end.summary.events, end.interruption is not None) == (1, True)
 
 
 @pytest.mark.parametrize("most", [1, 7, 50])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -64,6 +65,8 @@ def counted(first: int, count: int) -> list[str]:
 @example([counted(8, 3), counted(11, 2), counted(9, 1)])
 @example([counted(8, 3), ["x"], counted(11, 2), counted(10, 2)])
 @example([counted(8, 3), [*counted(11, 2), "e8"]])
+@example([counted(10**18 - 2, 2), counted(10**18, 1), counted(10**18, 1)])
+@example([["1" + "9" * 18, "11" + "0" * 18, "11" + "0" * 18]])
 def test_ids_are_new_once(batches: list[list[str]]):
     seen, known = DigestSet(), set[str]()
     for batch in batches:
@@ -127,6 +130,24 @@ def test_lines_are_read_alike(bodies: list[dict[str, Any]]):
     assert heard == [each[:2] for each in told(stream(bodies, apart=True)) if not isinstance(each, str)]
 
 
+LINE = json.dumps({"kind": "event", "event": READING}).encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (b"\n" + LINE + b" " + LINE, "day:2:"),
+        (LINE + b"\n\n" + LINE + b"\t" + LINE, "day:3:"),
+        (LINE.replace(b", ", b",\n", 1) + b"\n" + LINE + b" " + LINE, "day:1:"),
+    ],
+)
+def test_two_records_on_a_line_do_not_make_up_for_a_line_without(text: bytes, place: str):
+    for chunks in ([text], text.splitlines(keepends=True)):
+        heard = told(EventStream(chunks, "day", semantic_kinds=SemanticKinds.REQUIRED))
+        assert isinstance(heard[-1], str)
+        assert heard[-1].startswith(place)
+
+
 hosted = st.builds(
     HostedEvent,
     event_id=names,
@@ -166,6 +187,8 @@ texts = st.one_of(
 
 @given(st.lists(texts, min_size=1, max_size=4))
 @example([b"{}\n{}", b""])
+@example([b"{} {}", b""])
+@example([b"", b"{} {}"])
 def test_objects_are_decoded_alike(several: list[bytes]):
     values = decode_objects(several)
     if values is not None:
@@ -175,15 +198,17 @@ def test_objects_are_decoded_alike(several: list[bytes]):
 
 
 def plain(text: bytes) -> bool:
-    """Whether a text is an object on one line, too short for numbers that need care, and without a minus."""
+    """Whether a text is an object on one line, without blanks around it, numbers that need care, or a minus."""
     try:
         value = decode(text)
     except JsonError:
         return False
-    return isinstance(value, dict) and b"\n" not in text and b"-" not in text and len(text) < 19
+    return isinstance(value, dict) and text.endswith(b"}") and b"\n" not in text and b"-" not in text and len(text) < 19
 
 
 @given(st.lists(texts, min_size=1, max_size=4), st.booleans())
+@example([b"{}{}", b""], False)
+@example([b'{"a":', b"1}{}"], False)
 def test_events_are_rehydrated_alike(several: list[bytes], spoiled: bool):
     events = [EventRecord(str(n), n, EventKind.COMMAND, text, hash_of(text)) for n, text in enumerate(several)]
     if spoiled:

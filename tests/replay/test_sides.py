@@ -93,3 +93,12 @@ def test_a_malformed_record_is_refused_where_the_patterns_met_all_before_it(tmp_
     bad.write_text(json.dumps(bundle))
     with pytest.raises(BundleError):
         diff_bundles(good, str(bad), parse_patterns(["episode_id"]))
+
+
+@pytest.mark.parametrize(("seam", "other"), [(b",\n", b","), (b",", b"\n,")])
+def test_records_that_are_equal_to_the_letter_are_not_looked_into(seam: bytes, other: bytes, tmp_path: Path) -> None:
+    paths = tmp_path / "a.json", tmp_path / "b.json"
+    text = run("a", "b", "c").encode().replace(b'"kind":"Command"', b'"kind": "none that there is"')
+    for path, between in zip(paths, (seam, other), strict=True):
+        path.write_bytes(text.replace(b'},{"event_id"', b"}" + between + b'{"event_id"'))
+    assert diff_bundles(str(paths[0]), str(paths[1])).outcome is Outcome.MATCH

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +127,29 @@ def test_a_journal_that_is_none_is_refused(diffed: Any) -> None:
     with pytest.raises(BundleError) as refused:
         diffed(whole, replace(whole, journals=whole.journals[:-1]))
     assert refused.value.code == "bundle.journal_invalid"
+
+
+def test_an_entry_that_belongs_to_no_decision_is_refused(diffed: Any) -> None:
+    whole = room(TURNS)
+    without = replace(whole, events=whole.events[:-1], decisions=whole.decisions[:-1])
+    lone = replace(whole, decisions=whole.decisions[:-1])
+    for surplus in (without, lone):
+        for pair in ((whole, surplus), (surplus, whole)):
+            with pytest.raises(BundleError) as refused:
+                diffed(*pair)
+            assert refused.value.code == "bundle.journal_invalid"
+            assert "it belongs to no decision" in refused.value.message
+
+
+def test_a_malformed_decision_is_told_before_a_malformed_event(diffed: Any, tmp_path: Path) -> None:
+    diffed(room(TURNS), room(TURNS))
+    path = tmp_path / "b.json"
+    bundle = json.loads(path.read_bytes())
+    bundle["events"][2]["kind"] = "X"
+    del bundle["decisions"][1]["retry_count"]
+    del bundle["digest"]
+    covered = json.dumps(bundle, separators=(",", ":")).encode()[:-1]
+    path.write_bytes(covered + b',"digest":"sha256:%b"}' % sha256(covered).hexdigest().encode())
+    with pytest.raises(BundleError) as refused:
+        diff_bundles(str(tmp_path / "a.json"), str(path))
+    assert "missing field `retry_count` in decisions[1]" in refused.value.message
