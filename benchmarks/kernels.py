@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.tables import figure, show
-from ergo_cli.programs.kernel.events import StateUpdated
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.reducers import StateUpdatedOnly
-from ergo_cli.programs.kernel.steps import Complete, Emit, Next
+from ergo_cli.programs.kernel.engine.actions import Complete, Emit, Next
+from ergo_cli.programs.kernel.engine.events import StateUpdated
+from ergo_cli.programs.kernel.engine.state import StateUpdatedOnly
+from ergo_cli.programs.kernel.program import Kernel
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
 from ergo_cli.stores.journals import EventJournal
 from ergo_cli.stores.memory import MemoryJournal
-from ergo_cli.stores.sqlite.database import SqliteDatabase
-from ergo_cli.stores.sqlite.journal import SqliteJournal
+from ergo_cli.stores.sqlite import SqliteDatabase, SqliteJournal
 
 _BATCH = 100
 
@@ -26,7 +26,7 @@ def kernels(folder: Path, sizes: tuple[int, ...]) -> None:
 
 
 def _row(folder: Path, size: int) -> tuple[str, ...]:
-    database = SqliteDatabase(str(folder / f"kernel-{size}.db"), lambda: 0)
+    database = SqliteDatabase(str(folder / f"kernel-{size}.db"), lambda: 0, KERNEL_TABLES)
     journals: tuple[EventJournal, ...] = (MemoryJournal(), SqliteJournal(database))
     costs = [figure(cost / size * 1e6) for journal in journals for cost in _costs(journal, size)]
     database.close()

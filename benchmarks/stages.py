@@ -14,18 +14,17 @@ from ergo_cli.bundle.reader import skim_bundle
 from ergo_cli.bundle.schema import Header, Version
 from ergo_cli.bundle.writer import BundleWriter
 from ergo_cli.core.digest_set import DigestSet
-from ergo_cli.events.adapter.binding import bind_together
+from ergo_cli.events.adapter import bind_together
 from ergo_cli.events.external import ExternalEvent
 from ergo_cli.events.stream import EventStream, SemanticKinds
-from ergo_cli.host.preparation import PreparedRun
-from ergo_cli.host.realisation import HostEffects
-from ergo_cli.host.running import run_stream
-from ergo_cli.programs.graph.invoker import GraphInvoker
+from ergo_cli.host.effects import ApplyEffects
+from ergo_cli.host.loop import run_stream
+from ergo_cli.host.run_plan import PreparedRun
+from ergo_cli.programs.graph.program import GraphInvoker
 from ergo_cli.project.loading import load_program_from_files
-from ergo_cli.replay.options import ReplayOptions, Target
-from ergo_cli.replay.proof import prove_match
-from ergo_cli.supervisor.log import DecidedEffects, LogEntry
-from ergo_cli.supervisor.seam import Outcome
+from ergo_cli.replay.byte_match import match_bytes
+from ergo_cli.replay.results import ReplayOptions, Target
+from ergo_cli.supervisor.seam import DecidedEffects, LogEntry, Outcome
 from ergo_cli.supervisor.supervisor import Supervisor
 
 _EVENTS = 20_000
@@ -79,13 +78,13 @@ class _Bench:
 
     def replay(self) -> None:
         with skim_bundle(self.bundle) as reader:
-            assert prove_match(reader, Target(self.program, self.adapter), ReplayOptions(strict=True)) is not None
+            assert match_bytes(reader, Target(self.program, self.adapter), ReplayOptions(strict=True)) is not None
 
 
 def _costs(bench: _Bench) -> dict[str, float]:
     batches = list(bench.stream().batches())
     built = [events for batch in batches if (events := bind_together(bench.adapter.kinds, batch))]
-    invoker, graph_id = GraphInvoker(bench.program), bench.program.graph_id
+    invoker, graph_id = GraphInvoker(bench.program.value), bench.program.graph_id
     log = _Entries()
     supervisor = Supervisor(graph_id, bench.run.constraints, log, _Completes())
     decided = []
@@ -93,7 +92,7 @@ def _costs(bench: _Bench) -> dict[str, float]:
         supervisor.on_event(event)
         invoker.run(graph_id, event.event_id, event.context, None)
         decided.append((log.entries[-1], invoker.drain_rendered()))
-    effects = HostEffects(bench.adapter)
+    effects = ApplyEffects(bench.adapter)
     steps = [decided[at : at + _TOGETHER] for at in range(0, len(decided), _TOGETHER)]
     bench.capture()
     work: dict[str, Callable[[], object]] = {

@@ -9,23 +9,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ergo_cli.bundle.inspection import Inspection, inspect_bundle
     from ergo_cli.bundle.memory import CaptureBundle
-    from ergo_cli.bundle.reader import open_bundle
+    from ergo_cli.bundle.reader import BundleReader, open_bundle
+    from ergo_cli.channels.egress_config import ConfigForm, EgressConfig, Route, load_egress_config, parse_egress_config
+    from ergo_cli.channels.interruption import Interruption
+    from ergo_cli.channels.timeouts import ChannelPolicy
+    from ergo_cli.core.diagnostics import Notice
+    from ergo_cli.core.numbers import Numbers
     from ergo_cli.errors import ErgoError
-    from ergo_cli.events.external import EventKind
-    from ergo_cli.events.hosted import EpisodeStart, HostedEvent
-    from ergo_cli.host.channels.policy import ChannelPolicy
-    from ergo_cli.host.egress.config import EgressConfig
-    from ergo_cli.host.egress.config_files import parse_egress_config
-    from ergo_cli.host.interruption import Interruption
-    from ergo_cli.host.runner import StepOutcome
-    from ergo_cli.host.stopping import StopHandle
-    from ergo_cli.library.bundles import write_capture_bundle
-    from ergo_cli.library.config import Fixture, InMemoryProject, Items, Process, ReplayConfig, RunConfig
+    from ergo_cli.events.adapter import Adapter
+    from ergo_cli.events.external import EpisodeStart, EventKind, HostedEvent
+    from ergo_cli.host.step import StepOutcome
+    from ergo_cli.host.timing import StopHandle
     from ergo_cli.library.errors import (
         BuildError,
         CaptureError,
         ConfigError,
+        KeptRunError,
         LibraryError,
         ReplayError,
         RunError,
@@ -34,64 +35,108 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from ergo_cli.library.handle import Ergo, ErgoBuilder
-    from ergo_cli.library.outcome import Completed, Interrupted, RunSummary
-    from ergo_cli.library.programs import load_graph_assets_from_memory
+    from ergo_cli.library.kept_runs import KeptRuns
+    from ergo_cli.library.operations import load_graph_assets_from_memory
     from ergo_cli.library.projects import ProjectSummary
-    from ergo_cli.library.stepping import ProfileRunner
-    from ergo_cli.programs.graph.memory import InMemorySource
-    from ergo_cli.project.loading import load_program_from_files
-    from ergo_cli.project.sources import AdapterText
+    from ergo_cli.library.run_config import (
+        Completed,
+        Fixture,
+        InMemoryProject,
+        Interrupted,
+        Items,
+        Process,
+        ReplayConfig,
+        RunConfig,
+        RunSummary,
+    )
+    from ergo_cli.library.stepping import ProfileRunner, write_capture_bundle
+    from ergo_cli.programs.graph.check.catalog import Inventory, build_inventory
+    from ergo_cli.programs.graph.files.discovery import InMemorySource
+    from ergo_cli.programs.graph.model import GraphAssets
+    from ergo_cli.programs.graph.primitives.primitive import (
+        ActionManifest,
+        ActionOutcome,
+        ComputeManifest,
+        Primitive,
+        SourceManifest,
+        TriggerEvent,
+        TriggerManifest,
+    )
+    from ergo_cli.programs.graph.program import AdapterText
+    from ergo_cli.programs.program import Program
+    from ergo_cli.programs.runs import ForkedRun, ListedRun, ResumedRun, Resumption, ShownRun, Standing, TimedRun
+    from ergo_cli.project.authored import load_adapter_file
+    from ergo_cli.project.loading import LoadedProgram, load_program_from_files
     from ergo_cli.replay.diffing import diff_bundles
-    from ergo_cli.replay.divergence import Divergence
-    from ergo_cli.replay.options import ReplayOptions, Target
-    from ergo_cli.replay.replaying import iter_replays, replay_bundle, replay_bundles
-    from ergo_cli.replay.result import BundleResult
-    from ergo_cli.supervisor.constraints import Constraints
+    from ergo_cli.replay.engine import iter_replays, replay_bundle, replay_bundles
+    from ergo_cli.replay.explaining import Assigned, Explanation, explain_event
+    from ergo_cli.replay.paths import Pattern
+    from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Outcome, ReplayOptions, Target
+    from ergo_cli.supervisor.seam import Constraints
+    from ergo_cli.tools.file_checks import Surroundings
+    from ergo_cli.tools.validation import FileResult, validate_files
 
-__version__ = "0.1.0"
+from ergo_cli.version import __version__ as __version__
 
 # fmt: off
 __all__ = [
-    "AdapterText", "BuildError", "BundleResult", "CaptureBundle", "CaptureError", "ChannelPolicy", "Completed",
-    "ConfigError", "Constraints", "Divergence", "EgressConfig", "EpisodeStart", "Ergo", "ErgoBuilder", "ErgoError",
-    "EventKind", "Fixture", "HostedEvent", "InMemoryProject", "InMemorySource", "Interrupted", "Interruption", "Items",
-    "LibraryError", "Process", "ProfileRunner", "ProjectSummary", "ReplayConfig", "ReplayError", "ReplayOptions",
-    "RunConfig", "RunError", "RunSummary", "RunnerError", "StepError", "StepOutcome", "StopHandle", "Target",
-    "ValidationError", "diff_bundles", "iter_replays", "load_graph_assets_from_memory", "load_program_from_files",
-    "open_bundle", "parse_egress_config", "replay_bundle", "replay_bundles", "write_capture_bundle",
+    "ActionManifest", "ActionOutcome", "Adapter", "AdapterText", "Assigned", "BuildError", "BundleReader",
+    "BundleResult", "CaptureBundle", "CaptureError", "ChannelPolicy", "Completed", "ComputeManifest", "ConfigError",
+    "ConfigForm", "Constraints", "Divergence", "DivergenceKind", "EgressConfig", "EpisodeStart", "Ergo", "ErgoBuilder",
+    "ErgoError", "EventKind", "Explanation", "FileResult", "Fixture", "ForkedRun", "GraphAssets", "HostedEvent",
+    "InMemoryProject", "InMemorySource", "Inspection", "Interrupted", "Interruption", "Inventory", "Items",
+    "KeptRunError", "KeptRuns", "LibraryError", "ListedRun", "LoadedProgram", "Notice", "Numbers", "Outcome", "Pattern",
+    "Primitive", "Process", "ProfileRunner", "Program", "ProjectSummary", "ReplayConfig", "ReplayError",
+    "ReplayOptions", "ResumedRun", "Resumption", "Route", "RunConfig", "RunError", "RunSummary", "RunnerError",
+    "ShownRun", "SourceManifest", "Standing", "StepError", "StepOutcome", "StopHandle", "Surroundings", "Target",
+    "TimedRun", "TriggerEvent", "TriggerManifest", "ValidationError", "build_inventory", "diff_bundles",
+    "explain_event", "inspect_bundle", "iter_replays", "load_adapter_file", "load_egress_config",
+    "load_graph_assets_from_memory", "load_program_from_files", "open_bundle", "parse_egress_config", "replay_bundle",
+    "replay_bundles", "validate_files", "write_capture_bundle",
 ]
 # fmt: on
 
 _NAMES = {
+    "bundle.inspection": "Inspection inspect_bundle",
     "bundle.memory": "CaptureBundle",
-    "bundle.reader": "open_bundle",
+    "bundle.reader": "BundleReader open_bundle",
+    "channels.egress_config": "ConfigForm EgressConfig Route load_egress_config parse_egress_config",
+    "channels.interruption": "Interruption",
+    "channels.timeouts": "ChannelPolicy",
+    "core.diagnostics": "Notice",
+    "core.numbers": "Numbers",
     "errors": "ErgoError",
-    "events.external": "EventKind",
-    "events.hosted": "EpisodeStart HostedEvent",
-    "host.channels.policy": "ChannelPolicy",
-    "host.egress.config": "EgressConfig",
-    "host.egress.config_files": "parse_egress_config",
-    "host.interruption": "Interruption",
-    "host.runner": "StepOutcome",
-    "host.stopping": "StopHandle",
-    "library.bundles": "write_capture_bundle",
-    "library.config": "Fixture InMemoryProject Items Process ReplayConfig RunConfig",
-    "library.errors": "BuildError CaptureError ConfigError LibraryError ReplayError RunError RunnerError StepError"
-    " ValidationError",
+    "events.adapter": "Adapter",
+    "events.external": "EpisodeStart EventKind HostedEvent",
+    "host.step": "StepOutcome",
+    "host.timing": "StopHandle",
+    "library.errors": "BuildError CaptureError ConfigError KeptRunError LibraryError ReplayError RunError"
+    " RunnerError StepError ValidationError",
     "library.handle": "Ergo ErgoBuilder",
-    "library.outcome": "Completed Interrupted RunSummary",
-    "library.programs": "load_graph_assets_from_memory",
+    "library.kept_runs": "KeptRuns",
+    "library.operations": "load_graph_assets_from_memory",
     "library.projects": "ProjectSummary",
-    "library.stepping": "ProfileRunner",
-    "programs.graph.memory": "InMemorySource",
-    "project.loading": "load_program_from_files",
-    "project.sources": "AdapterText",
+    "library.run_config": "Completed Fixture InMemoryProject Interrupted Items Process ReplayConfig RunConfig"
+    " RunSummary",
+    "library.stepping": "ProfileRunner write_capture_bundle",
+    "programs.graph.check.catalog": "Inventory build_inventory",
+    "programs.graph.files.discovery": "InMemorySource",
+    "programs.graph.model": "GraphAssets",
+    "programs.graph.primitives.primitive": "ActionManifest ActionOutcome ComputeManifest Primitive"
+    " SourceManifest TriggerEvent TriggerManifest",
+    "programs.graph.program": "AdapterText",
+    "programs.program": "Program",
+    "programs.runs": "ForkedRun ListedRun ResumedRun Resumption ShownRun Standing TimedRun",
+    "project.authored": "load_adapter_file",
+    "project.loading": "LoadedProgram load_program_from_files",
     "replay.diffing": "diff_bundles",
-    "replay.divergence": "Divergence",
-    "replay.options": "ReplayOptions Target",
-    "replay.replaying": "iter_replays replay_bundle replay_bundles",
-    "replay.result": "BundleResult",
-    "supervisor.constraints": "Constraints",
+    "replay.engine": "iter_replays replay_bundle replay_bundles",
+    "replay.explaining": "Assigned Explanation explain_event",
+    "replay.paths": "Pattern",
+    "replay.results": "BundleResult Divergence DivergenceKind Outcome ReplayOptions Target",
+    "supervisor.seam": "Constraints",
+    "tools.file_checks": "Surroundings",
+    "tools.validation": "FileResult validate_files",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 

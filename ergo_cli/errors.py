@@ -4,9 +4,9 @@ One tree; catch the branch you care about, read ``code`` for the exact fault::
 
     ErgoError
     ├── UsageError          cli.*: the command line or a profile name
-    ├── DocumentError       DEC-SYNTAX and the like: a text that is no YAML, JSON or not what it should hold
+    ├── DocumentError       DEC-SYNTAX and the like: a text that is not YAML or JSON, or has the wrong content
     ├── ProgramError        graph.*, program.*: no program, or one that cannot run
-    │   ├── PrimitiveError  primitive.*, V.8: an own primitive that is missing, cannot be had or reads the world
+    │   ├── PrimitiveError  primitive.*, V.8: an own primitive that is missing, not importable or not deterministic
     │   ├── DiscoveryError  DIS-*, LOAD-IO: a cluster that cannot be found or read
     │   └── RuleError       V.1, I.3, SRC-4 …: a rule of graph programs that is broken (``rule``, ``phase``, ``path``)
     ├── AdapterError        adapter.*, ADP-*, COMP-*: the adapter, or how it fits the program
@@ -17,7 +17,7 @@ One tree; catch the branch you care about, read ``code`` for the exact fault::
     ├── BundleError         bundle.*: a bundle that cannot be read
     ├── ReplayError         replay.*: a bundle that cannot be replayed or compared
     ├── StoreError          store.*: where the runs of stateful programs are kept
-    ├── KernelError         kernel.*: a step-kernel run that cannot go on (in ``programs.kernel.errors``)
+    ├── KernelError         kernel.*: a step-kernel run that cannot go on (in ``programs.kernel.engine.errors``)
     ├── ProjectError        PRJ-*: ergo.toml
     └── LibraryError        the code of its cause: an operation of the library's handle (in ``library.errors``)
 
@@ -33,7 +33,7 @@ from typing import TypeVar
 
 
 class ErgoError(Exception):
-    """An error that the user caused or can mend; never a defect of ergo."""
+    """An error that the user can cause and correct; only ``internal.error`` reports a defect of ergo."""
 
     def __init__(
         self,
@@ -56,20 +56,20 @@ class ErgoError(Exception):
         self.causes = tuple(causes)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """How an error travels between processes: as it is, whatever its class takes to be made.
+        """Pickle the attributes and bypass ``__init__``: subclasses take different arguments.
 
-        What raised it (``__cause__``, the traceback) stays behind; its attributes may lead back to it.
+        ``__cause__`` and the traceback are not pickled; an attribute may still hold the cause.
         """
         return _unmade, (type(self), self.args), self.__dict__
 
     def unfold(self) -> tuple[ErgoError, ...]:
-        """This error and its causes side by side, all of them faults of one thing; it keeps none of its own."""
+        """Return this error and its causes as one tuple, for several faults of one object; clears ``causes``."""
         causes, self.causes = self.causes, ()
         return (self, *causes)
 
 
 def _unmade(kind: type[ErgoError], args: tuple[object, ...]) -> ErgoError:
-    """An error of this class that has no attributes yet."""
+    """A new error of the class ``kind``, without attributes: unpickling sets them."""
     error = kind.__new__(kind)
     error.args = args
     return error
@@ -88,11 +88,11 @@ class ProgramError(ErgoError):
 
 
 class PrimitiveError(ProgramError):
-    """An own primitive is not offered, its module cannot be imported, or it reads what no replay could give it."""
+    """An own primitive is not offered, cannot be imported, or reads a value that a replay cannot reproduce."""
 
 
 class DiscoveryError(ProgramError):
-    """A graph or one of its clusters cannot be found, read or told apart."""
+    """A graph or one of its clusters cannot be found or read, or is ambiguous."""
 
 
 class RuleError(ProgramError):
@@ -200,12 +200,12 @@ def headline(errors: Iterable[_ErrorT]) -> _ErrorT:
 
 
 def reason(error: Exception) -> str:
-    """Why something failed, to end a message: the operating system's words without number and path, else its own."""
+    """The reason of a failure, to end a message: an OSError's text without number and path, else ``str(error)``."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def defect(error: BaseException) -> ErgoError:
-    """The error that tells of an exception which is nobody's fault but ours."""
+    """Wrap an unexpected exception as ``internal.error``, which reports a defect of ergo."""
     return ErgoError(
         "internal.error",
         f"ergo failed: {type(error).__name__}: {error}",

@@ -1,4 +1,4 @@
-"""What a module of own primitives imports: four decorators, and the words they speak (spec 30 §27).
+"""The interface for modules of own primitives: four decorators and the types they use (spec 30 §27).
 
 A primitive is a plain function. Its signature is its manifest: positional arguments are inputs (of a source: context
 keys), keyword-only ones parameters, what it returns is its output. ``float`` is a Number, ``bool`` a Bool, ``str`` a
@@ -32,11 +32,8 @@ Name the module in ``ergo.toml``, ``primitives = "package.module"``, and graphs 
 
 from __future__ import annotations
 
-from ergo_cli.programs.graph.authoring.decorators import OwnPrimitive, action, compute, source, trigger
-from ergo_cli.programs.graph.authoring.effects import IntentTemplate
-from ergo_cli.programs.graph.manifest import ComputeErrorType
-from ergo_cli.programs.graph.primitives.faults import ComputeFault
-from ergo_cli.programs.graph.signals import ActionOutcome, TriggerEvent
+from ergo_cli.programs.graph.authoring.decorators import IntentTemplate, OwnPrimitive, action, compute, source, trigger
+from ergo_cli.programs.graph.primitives.primitive import ActionOutcome, ComputeErrorType, ComputeFault, TriggerEvent
 
 __all__ = [
     "ActionOutcome",

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ergo_cli.core.values import NativeValue, ValueType
-from ergo_cli.programs.graph.catalog import Inventory, standard_inventory
-from ergo_cli.programs.graph.definition import (
+from ergo_cli.programs.graph.check.catalog import Inventory, standard_inventory
+from ergo_cli.programs.graph.check.validation import ValidatedGraph, validate
+from ergo_cli.programs.graph.expand.expansion import expand
+from ergo_cli.programs.graph.model import (
     Binding,
     ClusterDefinition,
     ClusterNode,
     ClusterParameter,
     DeriveKey,
     Edge,
+    ExpandedGraph,
     Exposed,
     GraphAssets,
     ImplNode,
@@ -23,11 +26,8 @@ from ergo_cli.programs.graph.definition import (
     PortRef,
     Signature,
 )
-from ergo_cli.programs.graph.execution import Report, execute
-from ergo_cli.programs.graph.expanded import ExpandedGraph
-from ergo_cli.programs.graph.expansion import expand
-from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
-from ergo_cli.programs.graph.validation import ValidatedGraph, validate
+from ergo_cli.programs.graph.primitives.primitive import ParameterType, ParameterValue
+from ergo_cli.programs.graph.run.interpreter import Report, execute
 
 Bound = bool | int | float | str | Exposed
 NodeShort = str | tuple[str, dict[str, Bound]]

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ergo_cli.errors import DocumentError
-from ergo_cli.programs.graph.decode import decode_graph_yaml
+from ergo_cli.programs.graph.files.cluster_file import decode_graph_yaml
 
 RULE_CODE = re.compile(r"\b(?:V|I|E|D|SRC|CMP|TRG|ACT|ADP|COMP)[.-][0-9]+\b")
 

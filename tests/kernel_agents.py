@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ergo_cli.core.clock import Clock, StandingClock
-from ergo_cli.core.effects import Effect
+from ergo_cli.core.time import Clock, StandingClock
+from ergo_cli.core.values import Effect
 from ergo_cli.events.external import EventKind, ExternalEvent
 from ergo_cli.programs.kernel import (
     ActionSucceeded,
@@ -22,11 +22,10 @@ from ergo_cli.programs.kernel import (
     SequencedEvent,
     StateUpdated,
 )
+from ergo_cli.programs.kernel.calls import RunIdRule
 from ergo_cli.programs.kernel.invoker import KernelInvoker
-from ergo_cli.programs.kernel.run_ids import RunIdRule
-from ergo_cli.stores.journals import EventJournal
+from ergo_cli.stores.journals import EventJournal, SnapshotStore
 from ergo_cli.stores.memory import MemoryJournal
-from ergo_cli.stores.snapshots import SnapshotStore
 from ergo_cli.supervisor.journals import EpisodeJournal
 from ergo_cli.supervisor.seam import RunTermination
 from ergo_cli.testing.kernel import ScriptedExecutor, ScriptedStep
@@ -118,7 +117,8 @@ class Desk:
         return self.run(event_id, payload, deadline), self.drained()
 
     def drained(self) -> Episode:
-        return Episode(self.invoker.drain_journal(), self.invoker.drain())
+        [journal] = self.invoker.drain_journals()
+        return Episode(journal, self.invoker.drain())
 
     def log(self, run: str) -> list[Any]:
         return [json.loads(text) for _, text in self.journal.scan(run)]

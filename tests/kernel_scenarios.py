@@ -10,12 +10,11 @@ from msgspec import Meta, Struct
 from ergo_cli.core.json import canonical
 from ergo_cli.core.json import decode as decode_json
 from ergo_cli.errors import StoreError
-from ergo_cli.programs.kernel import wire
-from ergo_cli.programs.kernel.action_error import ActionError, ActionErrorRecord
-from ergo_cli.programs.kernel.actions import ActionResult
-from ergo_cli.programs.kernel.backoff_policy import RetryWithBackoff
-from ergo_cli.programs.kernel.errors import KernelError, driver_error
-from ergo_cli.programs.kernel.events import (
+from ergo_cli.programs.kernel.companions.verification import event_stream_hash, tool_checksum
+from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.programs.kernel.engine.actions import ActionResult, Next, ResumeSignal
+from ergo_cli.programs.kernel.engine.errors import ActionError, ActionErrorRecord, KernelError, driver_error
+from ergo_cli.programs.kernel.engine.events import (
     ActionFailed,
     ActionRequested,
     ActionSucceeded,
@@ -23,20 +22,17 @@ from ergo_cli.programs.kernel.events import (
     Event,
     Interrupted,
     Resumed,
+    RunBlocked,
+    RunLog,
+    RunStatus,
     SequencedEvent,
     StateUpdated,
     encode_event,
 )
-from ergo_cli.programs.kernel.extensions import Extensions
-from ergo_cli.programs.kernel.hashes import event_stream_hash, tool_checksum
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.modes import KernelMode
-from ergo_cli.programs.kernel.policy import AllowAll, AllowList, Policy
-from ergo_cli.programs.kernel.reducers import Reducer, StateUpdatedOnly
-from ergo_cli.programs.kernel.run_log import RunLog
-from ergo_cli.programs.kernel.signals import ResumeSignal
-from ergo_cli.programs.kernel.status import RunBlocked, RunStatus
-from ergo_cli.programs.kernel.steps import Next
+from ergo_cli.programs.kernel.engine.options import Extensions, KernelMode
+from ergo_cli.programs.kernel.engine.policy import AllowAll, AllowList, Policy, RetryWithBackoff
+from ergo_cli.programs.kernel.engine.state import Reducer, StateUpdatedOnly
+from ergo_cli.programs.kernel.program import Kernel
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
 from ergo_cli.testing.kernel import CollectingEffectSink, ScriptedClock, ScriptedExecutor, ScriptedStep
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.compiler import GraphPass
-from ergo_cli.programs.graph.termination import termination_of
+from ergo_cli.programs.graph.run.compiler import GraphPass
+from ergo_cli.programs.graph.run.interpreter import termination_of
 
 
 def outcome(run: GraphPass, values: Mapping[str, Any], event_id: str = "e1") -> object:

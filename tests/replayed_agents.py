@@ -20,7 +20,7 @@ from ergo_cli.programs.kernel import (
     StateUpdated,
     Success,
 )
-from ergo_cli.programs.kernel.steps import Next
+from ergo_cli.programs.kernel.engine.actions import Next
 
 State = dict[str, Any]
 

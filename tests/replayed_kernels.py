@@ -8,26 +8,30 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ergo_cli.bundle.entries import JournalEntry, entry_digest
 from ergo_cli.bundle.memory import CaptureBundle, InMemoryBundle
 from ergo_cli.bundle.reader import open_bundle
-from ergo_cli.bundle.schema import CapturedEffect, DecisionRecord, EventRecord, Header, ProgramRecord
-from ergo_cli.core.canonical import free_text
-from ergo_cli.core.clock import Clock, StandingClock
+from ergo_cli.bundle.schema import (
+    CapturedEffect,
+    DecisionRecord,
+    EventRecord,
+    Header,
+    JournalEntry,
+    ProgramRecord,
+    entry_digest,
+)
+from ergo_cli.core.json import free_text
+from ergo_cli.core.time import Clock, StandingClock
 from ergo_cli.events.external import EventKind, ExternalEvent
 from ergo_cli.programs.kernel import Action, ActionCall, KernelProgram
+from ergo_cli.programs.kernel.calls import RunIdRule
 from ergo_cli.programs.kernel.invoker import KernelInvoker
-from ergo_cli.programs.kernel.run_ids import RunIdRule
-from ergo_cli.replay.divergence import Divergence
-from ergo_cli.replay.kernel.comparison import KernelTarget
-from ergo_cli.replay.kernel.replaying import replay_kernel
-from ergo_cli.replay.options import ReplayOptions
-from ergo_cli.replay.result import BundleResult, Outcome
-from ergo_cli.replay.scan import scan_value
+from ergo_cli.programs.kernel.kind import KIND
+from ergo_cli.programs.program import AnyProgram, Program
+from ergo_cli.replay.engine import replay_bundle
+from ergo_cli.replay.results import BundleResult, Divergence, Outcome, ReplayOptions, Target
 from ergo_cli.stores.journals import EventJournal
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.log import Decision, LogEntry
+from ergo_cli.supervisor.seam import Constraints, Decision, LogEntry
 from ergo_cli.supervisor.supervisor import Supervisor
 
 PROVENANCE = f"kpv1:sha256:{'0' * 64}"
@@ -85,8 +89,9 @@ def capture(
             )
         )
         if record.decision is Decision.INVOKE:
-            drained = invoker.drain_journal()
-            bundle.episode(JournalEntry(record.episode_id, drained.run_id, drained.records), drained.artifacts)
+            [drained] = invoker.drain_journals()
+            entry = JournalEntry(record.episode_id, drained.run_id, drained.records)
+            bundle.episode([entry], drained.artifacts)
     return bundle.commit(program=ProgramRecord("kernel", REF))
 
 
@@ -94,7 +99,12 @@ def replay(
     bundle: CaptureBundle, program: KernelProgram[Any], *, strict: bool = False, provenance: str = PROVENANCE
 ) -> BundleResult:
     """The replay of a bundle with a program of this provenance."""
-    return replay_kernel(scan_value(bundle, "bundle"), KernelTarget(program, provenance), ReplayOptions(strict=strict))
+    return replay_bundle(bundle, Target(known(program, provenance)), ReplayOptions(strict=strict))
+
+
+def known(program: KernelProgram[Any], provenance: str = PROVENANCE) -> AnyProgram:
+    """A kernel program as the house sees it."""
+    return Program(KIND, REF, program.graph_id, provenance, program)
 
 
 def sealed(tree: dict[str, Any]) -> bytes:

@@ -12,7 +12,7 @@ from msgspec.structs import fields
 
 import ergo_cli
 from ergo_cli.errors import exit_code
-from ergo_cli.project.toml import Profile
+from ergo_cli.project.project_file import Profile
 from ergo_cli.report.document import DivergenceDocument, ErrorDocument, InitDocument, Report
 from tests.conftest import Ergo
 
@@ -101,7 +101,7 @@ def commands_below(ergo: Ergo, *path: str) -> list[str]:
 
 
 def test_every_key_of_a_project_is_documented() -> None:
-    keys = {*PROJECT_KEYS, "graph", "kernel", "plan", "pipeline"}
+    keys = {*PROJECT_KEYS, "graph", "kernel"}
     keys |= {field.name for field in fields(Profile)} - {"name", "program"}
     page = (ROOT / "docs" / "projects.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))

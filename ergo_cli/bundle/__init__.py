@@ -1,1 +1,1 @@
-"""What is kept: the bundle, its texts, its streaming writer, its lazy reader, the capturing session."""
+"""Capture bundles: their text format, the streaming writer, the lazy reader, journals, checks and inspection."""

@@ -1,4 +1,4 @@
-"""A bundle checked for itself, without any program (spec 00 §12.8)."""
+"""Check a bundle without running its program (spec 00 §12.8)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import json
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from ergo_cli.bundle.journal_checking import check_journals
+from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.reader import BundleReader
-from ergo_cli.bundle.schema import DecisionRecord, EventRecord, payload_hash
-from ergo_cli.core.effects import effect_hash
+from ergo_cli.bundle.schema import FIX, DecisionRecord, EventRecord, Version, payload_hash
+from ergo_cli.core.values import effect_hash
 from ergo_cli.errors import BundleError
-from ergo_cli.supervisor.log import Decision
+from ergo_cli.supervisor.seam import Decision
 
 _INCONSISTENT = "bundle.inconsistent"
 _FIX = "restore the bundle from where it was captured; no run writes it so"
 
 
 def check_bundle(reader: BundleReader) -> Iterator[BundleError]:
-    """Every fault inside a bundle, in the order of its records.
+    """Yield every fault inside a bundle, in the order of its records.
 
-    Looked for: the version; duplicate members at the top; payload and effect hashes; decision *i* made for event *i*; a
+    Checks: the version; duplicate top-level members; payload and effect hashes; decision *i* belongs to event *i*; a
     termination exactly with Invoke; acks that name intents of their decision; duplicate members in records; embedded
-    sources; journals and artifacts. Raises BundleError where the bundle cannot be read on.
+    sources; journals and artifacts. Raises BundleError where the rest of the bundle cannot be read.
     """
     if reader.capture_version not in ("v3", "v4"):
         message = f"capture version '{reader.capture_version}' is not supported"
@@ -35,7 +35,31 @@ def check_bundle(reader: BundleReader) -> Iterator[BundleError]:
     for fault in _check_records(reader):
         fault.where = f"{reader.path} {fault.where}"
         yield fault
-    yield from check_journals(reader)
+    yield from _check_sources(reader)
+    yield from _check_journals(reader)
+
+
+def _check_sources(reader: BundleReader) -> Iterator[BundleError]:
+    """Yield an error for every embedded source whose digest is wrong."""
+    sources = () if reader.program is None else reader.program.sources or ()
+    for index, source in enumerate(sources):
+        if not source.is_intact:
+            message = f"the embedded text of '{source.path}' does not match its digest"
+            yield _fault(message, f"{reader.path} program.sources[{index}]", FIX)
+
+
+def _check_journals(reader: BundleReader) -> Iterator[BundleError]:
+    """Yield the first fault of journals and artifacts, and calls whose last end differs from the recorded decision."""
+    if reader.version is Version.V3:
+        return
+    try:
+        for seq, recorded in enumerate(BundleJournals(reader).episodes()):
+            decision, episode = recorded.decision, recorded.episode
+            if episode is not None and episode.entries[0].calls[-1].end.termination != decision.termination:
+                message = f"the journal of event '{decision.event_id}' ends otherwise than its decision says"
+                yield _fault(message, f"{reader.path} decisions[{seq}].termination", FIX)
+    except BundleError as error:
+        yield error
 
 
 def _check_records(reader: BundleReader) -> Iterator[BundleError]:
@@ -96,11 +120,11 @@ def _duplicates(text: bytes, where: str) -> Iterator[BundleError]:
 
     try:
         json.loads(text, object_pairs_hook=members)
-    except (ValueError, RecursionError) as error:  # in a member that v3 lets stand unread
-        yield _fault(f"a member that is unknown is no sound JSON: {error}", where)
+    except (ValueError, RecursionError) as error:  # in an unknown member, which v3 allows and readers skip
+        yield _fault(f"an unknown member is not valid JSON: {error}", where)
     for name in repeated:
         yield _fault(f"member '{name}' is written twice in one object", where)
 
 
-def _fault(message: str, where: str) -> BundleError:
-    return BundleError(_INCONSISTENT, message, where=where, fix=_FIX)
+def _fault(message: str, where: str, fix: str = _FIX) -> BundleError:
+    return BundleError(_INCONSISTENT, message, where=where, fix=fix)

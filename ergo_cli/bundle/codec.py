@@ -1,8 +1,8 @@
-"""Records to bytes and back (spec 11 §2–5).
+"""Encode and decode bundle records, byte for byte (spec 11 §2–5).
 
-Lists of records are decoded at once by typed decoders. Where those refuse — or where a ``-0`` asks for care — every
-record is read again by itself, exactly: that way alone knows the unknown members that v3 lets pass, the nesting limit,
-and how to say what is wrong.
+Typed decoders read a whole list of records at once. Where they refuse the text, or it may hold ``-0``, each record is
+decoded by itself: only that path skips the unknown members that v3 allows, enforces the nesting limit and locates the
+fault.
 """
 
 from __future__ import annotations
@@ -10,34 +10,152 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from enum import Enum
 from functools import cache
 from hashlib import sha256
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
-from ergo_cli.bundle.faults import RecordFault, describe
-from ergo_cli.bundle.schema import CapturedEffect, DecisionRecord, EventRecord, IntentAck, Version
-from ergo_cli.bundle.slices import split_texts
-from ergo_cli.bundle.wire import (
-    EventV3,
-    EventV4,
-    RenderedDecision,
-    RenderedEffect,
-    WireConstraints,
-    WireDecision,
-    WireEffect,
-    checked_count,
-    optional_duration,
-    optional_ns,
+from ergo_cli.bundle.scanning import split_texts
+from ergo_cli.bundle.schema import (
+    CapturedEffect,
+    DecisionRecord,
+    EventRecord,
+    IntentAck,
+    RecordFault,
+    Version,
+    describe,
 )
-from ergo_cli.core.effects import Effect, Intent, IntentField, Write
-from ergo_cli.core.json import NESTING_LIMIT, JsonError, check_nesting, decode
+from ergo_cli.core.json import NESTING_LIMIT, JsonError, check_nesting, decode, template_pieces
+from ergo_cli.core.numbers import U64_MAX
 from ergo_cli.core.time import Duration
-from ergo_cli.events.external import ExternalEvent
-from ergo_cli.supervisor.log import DecidedEffects
-from ergo_cli.supervisor.seam import Outcome
+from ergo_cli.core.values import Effect, Intent, IntentField, Write
+from ergo_cli.events.external import EventKind, ExternalEvent
+from ergo_cli.supervisor.seam import Constraints, DecidedEffects, Decision, Outcome, RunTermination
+
+Count = Annotated[int, Meta(ge=0)]
+"""An unsigned integer; ``checked_count`` checks that it fits 64 bits."""
+
+
+class EventV3(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """An event record of v3: the payload as a list of byte values."""
+
+    event_id: str
+    event_time: Duration
+    kind: EventKind
+    payload: list[int]
+    payload_hash: str
+
+
+class EventV4(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """An event record of v4: the payload as its text."""
+
+    event_id: str
+    event_time: Duration
+    kind: EventKind
+    payload: str
+    payload_hash: str
+
+
+class WireEffect(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """The wire form of a captured effect, for decoding."""
+
+    effect: Effect
+    effect_hash: str
+
+
+class WireDecision(Struct, frozen=True, forbid_unknown_fields=True):
+    """The wire form of a decision record, for decoding: nullable members may be missing."""
+
+    event_id: str
+    decision: Decision
+    episode_id: Count
+    retry_count: Count
+    effects: list[WireEffect]
+    schedule_at: Duration | None = None
+    deadline: Duration | None = None
+    termination: RunTermination | None = None
+    intent_acks: list[IntentAck] = []
+    interruption: str | None = None
+
+
+class RenderedEffect(Struct, frozen=True, gc=False):
+    """The wire form of a captured effect, for encoding: the effect is already rendered."""
+
+    effect: Raw
+    effect_hash: str
+
+
+class RenderedDecision(Struct, frozen=True, omit_defaults=True):
+    """The wire form of a decision record, for encoding: nulls are written, empty acks and None are not."""
+
+    event_id: str
+    decision: Decision
+    schedule_at: Duration | None
+    episode_id: int
+    deadline: Duration | None
+    termination: RunTermination | None
+    retry_count: int
+    effects: list[RenderedEffect]
+    intent_acks: tuple[IntentAck, ...] = ()
+    interruption: str | None = None
+
+
+class WireConstraints(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The constraints of a run: nulls are written; only ``max_retries`` is required when decoding (spec 10 §18)."""
+
+    max_in_flight: Count | None = None
+    max_per_window: Count | None = None
+    rate_window: Duration | None = None
+    deadline: Duration | None = None
+    max_retries: Count
+
+    @classmethod
+    def of(cls, constraints: Constraints) -> WireConstraints:
+        """The wire form of constraints."""
+        return cls(
+            max_in_flight=constraints.max_in_flight,
+            max_per_window=constraints.max_per_window,
+            rate_window=optional_duration(constraints.rate_window),
+            deadline=optional_duration(constraints.deadline),
+            max_retries=constraints.max_retries,
+        )
+
+    @property
+    def constraints(self) -> Constraints:
+        """The constraints as a value. Raises ValueError for a number beyond 64 bits."""
+        return Constraints(
+            optional_count(self.max_in_flight),
+            optional_count(self.max_per_window),
+            optional_ns(self.rate_window),
+            optional_ns(self.deadline),
+            checked_count(self.max_retries),
+        )
+
+
+def optional_duration(ns: int | None) -> Duration | None:
+    """The wire form of an optional duration in ns."""
+    return None if ns is None else Duration.of(ns)
+
+
+def optional_ns(duration: Duration | None) -> int | None:
+    """Nanoseconds of an optional duration. Raises ValueError outside its range."""
+    return None if duration is None else duration.ns
+
+
+def optional_count(number: int | None) -> int | None:
+    """``checked_count`` of an optional number."""
+    return None if number is None else checked_count(number)
+
+
+def checked_count(number: int) -> int:
+    """Return ``number`` unchanged. Raises ValueError beyond 64 bits."""
+    if number > U64_MAX:
+        raise ValueError(f"integer {number} is greater than {U64_MAX}")
+    return number
+
 
 R = TypeVar("R")
 W = TypeVar("W", bound=Struct)
@@ -51,15 +169,6 @@ _decode_decisions = msgspec.json.Decoder(list[WireDecision]).decode
 _V3 = Version.V3
 _COMPLETED = Outcome.COMPLETED
 _ZERO = Duration(0, 0)
-
-_BEGIN, _INVOKED, _DONE, _END = (
-    b'{"event_id":',
-    b',"decision":"Invoke","schedule_at":null,"episode_id":',
-    b',"deadline":null,"termination":"Completed","retry_count":0,"effects":[',
-    b"]}",
-)
-"""What most decisions are; putting it together is cheaper than encoding the record."""
-_EFFECT, _NEXT_EFFECT, _HASH, _HASHED = b'{"effect":', b',{"effect":', b',"effect_hash":"', b'"}'
 
 _NEGATIVE_ZERO = re.compile(rb"-0(?=[\s,\]}])")
 _NESTED: dict[type[Struct], dict[str, type[Struct]]] = {
@@ -99,6 +208,25 @@ def encode_decision(record: DecisionRecord) -> bytes:
             record.interruption,
         )
     )
+
+
+_SENTINEL_EFFECT = _encode(RenderedEffect(Raw(b"<effect>"), "<effect hash>"))
+_SENTINEL_DECISION = encode_decision(
+    DecisionRecord(
+        event_id="<event id>",
+        decision=Decision.INVOKE,
+        schedule_at=None,
+        episode_id=987654321,
+        deadline=None,
+        termination=_COMPLETED,
+        retry_count=0,
+        effects=(CapturedEffect(b"<effect>", "<effect hash>"),),
+    )
+)
+_BEGIN, _INVOKED, _DONE, _END = template_pieces(_SENTINEL_DECISION, b'"<event id>"', b"987654321", _SENTINEL_EFFECT)
+"""What most decisions are; putting it together is cheaper than encoding the record."""
+_EFFECT, _HASH, _HASHED = template_pieces(_SENTINEL_EFFECT, b"<effect>", b"<effect hash>")
+_NEXT_EFFECT = b"," + _EFFECT
 
 
 def event_block(events: Sequence[ExternalEvent], version: Version, separator: bytes) -> bytes:
@@ -187,7 +315,7 @@ def _single(text: bytes, form: type[W], version: Version) -> W:
             return _decoder(form)(text)
     try:
         if text.count(b"{") + text.count(b"[") > NESTING_LIMIT - 2:
-            check_nesting(b"[[" + text)  # two levels are open where a record stands
+            check_nesting(b"[[" + text)  # a record lies two levels deep: the top-level object and its list
         value = decode(text)
     except JsonError as error:
         raise RecordFault(str(error), offset=error.offset or 0) from error
@@ -211,7 +339,7 @@ def _convert(value: Any, form: type[W], version: Version) -> W:
 
 
 def _known_members(value: Any, form: type[Struct]) -> Any:
-    """The value without the members that v3 allows and nobody knows; values and durations are closed in v3 too."""
+    """Drop the unknown members that v3 allows; values and durations are closed in v3 too."""
     match value:
         case list():
             return [_known_members(item, form) for item in cast(list[Any], value)]
@@ -257,3 +385,40 @@ def _decision(wire: WireDecision) -> DecisionRecord:
         tuple(wire.intent_acks),
         wire.interruption,
     )
+
+
+_INDENT = 2
+
+
+class Style(Enum):
+    """The layout of a bundle's text; both layouts hold the same data and end in one line feed."""
+
+    COMPACT = "compact"
+    PRETTY = "pretty"
+
+    @property
+    def separator(self) -> bytes:
+        """The separator between compact texts that are passed on as one block of items."""
+        return b"\n" if self is Style.PRETTY else b","
+
+    @property
+    def colon(self) -> bytes:
+        """The text between a member's name and its value."""
+        return b": " if self is Style.PRETTY else b":"
+
+    def line(self, depth: int) -> bytes:
+        """The text before an item or a closing bracket at this depth."""
+        return b"\n" + b" " * (_INDENT * depth) if self is Style.PRETTY else b""
+
+    def lay(self, text: bytes, depth: int) -> bytes:
+        """Lay out a compact JSON text for this depth."""
+        if self is Style.COMPACT:
+            return text
+        # Line feeds inside strings are escaped, so every line feed found here ends a line.
+        return msgspec.json.format(text, indent=_INDENT).replace(b"\n", self.line(depth))
+
+    def lay_items(self, block: bytes, depth: int) -> bytes:
+        """Lay out compact JSON texts, joined by ``separator``, as the items of a list at this depth."""
+        if self is Style.COMPACT:
+            return block
+        return (b"," + self.line(depth)).join([self.lay(text, depth) for text in block.split(b"\n")])

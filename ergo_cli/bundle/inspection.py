@@ -1,19 +1,20 @@
-"""What is in a bundle, counted in one walk (spec 00 §12.8)."""
+"""Count what a bundle holds in one walk (spec 00 §12.8)."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import UNSET, Struct, UnsetType
 
+from ergo_cli.bundle.codec import WireConstraints
+from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.reader import BundleReader
-from ergo_cli.bundle.schema import DecisionRecord
-from ergo_cli.bundle.wire import WireConstraints
+from ergo_cli.bundle.schema import DecisionRecord, Version, termination_name
 from ergo_cli.core.time import Duration
-from ergo_cli.supervisor.log import Decision
-from ergo_cli.supervisor.seam import Failed, RunTermination
+from ergo_cli.programs.recorded import RecordedEntry
+from ergo_cli.supervisor.seam import Decision
 
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
@@ -34,7 +35,7 @@ class DecisionCounts(Struct, frozen=True):
 
 
 class JournalCounts(Struct, frozen=True):
-    """What the journals of a stateful program hold: records by kind, frames left out."""
+    """Counts of the journals of a stateful program: records by kind, without frames."""
 
     entries: int
     calls: int
@@ -46,7 +47,7 @@ class Inspection(Struct, frozen=True):
     """What a bundle holds; also the wire form, so times are ``{"secs","nanos"}``. Maps ascend by name.
 
     ``program`` is None for v3; ``first_at`` and ``last_at`` are the earliest and the latest instant of an event;
-    ``found_by`` is the rule that would find the program, for those to fill in who can look.
+    ``found_by`` is the rule that would find the program; callers that have a project fill it in.
     """
 
     path: str
@@ -77,7 +78,7 @@ class Inspection(Struct, frozen=True):
 
 
 def inspect_bundle(reader: BundleReader) -> Inspection:
-    """Count what a bundle holds, one record in memory at a time. Raises BundleError."""
+    """Count what a bundle holds, with one record in memory at a time. Raises BundleError."""
     path = reader.path
     events, decisions = _EventCounts(reader), _DecisionTally(reader)
     program = reader.program
@@ -109,32 +110,31 @@ def inspect_bundle(reader: BundleReader) -> Inspection:
     )
 
 
-def termination_name(termination: RunTermination) -> str:
-    """``Completed``, ``Failed(SemanticError)`` and the like."""
-    match termination:
-        case Failed(kind):
-            return f"Failed({kind.value})"
-        case outcome:
-            return outcome.value
-
-
 def _journals(reader: BundleReader) -> JournalCounts | UnsetType:
-    if reader.program is None or reader.program.kind != "kernel":
+    journals = BundleJournals(reader)
+    acting = None if reader.version is Version.V3 else reader.kind.acting
+    if acting is None:
+        journals.check()
         return UNSET
-    from ergo_cli.bundle.kernel_journals import KernelJournals  # other bundles need not pay for it
-
     entries, calls, records = 0, 0, Counter[str]()
     runs: set[str] = set()
-    for _, episode in KernelJournals(reader).episodes():
-        if episode is not None:
-            entries, calls = entries + 1, calls + len(episode.calls)
-            runs.add(episode.run_id)
-            records.update(event.kind for call in episode.calls for event in call.events)
+    for entry in _entries(journals):
+        entries, calls = entries + 1, calls + len(entry.calls)
+        runs.add(entry.run_id)
+        records.update(acting.line(record).impl for call in entry.calls for record in call.records)
     return JournalCounts(entries, calls, len(runs - {""}), _ascending(records))
 
 
+def _entries(journals: BundleJournals) -> Iterator[RecordedEntry]:
+    for recorded in journals.episodes():
+        if recorded.episode is not None:
+            yield from recorded.episode.entries
+    if journals.closing is not None:
+        yield from journals.closing.entries
+
+
 class _EventCounts:
-    """One walk over the events."""
+    """Counts of one walk over the events."""
 
     def __init__(self, reader: BundleReader) -> None:
         self.count = self.payload_bytes = 0
@@ -151,7 +151,7 @@ class _EventCounts:
 
 
 class _DecisionTally:
-    """One walk over the decisions."""
+    """Counts of one walk over the decisions."""
 
     def __init__(self, reader: BundleReader) -> None:
         self.kinds: Counter[Decision] = Counter()

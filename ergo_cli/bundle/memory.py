@@ -1,16 +1,21 @@
-"""Bundles as values: for the library, for tests, and for whatever fits into memory."""
+"""Bundles held in memory, for the library and for tests."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from ergo_cli.bundle.codec import encode_decision, encode_event
-from ergo_cli.bundle.entries import JournalEntry, artifact_text
-from ergo_cli.bundle.layout import BundleLayout
-from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, Version
-from ergo_cli.bundle.style import Style
+from ergo_cli.bundle.codec import Style, encode_decision, encode_event
+from ergo_cli.bundle.schema import (
+    DecisionRecord,
+    EventRecord,
+    Header,
+    JournalEntry,
+    ProgramRecord,
+    Version,
+    artifact_text,
+)
 
 
 class CaptureBundle(Struct, frozen=True):
@@ -24,10 +29,12 @@ class CaptureBundle(Struct, frozen=True):
     journals: tuple[bytes, ...] = ()
     artifacts: Mapping[str, bytes] = {}
     capture_version: str = "v3"
-    """What was read; writing gives v4 to a bundle with a program, v3 to any other."""
+    """The version that was read; ``encode`` writes v4 if the bundle has a program, else v3."""
 
     def encode(self, *, pretty: bool = False) -> bytes:
-        """The text of the bundle, as a writer would put it into a file. Raises ValueError for invalid Unicode."""
+        """The text of the bundle, the same as ``BundleWriter`` writes. Raises ValueError for invalid Unicode."""
+        from ergo_cli.bundle.writer import BundleLayout  # imported here: readers do not need it
+
         parts: list[bytes] = []
         version = Version.V3 if self.program is None else Version.V4
         style = Style.PRETTY if pretty else Style.COMPACT
@@ -57,13 +64,13 @@ class InMemoryBundle:
         """Keep one decision record."""
         self._decisions.append(record)
 
-    def episode(self, entry: JournalEntry, artifacts: Mapping[str, bytes]) -> None:
-        """Keep what an episode of a stateful program recorded, and the artifacts that it names."""
-        self._journals.append(entry.encode())
+    def episode(self, entries: Sequence[JournalEntry], artifacts: Mapping[str, bytes]) -> None:
+        """Keep the entries of an episode, or of closing the program, and the artifacts that they name."""
+        self._journals += (entry.encode() for entry in entries)
         self._artifacts.update({name: artifact_text(data) for name, data in artifacts.items()})
 
     def commit(self, egress_provenance: str | None = None, program: ProgramRecord | None = None) -> CaptureBundle:
-        """The bundle of everything kept so far: v3, or v4 where a program record is given."""
+        """The bundle of everything kept so far: v4 if a program record is given, else v3."""
         return CaptureBundle(
             self._header,
             tuple(self._events),

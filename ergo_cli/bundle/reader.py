@@ -1,4 +1,4 @@
-"""Bundles read lazily and as often as needed, with memory that does not grow (spec 11 §2, 00 §5)."""
+"""Read bundles lazily, any number of times, in constant memory (spec 11 §2, 00 §5)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,42 @@ import os
 import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, BinaryIO, Self, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
 
-from ergo_cli.bundle.codec import convert_constraints, decode_decisions, decode_events
-from ergo_cli.bundle.digest import TextDigest
-from ergo_cli.bundle.faults import RecordFault, describe, digest_mismatch, parse_failed, read_failed
-from ergo_cli.bundle.members import RecordList, scan_members
+from ergo_cli.bundle.codec import Style, convert_constraints, decode_decisions, decode_events
 from ergo_cli.bundle.memory import CaptureBundle
-from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, Version
-from ergo_cli.bundle.slices import Chunk, record_offset, split_texts
-from ergo_cli.bundle.style import Style
-from ergo_cli.bundle.window import BLOCK, TextFault, Window
+from ergo_cli.bundle.scanning import (
+    BLOCK,
+    Chunk,
+    RecordList,
+    TextFault,
+    Window,
+    record_offset,
+    scan_members,
+    split_texts,
+)
+from ergo_cli.bundle.schema import (
+    DecisionRecord,
+    EventRecord,
+    Header,
+    ProgramRecord,
+    RecordFault,
+    TextDigest,
+    Version,
+    describe,
+    digest_mismatch,
+    parse_failed,
+    read_failed,
+)
 from ergo_cli.errors import BundleError, reason
-from ergo_cli.stores.compression import CompressionError, is_compressed, read_blocks
-from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.programs.kind import Kind
+from ergo_cli.programs.kinds import TEXTUAL, check_kind, find_kind
+from ergo_cli.stores.files import CompressionError, is_compressed, read_blocks
+from ergo_cli.supervisor.seam import Constraints
 
 R = TypeVar("R")
 
@@ -44,7 +63,7 @@ class _Top(Struct, frozen=True, kw_only=True):
 
 
 class BundleReader:
-    """An open bundle whose top level is checked; records are decoded, and refused if malformed, as they are asked for.
+    """An open bundle. The top level is checked on opening; records are decoded and checked when iterated.
 
     Every iterator can be started any number of times, also side by side. The file is closed by ``close`` or with the
     reader itself.
@@ -61,13 +80,15 @@ class BundleReader:
             raise digest_mismatch(path, "its last member is not a digest as ergo writes it")
         top = self._top_level()
         self.repeated = tuple(self._members.repeated)
-        """Members at the top that are written more than once; the last one counts."""
+        """Top-level members that are written more than once; the last one counts."""
         self.version = self._members.version
-        """The format that the records are read by; any version that ergo does not know is read as v3."""
+        """The format used to decode records; an unknown version is decoded as v3."""
         self.capture_version = top.capture_version
         self.header = Header(top.graph_id, self._constraints(), top.runtime_provenance, top.adapter_provenance)
         self.egress_provenance = top.egress_provenance
         self.program = top.program
+        if top.program is not None:
+            check_kind(top.program.kind, f"{path} program.kind")
         self.artifacts: Mapping[str, bytes] = {name: _encode(item) for name, item in top.artifacts.items()}
 
     def __enter__(self) -> Self:
@@ -79,6 +100,16 @@ class BundleReader:
     def close(self) -> None:
         """Close the file; no record can be read any more."""
         self._close()
+
+    @property
+    def kind_name(self) -> str:
+        """The name of the kind of program that was run; v3 bundles have only one kind."""
+        return TEXTUAL if self.program is None else self.program.kind
+
+    @cached_property
+    def kind(self) -> Kind[Any]:
+        """The kind of program that was run; imports it."""
+        return find_kind(self.kind_name)
 
     @property
     def graph_id(self) -> str:
@@ -97,18 +128,18 @@ class BundleReader:
 
     @property
     def style(self) -> Style:
-        """``PRETTY`` where the text goes on in a new line after its first brace."""
+        """The layout: ``PRETTY`` if a line feed follows the first brace."""
         beginning = self._chunk(Chunk(0, _EDGE, 0)).lstrip()
         return Style.PRETTY if beginning[1:2] in (b"\n", b"\r") else Style.COMPACT
 
     @property
     def event_count(self) -> int:
-        """How many event records there are."""
+        """The number of event records."""
         return self._list("events").count
 
     @property
     def decision_count(self) -> int:
-        """How many decision records there are."""
+        """The number of decision records."""
         return self._list("decisions").count
 
     def events(self) -> Iterator[EventRecord]:
@@ -116,7 +147,7 @@ class BundleReader:
         return self._records("events", decode_events)
 
     def event_batches(self) -> Iterator[list[EventRecord]]:
-        """The same, some hundred at a time."""
+        """The event records in lists of a few hundred. Raises as ``events``."""
         return self._batches("events", decode_events)
 
     def decisions(self) -> Iterator[DecisionRecord]:
@@ -124,30 +155,30 @@ class BundleReader:
         return self._records("decisions", decode_decisions)
 
     def event_texts(self) -> Iterator[bytes]:
-        """The texts of the event records as they stand in the file, not checked any further."""
+        """The texts of the event records exactly as in the file, not decoded."""
         return self._texts("events")
 
     def decision_texts(self) -> Iterator[bytes]:
-        """The texts of the decision records as they stand in the file, not checked any further."""
+        """The texts of the decision records exactly as in the file, not decoded."""
         return self._texts("decisions")
 
     def event_lists(self) -> Iterator[bytes]:
-        """The event records as they stand in the file, some hundred at a time, each time as the text of a list."""
+        """The event records exactly as in the file, as texts of lists of a few hundred."""
         return self._list_texts("events")
 
     def decision_lists(self) -> Iterator[bytes]:
-        """The same of the decision records."""
+        """The decision records exactly as in the file, as texts of lists of a few hundred."""
         return self._list_texts("decisions")
 
     def decision_blocks(self) -> Iterator[bytes]:
-        """The text of the list of decision records as it stands in the file, cut between records, without brackets."""
+        """The list of decision records exactly as in the file, in blocks cut between records, without brackets."""
         separator = b""
         for chunk in self._list("decisions").chunks:
             yield separator + self._chunk(chunk)
             separator = b","
 
     def journal_texts(self) -> Iterator[bytes]:
-        """The texts of the entries of ``journals`` as they stand in the file; only v4 has any."""
+        """The texts of the entries of ``journals`` exactly as in the file; empty for v3."""
         return self._texts("journals")
 
     def load(self) -> CaptureBundle:
@@ -242,26 +273,33 @@ class BundleReader:
         return parse_failed(self.path, f"{message} in `{member}`", f"{self._place(offset)} {path}")
 
 
-def open_bundle(path: str) -> BundleReader:
+def open_bundle(path: str | os.PathLike[str]) -> BundleReader:
     """Open a bundle: v3 or v4, any layout, compressed by its suffix or not.
 
     Raises BundleError: ``bundle.read_failed``, ``bundle.digest_mismatch`` (v4), ``bundle.parse_failed`` for anything
-    at the top level that spec 11 §2.1 refuses.
+    at the top level that spec 11 §2.1 refuses; ProgramError ``program.unknown_kind``.
     """
+    path = os.fspath(path)
     try:
-        return BundleReader(path, _seekable(path))
+        file = _seekable(path)
+    except ValueError as error:  # a path with a zero byte
+        raise read_failed(path, str(error)) from error
+    except (OSError, CompressionError) as error:
+        raise read_failed(path, reason(error)) from error
+    try:
+        return BundleReader(path, file)
     except (OSError, CompressionError) as error:
         raise read_failed(path, reason(error)) from error
 
 
 def skim_bundle(path: str) -> BundleReader:
-    """Open a bundle in a hurry: where records end is guessed, and a wrong guess shows when they are decoded.
+    """Open a bundle without proving where records end: a wrong guess shows when they are decoded.
 
-    Counts of records are not known, places in errors may be wrong: whoever meets an error opens the bundle properly.
-    Raises BundleError as ``open_bundle``, and for what could not be opened again: a pipe gives its bytes only once.
+    Record counts are unknown and places in errors may be wrong: on any error, callers use ``open_bundle`` instead.
+    Raises BundleError as ``open_bundle``, and for a file that cannot be opened twice, such as a pipe.
     """
     if not os.path.isfile(path):
-        raise read_failed(path, "it is no regular file")
+        raise read_failed(path, "it is not a regular file")
     try:
         return BundleReader(path, _seekable(path), proven=False)
     except (OSError, CompressionError) as error:
@@ -269,7 +307,7 @@ def skim_bundle(path: str) -> BundleReader:
 
 
 def _seekable(path: str) -> BinaryIO:
-    """The bundle's bytes, decompressed; in an unnamed temporary file where they cannot be read twice as they are."""
+    """The bundle's bytes, decompressed; spooled to an unnamed temporary file where the source is not seekable."""
     if is_compressed(path):
         return _spooled(read_blocks(path))
     file = open(path, "rb")  # noqa: SIM115 - closed with the reader
@@ -280,7 +318,7 @@ def _seekable(path: str) -> BinaryIO:
 
 
 def _spooled(blocks: Iterable[bytes]) -> BinaryIO:
-    from tempfile import TemporaryFile  # most bundles are read where they are
+    from tempfile import TemporaryFile  # imported here: most bundles need no spool
 
     spool = TemporaryFile()  # noqa: SIM115 - closed with the reader
     try:
@@ -292,7 +330,7 @@ def _spooled(blocks: Iterable[bytes]) -> BinaryIO:
 
 
 def _check_digest(path: str, file: BinaryIO) -> bool:
-    """Compare the digest of a v4 bundle before anything else is read of it; whether there was one to compare."""
+    """Compare the digest of a v4 bundle before reading anything else; returns whether there was one to compare."""
     file.seek(0)
     if not _V4_START.match(file.read(_EDGE)):
         return False

@@ -1,10 +1,10 @@
-"""Which files are bundles, by name and beginning (spec 00 §12.5, §12.8)."""
+"""Recognise bundle files by their first bytes (spec 00 §12.5, §12.8)."""
 
 from __future__ import annotations
 
 import re
 
-from ergo_cli.stores.compression import CompressionError, read_blocks
+from ergo_cli.stores.files import CompressionError, read_blocks
 
 SUFFIXES = (".json", ".json.gz", ".json.zst")
 _BEGINNING = re.compile(rb'\s*\{\s*"capture_version"\s*:')
@@ -13,7 +13,7 @@ _BEGINNING = re.compile(rb'\s*\{\s*"capture_version"\s*:')
 def looks_like_bundle(path: str) -> bool:
     """Whether a file is empty, or begins with ``{`` and ``capture_version``.
 
-    Says yes to what cannot be read: whoever opens it will tell why.
+    True for a file that cannot be read: opening it reports the reason.
     """
     try:
         beginning = next(read_blocks(path), b"")

@@ -1,30 +1,117 @@
-"""Bundles written as they happen, with memory that does not grow (spec 00 §5, §12.10)."""
+"""Write bundles record by record in constant memory (spec 11 §3, 00 §12.10)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self, TypeVar
 
-from ergo_cli.bundle.codec import decision_block, encode_decision, encode_event, event_block
-from ergo_cli.bundle.layout import BundleLayout
-from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, Version
-from ergo_cli.bundle.style import Style
+import msgspec
+
+from ergo_cli.bundle.codec import (
+    Style,
+    WireConstraints,
+    decision_block,
+    encode_decision,
+    encode_event,
+    event_block,
+)
+from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, TextDigest, Version
 from ergo_cli.errors import CaptureWriteError
-from ergo_cli.stores.atomic import AtomicFile
-from ergo_cli.stores.compression import compressor_for
-from ergo_cli.supervisor.log import DecidedEffects
+from ergo_cli.stores.files import AtomicFile, compressor_for
+from ergo_cli.supervisor.seam import DecidedEffects
+
+_encode = msgspec.json.Encoder().encode
+
+
+class BundleLayout:
+    """Passes the parts of a bundle's text to ``put`` as they become known, starting with the open list of events."""
+
+    def __init__(self, put: Callable[[bytes], object], header: Header, program: ProgramRecord | None, style: Style):
+        self._write = put
+        self._header = header
+        self._program = program
+        self._style = style
+        self._digest = None if program is None else TextDigest()
+        self._before_member = b"{"
+        self._before_item = b""
+        self._member("capture_version", _encode((Version.V3 if program is None else Version.V4).value))
+        self._member("graph_id", _encode(header.graph_id))
+        self._member("config", _encode(WireConstraints.of(header.constraints)))
+        self._open_list("events")
+
+    def events(self, block: bytes) -> None:
+        """Add event records: compact texts joined by the separator of the style."""
+        self._items(block)
+
+    def finish(
+        self,
+        decisions: Iterable[bytes],
+        egress_provenance: str | None,
+        journals: Iterable[bytes],
+        artifacts: Mapping[str, bytes],
+    ) -> None:
+        """Write everything after the events: records in blocks as for ``events``, artifacts as compact texts by name.
+
+        Only v4 has journals and artifacts.
+        """
+        self._close_list()
+        self._list("decisions", decisions)
+        self._member("adapter_provenance", _encode(self._header.adapter_provenance))
+        self._member("runtime_provenance", _encode(self._header.runtime_provenance))
+        if egress_provenance is not None:
+            self._member("egress_provenance", _encode(egress_provenance))
+        if self._program is not None:
+            self._member("program", _encode(self._program))
+            self._list("journals", journals)
+            self._member("artifacts", _encode({name: msgspec.Raw(artifacts[name]) for name in sorted(artifacts)}))
+        if self._digest is not None:
+            self._member("digest", _encode(self._digest.text()))
+        self._put(self._style.line(0) + b"}\n")
+
+    def _put(self, text: bytes) -> None:
+        if self._digest is not None:
+            self._digest.update(text)
+        self._write(text)
+
+    def _member(self, name: str, value: bytes) -> None:
+        self._put(self._name(name) + self._style.lay(value, 1))
+
+    def _name(self, name: str) -> bytes:
+        start = self._before_member + self._style.line(1) + _encode(name) + self._style.colon
+        self._before_member = b","
+        return start
+
+    def _list(self, name: str, blocks: Iterable[bytes]) -> None:
+        self._open_list(name)
+        for block in blocks:
+            self._items(block)
+        self._close_list()
+
+    def _open_list(self, name: str) -> None:
+        self._put(self._name(name) + b"[")
+        self._before_item = self._style.line(2)
+
+    def _items(self, block: bytes) -> None:
+        if block:
+            self._put(self._before_item + self._style.lay_items(block, 2))
+            self._before_item = b"," + self._style.line(2)
+
+    def _close_list(self) -> None:
+        empty = not self._before_item.startswith(b",")
+        self._put(b"]" if empty else self._style.line(1) + b"]")
+
 
 T = TypeVar("T")
 
-_BLOCK = 1 << 16  # what is passed on while it is still in the processor's cache
+_BLOCK = 1 << 16  # bytes passed on at once, small enough to stay in the processor's cache
 
 
 class BundleWriter:
     """Writes one bundle: v3, or v4 where a program record is given; compressed by the destination's suffix.
 
-    Folder, destination and temporary file are made at once; events go to that file, decisions and journals to unnamed
-    spools beside it. Nothing stands at the destination before ``commit``; without it, nothing is left behind. Every
-    method raises CaptureWriteError with the stage of spec 11 §9.2.
+    The folder and a temporary file are created on construction; events go to that file, decisions and journals to
+    unnamed spools beside it. Only ``commit`` creates the destination; without it, nothing is left behind. Every method
+    raises CaptureWriteError with the stage of spec 11 §9.2.
     """
 
     def __init__(
@@ -74,7 +161,7 @@ class BundleWriter:
         self._held += len(text)
 
     def steps(self, decided: Sequence[DecidedEffects]) -> None:
-        """Append the events of decisions, and the decisions with the effects of each."""
+        """Append the event, the decision and the effects of each step."""
         if not decided:
             return
         separator = self._style.separator
@@ -105,12 +192,12 @@ class BundleWriter:
         self._file.commit()
 
     def abort(self) -> None:
-        """Leave nothing behind; nothing happens after a commit."""
+        """Remove everything written; does nothing after a commit."""
         self._close_spools()
         self._file.abort()
 
     def _hand_on(self) -> None:
-        """Pass on what is held, many records at once: writing one by one would cost as much as encoding."""
+        """Pass on the buffered records together: writing one by one would cost as much as encoding."""
         self._layout.events(self._join(self._events))
         for texts, spool in ((self._decisions, self._decision_spool), (self._journals, self._journal_spool)):
             if texts:

@@ -1,1 +1,1 @@
-"""The face: the command line, one thin module per command."""
+"""The command line: one thin module per command."""

@@ -1,4 +1,4 @@
-"""``ergo capture``: run, and keep a bundle."""
+"""``ergo capture``: run events and write a bundle."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergo_cli.cli.options import (
+from ergo_cli.cli.commands import (
     AdapterOption,
     ClusterPathOption,
     Color,
@@ -37,10 +37,11 @@ from ergo_cli.cli.options import (
     StoreOption,
     VerboseOption,
     VersionOption,
+    driver_command,
 )
 
 if TYPE_CHECKING:
-    from ergo_cli.report.told import Told
+    from ergo_cli.report.command_result import CommandResult
 
 PrettyOption = Annotated[bool | None, typer.Option("--pretty/--compact", help="Indented, or as short as can be.")]
 EmbedOption = Annotated[bool | None, typer.Option("--embed", help="Put the program's texts into the bundle (v4).")]
@@ -79,10 +80,9 @@ def capture(
     version: VersionOption = False,
 ) -> int:
     """Run, and keep everything that decided the outcome."""
-    from ergo_cli.cli.running import driver_command, run_and_tell
-    from ergo_cli.cli.session import Session
-    from ergo_cli.host.capturing import KeepRequest
-    from ergo_cli.host.planning import Bounds, Limits, RunRequest
+    from ergo_cli.cli.session import Session, run_and_report
+    from ergo_cli.host.perform import KeepRequest
+    from ergo_cli.host.run_plan import Bounds, Limits, RunRequest
     from ergo_cli.project.finding import ProgramFlags
 
     session = Session("capture", form, color, quiet=quiet, verbose=verbose)
@@ -91,9 +91,9 @@ def capture(
     bounds = Bounds(max_events, max_duration)
     keep = KeepRequest(output, pretty, embed)
 
-    def work() -> Told:
+    def work() -> CommandResult:
         driver = driver_command(driver_cmd, driver_arg)
         request = RunRequest(flags, events, driver, egress_config, limits, bounds, numbers, store)
-        return run_and_tell("capture", session, request, keep, journal, fail_on_error=fail_on_error)
+        return run_and_report("capture", session, request, keep, journal, fail_on_error=fail_on_error)
 
     return session.conclude(work)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergo_cli.cli.options import (
+from ergo_cli.cli.commands import (
     Color,
     ColorOption,
     Format,
@@ -21,7 +21,7 @@ from ergo_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from ergo_cli.report.told import Told
+    from ergo_cli.report.command_result import CommandResult
 
 BaseArgument = Annotated[str, typer.Argument(metavar="A", help="The bundle to compare with.")]
 BundleArgument = Annotated[str, typer.Argument(metavar="B", help="The bundle to compare.")]
@@ -42,14 +42,14 @@ def diff(
     """Compare two bundles, event by event, without running anything."""
     from ergo_cli.cli.session import Session
     from ergo_cli.replay.diffing import diff_bundles
-    from ergo_cli.replay.patterns import patterns_of_project, unmatched
-    from ergo_cli.report.comparisons import DIFF, comparison
+    from ergo_cli.replay.paths import patterns_of_project, unmatched
+    from ergo_cli.report.comparisons import DIFF, render_comparison
 
     session = Session("diff", form, color, quiet=quiet, verbose=verbose)
 
-    def work() -> Told:
+    def work() -> CommandResult:
         patterns = patterns_of_project(ignore, Path(base), project)
         result = diff_bundles(base, bundle, patterns, max_divergences)
-        return comparison("diff", [result], DIFF, unmatched(patterns))
+        return render_comparison("diff", [result], DIFF, unmatched(patterns))
 
     return session.conclude(work)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergo_cli.cli.options import Color, ColorOption, Format, FormatOption, QuietOption, VerboseOption, VersionOption
+from ergo_cli.cli.commands import Color, ColorOption, Format, FormatOption, QuietOption, VerboseOption, VersionOption
 
 if TYPE_CHECKING:
-    from ergo_cli.report.told import Told
+    from ergo_cli.report.command_result import CommandResult
 
 EventsArgument = Annotated[
     str, typer.Argument(metavar="EVENTS", help="A JSONL file (.gz and .zst too), or - for standard input.")
@@ -19,7 +19,7 @@ OutputArgument = Annotated[str, typer.Argument(metavar="EVENTS", help="The fixtu
 
 
 def _event_kind(spelling: str) -> str:
-    from ergo_cli.host.fixtures.conversion import parse_event_kind
+    from ergo_cli.tools.fixture_from_csv import parse_event_kind
 
     try:
         return parse_event_kind(spelling).value
@@ -55,11 +55,11 @@ def inspect(
 ) -> int:
     """Count what is in an event stream."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.fixtures.analysis import inspect_fixture
-    from ergo_cli.report.fixtures import INSPECT, fixture_inspected
+    from ergo_cli.report.tool_results import FIXTURE_INSPECT, render_fixture_stats
+    from ergo_cli.tools.fixture_stats import inspect_fixture
 
-    session = Session(INSPECT, form, color, quiet=quiet, verbose=verbose)
-    return session.conclude(lambda: fixture_inspected(events, inspect_fixture(events)))
+    session = Session(FIXTURE_INSPECT, form, color, quiet=quiet, verbose=verbose)
+    return session.conclude(lambda: render_fixture_stats(events, inspect_fixture(events)))
 
 
 def validate(
@@ -72,11 +72,11 @@ def validate(
 ) -> int:
     """Check an event stream by itself."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.fixtures.analysis import validate_fixture
-    from ergo_cli.report.fixtures import VALIDATE, fixture_validated
+    from ergo_cli.report.tool_results import FIXTURE_VALIDATE, render_fixture_check
+    from ergo_cli.tools.fixture_stats import validate_fixture
 
-    session = Session(VALIDATE, form, color, quiet=quiet, verbose=verbose)
-    return session.conclude(lambda: fixture_validated(events, validate_fixture(events)))
+    session = Session(FIXTURE_VALIDATE, form, color, quiet=quiet, verbose=verbose)
+    return session.conclude(lambda: render_fixture_check(events, validate_fixture(events)))
 
 
 def from_csv(
@@ -94,13 +94,13 @@ def from_csv(
     """Make an event stream of a table of prices."""
     from ergo_cli.cli.session import Session
     from ergo_cli.events.external import EventKind
-    from ergo_cli.host.fixtures.conversion import ConversionOptions, convert_csv
-    from ergo_cli.report.fixtures import FROM_CSV, fixture_converted
+    from ergo_cli.report.tool_results import FIXTURE_FROM_CSV, render_conversion
+    from ergo_cli.tools.fixture_from_csv import ConversionOptions, convert_csv
 
-    session = Session(FROM_CSV, form, color, quiet=quiet, verbose=verbose)
+    session = Session(FIXTURE_FROM_CSV, form, color, quiet=quiet, verbose=verbose)
 
-    def work() -> Told:
+    def work() -> CommandResult:
         options = ConversionOptions(semantic_kind, EventKind(event_kind), episode_id)
-        return fixture_converted(events, convert_csv(prices, events, options))
+        return render_conversion(events, convert_csv(prices, events, options))
 
     return session.conclude(work)

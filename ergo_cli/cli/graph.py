@@ -1,4 +1,4 @@
-"""``ergo graph``: a picture of a graph."""
+"""``ergo graph``: draw a graph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergo_cli.cli.options import (
+from ergo_cli.cli.commands import (
     ClusterPathOption,
     Color,
     ColorOption,
@@ -21,11 +21,11 @@ from ergo_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from ergo_cli.report.told import Told
+    from ergo_cli.report.command_result import CommandResult
 
 
 class As(Enum):
-    """What the picture is made of."""
+    """The form of the picture."""
 
     TEXT = "text"
     DOT = "dot"
@@ -60,22 +60,20 @@ def graph(
 ) -> int:
     """Draw a graph with all its clusters opened."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.pictures.keeping import write_picture
-    from ergo_cli.host.pictures.loading import load_picture
-    from ergo_cli.host.places import keep_apart
-    from ergo_cli.report.graphs.drawing import Shown
-    from ergo_cli.report.pictures import Form, draw, form_of, picture_told
+    from ergo_cli.host.outputs import refuse_same_path
+    from ergo_cli.report.graph_pictures import Form, Shown, draw, form_of, render_picture
+    from ergo_cli.tools.pictures import load_picture, write_picture
 
     session = Session("graph", form, color, quiet=quiet, verbose=verbose)
 
-    def work() -> Told:
+    def work() -> CommandResult:
         if output is not None:
-            keep_apart(output, file, "the graph")
+            refuse_same_path(output, file, "the graph")
         picture = load_picture(file, tuple(cluster_path or ()), project)
         chosen = form_of(output) if as_ is None else Form(as_.value)
         drawn = draw(picture, chosen, Shown(show_ports, show_impl, show_runtime_id))
         if output is not None:
             write_picture(output, drawn.text)
-        return picture_told(drawn, output)
+        return render_picture(drawn, output)
 
     return session.conclude(work)

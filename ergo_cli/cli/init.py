@@ -1,4 +1,4 @@
-"""``ergo init``: a project that captures and replays at once."""
+"""``ergo init``: make a project that can capture and replay immediately."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergo_cli.cli.options import Color, ColorOption, Format, FormatOption, QuietOption, VerboseOption, VersionOption
+from ergo_cli.cli.commands import Color, ColorOption, Format, FormatOption, QuietOption, VerboseOption, VersionOption
 
 if TYPE_CHECKING:
-    from ergo_cli.report.told import Told
+    from ergo_cli.report.command_result import CommandResult
 
 DirectoryArgument = Annotated[str, typer.Argument(metavar="DIR", help="The folder to make, or an empty one.")]
 ForceOption = Annotated[
@@ -27,17 +27,17 @@ def init(
     version: VersionOption = False,
 ) -> int:
     """Make a project: graph, adapter, own primitives, channels, events, a capture and its gate."""
-    from ergo_cli.cli.interruption import Interrupted, requesting_stop
+    from ergo_cli.channels.process import kill_all
     from ergo_cli.cli.session import Session
+    from ergo_cli.cli.signals import Interrupted, requesting_stop
     from ergo_cli.errors import ErgoError
-    from ergo_cli.host.channels.process import kill_all
-    from ergo_cli.host.initialising import initialise
-    from ergo_cli.host.stopping import StopHandle
-    from ergo_cli.report.initialisations import initialisation_told
+    from ergo_cli.host.timing import StopHandle
+    from ergo_cli.report.tool_results import render_initialisation
+    from ergo_cli.tools.init_project import initialise
 
     session = Session("init", form, color, quiet=quiet, verbose=verbose)
 
-    def work() -> Told:
+    def work() -> CommandResult:
         stop = StopHandle()
         try:
             with requesting_stop(stop.stop, kill_all):
@@ -46,6 +46,6 @@ def init(
             if stop.stopped:
                 raise Interrupted from error
             raise
-        return initialisation_told(directory, made)
+        return render_initialisation(directory, made)
 
     return session.conclude(work)

@@ -1,4 +1,4 @@
-"""``ergo inspect``: what is in a bundle."""
+"""``ergo inspect``: show the content of a bundle."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergo_cli.cli.options import (
+from ergo_cli.cli.commands import (
     Color,
     ColorOption,
     Format,
@@ -19,7 +19,7 @@ from ergo_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from ergo_cli.report.told import Told
+    from ergo_cli.report.command_result import CommandResult
 
 BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help="The bundle.")]
 
@@ -42,15 +42,15 @@ def inspect(
     from ergo_cli.cli.session import Session
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
-    from ergo_cli.replay.sessions import found_by
-    from ergo_cli.report.inspections import inspection_told
+    from ergo_cli.replay.session import found_by
+    from ergo_cli.report.tool_results import render_inspection
 
     session = Session("inspect", form, color, quiet=quiet, verbose=verbose)
     flags = ProgramFlags(profile=profile, project=project)
 
-    def work() -> Told:
+    def work() -> CommandResult:
         with open_bundle(bundle) as reader:
             rule = found_by(reader, flags, ProgramStore.of_user())
-            return inspection_told(replace(inspect_bundle(reader), found_by=rule))
+            return render_inspection(replace(inspect_bundle(reader), found_by=rule))
 
     return session.conclude(work)

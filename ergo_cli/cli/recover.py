@@ -1,4 +1,4 @@
-"""``ergo recover``: the bundle of a journalled run that never came to its end."""
+"""``ergo recover``: make a bundle from the journal of a run that did not finish."""
 
 from __future__ import annotations
 
@@ -7,18 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergo_cli.cli.options import (
-    Color,
-    ColorOption,
-    Format,
-    FormatOption,
-    QuietOption,
-    VerboseOption,
-    VersionOption,
-)
+from ergo_cli.cli.commands import Color, ColorOption, Format, FormatOption, QuietOption, VerboseOption, VersionOption
 
 if TYPE_CHECKING:
-    from ergo_cli.report.told import Told
+    from ergo_cli.report.command_result import CommandResult
 
 JournalArgument = Annotated[
     Path, typer.Argument(metavar="JOURNAL", readable=False, help="The file that the run was given with --journal.")
@@ -39,12 +31,12 @@ def recover(
 ) -> int:
     """Make the bundle of every step that a journalled run committed."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.recovering import recover as recover_bundle
-    from ergo_cli.report.runs import recovery_told
+    from ergo_cli.host.recovery import recover as recover_bundle
+    from ergo_cli.report.runs import render_recovery
 
     session = Session("recover", form, color, quiet=quiet, verbose=verbose)
 
-    def work() -> Told:
-        return recovery_told(str(journal), recover_bundle(journal, str(output)))
+    def work() -> CommandResult:
+        return render_recovery(str(journal), recover_bundle(journal, str(output)))
 
     return session.conclude(work)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergo_cli.cli.options import (
+from ergo_cli.cli.commands import (
     AdapterOption,
     ClusterPathOption,
     Color,
@@ -28,7 +28,7 @@ from ergo_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from ergo_cli.report.told import Told
+    from ergo_cli.report.command_result import CommandResult
 
 BundlesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[BUNDLE]...", help="Bundles, folders, globs; else those of the project.")
@@ -60,20 +60,21 @@ def replay(
     from ergo_cli.cli.session import Session
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
-    from ergo_cli.replay.sessions import ReplayRequest, ReplaySession
-    from ergo_cli.replay.targets import bundle_paths
-    from ergo_cli.report.comparisons import REPLAY, comparison
+    from ergo_cli.replay.session import ReplayRequest, ReplaySession, bundle_paths
+    from ergo_cli.report.comparisons import REPLAY, render_comparison
 
     session = Session("replay", form, color, quiet=quiet, verbose=verbose)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     request = ReplayRequest(flags, strict, None if ignore is None else tuple(ignore), max_divergences, numbers)
 
-    def work() -> Told:
+    def work() -> CommandResult:
         replays = ReplaySession(request, ProgramStore.of_user())
         paths = bundle_paths(bundles or (), profile, project)
         with session.progress("replay") as on_event:
             if min(jobs, len(paths)) > 1:
-                from ergo_cli.replay.parallel import replay_in_parallel  # one bundle does not pay for processes
+                from ergo_cli.replay.parallel import (
+                    replay_in_parallel,
+                )  # starting processes costs more than replaying one bundle
 
                 results = list(replay_in_parallel(replays, paths, min(jobs, len(paths)), on_event))
             else:
@@ -81,6 +82,6 @@ def replay(
         for result in results:
             if result.found_by is not None:
                 session.note(f"{result.path}: program '{result.graph_id}' found by {result.found_by}")
-        return comparison("replay", results, REPLAY, replays.notices())
+        return render_comparison("replay", results, REPLAY, replays.notices())
 
     return session.conclude(work)

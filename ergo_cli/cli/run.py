@@ -1,4 +1,4 @@
-"""``ergo run``: events in, decisions and effects out."""
+"""``ergo run``: run events through a program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergo_cli.cli.options import (
+from ergo_cli.cli.commands import (
     AdapterOption,
     ClusterPathOption,
     Color,
@@ -37,10 +37,11 @@ from ergo_cli.cli.options import (
     StoreOption,
     VerboseOption,
     VersionOption,
+    driver_command,
 )
 
 if TYPE_CHECKING:
-    from ergo_cli.report.told import Told
+    from ergo_cli.report.command_result import CommandResult
 
 CaptureOption = Annotated[
     Path | None, typer.Option("--capture", metavar="BUNDLE", readable=False, help="Keep a bundle here.")
@@ -78,10 +79,9 @@ def run(
     version: VersionOption = False,
 ) -> int:
     """Run events through a program."""
-    from ergo_cli.cli.running import driver_command, run_and_tell
-    from ergo_cli.cli.session import Session
-    from ergo_cli.host.capturing import KeepRequest
-    from ergo_cli.host.planning import Bounds, Limits, RunRequest
+    from ergo_cli.cli.session import Session, run_and_report
+    from ergo_cli.host.perform import KeepRequest
+    from ergo_cli.host.run_plan import Bounds, Limits, RunRequest
     from ergo_cli.project.finding import ProgramFlags
 
     session = Session("run", form, color, quiet=quiet, verbose=verbose)
@@ -90,9 +90,9 @@ def run(
     bounds = Bounds(max_events, max_duration)
     keep = None if capture is None else KeepRequest(capture)
 
-    def work() -> Told:
+    def work() -> CommandResult:
         driver = driver_command(driver_cmd, driver_arg)
         request = RunRequest(flags, events, driver, egress_config, limits, bounds, numbers, store)
-        return run_and_tell("run", session, request, keep, journal, fail_on_error=fail_on_error)
+        return run_and_report("run", session, request, keep, journal, fail_on_error=fail_on_error)
 
     return session.conclude(work)

@@ -1,4 +1,4 @@
-"""``ergo runs``: the runs of stateful programs in a store."""
+"""``ergo runs``: list, show, resume and fork the runs of stateful programs in a store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ergo_cli.cli.options import (
+from ergo_cli.cli.commands import (
     Color,
     ColorOption,
     Format,
@@ -23,13 +23,12 @@ from ergo_cli.cli.options import (
 
 if TYPE_CHECKING:
     from ergo_cli.cli.session import Session
-    from ergo_cli.project.run_store import RunFlags
-    from ergo_cli.report.told import Told
-    from ergo_cli.stores.locating import RunStore
+    from ergo_cli.project.profiles import NamedStore, RunFlags
+    from ergo_cli.report.command_result import CommandResult
 
 
 def _run_id(text: str) -> str:
-    from ergo_cli.programs.kernel.run_ids import is_run_id
+    from ergo_cli.host.kept_runs import is_run_id
 
     if not is_run_id(text):
         raise typer.BadParameter("a run id is a text without control characters")
@@ -63,13 +62,13 @@ def list_(
 ) -> int:
     """List the runs of a store and where they stand."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.runs.listing import list_runs
-    from ergo_cli.project.run_store import RunFlags
-    from ergo_cli.report.kept_runs import LIST, runs_listed
+    from ergo_cli.host.kept_runs import list_runs
+    from ergo_cli.project.profiles import RunFlags
+    from ergo_cli.report.kept_runs import LIST, render_run_list
 
     session = Session(LIST, form, color, quiet=quiet, verbose=verbose)
     flags = RunFlags(store, None, profile, project)
-    return session.conclude(lambda: _with_store(session, flags, lambda opened: runs_listed(list_runs(opened))))
+    return session.conclude(lambda: _on_store(session, flags, lambda named: render_run_list(list_runs(named))))
 
 
 def show(
@@ -85,13 +84,17 @@ def show(
 ) -> int:
     """Show where a run stands, what it waits for and what happened last."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.runs.showing import show_run
-    from ergo_cli.project.run_store import RunFlags
-    from ergo_cli.report.kept_runs import SHOW, run_shown
+    from ergo_cli.host.kept_runs import with_run
+    from ergo_cli.project.profiles import RunFlags
+    from ergo_cli.report.kept_runs import SHOW, render_run_state
 
     session = Session(SHOW, form, color, quiet=quiet, verbose=verbose)
     flags = RunFlags(store, None, profile, project)
-    return session.conclude(lambda: _with_store(session, flags, lambda opened: run_shown(show_run(opened, run))))
+
+    def work(named: NamedStore) -> CommandResult:
+        return render_run_state(with_run(named, run, lambda tools, store: tools.show(store, run)))
+
+    return session.conclude(lambda: _on_store(session, flags, work))
 
 
 def timeline(
@@ -107,13 +110,17 @@ def timeline(
 ) -> int:
     """Tell a run event by event."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.runs.showing import time_run
-    from ergo_cli.project.run_store import RunFlags
-    from ergo_cli.report.kept_runs import TIMELINE, run_timed
+    from ergo_cli.host.kept_runs import with_run
+    from ergo_cli.project.profiles import RunFlags
+    from ergo_cli.report.kept_runs import TIMELINE, render_timeline
 
     session = Session(TIMELINE, form, color, quiet=quiet, verbose=verbose)
     flags = RunFlags(store, None, profile, project)
-    return session.conclude(lambda: _with_store(session, flags, lambda opened: run_timed(time_run(opened, run))))
+
+    def work(named: NamedStore) -> CommandResult:
+        return render_timeline(with_run(named, run, lambda tools, store: tools.timeline(store, run)))
+
+    return session.conclude(lambda: _on_store(session, flags, work))
 
 
 def resume(
@@ -136,24 +143,25 @@ def resume(
     from msgspec import UNSET
 
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.runs.resuming import Resumption, resume_run
-    from ergo_cli.programs.kernel.signals import Resume
-    from ergo_cli.project.run_store import RunFlags, find_run_program
-    from ergo_cli.report.kept_runs import RESUME, run_resumed
+    from ergo_cli.host.kept_runs import resume_run
+    from ergo_cli.programs.runs import Resumption
+    from ergo_cli.project.finding import find_run_program
+    from ergo_cli.project.profiles import RunFlags
+    from ergo_cli.report.kept_runs import RESUME, render_resumption
 
     session = Session(RESUME, form, color, quiet=quiet, verbose=verbose)
     flags = RunFlags(store, program, profile, project)
 
-    def work() -> Told:
+    def work() -> CommandResult:
         asked = Resumption(
-            answer=None if value is None else Resume(_json(value, "--value")),
+            answer=UNSET if value is None else _json(value, "--value"),
             payload=UNSET if payload is None else _json(payload, "--payload"),
             rebuild=rebuild,
             force=force,
         )
         found = find_run_program(flags)
         session.note(f"the run goes on by program '{found.ref}'")
-        return _with_store(session, flags, lambda opened: run_resumed(resume_run(opened, found.program, run, asked)))
+        return _on_store(session, flags, lambda named: render_resumption(resume_run(named, found, run, asked)))
 
     return session.conclude(work)
 
@@ -173,41 +181,34 @@ def fork(
     version: VersionOption = False,
 ) -> int:
     """Make a run of the first events of another, and of an event that did not happen there."""
+    from msgspec import UNSET
+
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.runs.forking import fork_run
-    from ergo_cli.programs.kernel.fork import TimelineFork
-    from ergo_cli.project.run_store import RunFlags
-    from ergo_cli.report.kept_runs import FORK, run_forked
+    from ergo_cli.host.kept_runs import with_run
+    from ergo_cli.project.profiles import RunFlags
+    from ergo_cli.report.kept_runs import FORK, render_fork
 
     session = Session(FORK, form, color, quiet=quiet, verbose=verbose)
     flags = RunFlags(store, None, profile, project)
 
-    def work() -> Told:
-        branching = TimelineFork(run, branch, at, None if event is None else _event(event))
-        return _with_store(session, flags, lambda opened: run_forked(fork_run(opened, branching)))
+    def work() -> CommandResult:
+        alternate = UNSET if event is None else _json(event, "--event")
+
+        def forked(named: NamedStore) -> CommandResult:
+            return render_fork(with_run(named, run, lambda tools, store: tools.fork(store, run, at, branch, alternate)))
+
+        return _on_store(session, flags, forked)
 
     return session.conclude(work)
 
 
-def _with_store(session: Session, flags: RunFlags, tell: Callable[[RunStore], Told]) -> Told:
-    """What ``tell`` says of the store that is meant, which must be there already."""
-    from ergo_cli.host.runs.opening import open_runs
-    from ergo_cli.project.run_store import find_run_store
+def _on_store(session: Session, flags: RunFlags, work: Callable[[NamedStore], CommandResult]) -> CommandResult:
+    """The result of ``work`` on the store that the flags or a profile name."""
+    from ergo_cli.project.profiles import find_run_store
 
     named = find_run_store(flags)
     session.note(f"the store was found by {named.rule}")
-    with open_runs(named) as opened:
-        return tell(opened)
-
-
-def _event(text: str) -> Any:
-    from ergo_cli.programs.kernel import wire
-    from ergo_cli.programs.kernel.events import Event
-
-    try:
-        return wire.read(_json(text, "--event"), Event)
-    except wire.WireError as error:
-        raise _unfit("--event", f"is no event: {error}") from error
+    return work(named)
 
 
 def _json(text: str, option: str) -> Any:
@@ -216,7 +217,7 @@ def _json(text: str, option: str) -> Any:
     try:
         return decode(text.encode())
     except ValueError as error:
-        raise _unfit(option, f"is no JSON: {error}") from error
+        raise _unfit(option, f"is not JSON: {error}") from error
 
 
 def _unfit(option: str, what: str) -> Exception:

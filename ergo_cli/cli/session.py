@@ -1,4 +1,7 @@
-"""One command from start to exit code: what it has to say, and on which stream (spec 00 §7)."""
+"""Run one command to its exit code: the result to stdout, messages to stderr, in the format and colour requested.
+
+Streams and formats follow spec 00 §7; ``--color`` overrides ``NO_COLOR`` and ``FORCE_COLOR``.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,25 @@ import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, redirect_stdout
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from ergo_cli.cli.coloring import is_colored, is_drawn, is_terminal
-from ergo_cli.cli.interruption import Interrupted
-from ergo_cli.cli.options import Color, Format
-from ergo_cli.core.notices import Notice
-from ergo_cli.errors import ErgoError, defect, exit_code
-from ergo_cli.report.blocks import Block
-from ergo_cli.report.document import encode_report, warning_text
-from ergo_cli.report.errors import error_block, fitting
-from ergo_cli.report.exit_codes import DEFECT, INTERRUPTED
-from ergo_cli.report.plain import plain_lines
-from ergo_cli.report.told import Told, interruption, refusal
+from ergo_cli.cli.commands import Color, Format
+from ergo_cli.cli.signals import Interrupted, requesting_stop
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.errors import ErgoError, EventError, defect, exit_code
+from ergo_cli.report.command_result import CommandResult, interruption, refusal
+from ergo_cli.report.document import DEFECT, INTERRUPTED, encode_report, warning_text
+from ergo_cli.report.text import Block, error_block, fitting, plain_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ergo_cli.host.perform import KeepRequest
+    from ergo_cli.host.run_plan import RunRequest
 
 
 class Session:
-    """Runs the work of one command and tells what came of it: the result on stdout, all else on stderr."""
+    """Runs the work of one command and writes the result to stdout, everything else to stderr."""
 
     def __init__(
         self,
@@ -40,63 +45,63 @@ class Session:
         self._quiet = quiet
         self._verbose = verbose
 
-    def conclude(self, work: Callable[[], Told]) -> int:
-        """Do ``work``, tell its result or what ended it, return the exit code."""
-        told = self._result_of(work)
-        self.warn(told.notices)
-        for number, error in enumerate(told.errors):
+    def conclude(self, work: Callable[[], CommandResult]) -> int:
+        """Run ``work``, write its result or its error, and return the exit code."""
+        result = self._result_of(work)
+        self.warn(result.notices)
+        for number, error in enumerate(result.errors):
             if number:
                 _complain("")
             self._error(error)
         try:
-            self._tell(told)
+            self._write(result)
         except OSError as error:
-            return self.not_written(error, told.report.exit_code)
-        except Interrupted:  # whoever reads the result has had enough of it
+            return self.not_written(error, result.report.exit_code)
+        except Interrupted:  # the reader of the result has stopped reading
             _discard(sys.stdout)
             return INTERRUPTED
-        return told.report.exit_code
+        return result.report.exit_code
 
     def note(self, text: str) -> None:
-        """One line on stderr for those who asked for more with ``-v``."""
+        """Write one line to stderr if ``-v`` was given."""
         if self._verbose:
             self._say(f"note: {fitting(text)}")
 
     def warn(self, notices: Iterable[Notice]) -> None:
-        """One line on stderr for each notice: for those that cannot wait until the result is told."""
+        """Write one line to stderr for each notice, unless ``-q`` was given."""
         for notice in notices:
             self._say(f"warning: {fitting(warning_text(notice))}")
 
     @contextmanager
     def progress(self, label: str) -> Generator[Callable[[], None] | None]:
-        """A counter to call once an event, shown on a terminal; None where nobody would see it."""
+        """A counter to call once per event, shown on a terminal; None without a terminal, with ``-q`` or in CI."""
         if self._quiet or os.environ.get("CI") or not is_terminal(sys.stderr):
             yield None
             return
-        from ergo_cli.report.progress import EventProgress  # only terminals pay for Rich
+        from ergo_cli.report.terminal import EventProgress  # only terminals pay for Rich
 
         with EventProgress(label, sys.stderr, colored=is_colored(self._color, sys.stderr)) as progress:
             yield progress.step
 
-    def _result_of(self, work: Callable[[], Told]) -> Told:
+    def _result_of(self, work: Callable[[], CommandResult]) -> CommandResult:
         try:
-            with redirect_stdout(sys.stderr):  # what a user's own Python prints is no result
+            with redirect_stdout(sys.stderr):  # prints of a user's Python are not the result
                 return work()
         except ErgoError as error:
             return refusal(self.command, error, exit_code(error.code))
         except (Interrupted, KeyboardInterrupt):
             self._say("interrupted")
             return interruption(self.command)
-        except BaseException as error:  # noqa: BLE001 - a user's own sys.exit too must not pass for a success
+        except BaseException as error:  # noqa: BLE001 - also sys.exit in a user's Python: it must not count as success
             return refusal(self.command, _reported(error), DEFECT)
 
-    def _tell(self, told: Told) -> None:
+    def _write(self, result: CommandResult) -> None:
         if sys.stdout is None:
             return
         if self._form is Format.JSON:
-            sys.stdout.buffer.write(told.document or encode_report(told.report))
+            sys.stdout.buffer.write(result.document or encode_report(result.report))
         else:
-            _print(told.blocks, self._color)
+            _print(result.blocks, self._color)
         sys.stdout.flush()
 
     def _say(self, line: str) -> None:
@@ -108,7 +113,7 @@ class Session:
             _complain(line)
 
     def not_written(self, error: OSError, result: int) -> int:
-        """The exit code where standard output is gone: a reader that went away is no fault, a full disk is."""
+        """The exit code if stdout fails: ``result`` if the reader closed the pipe, else that of a reported error."""
         _discard(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return result
@@ -133,7 +138,7 @@ def _print(blocks: Iterable[Block], color: Color) -> None:
 
 
 def _complain(line: str) -> None:
-    """One line on stderr; where that is gone, there is nobody left to tell."""
+    """Write one line to stderr, if it is open."""
     if sys.stderr is None:
         return
     try:
@@ -143,6 +148,64 @@ def _complain(line: str) -> None:
 
 
 def _discard(stream: TextIO) -> None:
-    """Send what is still to come, and what the interpreter flushes at its end, nowhere."""
+    """Redirect the stream to the null device: the interpreter flushes it at exit, which would fail again."""
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether ``stream`` is a terminal."""
+    return stream is not None and stream.isatty()
+
+
+def is_drawn(color: Color, stream: TextIO) -> bool:
+    """Whether ``stream`` gets tables with frames instead of plain lines."""
+    return is_terminal(stream) or _is_forced(color)
+
+
+def is_colored(color: Color, stream: TextIO) -> bool:
+    """Whether ``stream`` gets colours. A flag wins over ``NO_COLOR``, this over ``FORCE_COLOR`` and the terminal."""
+    if color is not Color.AUTO:
+        return color is Color.ALWAYS
+    if os.environ.get("NO_COLOR"):
+        return False
+    return _is_forced(color) or (is_terminal(stream) and os.environ.get("TERM") != "dumb")
+
+
+def _is_forced(color: Color) -> bool:
+    wanted = bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
+    return color is Color.ALWAYS or (color is Color.AUTO and wanted)
+
+
+def run_and_report(
+    command: str,
+    session: Session,
+    request: RunRequest,
+    keep: KeepRequest | None,
+    journal: Path | None,
+    *,
+    fail_on_error: bool,
+) -> CommandResult:
+    """Perform the run of ``run`` or ``capture``, write its bundle if ``keep`` is given, and render the result.
+
+    The first SIGINT or SIGTERM stops the run after the current step, the second at once, with all channel processes.
+    """
+    from ergo_cli.channels.process import kill_all
+    from ergo_cli.host.perform import RunOptions, perform  # other commands need none of these
+    from ergo_cli.host.run_plan import plan_run
+    from ergo_cli.host.timing import StopHandle
+    from ergo_cli.report.runs import render_run
+
+    plan = plan_run(request)
+    session.note(f"program '{plan.found.program.graph_id}' found by {plan.found.rule}")
+    session.warn(plan.notices)
+    stop = StopHandle()
+    try:
+        with session.progress(command) as on_step, requesting_stop(stop.stop, kill_all):
+            result = perform(plan, keep, on_step, RunOptions(stop, journal))
+    except EventError as error:
+        if not stop.stopped or error.code != "driver.output_incomplete":
+            raise
+        return refusal(command, error, INTERRUPTED)
+    signalled = stop.stopped and result.interruption is not None
+    return render_run(command, result, plan.notices, fail_on_error=fail_on_error, signalled=signalled)

@@ -1,12 +1,42 @@
-"""Faults of the command line in the words and codes of spec 00 §12.8."""
+"""Errors of the command line, with the texts and codes of spec 00 §12.8."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
-from ergo_cli.core.nearest import did_you_mean
+from ergo_cli.core.diagnostics import did_you_mean
 from ergo_cli.errors import UsageError
+
+_COUNTERPARTS: Mapping[str, str] = {
+    "--json": "--format json",
+    "--text": "--format text",
+    "--output-format": "--format",
+    "--out": "--output",
+    "--out-file": "--output",
+    "--outfile": "--output",
+    "--output-file": "--output",
+    "--verbosity": "--verbose",
+    "--debug": "--verbose",
+    "--silent": "--quiet",
+    "--no-color": "--color never",
+    "--no-colour": "--color never",
+    "--parallel": "--jobs",
+    "--threads": "--jobs",
+    "--workers": "--jobs",
+    "-j": "--jobs",
+    "--config": "--project",
+    "--directory": "--project",
+    "-C": "--project",
+    "--exclude": "--ignore",
+    "--module": "--program",
+    "--limit": "--max-events",
+}
+"""Option names of other tools, with ergo's option to suggest if the command has it."""
+
+_LONGEST = 100
+_LIKENESS = 0.75
+"""The least ``difflib`` ratio of an option to suggest: too high for ``--file`` to suggest ``--profile``."""
 
 
 class _Command(Protocol):
@@ -31,7 +61,7 @@ class _Context(Protocol):
 
 
 class _Fault(Protocol):
-    """What is used of the parser's exceptions, whose classes have no public home in typer."""
+    """The attributes used of the parser's exceptions, whose classes typer does not export."""
 
     message: str
     ctx: _Context | None
@@ -62,7 +92,7 @@ def usage_error(error: BaseException, arguments: Sequence[str]) -> UsageError | 
 
 
 def empty_word(option: str) -> UsageError:
-    """The error for an empty argument; ``option`` is the word before it, which it may belong to."""
+    """The error for an empty argument; ``option`` is the word before it, of which it may be the value."""
     if not option.startswith("-") or not option.strip("-"):
         fix = "leave it out, or write what is meant"
         return UsageError("cli.missing_required_argument", "an argument is empty", where="arg ''", fix=fix)
@@ -76,8 +106,27 @@ def _unknown_option(fault: _Fault) -> UsageError:
         "cli.invalid_option",
         f"unknown option '{option}'",
         where=f"arg '{option}'",
-        fix=did_you_mean(option, known) or _help(fault),
+        fix=_near_option(option, known) or _help(fault),
     )
+
+
+def _near_option(option: str, known: Sequence[str]) -> str | None:
+    """``did you mean '--x'?`` with the counterpart or a near spelling of ``option``; None if there is neither."""
+    meant = _COUNTERPARTS.get(option)
+    if meant is None or meant.partition(" ")[0] not in known:
+        meant = _near_spelling(option, known)
+    return None if meant is None else f"did you mean '{meant}'?"
+
+
+def _near_spelling(option: str, known: Sequence[str]) -> str | None:
+    """The known long option most like ``option``. Dashes are ignored: they would make all options similar."""
+    if len(option) > _LONGEST:
+        return None
+    from difflib import get_close_matches  # imported for errors only
+
+    words = {name.removeprefix("--"): name for name in known if name.startswith("--")}
+    matches = get_close_matches(option.lstrip("-").casefold(), words, n=1, cutoff=_LIKENESS)
+    return words[matches[0]] if matches else None
 
 
 def _misused_option(fault: _Fault) -> UsageError:
@@ -113,7 +162,7 @@ def _bad_value(fault: _Fault) -> UsageError:
 
 
 def _unknown_command(context: _Context, arguments: Sequence[str]) -> UsageError:
-    """The word that names no command of the group that was reached: ``ergo``, or one of its commands with its own."""
+    """The error for a word that names no command of ``ergo`` or of the command group before it."""
     _, *group = context.command_path.split()
     word = next(iter([word for word in arguments if not word.startswith("-")][len(group) :]), "")
     commands = cast(_Group, context.command).commands

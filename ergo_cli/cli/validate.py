@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergo_cli.cli.options import (
+from ergo_cli.cli.commands import (
     AdapterOption,
     ClusterPathOption,
     Color,
@@ -20,7 +20,7 @@ from ergo_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from ergo_cli.report.told import Told
+    from ergo_cli.report.command_result import CommandResult
 
 FilesArgument = Annotated[
     list[str],
@@ -43,16 +43,16 @@ def validate(
 ) -> int:
     """Check files for everything that can be wrong with them."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.validating.checked import Surroundings
-    from ergo_cli.host.validating.files import validate_files
-    from ergo_cli.project.loading import load_adapter_file
-    from ergo_cli.report.validations import validation_told
+    from ergo_cli.project.authored import load_adapter_file
+    from ergo_cli.report.tool_results import render_validation
+    from ergo_cli.tools.file_checks import Surroundings
+    from ergo_cli.tools.validation import validate_files
 
     session = Session("validate", form, color, quiet=quiet, verbose=verbose)
 
-    def work() -> Told:
+    def work() -> CommandResult:
         bound = None if adapter is None else load_adapter_file(adapter)
         surroundings = Surroundings(bound, tuple(cluster_path or ()), project)
-        return validation_told(validate_files(files, surroundings, strict=strict))
+        return render_validation(validate_files(files, surroundings, strict=strict))
 
     return session.conclude(work)

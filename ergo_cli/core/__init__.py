@@ -1,1 +1,1 @@
-"""The ground every room stands on: values, time, JSON, hashes, documents. Pure: no I/O, no clock."""
+"""Common basis of all packages: values, time, JSON, documents, versions. Pure: no I/O, no clock."""

@@ -1,12 +1,48 @@
-"""A set of texts that costs some twenty bytes a member, or none, whatever their length (spec 00 §12.2)."""
+"""A set of texts that costs about twenty bytes per member, or none, independent of their length (spec 00 §12.2).
+
+Texts that count on (``e-1``, ``e-2``, …) are kept as one ``CountingIds``; all others by their digests.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from hashlib import blake2b
 from struct import Struct
 
-from ergo_cli.core.series import Series
+_NUMBERED = re.compile(r"(.*?)([0-9]{1,18})", re.DOTALL)
+_LIMIT = 10**18  # one digit more than ``_NUMBERED`` takes
+
+
+class CountingIds:
+    """Texts that count on from ``first``: each is the one before it with the number at its end raised by one."""
+
+    def __init__(self, first: str) -> None:
+        match = _NUMBERED.fullmatch(first)
+        prefix, digits = match.groups() if match else (first, "")
+        self._pattern = f"{prefix.replace('%', '%%')}%0{len(digits)}d"
+        self._first = self._next = int(digits or "0")
+        self._upcoming = first
+
+    def __len__(self) -> int:
+        return self._next - self._first
+
+    def __contains__(self, text: str) -> bool:
+        if len(text) == len(self._upcoming) and text >= self._upcoming:  # true for most lookups
+            return False
+        match = _NUMBERED.fullmatch(text)
+        return match is not None and self._first <= int(match[2]) < self._next and text == self._pattern % int(match[2])
+
+    def continues(self, texts: Sequence[str]) -> bool:
+        """Whether these are the next texts, all of them; then they are counted."""
+        end = self._next + len(texts)
+        if not texts or end > _LIMIT or texts[-1] != self._pattern % (end - 1):
+            return False
+        if list(map(self._pattern.__mod__, range(self._next, end))) != list(texts):
+            return False
+        self._next, self._upcoming = end, self._pattern % end
+        return True
+
 
 _SIZE = 16
 _FILL = 8
@@ -19,7 +55,7 @@ _ADDRESS = Struct("<I12x").unpack
 
 
 class DigestSet:
-    """Remembers texts by their 128-bit digests; equal digests are equal texts. Those that count on need none.
+    """Remembers texts by their 128-bit digests, equal digests being equal texts; texts that count on need no digest.
 
     Linear hashing: each bucket is one byte string of digests laid end to end, and every few additions one bucket is
     split in two. Growing never pauses and never holds the set twice.
@@ -30,10 +66,10 @@ class DigestSet:
         self._half = _START  # how many of the buckets the current round splits
         self._split_so_far = 0
         self._count = 0
-        self._series: Series | None = None  # the first texts, as long as they count on; None where they do not
+        self._counting: CountingIds | None = None  # the first texts, while they count on
 
     def __len__(self) -> int:
-        return self._count + len(self._series or ())
+        return self._count + len(self._counting or ())
 
     def add(self, text: str) -> bool:
         """Remember ``text``; False if it was known already."""
@@ -41,15 +77,15 @@ class DigestSet:
 
     def add_all(self, texts: Sequence[str]) -> int:
         """Remember ``texts`` up to the first that was known already; how many were new."""
-        if self._goes_on(texts):
+        if self._continues(texts):
             return len(texts)
-        if self._series is not None:
-            known = next((index for index, text in enumerate(texts) if text in self._series), len(texts))
+        if self._counting is not None:
+            known = next((index for index, text in enumerate(texts) if text in self._counting), len(texts))
             texts = texts[:known]
         copy, address, buckets = _HASHER.copy, _ADDRESS, self._buckets
         split_so_far, mask = self._split_so_far, self._half - 1
         wider, new = mask + self._half, 0
-        for text in texts:  # what ``_digest`` and ``_place`` do: this is done once an event
+        for text in texts:  # ``_digest`` and ``_place``, inlined: this runs once an event
             hasher = copy()
             hasher.update(text.encode())
             digest = hasher.digest()
@@ -68,18 +104,18 @@ class DigestSet:
         return new
 
     def __contains__(self, text: str) -> bool:
-        if self._series is not None and text in self._series:
+        if self._counting is not None and text in self._counting:
             return True
         digest = _digest(text)
         return _holds(self._buckets[self._place(digest)], digest)
 
-    def _goes_on(self, texts: Sequence[str]) -> bool:
-        """Whether all that was added so far, and ``texts``, is one series."""
+    def _continues(self, texts: Sequence[str]) -> bool:
+        """Whether all texts added so far, and then ``texts``, count on without a gap."""
         if self._count or not texts:
             return False
-        series = self._series or Series(texts[0])
-        if series.goes_on(texts):
-            self._series = series
+        counting = self._counting or CountingIds(texts[0])
+        if counting.continues(texts):
+            self._counting = counting
             return True
         return False
 
@@ -110,6 +146,6 @@ def _digest(text: str) -> bytes:
 
 def _holds(bucket: bytes, digest: bytes) -> bool:
     found = bucket.find(digest)
-    while found > 0 and found % _SIZE:  # the ends of two neighbours spell it by chance
+    while found > 0 and found % _SIZE:  # found across the border of two neighbours, by chance
         found = bucket.find(digest, found + 1)
     return found >= 0

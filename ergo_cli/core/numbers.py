@@ -1,4 +1,4 @@
-"""How JSON number texts become numbers: exactly, or as the original misreads them (spec 00 §12.3, 10 §4)."""
+"""Convert JSON number texts to numbers: exactly, or as the original misreads them (spec 00 §12.3, 10 §4)."""
 
 from __future__ import annotations
 

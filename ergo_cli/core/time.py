@@ -1,8 +1,9 @@
-"""Logical time: instants and durations as whole nanoseconds, their wire form and their literals (spec 10 §2)."""
+"""Instants and durations in nanoseconds, their wire form and literals; the clock; back-off (spec 10 §2, 00 §13.3)."""
 
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -74,3 +75,44 @@ def _scaled(text: str, digits: str, unit: str) -> int:
     if number > MAX_SECS:
         raise ValueError(f"invalid duration '{text}': number too large to fit in target type")
     return min(number * _UNITS[unit], MAX_SECS * NANOS)
+
+
+class Clock(Protocol):
+    """A wall clock, a monotonic clock and a sleep that belong together: how programs see time (spec 00 §13.3)."""
+
+    def wall_ms(self) -> int:
+        """Milliseconds since 1970-01-01T00:00:00Z."""
+        ...
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since some fixed moment; never goes back."""
+        ...
+
+    def sleep_ns(self, duration: int) -> None:
+        """Return after ``duration`` nanoseconds."""
+        ...
+
+
+class StandingClock:
+    """Time that never passes: always zero, and every sleep returns at once. Captures and replays run on it."""
+
+    def wall_ms(self) -> int:
+        """Zero."""
+        return 0
+
+    def monotonic_ns(self) -> int:
+        """Zero."""
+        return 0
+
+    def sleep_ns(self, duration: int) -> None:
+        """Return at once."""
+
+
+def backoff(base: int, attempt: int, cap: int) -> int:
+    """Exponential back-off on integers, ``min(base * 2**attempt, cap)`` in the unit of ``base`` (spec 00 §13.3).
+
+    ``attempt`` is the number, from 0, of the attempt that just failed; a large one computes no power beyond the cap.
+    """
+    if base and attempt >= cap.bit_length():
+        return cap
+    return min(base << attempt, cap) if base else 0

@@ -1,1 +1,1 @@
-"""What comes in: external events, event streams, adapters."""
+"""Input of a run: external events, event streams, adapters."""

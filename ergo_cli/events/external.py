@@ -1,16 +1,20 @@
-"""External events: what the supervisor is given, and the context that a program reads (spec 10 §3)."""
+"""External events for the supervisor, hosted events from sources, and their conversion (spec 10 §2–3, 30 §2)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
+from math import isfinite
 from typing import Any, Protocol, cast
 
+import msgspec
 from msgspec import Struct
 
-from ergo_cli.core.json import JsonError, decode
+from ergo_cli.core.json import JsonError, JsonValue, canonical, decode
 from ergo_cli.core.numbers import Numbers
+from ergo_cli.core.time import Duration
 from ergo_cli.core.values import NativeValue
+from ergo_cli.errors import StepError
 
 
 class EventKind(Enum):
@@ -44,10 +48,10 @@ class InvalidPayload(ValueError):
 
 
 class ContextValues(Mapping[str, NativeValue]):
-    """The named values of a context, derived from the ``members`` of its payload when they are first asked for.
+    """The named values of a context, derived from the ``members`` of its payload at first use.
 
-    Scalars and arrays of numbers, integers as floats; everything else is dropped (spec 10 §3.2). Whoever reads a few
-    of the members, and knows what a value is, need not ask.
+    Scalars and arrays of numbers, integers as floats; everything else is dropped (spec 10 §3.2). Code that needs a few
+    values only, and knows these rules, reads ``members`` instead.
     """
 
     __slots__ = ("_values", "members")
@@ -92,7 +96,7 @@ class Context(Protocol):
 
 
 class _Derived(Struct, frozen=True, gc=False):
-    """The one kind of context there is."""
+    """The context of every event."""
 
     payload: bytes
     values: Mapping[str, NativeValue]
@@ -152,7 +156,7 @@ class ExternalEvent(Struct, frozen=True, gc=False):
         payloads: Iterable[bytes],
         members: Iterable[dict[str, Any]],
     ) -> list[ExternalEvent]:
-        """What ``of_members`` gives for each of several events, told column by column."""
+        """Build several events as ``of_members`` does, from columns."""
         return list(map(cls, ids, kinds, instants, map(_Derived, payloads, map(ContextValues, members))))
 
 
@@ -180,12 +184,12 @@ def _context(payload: bytes, members: Mapping[str, Any]) -> Context:
 def _derive(members: Mapping[str, Any]) -> dict[str, NativeValue]:
     values: dict[str, NativeValue] = {}
     for name, member in members.items():
-        kind = member.__class__  # decoded JSON has no subclasses
-        if kind is float or kind is str or kind is bool:
+        given = member.__class__  # decoded JSON has no subclasses
+        if given is float or given is str or given is bool:
             values[name] = member
-        elif kind is int:
+        elif given is int:
             values[name] = float(member)
-        elif kind is list:
+        elif given is list:
             series = _series(member)
             if series is not None:
                 values[name] = series
@@ -193,10 +197,134 @@ def _derive(members: Mapping[str, Any]) -> dict[str, NativeValue]:
 
 
 def _series(items: list[Any]) -> list[float] | None:
-    kinds = set(map(type, items))
-    if kinds <= {float}:
+    types = set(map(type, items))
+    if types <= {float}:
         return items
-    return list(map(float, items)) if kinds <= {float, int} else None
+    return list(map(float, items)) if types <= {float, int} else None
 
 
 _EMPTY = _context(b"", {})
+
+
+class HostedEvent(Struct, frozen=True, gc=False):
+    """One event as it came from outside, before an adapter binds it.
+
+    ``at`` is an instant in ns. ``payload`` is the decoded JSON value, integers staying integers; None means no payload.
+    In a stream the payload is an object or absent; a frame may hold any other, which is refused when it is stepped.
+    """
+
+    event_id: str
+    kind: EventKind
+    at: int
+    semantic_kind: str | None = None
+    payload: JsonValue = None
+
+
+class EpisodeStart(Struct, frozen=True, gc=False):
+    """The following events belong to a new group; a label of None means that its number names it."""
+
+    label: str | None
+
+
+def automatic_id(ordinal: int) -> str:
+    """The id of an event without one: the ``ordinal``-th event of its stream, from 1 (spec 10 §6)."""
+    return f"fixture_evt_{ordinal}"
+
+
+class _Wire(Struct, frozen=True, gc=False):
+    event_id: str
+    kind: EventKind
+    at: Duration
+    semantic_kind: str | None
+    payload: JsonValue
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_hosted(event: HostedEvent) -> bytes:
+    """The event's one compact JSON object, members in declared order, nulls written out."""
+    return _encode(_Wire(event.event_id, event.kind, Duration.of(event.at), event.semantic_kind, event.payload))
+
+
+_EXACT = Numbers.EXACT  # bound locally: enum lookup is measurable here
+
+
+def event_of(event: HostedEvent, members: dict[str, JsonValue], numbers: Numbers) -> ExternalEvent:
+    """The external event whose payload is the canonical text of ``members``.
+
+    Under ``ORIGINAL`` the context is read from that text again, as the original does: a number may move twice.
+    Raises InvalidPayload where that fails; ValueError or TypeError for what JSON cannot hold.
+    """
+    text = render_payload(members)
+    if numbers is _EXACT:
+        return ExternalEvent.of_members(event.event_id, event.kind, event.at, text, members)
+    return ExternalEvent.with_payload(event.event_id, event.kind, event.at, text, numbers)
+
+
+def events_of(events: Sequence[HostedEvent]) -> list[ExternalEvent] | None:
+    """Build many events as ``event_of`` does, under exact numbers; None where they must be built one by one."""
+    payloads = [event.payload for event in events if isinstance(event.payload, dict)]
+    if len(payloads) < len(events):
+        return None
+    try:
+        texts = list(map(canonical, payloads))
+        if b"null" in b"".join(texts):
+            _refuse_non_finite(list(payloads))
+    except (ValueError, TypeError):
+        return None
+    ids, kinds = [event.event_id for event in events], [event.kind for event in events]
+    return ExternalEvent.of_many(ids, kinds, [event.at for event in events], texts, payloads)
+
+
+def render_payload(members: dict[str, JsonValue]) -> bytes:
+    """The canonical text of a payload object.
+
+    Raises ValueError or TypeError for what JSON cannot hold: numbers that are not finite, lone surrogates, keys that
+    are not strings.
+    """
+    text = canonical(members)
+    if b"null" in text:
+        _refuse_non_finite(members)
+    return text
+
+
+def _refuse_non_finite(value: JsonValue) -> None:
+    match value:
+        case float() if not isfinite(value):
+            raise ValueError(f"{value} is not a finite number")
+        case dict():
+            for member in value.values():
+                _refuse_non_finite(member)
+        case list():
+            for item in value:
+                _refuse_non_finite(item)
+        case _:
+            pass
+
+
+def step_fault(event: HostedEvent, name: str, reason: str, fix: str, *details: str) -> StepError:
+    """The recoverable error ``name`` for one event: nothing was recorded, stepping may go on (spec 30 §8)."""
+    message = f"event '{event.event_id}': {reason}"
+    return StepError(name, message, recoverable=True, where=f"event '{event.event_id}'", fix=fix, details=details)
+
+
+def unbuildable(event: HostedEvent, reason: object) -> StepError:
+    """``EventBuild``: the payload cannot become the payload of an external event."""
+    return step_fault(event, "EventBuild", f"no event can be built: {reason}", "correct the event's payload")
+
+
+def build_unbound_event(event: HostedEvent, numbers: Numbers = Numbers.EXACT) -> ExternalEvent:
+    """The event with its payload in canonical form, or a mechanical one if it has none; the semantic kind is ignored.
+
+    Raises StepError ``EventBuild`` (recoverable) for a payload that is not a JSON object.
+    """
+    payload = event.payload
+    if payload is None:
+        return ExternalEvent.mechanical(event.event_id, event.kind, event.at)
+    if not isinstance(payload, dict):
+        raise unbuildable(event, f"payload must be a JSON object, got {json_type(payload)}")
+    try:
+        return event_of(event, payload, numbers)
+    except (ValueError, TypeError) as error:
+        raise unbuildable(event, error) from error

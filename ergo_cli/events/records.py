@@ -1,9 +1,10 @@
-"""Lines of a stream, read fast (spec 10 §5, 30 §2–3).
+"""Read the usual lines of a stream fast (spec 10 §5, 30 §2–3).
 
-Typed decoders read what is usual at once. They let repeated members pass, so a text counts as read only if it has no
-more colons than members: one too many, in a text or in a repeated member, and the next, slower reading takes its turn.
-First come many lines together, fixture events with flat payloads; then any one line, its payload apart; at last
-``diagnosis``, which knows exactly what is right and what is wrong.
+Typed decoders are fast but silently accept repeated members. Every member has exactly one colon outside strings, so a
+decoded text is accepted only if its number of colons equals its number of decoded members. Any surplus colon, from a
+repeated member or inside a string, passes the text on to the next, slower reader: first many lines together (fixture
+events with flat payloads), then each line with its payload decoded separately, at last ``exact_reader``, which decides
+what is valid and locates faults.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from ergo_cli.core.json import JsonValue, check_nesting, decode, has_careful_integer
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.core.time import Duration, parse_duration
-from ergo_cli.events.diagnosis import read_hosted_exactly, read_record_exactly
-from ergo_cli.events.external import EventKind
-from ergo_cli.events.hosted import EpisodeStart, HostedEvent, automatic_id
+from ergo_cli.events.exact_reader import read_hosted_exactly, read_record_exactly
+from ergo_cli.events.external import EpisodeStart, EventKind, HostedEvent, automatic_id
 
-_FIXTURE_START = b'{"kind":"e'  # which spares a search
+_FIXTURE_START = b'{"kind":"e'  # a line that begins so needs no search for an event id
 _I64_LIMIT = 2**63
 _NEGATIVE_ZERO = re.compile(rb":[ \t\r\n]*-0")
 
@@ -73,7 +73,7 @@ _decode_hosted = msgspec.json.Decoder(_Hosted).decode
 
 
 def read_usual_lines(lines: bytes, ordinal: int) -> list[HostedEvent] | None:
-    """The events of whole lines, one a line, the first being the ``ordinal``-th; None if any line is not usual.
+    """The events of whole lines, one per line, the first being the ``ordinal``-th; None if any line is not usual.
 
     Usual is a fixture event whose payload holds no objects, and no number that the decoder misreads.
     """
@@ -84,6 +84,8 @@ def read_usual_lines(lines: bytes, ordinal: int) -> list[HostedEvent] | None:
         at = [0 if instant is None else instant.ns for instant in instants]
     except ValueError:
         return None
+    # At most 9 members outside the payload: kind, event, type, payload, id, semantic_kind, at, secs, nanos. An absent
+    # id or semantic_kind is one less, an absent at three less; a written null counts as absent and so fails the test.
     colons = 9 * len(bodies) + sum(map(len, payloads)) - ids.count(None) - kinds.count(None) - 3 * instants.count(None)
     if lines.count(b":") != colons or not _is_one_a_line(lines, len(bodies)):
         return None
@@ -97,29 +99,29 @@ def read_usual_lines(lines: bytes, ordinal: int) -> list[HostedEvent] | None:
 
 
 def _is_one_a_line(lines: bytes, records: int) -> bool:
-    """Whether each line is one whole record: the decoder lets pass several on a line, and one over several lines."""
+    """Whether each line is one whole record: the decoder also accepts several per line, and one over several lines."""
     ends = lines.count(b"}\n{") or lines.count(b"}\r\n{")
     return lines.count(b"\n") == ends == records - 1
 
 
 def _is_careful(payloads: list[dict[str, Any]]) -> bool:
     """Whether there are numbers that the decoder may have misread, or arrays."""
-    kinds = set(map(type, chain.from_iterable([payload.values() for payload in payloads])))
-    if list in kinds:
+    types = set(map(type, chain.from_iterable([payload.values() for payload in payloads])))
+    if list in types:
         return True
-    return int in kinds and any(
+    return int in types and any(
         member.__class__ is int and not 0 < member < _I64_LIMIT for payload in payloads for member in payload.values()
     )
 
 
 def _nests(payloads: list[dict[str, Any]]) -> bool:
-    """Whether an array holds another: how deep they go is looked at line by line."""
+    """Whether an array holds another: their depth is checked line by line."""
     lists = [member for payload in payloads for member in payload.values() if member.__class__ is list]
     return list in set(map(type, chain.from_iterable(lists)))
 
 
 def read_record(line: bytes, ordinal: int, numbers: Numbers = Numbers.EXACT) -> EpisodeStart | HostedEvent | None:
-    """The record of one line, None for a blank one; an event without id is called by its ``ordinal``.
+    """The record of one line, None for a blank one; an event without id is named after its ``ordinal``.
 
     Payload numbers are read under the profile ``numbers``; a payload is an object or None. Raises RecordFault.
     """
@@ -127,7 +129,7 @@ def read_record(line: bytes, ordinal: int, numbers: Numbers = Numbers.EXACT) -> 
     try:
         record = _hosted(line, numbers) if hosted else _fixture(line, ordinal, numbers)
     except ValueError:
-        record = None  # bad, or good in an unusual way: the exact reading tells which
+        record = None  # invalid or unusual: the exact reader decides
     return record or read_record_exactly(line, ordinal, numbers)
 
 
@@ -148,6 +150,7 @@ def _fixture(line: bytes, ordinal: int, numbers: Numbers) -> EpisodeStart | Host
     body = record.event
     payload, payload_colons = _payload(body.payload, numbers)
     at, at_colons = _instant(body.at, line)
+    # 3: kind, event and type; optional members add theirs
     colons = 3 + (body.id is not UNSET) + (body.semantic_kind is not UNSET) + at_colons + payload_colons
     if line.count(b":") != colons:
         return None
@@ -168,6 +171,7 @@ def _hosted(line: bytes, numbers: Numbers) -> HostedEvent | None:
     record = _decode_hosted(line)
     payload, payload_colons = _payload(record.payload, numbers)
     at, at_colons = _instant(record.at, line)
+    # 2: event_id and kind; optional members add theirs
     colons = 2 + (record.semantic_kind is not UNSET) + at_colons + payload_colons
     if line.count(b":") != colons:
         return None
@@ -179,22 +183,22 @@ def _given(text: str | UnsetType | None) -> str | None:
 
 
 def _payload(raw: Raw | UnsetType, numbers: Numbers) -> tuple[JsonValue, int]:
-    """The payload, and how many colons of the line are its own and its name's. Raises ValueError if it is no object."""
+    """The payload, and the number of colons in it and after its name. Raises ValueError unless it is an object."""
     if isinstance(raw, UnsetType):
         return None, 0
     text = bytes(raw)
     payload: JsonValue = decode(text, numbers)
     if payload is not None and not isinstance(payload, dict):
-        raise ValueError("a payload that is no object")
+        raise ValueError("the payload is not an object")
     return payload, text.count(b":") + 1
 
 
 def _instant(at: Duration | str | UnsetType | None, line: bytes) -> tuple[int, int]:
-    """The instant in ns, and the colons of ``at``. Raises ValueError where it is no instant, or could be none."""
+    """The instant in ns, and the number of colons of ``at``. Raises ValueError where it may not be an instant."""
     if isinstance(at, UnsetType):
         return 0, 0
     if isinstance(at, Duration):
         if line.find(b"-0") >= 0 and _NEGATIVE_ZERO.search(line):
-            raise ValueError("the typed decoder reads -0 as 0, and it is no whole number of at least 0")
+            raise ValueError("the typed decoder reads -0 as 0, which is not a whole number of at least 0")
         return at.ns, 3
     return (0 if at is None else parse_duration(at)), 1

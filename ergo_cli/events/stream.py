@@ -1,4 +1,4 @@
-"""An event stream: lines in, hosted events out, checked as it runs (spec 10 §6, 30 §3, 00 §12.2)."""
+"""An event stream: bytes in, lines, hosted events out, checked as it runs (spec 10 §5.1, §6, 30 §3, 00 §12)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import msgspec
 from ergo_cli.core.digest_set import DigestSet
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import EventError
-from ergo_cli.events.diagnosis import UnreadableLine, place_of
-from ergo_cli.events.hosted import EpisodeStart, HostedEvent
-from ergo_cli.events.lines import LINE_LIMIT, LineTooLong, numbered_lines, set_apart, whole_lines
-from ergo_cli.events.members import RecordFault
+from ergo_cli.events.exact_reader import RecordFault, UnreadableLine, place_of
+from ergo_cli.events.external import EpisodeStart, HostedEvent
 from ergo_cli.events.records import read_record, read_usual_lines
 
 _STARTS_EPISODE = b'"episode_start"'
@@ -23,18 +21,18 @@ _FIX_EVENTS = "give the stream at least one event"
 
 
 class SemanticKinds(Enum):
-    """What the run makes of semantic kinds."""
+    """What a run requires of the semantic kinds of its events."""
 
     REQUIRED = "required"
-    """An adapter is bound: each event needs one, and an absent payload is ``{}``."""
+    """An adapter is bound: each event needs one; an absent payload is ``{}``."""
     REFUSED = "refused"
-    """No adapter is bound: an event that has one was meant for another run."""
+    """No adapter is bound: an event that has one belongs to another run."""
     IGNORED = "ignored"
     """The program reads no payload (``ergo:schedule``)."""
 
 
 def bad_line(label: str, line: int, fault: RecordFault) -> EventError:
-    """The error for a line that is no record of a stream."""
+    """The error for a line that is not a record of a stream."""
     reading = "cannot read line" if isinstance(fault, UnreadableLine) else "fixture parse error at line"
     where = f"{label}:{line}:{fault.offset + 1}"
     return EventError(_INPUT_INVALID, f"{reading} {line}: {fault}", where=where, fix=fault.fix or _FIX_LINE)
@@ -49,7 +47,7 @@ def too_long(label: str, error: LineTooLong) -> EventError:
 class EventStream:
     """The events of a JSON-lines text, lazily and in one pass; memory grows by an id's digest an event.
 
-    ``chunks`` are the bytes of the text, cut anywhere; ``label`` is what the text is called in errors. Iterating raises
+    ``chunks`` are the bytes of the text, cut anywhere; ``label`` names the text in errors. Iterating raises
     EventError at the first fault in stream order, ``where`` being ``<label>:<line>:<column>``, columns in characters.
     After the last event the stream as a whole is checked: it has episodes, it has events, no episode is empty.
     """
@@ -68,7 +66,7 @@ class EventStream:
         self._kind_refused = semantic_kinds is SemanticKinds.REFUSED
         self._numbers = numbers
         self._ids = DigestSet()
-        self._piece = b""  # the whole lines that are being read, or were last; then the number of the next line
+        self._piece = b""  # the whole lines being read or read last; then the number of the next line
         self._first_line = 1
         self._line = 0
         self._starts = 0
@@ -86,11 +84,11 @@ class EventStream:
 
     @property
     def place(self) -> str:
-        """Where the record read last stands, of a batch the first: ``<label>:<line>:1``."""
+        """The place of the last record, or of the first of the last batch: ``<label>:<line>:1``."""
         return self.place_of(0)
 
     def place_of(self, index: int) -> str:
-        """Where an event of the batch yielded last stands."""
+        """The place of an event of the last batch, by its index."""
         return f"{self._label}:{self._line + index}:1"
 
     def __iter__(self) -> Iterator[HostedEvent]:
@@ -101,7 +99,7 @@ class EventStream:
                 yield event
 
     def batches(self) -> Iterator[Sequence[HostedEvent]]:
-        """The same events, as many together as were read together; those of a batch stand on lines without a gap."""
+        """The same events in the batches they were read in; those of a batch stand on consecutive lines."""
         try:
             for lines in whole_lines(self._readable_chunks()):
                 for piece in set_apart(lines, _STARTS_EPISODE):
@@ -176,7 +174,7 @@ class EventStream:
         return msgspec.structs.replace(event, payload={}) if self._kind_required and event.payload is None else event
 
     def _first_misfit(self, events: Sequence[HostedEvent]) -> int:
-        """The index of the first event whose semantic kind does not suit the run; if all suit it, their number."""
+        """The index of the first event whose semantic kind does not suit the run; their number if all do."""
         if not (self._kind_required or self._kind_refused):
             return len(events)
         without_kind = [event.semantic_kind is None for event in events]
@@ -208,7 +206,7 @@ class EventStream:
             event,
             ("event_id", "id"),
             f"event id '{event.event_id}' is used twice",
-            "give each event an id of its own; an event without one is called fixture_evt_<n>, n counting all events",
+            "give each event a different id; an event without one is called fixture_evt_<n>, n counting all events",
         )
 
     def _missing_kind(self, event: HostedEvent) -> EventError:
@@ -233,3 +231,70 @@ class EventStream:
         column = place_of(self._text, members, self._numbers) + 1
         where = f"{self._label}:{self._line}:{column} fixture event '{event.event_id}'"
         return EventError(code, message, where=where, fix=fix)
+
+
+LINE_LIMIT = 16 * 1024 * 1024
+"""The most bytes a line may have, its line end not counted."""
+
+
+class LineTooLong(ValueError):
+    """A line beyond ``LINE_LIMIT``; the rest of it is never read."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"the line is longer than {LINE_LIMIT // 2**20} MiB")
+        self.line = line
+
+
+def split_lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Each line with its number, from 1; ``chunks`` may be cut anywhere. Raises LineTooLong."""
+    last = 0
+    for piece in whole_lines(chunks):
+        for number, line in numbered_lines(piece, last + 1):
+            last = number
+            yield number, line
+
+
+def numbered_lines(piece: bytes, first: int) -> Iterator[tuple[int, bytes]]:
+    """The lines of a piece, the first of them being number ``first``; one CR before an LF belongs to the line end.
+
+    Raises LineTooLong.
+    """
+    for number, line in enumerate(piece.split(b"\n"), first):
+        line = line.removesuffix(b"\r")
+        if len(line) > LINE_LIMIT:
+            raise LineTooLong(number)
+        yield number, line
+
+
+def set_apart(piece: bytes, mark: bytes) -> Iterator[bytes]:
+    """The lines of a piece as they are, in smaller pieces: each line that holds ``mark`` by itself."""
+    while (found := piece.find(mark)) >= 0:
+        start, end = piece.rfind(b"\n", 0, found) + 1, piece.find(b"\n", found)
+        if start:
+            yield piece[: start - 1]
+        if end < 0:
+            yield piece[start:]
+            return
+        yield piece[start:end]
+        piece = piece[end + 1 :]
+    yield piece
+
+
+def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes cut at line ends only, each piece without its last LF; nothing after a line that is too long.
+
+    ``chunks`` may be cut anywhere. A last line without LF counts. Memory is one chunk and one line.
+    """
+    rest: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        end = chunk.rfind(b"\n")
+        if end >= 0:
+            yield b"".join((*rest, chunk[:end]))
+            chunk, rest, size = chunk[end + 1 :], [], 0
+        rest.append(chunk)
+        size += len(chunk)
+        if size > LINE_LIMIT + 1:  # one more for a CR; the line is too long however it continues
+            break
+    if size:
+        yield b"".join(rest)

@@ -1,1 +1,1 @@
-"""The world around a run: event sources, context store, effects, channels, stopping."""
+"""Run programs: event sources, context store, effects, stopping, outputs and recovery."""

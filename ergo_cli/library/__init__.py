@@ -1,1 +1,1 @@
-"""The library: projects and programs run, replayed, checked and stepped by hand from Python (spec 30 §27)."""
+"""The Python API: run, replay, check and step projects and programs (spec 30 §27)."""

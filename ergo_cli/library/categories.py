@@ -1,4 +1,4 @@
-"""Which category a fault has in the families of the library (spec 30 §27)."""
+"""Map errors to the categories of the library's error classes (spec 30 §27)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ergo_cli.errors import (
     ProjectError,
     ReplayError,
     StepError,
+    StoreError,
     UsageError,
 )
 
@@ -63,19 +64,19 @@ _REPLAYS = {
 
 
 def is_config(error: ErgoError) -> bool:
-    """Whether the fault is one of a project, a profile or a configuration."""
+    """Whether the error concerns a project, a profile or a configuration."""
     return isinstance(error, ProjectError | UsageError) or error.code in _OWN or error.code in _CONFIG
 
 
 def config_category(error: ErgoError) -> str:
-    """What of a project or a configuration cannot be used."""
+    """The category of a project or configuration error."""
     if error.code in _OWN:
         return error.code
     return _CONFIG.get(error.code, "project_load" if isinstance(error, ProjectError) else PROJECT_CONFIG)
 
 
 def stage_category(error: ErgoError) -> str:
-    """The part of a run, from its preparation to its end, that failed (spec 30 §10)."""
+    """The category of a run's error: the stage that failed, from preparation to end (spec 30 §10)."""
     if is_config(error):
         return "config"
     if error.code in _STAGES:
@@ -99,12 +100,25 @@ def stage_category(error: ErgoError) -> str:
 
 
 def step_category(error: StepError | CaptureWriteError) -> str:
-    """What was wrong with an event or its step (spec 30 §8); effects that JSON cannot hold cannot be applied."""
+    """The category of a step's error (spec 30 §8); ``effect_apply`` for effects that JSON cannot hold."""
     return _STEPS.get(error.name, "internal") if isinstance(error, StepError) else "effect_apply"
 
 
+def kept_run_category(error: ErgoError) -> str:
+    """The category of an error on a kept run; ``run`` if the run itself refuses the operation."""
+    if is_config(error):
+        return "config"
+    match error:
+        case StoreError():
+            return "store"
+        case ProgramError():
+            return "program"
+        case _:
+            return "run"
+
+
 def replay_category(error: ErgoError) -> str:
-    """The part of a replay that failed; what is behind a set-up that failed tells which part it was."""
+    """The category of a replay's error; for a failed set-up, that of its first cause."""
     if error.code == "replay.host_setup_failed" and error.causes:
         return replay_category(error.causes[0])
     if error.code in _REPLAYS:

@@ -1,8 +1,7 @@
-"""What the library raises: one family for each operation, every member of it under a category (spec 30 §27).
+"""The errors of the library: one class for each operation, each error with a category (spec 30 §27).
 
-The families are ErgoErrors like any other: code, message, place and advice are those of the fault behind them, which
-``cause`` is. ``category`` says which part of the operation it was; what of a project or a configuration was wrong is
-told by the category of the ConfigError behind a ``config``.
+Each is an ErgoError with the code, message, place and fix of the error in ``cause``. ``category`` names the part of the
+operation that failed; for ``config``, ``cause`` is a ConfigError, whose category names what was wrong.
 """
 
 from __future__ import annotations
@@ -11,15 +10,22 @@ from typing import TYPE_CHECKING
 
 from ergo_cli import errors
 from ergo_cli.errors import ErgoError
-from ergo_cli.library.categories import config_category, is_config, replay_category, stage_category, step_category
+from ergo_cli.library.categories import (
+    config_category,
+    is_config,
+    kept_run_category,
+    replay_category,
+    stage_category,
+    step_category,
+)
 
 if TYPE_CHECKING:
     from ergo_cli.bundle.memory import CaptureBundle
-    from ergo_cli.replay.result import BundleResult
+    from ergo_cli.replay.results import BundleResult
 
 
 class LibraryError(ErgoError):
-    """An operation of the library that failed; ``cause`` is why."""
+    """An operation of the library failed; ``cause`` is the underlying error."""
 
     def __init__(self, cause: ErgoError, category: str) -> None:
         ErgoError.__init__(
@@ -44,18 +50,18 @@ class ConfigError(LibraryError):
 
 
 class BuildError(LibraryError):
-    """No handle can be built: ``registration``, ``project``, ``project_source_conflict``."""
+    """A handle cannot be built: ``registration``, ``project``, ``project_source_conflict``."""
 
 
 class RunError(LibraryError):
-    """A run that came to nothing; whatever ends a run later is told by its outcome."""
+    """A run failed without a result; an error that ends a run later is in its outcome."""
 
     def __init__(self, cause: ErgoError) -> None:
         super().__init__(*_staged(cause))
 
 
 class RunnerError(LibraryError):
-    """A runner that could not be made; no channel of it is left."""
+    """A runner could not be made; its channels have ended."""
 
     def __init__(self, cause: ErgoError) -> None:
         super().__init__(*_staged(cause))
@@ -64,8 +70,8 @@ class RunnerError(LibraryError):
 class StepError(LibraryError, errors.StepError):
     """One event could not be stepped.
 
-    ``is_recoverable``: the event left no trace and the runner may go on. ``can_finish``: the runner cannot step any
-    more, but what it committed can be had.
+    ``is_recoverable``: the event had no effect and the runner can take another step. ``can_finish``: the runner cannot
+    step any more, but can finish and return the bundle of what it committed.
     """
 
     def __init__(self, cause: errors.StepError | errors.CaptureWriteError) -> None:
@@ -75,19 +81,19 @@ class StepError(LibraryError, errors.StepError):
 
     @property
     def is_recoverable(self) -> bool:
-        """Whether another step may follow."""
+        """Whether the runner can take another step."""
         return self.recoverable
 
     @property
     def can_finish(self) -> bool:
-        """Whether nothing but finishing is left: a channel did not take an intent over."""
+        """Whether the runner can only finish: a channel did not acknowledge an intent."""
         return self.category == "egress_dispatch"
 
 
 class CaptureError(LibraryError):
-    """A bundle that is not to be had or not written: ``finalize``, ``output_not_configured``, ``write``.
+    """A bundle cannot be made or written: ``finalize``, ``output_not_configured``, ``write``.
 
-    ``bundle`` is what was committed, wherever there is such a thing.
+    ``bundle`` holds what was committed, None if nothing can be finished.
     """
 
     def __init__(self, cause: ErgoError, category: str, bundle: CaptureBundle | None = None) -> None:
@@ -95,10 +101,17 @@ class CaptureError(LibraryError):
         self.bundle = bundle
 
 
-class ReplayError(LibraryError, errors.ReplayError):
-    """A bundle that cannot be replayed, or that today's program does not decide as it was recorded.
+class KeptRunError(LibraryError):
+    """An operation on the runs of a store failed: ``config``, ``store``, ``program``, ``run``."""
 
-    ``result`` holds every divergence, wherever the comparison was begun.
+    def __init__(self, cause: ErgoError) -> None:
+        super().__init__(ConfigError(cause) if is_config(cause) else cause, kept_run_category(cause))
+
+
+class ReplayError(LibraryError, errors.ReplayError):
+    """A bundle cannot be replayed, or the current program decides otherwise than recorded.
+
+    ``result`` holds every divergence, None if the comparison did not begin.
     """
 
     def __init__(self, cause: ErgoError, result: BundleResult | None = None) -> None:
@@ -107,9 +120,9 @@ class ReplayError(LibraryError, errors.ReplayError):
 
 
 class ValidationError(LibraryError):
-    """A project with something wrong in it: ``config``, or ``profile`` and ``host_validation`` of one ``profile``.
+    """A project is invalid: ``config``, or ``profile`` and ``host_validation`` of one ``profile``.
 
-    ``faults`` are all that were found, this one among them, each a ValidationError that has no further ones.
+    ``faults`` holds all faults found, this one included, each a ValidationError without further faults.
     """
 
     def __init__(self, cause: ErgoError, profile: str | None = None) -> None:

@@ -1,18 +1,18 @@
-"""The handle: everything that can be done with a project, or with files named one by one (spec 30 §27)."""
+"""The handle ``Ergo``: operations on a project, or on files and values passed one by one (spec 30 §27)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from os import PathLike, fspath
 from pathlib import Path
 from typing import cast
 
 from ergo_cli.bundle.memory import CaptureBundle
+from ergo_cli.channels.timeouts import ChannelPolicy
 from ergo_cli.errors import ErgoError, PrimitiveError, UsageError
-from ergo_cli.host.channels.policy import ChannelPolicy
-from ergo_cli.host.stopping import StopHandle
+from ergo_cli.host.timing import StopHandle
 from ergo_cli.library.categories import NO_PROJECT, SOURCE_CONFLICT, UNSUPPORTED
-from ergo_cli.library.config import AdapterSource, GraphSource, InMemoryProject, ReplayConfig, RunConfig
 from ergo_cli.library.errors import (
     BuildError,
     ConfigError,
@@ -22,30 +22,30 @@ from ergo_cli.library.errors import (
     RunnerError,
     ValidationError,
 )
-from ergo_cli.library.outcome import RunOutcome
-from ergo_cli.library.planning import Planned, plan_config
+from ergo_cli.library.kept_runs import KeptRuns, no_project, raising_kept
+from ergo_cli.library.operations import Planned, plan_config, proven, replay_given, run_planned
 from ergo_cli.library.projects import FileProject, MemoryProject, Profiles, ProjectSummary, check_in_memory
-from ergo_cli.library.replaying import IN_MEMORY, proven, replay_given
-from ergo_cli.library.running import run_planned
+from ergo_cli.library.run_config import AdapterSource, GraphSource, InMemoryProject, ReplayConfig, RunConfig, RunOutcome
 from ergo_cli.library.stepping import ProfileRunner
-from ergo_cli.programs.graph.catalog import Inventory, build_inventory
-from ergo_cli.programs.graph.manifest import Family
+from ergo_cli.programs.graph.check.catalog import Inventory, build_inventory
 from ergo_cli.programs.graph.primitives.primitive import (
     ActionPrimitive,
     AnyPrimitive,
     ComputePrimitive,
+    Family,
     Primitive,
     SourcePrimitive,
     TriggerPrimitive,
 )
-from ergo_cli.replay.options import ReplayOptions
-from ergo_cli.replay.result import BundleResult
+from ergo_cli.project.profiles import RunFlags
+from ergo_cli.replay.engine import IN_MEMORY
+from ergo_cli.replay.results import BundleResult, ReplayOptions, Target
 
 
 class Ergo:
-    """Runs, replays, checks: one operation after the other, whatever became of those before it.
+    """Runs, replays and checks; an operation does not depend on the outcome of earlier ones.
 
-    Every operation blocks. A handle is not for several threads at once; only a StopHandle is.
+    Every operation blocks. A handle is not thread-safe; a StopHandle is.
     """
 
     def __init__(self, profiles: Profiles | None, inventory: Inventory, policy: ChannelPolicy) -> None:
@@ -59,62 +59,82 @@ class Ergo:
         return ErgoBuilder()
 
     @classmethod
-    def from_project(cls, path: str | Path) -> Ergo:
-        """A handle for the project at ``path``: its folder, its file, or anything below; read when it is needed."""
+    def from_project(cls, path: str | PathLike[str]) -> Ergo:
+        """A handle for the project at ``path``: its folder, its file, or any path below it; read by each operation."""
         return cls.builder().project_root(path).build()
 
     def run(self, config: RunConfig, stop: StopHandle | None = None) -> RunOutcome:
-        """Run files and values named one by one. Raises RunError: then nothing is kept."""
+        """Run the given files and values. Raises RunError; then nothing is kept."""
         with _raising(RunError):
             return run_planned(plan_config(config, self._offered()), stop, self._policy)
 
     def run_profile(self, name: str, stop: StopHandle | None = None) -> RunOutcome:
-        """Run a profile of the project. Raises RunError: then nothing is kept."""
+        """Run a profile of the project. Raises RunError; then nothing is kept."""
         with _raising(RunError):
             return run_planned(self._plan(name), stop, self._policy)
 
     def runner_for_profile(self, name: str) -> ProfileRunner:
-        """A runner to be given events by hand, its channels started. Raises RunnerError."""
+        """A runner for stepping events one by one, with its channels started. Raises RunnerError."""
         with _raising(RunnerError):
             return ProfileRunner(self._plan(name), self._policy)
 
     def replay(self, config: ReplayConfig) -> BundleResult:
-        """Prove a bundle in a file. Raises ReplayError for one that cannot be replayed, or is decided differently."""
-        return proven(config.capture, lambda scan: replay_given(scan, config, self._offered()))
+        """Replay a bundle in a file. Raises ReplayError if it cannot be replayed, or differs."""
+        return proven(lambda: replay_given(fspath(config.capture), config, self._offered()))
 
     def replay_bundle(
         self,
         bundle: CaptureBundle,
         graph: GraphSource,
-        cluster_paths: Sequence[str | Path] = (),
+        cluster_paths: Sequence[str | PathLike[str]] = (),
         adapter: AdapterSource | None = None,
-        options: ReplayOptions = ReplayOptions(strict=True),
+        options: ReplayOptions = ReplayOptions(),
     ) -> BundleResult:
-        """Prove a bundle in memory. Raises ReplayError as ``replay``."""
+        """Replay a bundle in memory. Raises ReplayError as ``replay``."""
         config = ReplayConfig(IN_MEMORY, graph, cluster_paths, adapter, options)
-        return proven(bundle, lambda scan: replay_given(scan, config, self._offered()))
+        return proven(lambda: replay_given(bundle, config, self._offered()))
 
-    def replay_profile(self, name: str, capture: str | Path) -> BundleResult:
-        """Prove a bundle in a file with the program of a profile. Raises ReplayError as ``replay``."""
+    def replay_profile(self, name: str, capture: str | PathLike[str]) -> BundleResult:
+        """Replay a bundle in a file with the program of a profile. Raises ReplayError as ``replay``."""
         with _raising(ReplayError):
             profiles = self._project()
             if isinstance(profiles, MemoryProject):
                 raise _unsupported()
-            return proven(capture, lambda scan: profiles.replay(name, scan))
+            return proven(lambda: profiles.replay(name, fspath(capture)))
 
     def replay_profile_bundle(self, name: str, bundle: CaptureBundle) -> BundleResult:
-        """Prove a bundle in memory with the program of a profile. Raises ReplayError as ``replay``."""
+        """Replay a bundle in memory with the program of a profile. Raises ReplayError as ``replay``."""
         with _raising(ReplayError):
             profiles = self._project()
-            return proven(bundle, lambda scan: profiles.replay(name, scan))
+            return proven(lambda: profiles.replay(name, bundle))
+
+    def target(self, name: str) -> Target:
+        """The program of a profile with its adapter, as replay functions take it. Raises ReplayError."""
+        with _raising(ReplayError):
+            return self._project().target(name)
+
+    def runs(self, profile: str | None = None, *, store: str | None = None, program: str | None = None) -> KeptRuns:
+        """The runs of ``store`` (``sqlite:PATH``, ``postgres:DSN``, ``default``), else of the store of a profile.
+
+        ``profile`` defaults to the project's implied one. ``program`` is the ``module:attribute`` that resumes runs,
+        by default the profile's. A handle without a project's folder needs ``store`` and cannot resume runs.
+        Raises KeptRunError.
+        """
+        with raising_kept():
+            flags = RunFlags(store, program, profile)
+            if self._profiles is not None:
+                return KeptRuns(self._profiles.run_flags(flags))
+            if store is None or program is not None or profile is not None:
+                raise no_project("runs")
+            return KeptRuns(flags)
 
     def validate_project(self) -> ProjectSummary:
-        """Check the project and all that its profiles name; nothing is started or written. Raises ValidationError."""
+        """Check the project and all that its profiles name; starts and writes nothing. Raises ValidationError."""
         with _raising(ValidationError):
             return self._project().validate()
 
     def _offered(self) -> Inventory:
-        """The primitives that a graph may use which is none of a profile's."""
+        """The primitives for graphs that belong to no profile."""
         return self._inventory if self._profiles is None else self._profiles.inventory()
 
     def _plan(self, name: str) -> Planned:
@@ -128,7 +148,7 @@ class Ergo:
 
 
 class ErgoBuilder:
-    """Gathers what a handle is to know; ``build`` checks it."""
+    """Collects the settings of a handle; ``build`` checks them."""
 
     def __init__(self) -> None:
         self._root: Path | None = None
@@ -136,13 +156,13 @@ class ErgoBuilder:
         self._primitives: list[tuple[AnyPrimitive, Family]] = []
         self._policy = ChannelPolicy()
 
-    def project_root(self, path: str | Path) -> ErgoBuilder:
-        """Use the project at ``path``, in place of one named so before."""
+    def project_root(self, path: str | PathLike[str]) -> ErgoBuilder:
+        """Use the project at ``path``; a later call replaces an earlier one."""
         self._root = Path(path)
         return self
 
     def in_memory_project(self, project: InMemoryProject) -> ErgoBuilder:
-        """Use a project that is a value, in place of one given so before."""
+        """Use a project given as a value; a later call replaces an earlier one."""
         self._memory = project
         return self
 
@@ -163,12 +183,12 @@ class ErgoBuilder:
         return self._add(primitive, Family.ACTION)
 
     def channel_policy(self, policy: ChannelPolicy) -> ErgoBuilder:
-        """Wait for channel processes otherwise than by default."""
+        """Set the timeouts for channel processes."""
         self._policy = policy
         return self
 
     def build(self) -> Ergo:
-        """The handle, which nothing that happens to the builder changes. Raises BuildError."""
+        """Return the handle; later changes of the builder do not affect it. Raises BuildError."""
         if self._root is not None and self._memory is not None:
             raise BuildError(_conflict(), SOURCE_CONFLICT)
         try:
@@ -209,7 +229,7 @@ def _of_family(primitive: AnyPrimitive, family: Family) -> AnyPrimitive:
     if isinstance(given, Primitive) and primitive.manifest.family is family:
         return primitive
     name = family.value
-    message = f"what add_{name}() was given is no {name}: {given!r:.80}"
+    message = f"the argument of add_{name}() is not a {name}: {given!r:.80}"
     fix = f"decorate the function with {name} of ergo_cli.primitives, and add each family by its own method"
     raise PrimitiveError("primitive.wrong_family", message, where=f"add_{name}", fix=fix)
 

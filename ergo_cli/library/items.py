@@ -1,4 +1,4 @@
-"""Events that a caller made: copied and held against what an event's JSON may be before anything sees them (30 §2)."""
+"""Copy and check the events that a caller passes, before they are used (spec 30 §2)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import cast
 
-from ergo_cli.core.canonical import free_text
-from ergo_cli.core.json import JsonValue
+from ergo_cli.core.json import JsonValue, free_text
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.core.time import Duration
 from ergo_cli.errors import EventError, StepError
-from ergo_cli.events.building import unbuildable
-from ergo_cli.events.hosted import EpisodeStart, HostedEvent
+from ergo_cli.events.external import EpisodeStart, HostedEvent, unbuildable
 from ergo_cli.events.records import read_hosted
-from ergo_cli.host.planning import EventLines
-from ergo_cli.library.config import Items
+from ergo_cli.host.run_plan import EventLines
+from ergo_cli.library.run_config import Items
 
 
 def plain_event(event: HostedEvent, numbers: Numbers) -> HostedEvent:
-    """A copy of the event that shares nothing with the caller's, its payload nothing but JSON.
+    """A deep copy of the event with a payload of plain JSON types.
 
-    Raises StepError ``EventBuild`` (recoverable) for what is no JSON: NaN, objects, integers beyond 64 bits, text that
-    is no Unicode, an instant out of range.
+    Raises StepError ``EventBuild`` (recoverable) for what is not JSON: NaN, objects, integers beyond 64 bits, text that
+    is not Unicode, an instant out of range.
     """
     try:
         return read_hosted(_event_text(event), numbers)
@@ -52,7 +50,7 @@ def _text(item: HostedEvent | EpisodeStart) -> bytes:
         case HostedEvent():
             return _event_text(item)
         case EpisodeStart(label=label):
-            return free_text({"kind": "episode_start", "id": _plain(label)})
+            return free_text({"kind": "episode_start", "id": plain_json(label)})
         case _:
             raise ValueError(f"a {type(item).__name__} is neither an event nor the start of an episode")
 
@@ -61,11 +59,11 @@ def _event_text(event: HostedEvent) -> bytes:
     kind = cast("object", event.kind)
     return free_text(
         {
-            "event_id": _plain(event.event_id),
-            "kind": _plain(kind.value if isinstance(kind, Enum) else kind),
+            "event_id": plain_json(event.event_id),
+            "kind": plain_json(kind.value if isinstance(kind, Enum) else kind),
             "at": _instant(event.at),
-            "semantic_kind": _plain(event.semantic_kind),
-            "payload": _plain(event.payload),
+            "semantic_kind": plain_json(event.semantic_kind),
+            "payload": plain_json(event.payload),
         }
     )
 
@@ -74,11 +72,11 @@ def _instant(at: object) -> object:
     if isinstance(at, int):
         instant = Duration.of(at)
         return {"secs": instant.secs, "nanos": instant.nanos}
-    return _plain(at)
+    return plain_json(at)
 
 
-def _plain(value: object) -> JsonValue:
-    """The same value in the plain types of JSON, of which it may use subclasses. Raises ValueError for any other."""
+def plain_json(value: object) -> JsonValue:
+    """Copy a value to the plain types of JSON; accepts subclasses of them. Raises ValueError for any other type."""
     match value:
         case None | bool():
             return value
@@ -89,11 +87,11 @@ def _plain(value: object) -> JsonValue:
         case str():
             return "".join(value)
         case list() | tuple():
-            return [_plain(item) for item in cast("Sequence[object]", value)]
+            return [plain_json(item) for item in cast("Sequence[object]", value)]
         case dict():
-            return {_name(name): _plain(member) for name, member in cast("dict[object, object]", value).items()}
+            return {_name(name): plain_json(member) for name, member in cast("dict[object, object]", value).items()}
         case _:
-            raise ValueError(f"a {type(value).__name__} is no JSON value")
+            raise ValueError(f"a {type(value).__name__} is not a JSON value")
 
 
 def _name(name: object) -> str:

@@ -1,45 +1,42 @@
-"""Where a handle's profiles come from: a project's folder, or a value (spec 30 §22)."""
+"""The profiles of a handle: of a project's folder, or of a project in memory (spec 30 §22)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.core.nearest import did_you_mean
-from ergo_cli.core.notices import Notice
+from ergo_cli.channels.ingress import check_command
+from ergo_cli.core.diagnostics import Notice, did_you_mean
 from ergo_cli.errors import ErgoError, ProjectError, UsageError
-from ergo_cli.host.ingress.command import check_command
-from ergo_cli.host.opening import open_checked_lines, open_checked_stream
-from ergo_cli.host.planning import Driver, EventFile, EventLines, RunPlan
-from ergo_cli.host.stopping import RunControl
-from ergo_cli.host.validating.projects import check_profile
+from ergo_cli.host.event_input import open_checked_lines, open_checked_stream
+from ergo_cli.host.run_plan import Driver, EventFile, EventLines, RunPlan
+from ergo_cli.host.timing import RunControl
 from ergo_cli.library.categories import EMPTY_COMMAND, PROJECT_CONFIG
-from ergo_cli.library.config import InMemoryProject, Items, Process, RunConfig
 from ergo_cli.library.errors import ValidationError
-from ergo_cli.library.planning import Planned, plan_config, plan_profile
-from ergo_cli.library.programs import load_given_program
-from ergo_cli.programs.graph.catalog import Inventory
+from ergo_cli.library.kept_runs import no_project
+from ergo_cli.library.operations import Planned, load_given_program, plan_config, plan_profile
+from ergo_cli.library.run_config import InMemoryProject, Items, Process, RunConfig
+from ergo_cli.programs.graph.check.catalog import Inventory
 from ergo_cli.programs.graph.primitives.primitive import AnyPrimitive
-from ergo_cli.project.finding import ProgramFlags
+from ergo_cli.project.finding import ProgramFlags, find_program_for_run
 from ergo_cli.project.primitives import load_inventory
-from ergo_cli.project.profiles import resolve_profile
-from ergo_cli.project.root import load_project
+from ergo_cli.project.profiles import RunFlags, resolve_profile
+from ergo_cli.project.project_file import Project, load_project
 from ergo_cli.project.store import ProgramStore
-from ergo_cli.project.toml import Project
-from ergo_cli.replay.options import ReplayOptions, Target
-from ergo_cli.replay.replaying import replay_scanned
-from ergo_cli.replay.result import BundleResult
-from ergo_cli.replay.scan import Scan
-from ergo_cli.replay.sessions import ReplayRequest, ReplaySession
+from ergo_cli.replay.engine import Bundle, replay, replay_bundle
+from ergo_cli.replay.results import BundleResult, ReplayOptions, Target
+from ergo_cli.replay.session import ReplayRequest, ReplaySession
+from ergo_cli.tools.project_checks import check_profile
 
 
 class ProjectSummary(Struct, frozen=True):
-    """A project in which nothing is wrong; ``root`` is None for one in memory, ``profiles`` ascend."""
+    """A valid project; ``root`` is None for one in memory, ``profiles`` ascend."""
 
     root: Path | None
     name: str
@@ -52,15 +49,23 @@ class Profiles(Protocol):
     """The profiles of a project."""
 
     def inventory(self) -> Inventory:
-        """What graphs may use that are none of a profile's."""
+        """The primitives for graphs that belong to no profile."""
         ...
 
     def plan(self, name: str) -> Planned:
-        """The run of a profile. Raises ErgoError where it cannot begin."""
+        """The run of a profile. Raises ErgoError if it cannot begin."""
         ...
 
-    def replay(self, name: str, scan: Scan) -> BundleResult:
-        """A bundle against the program of a profile, strictly. Raises ErgoError where that is not to be had."""
+    def replay(self, name: str, bundle: Bundle) -> BundleResult:
+        """Replay a bundle with the program of a profile, strictly; its faults are in the result."""
+        ...
+
+    def target(self, name: str) -> Target:
+        """The program of a profile with its adapter. Raises ErgoError if it cannot be loaded."""
+        ...
+
+    def run_flags(self, flags: RunFlags) -> RunFlags:
+        """``flags`` with the project's folder, if any. Raises UsageError if they need one and there is none."""
         ...
 
     def validate(self) -> ProjectSummary:
@@ -81,18 +86,27 @@ class FileProject:
         return load_inventory(project, project.primitives, self._primitives)
 
     def plan(self, name: str) -> Planned:
-        """Paths and programs belong to the project's folder."""
+        """Plan a run with paths and programs relative to the project's folder."""
         return plan_profile(self._flags(name))
 
-    def replay(self, name: str, scan: Scan) -> BundleResult:
-        """With what the profile ignores, and its numbers."""
+    def replay(self, name: str, bundle: Bundle) -> BundleResult:
+        """Replay with the profile's ``ignore`` and ``numbers``."""
         flags = self._flags(name)
-        session = ReplaySession(ReplayRequest(flags, strict=True), ProgramStore.of_user())
-        result = session.replay(scan, flags)
+        session = ReplaySession(ReplayRequest(flags, strict=ReplayOptions().strict), ProgramStore.of_user())
+        result = replay(bundle, partial(session.assign, flags))
         return replace(result, warnings=result.warnings + session.notices())
 
+    def target(self, name: str) -> Target:
+        """The program, found as for a run of the profile."""
+        found = find_program_for_run(self._flags(name))
+        return Target(found.program, found.adapter)
+
+    def run_flags(self, flags: RunFlags) -> RunFlags:
+        """``flags`` with the project's root, which may be above the handle's path."""
+        return replace(flags, project=self._project().root)
+
     def validate(self) -> ProjectSummary:
-        """Every profile is looked at, whatever is wrong with another."""
+        """Check every profile, regardless of faults in others."""
         try:
             project = self._project()
         except ErgoError as error:
@@ -113,12 +127,12 @@ class FileProject:
         return ProgramFlags(profile=name, project=project.root, primitives=self._primitives)
 
     def _project(self) -> Project:
-        """The project, its modules to be imported: who names it, trusts it."""
+        """The project, trusted because the caller names it: its modules may be imported."""
         return replace(load_project(self._path), trusted=True)
 
 
 class MemoryProject:
-    """A project that is a value."""
+    """A project given as a value."""
 
     def __init__(self, project: InMemoryProject, inventory: Inventory) -> None:
         self._project = project
@@ -129,18 +143,28 @@ class MemoryProject:
         return self._inventory
 
     def plan(self, name: str) -> Planned:
-        """The bundle stays in memory where the profile names no file."""
+        """Plan a run; its bundle stays in memory if the profile names no file."""
         return plan_config(self._profile(name), self._inventory)
 
-    def replay(self, name: str, scan: Scan) -> BundleResult:
-        """With the numbers of the profile."""
+    def replay(self, name: str, bundle: Bundle) -> BundleResult:
+        """Replay with the profile's ``numbers``."""
+        profile = self._profile(name)
+        return replay_bundle(bundle, self.target(name), ReplayOptions(numbers=profile.numbers))
+
+    def target(self, name: str) -> Target:
+        """Load the program and its adapter anew."""
         profile = self._profile(name)
         found = load_given_program(profile.graph, profile.cluster_paths, profile.adapter, self._inventory)
-        options = ReplayOptions(strict=True, numbers=profile.numbers)
-        return replay_scanned(scan, Target(found.program, found.adapter), options)
+        return Target(found.program, found.adapter)
+
+    def run_flags(self, flags: RunFlags) -> RunFlags:
+        """Return flags that name a store and need no profile: a project in memory has neither stores nor modules."""
+        if flags.store is None or flags.profile is not None or flags.program is not None:
+            raise no_project("runs")
+        return flags
 
     def validate(self) -> ProjectSummary:
-        """Of each profile the first fault is told."""
+        """Check every profile and report the first fault of each."""
         faults: list[ValidationError] = []
         notices: list[Notice] = []
         names = tuple(sorted(self._project.profiles))
@@ -198,7 +222,7 @@ def _check_ingress(run: RunPlan) -> None:
 
 
 def _raise_first(faults: list[ValidationError]) -> None:
-    """The headline, which knows all others."""
+    """Raise the first fault, if any, with all faults attached."""
     if faults:
         first = faults[0]
         first.faults = tuple(faults)

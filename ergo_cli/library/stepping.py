@@ -1,60 +1,94 @@
-"""A profile stepped by hand: the caller decides when the next event comes (spec 30 §22, §27)."""
+"""Step a profile event by event: the caller decides when the next event comes (spec 30 §22, §27)."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Self
 
 from ergo_cli import errors
 from ergo_cli.bundle.memory import CaptureBundle, InMemoryBundle
+from ergo_cli.bundle.writer import BundleWriter
+from ergo_cli.channels.timeouts import ChannelPolicy
 from ergo_cli.core.values import NativeValue
 from ergo_cli.errors import CaptureWriteError, ErgoError
-from ergo_cli.events.hosted import HostedEvent
-from ergo_cli.host.capturing import open_channels
-from ergo_cli.host.channels.policy import ChannelPolicy
-from ergo_cli.host.gate import lifecycle_violation
-from ergo_cli.host.runner import StepOutcome
-from ergo_cli.host.running import World, hosted_runner
-from ergo_cli.library.bundles import write_capture_bundle
+from ergo_cli.events.external import HostedEvent
+from ergo_cli.host.effects import lifecycle_violation
+from ergo_cli.host.loop import RunResources, start_run
+from ergo_cli.host.perform import open_channels, open_run_store
+from ergo_cli.host.step import HostedRunner, StepOutcome
 from ergo_cli.library.errors import CaptureError, StepError
 from ergo_cli.library.items import plain_event
-from ergo_cli.library.planning import Planned
-from ergo_cli.library.running import egress_provenance
+from ergo_cli.library.operations import Planned, egress_provenance
+
+
+def write_capture_bundle(path: str | PathLike[str], bundle: CaptureBundle, *, pretty: bool = False) -> None:
+    """Write a bundle atomically, as a run does; a name in ``.gz`` or ``.zst`` compresses.
+
+    Raises CaptureError ``write`` with the bundle attached.
+    """
+    try:
+        with BundleWriter(fspath(path), bundle.header, pretty=pretty, program=bundle.program) as writer:
+            for event in bundle.events:
+                writer.event(event)
+            for decision in bundle.decisions:
+                writer.decision(decision)
+            for journal in bundle.journals:
+                writer.journal(journal)
+            writer.commit(bundle.egress_provenance, bundle.artifacts)
+    except CaptureWriteError as error:
+        raise CaptureError(error, "write", bundle) from error
 
 
 class ProfileRunner:
-    """Steps the events that it is given; leaving its ``with`` block ends whatever runs of its channels.
+    """Steps events one by one; leaving its ``with`` block closes it.
 
-    Bounds and ingress of the profile play no part, and nothing is written but by ``finish_and_write_capture``. Its
-    channels are running when it has been made; EgressError ``egress.start_failed`` where they cannot.
+    Bounds and ingress of the profile are ignored. Only ``finish_and_write_capture`` writes a bundle; runs of a stateful
+    program are kept in the profile's ``store``. Making a runner starts its channels. Raises EgressError
+    ``egress.start_failed``.
     """
 
     def __init__(self, planned: Planned, policy: ChannelPolicy) -> None:
         self.capture_output_path: Path | None = planned.output
-        """Where the bundle is to go, None where the profile does not say."""
+        """The path of the bundle, None if the profile names none."""
         self.pretty_capture = planned.pretty
-        """Whether the bundle is to be written indented."""
+        """Whether the bundle is written indented."""
         self._planned = planned
         self._bundle = InMemoryBundle(planned.run.header)
         self._resources = ExitStack()
         self._egress = self._resources.enter_context(open_channels(planned.run, policy))
-        self._runner = hosted_runner(
-            planned.run.prepared, self._bundle, World(self._egress, vouched=False, episodes=self._bundle)
-        )
+        with ExitStack() as opening:
+            opening.callback(self._resources.close)
+            store = self._resources.enter_context(open_run_store(planned.run, is_captured=True))
+            resources = RunResources(self._egress, vouched=False, store=store, episodes=self._bundle)
+            self._started = start_run(planned.run.prepared, self._bundle, resources)
+            opening.pop_all()
+        runner = self._started.runner
+        assert isinstance(runner, HostedRunner), "a bundle in memory takes steps one by one"
+        self._runner = runner
         self._finished = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._finished = True
-        self._resources.close()
+        self.close()
+
+    def close(self) -> None:
+        """Kill running channels and close the store; a closed runner takes no further step.
+
+        Does nothing if the runner is finished or closed.
+        """
+        with self._resources:
+            if not self._finished:
+                self._finished = True
+                self._started.close(True)
 
     def step(self, event: HostedEvent) -> StepOutcome:
-        """Take one event through the program, with everything that follows from it.
+        """Process one event and everything that results from it.
 
-        The event is copied first. Raises StepError.
+        The event is copied first. Raises StepError if it cannot be processed.
         """
         try:
             self._check_open()
@@ -64,7 +98,7 @@ class ProfileRunner:
             raise StepError(error) from error
 
     def context_snapshot(self) -> dict[str, NativeValue]:
-        """A copy of what the program remembers now. Raises StepError ``lifecycle`` once the runner is finished."""
+        """A copy of the program's current context. Raises StepError ``lifecycle`` once the runner is finished."""
         try:
             self._check_open()
         except errors.StepError as error:
@@ -72,10 +106,10 @@ class ProfileRunner:
         return {key: list(value) if isinstance(value, list) else value for key, value in self._runner.context.items()}
 
     def finish(self) -> CaptureBundle:
-        """End the channels in order; the bundle of everything committed.
+        """End the channels in order and return the bundle of everything committed.
 
-        Raises CaptureError ``finalize``: without bundle where nothing may be finished, and the runner is as it was;
-        with the bundle where a channel did not come to rest.
+        Raises CaptureError ``finalize``: without bundle if the runner cannot finish, which leaves it unchanged; with
+        the bundle if a channel did not end properly.
         """
         try:
             self._check_open()
@@ -83,15 +117,14 @@ class ProfileRunner:
         except errors.StepError as error:
             raise CaptureError(error, "finalize") from error
         self._finished = True
-        bundle = self._committed()
         try:
             self._settle()
         except errors.StepError as error:
-            raise CaptureError(error, "finalize", bundle) from error
-        return bundle
+            raise CaptureError(error, "finalize", self._committed()) from error
+        return self._committed()
 
     def finish_and_write_capture(self) -> CaptureBundle:
-        """Finish, and write the bundle to ``capture_output_path``; it is written too where a channel does not end well.
+        """Finish and write the bundle to ``capture_output_path``, also if a channel does not end properly.
 
         Raises CaptureError: ``output_not_configured`` before anything else, ``write``, and as ``finish``.
         """
@@ -115,7 +148,9 @@ class ProfileRunner:
         return self._bundle.commit(egress_provenance(plan), plan.record(embed=self._planned.embed))
 
     def _settle(self) -> None:
+        """Close the program, then check and end the channels."""
         with self._resources:
+            self._started.close(False)
             if self._egress is not None:
                 self._egress.assert_settled(host_stop=False)
                 self._egress.shutdown()

@@ -1,1 +1,1 @@
-"""What runs: one wing for each program kind, none of which knows another."""
+"""Program kinds: one package each, independent of one another, and the interface they share."""

@@ -1,1 +1,1 @@
-"""Where things are: ergo.toml, the program of a run or a bundle, the program store, places of captures."""
+"""Find and load projects: ergo.toml, the program of a run or a bundle, the program store, capture paths."""

@@ -1,51 +1,48 @@
-"""Finds the program of a run or of a bundle, in the order of spec 00 §3.
+"""Find the program of a run or of a bundle, in the order of spec 00 §3.
 
-Nothing is imported on the way but modules that the caller's project, or the caller, names: those of own primitives and
-of programs written in Python.
+The only modules imported are those of own primitives and Python programs that the caller or the caller's project names:
+a bundle never causes an import.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from ergo_cli.core.notices import Notice
-from ergo_cli.core.program_source import ProgramSource
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.documents import ProgramSource
 from ergo_cli.errors import BundleError, ErgoError, PrimitiveError, ProgramError, ReplayError, UsageError
 from ergo_cli.events.adapter import Adapter, adapter_provenance
-from ergo_cli.programs.graph.catalog import Inventory
-from ergo_cli.programs.graph.primitives.primitive import AnyPrimitive
-from ergo_cli.programs.graph.program import SCHEDULE, GraphProgram
-from ergo_cli.project.loading import (
-    LoadedProgram,
-    load_adapter_file,
-    load_program_from_files,
-    load_program_from_sources,
-    notices_of,
+from ergo_cli.programs.kinds import BUILT_IN_ID
+from ergo_cli.programs.program import AnyProgram
+from ergo_cli.project.authored import load_adapter_file, notices_of
+from ergo_cli.project.profiles import (
+    ResolvedProfile,
+    RunFlags,
+    implied_profile,
+    profile_for_replay,
+    profile_for_run,
+    project_of_runs,
+    resolve_profile,
 )
-from ergo_cli.project.primitives import load_inventory
-from ergo_cli.project.profiles import ResolvedProfile, profile_for_run, resolve_profile
-from ergo_cli.project.replay_profile import profile_for_replay
-from ergo_cli.project.root import current_folder, load_project, locate_project
+from ergo_cli.project.project_file import Project, current_folder, load_project, locate_project
 from ergo_cli.project.store import ProgramStore
-from ergo_cli.project.toml import Project
 
 if TYPE_CHECKING:
+    from ergo_cli.programs.graph.check.catalog import Inventory
+    from ergo_cli.programs.graph.primitives.primitive import AnyPrimitive
+    from ergo_cli.project.loading import LoadedProgram
     from ergo_cli.project.python_programs import PythonProgram
-
-Program: TypeAlias = "GraphProgram | PythonProgram"
-"""A program of any kind that can be run."""
-
-P = TypeVar("P", bound="GraphProgram | PythonProgram", covariant=True)
 
 
 class ProgramFlags(Struct, frozen=True):
-    """What the command line says of the program: ``-g``, ``-P``, ``-a``, ``--cluster-path``, ``-p``, ``--project``.
+    """The options that select the program: ``-g``, ``-P``, ``-a``, ``--cluster-path``, ``-p``, ``--project``.
 
-    ``guard`` puts own primitives under the determinism guard. ``primitives`` are those that a caller of the library
-    hands over.
+    ``guard`` puts own primitives under the determinism guard. ``primitives`` are those passed by a
+    caller of the library.
     """
 
     graph: Path | None = None
@@ -59,10 +56,10 @@ class ProgramFlags(Struct, frozen=True):
 
 
 class RecordedProgram(Struct, frozen=True):
-    """What a bundle says of its program.
+    """The program as a bundle records it.
 
-    ``sources`` are those of a graph embedded in a v4 bundle, ``reference`` is the ``module:attribute`` of a program
-    written in Python.
+    ``sources`` are the embedded texts of a program that is made of texts, ``reference`` is the ``module:attribute`` of
+    one written in Python.
     """
 
     bundle: Path
@@ -73,20 +70,35 @@ class RecordedProgram(Struct, frozen=True):
     reference: str | None = None
 
 
-class FoundProgram(Struct, Generic[P], frozen=True):
-    """A program and the rule that found it. Without a profile the top-level keys of ``project`` still hold."""
+class FoundProgram(Struct, frozen=True):
+    """A program and the rule that found it. Without a profile the top-level keys of ``project`` apply.
+
+    ``texts`` are kept in the program store; ``file`` is the file that defines the program, None if there is none;
+    ``python`` is set for a program written in Python.
+    """
 
     rule: str
-    program: P
+    program: AnyProgram
     adapter: Adapter | None
-    sources: tuple[ProgramSource, ...]
+    texts: tuple[ProgramSource, ...]
     project: Project | None
     profile: ResolvedProfile | None
     notices: tuple[Notice, ...]
+    file: Path | None = None
+    python: PythonProgram | None = None
+
+    @property
+    def sources(self) -> tuple[ProgramSource, ...]:
+        """The texts that a bundle may embed. Raises ProgramError for a file that is not UTF-8."""
+        return self.texts if self.python is None else self.python.sources
+
+    def live(self) -> AnyProgram:
+        """The program including the imports that only live runs need. Raises ProgramError."""
+        return self.program if self.python is None else self.python.live()
 
 
 def choose_profile(flags: ProgramFlags, events: Path | None = None) -> tuple[Project | None, ResolvedProfile | None]:
-    """The project and the profile of ``run`` and ``capture``, before any graph is looked at.
+    """The project and the profile of ``run`` and ``capture``, before any graph is read.
 
     Raises UsageError and ProjectError.
     """
@@ -98,7 +110,7 @@ def choose_profile(flags: ProgramFlags, events: Path | None = None) -> tuple[Pro
     return project, profile
 
 
-def find_program_for_run(flags: ProgramFlags, events: Path | None = None) -> FoundProgram[Program]:
+def find_program_for_run(flags: ProgramFlags, events: Path | None = None) -> FoundProgram:
     """The program of ``run`` and ``capture``: flags, profile, built-in. ``events`` is the input file, if it is one.
 
     Raises UsageError, ProjectError, and as ``load_program_from_files`` and ``load_python_program``.
@@ -115,9 +127,7 @@ def find_program_for_run(flags: ProgramFlags, events: Path | None = None) -> Fou
     return _built_in(project, (note,))
 
 
-def find_program_for_replay(
-    recorded: RecordedProgram, flags: ProgramFlags, store: ProgramStore
-) -> FoundProgram[Program]:
+def find_program_for_replay(recorded: RecordedProgram, flags: ProgramFlags, store: ProgramStore) -> FoundProgram:
     """The program of a bundle: flags, built-in by its graph id, profile, program store, sources in the bundle.
 
     Raises ProgramError ``program.not_found``, ReplayError ``replay.unexpected_adapter`` (an adapter for the built-in),
@@ -127,12 +137,35 @@ def find_program_for_replay(
     _check_flags(flags)
     project = locate_project(recorded.bundle, flags.project)
     profile = _named_profile(project, flags)
-    if not _names_program(flags) and recorded.graph_id == SCHEDULE.graph_id:
+    if not _names_program(flags) and recorded.graph_id == BUILT_IN_ID:
         _refuse_adapter(flags)
         return _built_in(project, ())
     if profile is None and not _names_program(flags) and project is not None:
         profile = profile_for_replay(project, recorded.bundle, recorded.graph_id, recorded.reference)
     return _from_files(flags, project, profile) or _from_recorded(recorded, flags, project, store)
+
+
+def find_run_program(flags: RunFlags) -> AnyProgram:
+    """The program of ``-P``, else of the profile, with everything that it needs to run live.
+
+    Raises UsageError ``cli.missing_required_option`` if neither names one, and as ``load_python_program``.
+    """
+    from ergo_cli.project.python_programs import load_python_program  # runs of graphs do not need the import
+
+    project = project_of_runs(flags)
+    if flags.program is not None:
+        return load_python_program(project, flags.program).live()
+    name = flags.profile or (None if project is None else implied_profile(project))
+    if project is None or name is None:
+        message = "the program of the run is not named"
+        fix = "name it with --program MODULE:ATTR, or a profile with --profile NAME"
+        raise UsageError("cli.missing_required_option", message, where="option --program", fix=fix)
+    profile = resolve_profile(project, name)
+    if profile.graph is not None:
+        message = f"profile '{name}' is that of a graph, whose runs are in no store"
+        where = f"{project.file} profiles.{name}.{profile.program.kind}"
+        raise ProgramError("program.wrong_kind", message, where=where, fix="choose another with --profile NAME")
+    return load_python_program(project, profile.program.ref, profile.program.kind).live()
 
 
 def _check_flags(flags: ProgramFlags) -> None:
@@ -151,9 +184,7 @@ def _named_profile(project: Project | None, flags: ProgramFlags) -> ResolvedProf
     return resolve_profile(project or load_project(current_folder()), flags.profile)
 
 
-def _from_files(
-    flags: ProgramFlags, project: Project | None, profile: ResolvedProfile | None
-) -> FoundProgram[Program] | None:
+def _from_files(flags: ProgramFlags, project: Project | None, profile: ResolvedProfile | None) -> FoundProgram | None:
     """The program that a flag names, else the profile."""
     named = "" if profile is None else f"profile {profile.name} of {profile.project.file.name}"
     if flags.graph is not None:
@@ -169,10 +200,13 @@ def _from_files(
 
 def _from_graph(
     graph: Path, rule: str, flags: ProgramFlags, project: Project | None, profile: ResolvedProfile | None
-) -> FoundProgram[Program]:
+) -> FoundProgram:
     clusters = flags.cluster_paths if profile is None else profile.cluster_paths + flags.cluster_paths
+    from ergo_cli.project.loading import load_program_from_files  # programs in Python do not need the import
+
     inventory = _inventory(flags, project, profile)
-    return _found(rule, load_program_from_files(graph, clusters, _adapter(flags, profile), inventory), project, profile)
+    loaded = load_program_from_files(graph, clusters, _adapter(flags, profile), inventory)
+    return _found(rule, loaded, project, profile, file=graph)
 
 
 def _from_python(
@@ -182,14 +216,14 @@ def _from_python(
     flags: ProgramFlags,
     project: Project | None,
     profile: ResolvedProfile | None,
-) -> FoundProgram[Program]:
-    from ergo_cli.project.python_programs import load_python_program  # graph programs do not pay for the import
+) -> FoundProgram:
+    from ergo_cli.project.python_programs import load_python_program  # graph programs do not need the import
 
-    program = load_python_program(project, ref, kind)
+    found = load_python_program(project, ref, kind)
     path = _adapter(flags, profile)
     adapter = None if path is None else load_adapter_file(path)
     notices = _notices_of(project) + notices_of(adapter)
-    return FoundProgram(rule, program, adapter, (), project, profile, notices)
+    return FoundProgram(rule, found.program, adapter, (), project, profile, notices, python=found)
 
 
 def _adapter(flags: ProgramFlags, profile: ResolvedProfile | None) -> Path | None:
@@ -197,24 +231,26 @@ def _adapter(flags: ProgramFlags, profile: ResolvedProfile | None) -> Path | Non
 
 
 def _inventory(flags: ProgramFlags, project: Project | None, profile: ResolvedProfile | None) -> Inventory:
-    """The standard library and what the caller, and the profile, else the project, add to it."""
+    """The standard library, the caller's primitives and those of the profile, else of the project."""
+    from ergo_cli.project.primitives import load_inventory
+
     settings = profile or project
     inventory = load_inventory(project, () if settings is None else settings.primitives, flags.primitives)
     if not flags.guard:
         return inventory
-    from ergo_cli.project.guard import guarded  # only those who ask for it pay for the import
+    from ergo_cli.project.guard import guarded  # only --guard needs the import
 
     return guarded(inventory)
 
 
 def _from_recorded(
     recorded: RecordedProgram, flags: ProgramFlags, project: Project | None, store: ProgramStore
-) -> FoundProgram[Program]:
+) -> FoundProgram:
     if recorded.reference is not None:
         raise _not_named(recorded, recorded.reference)
     inventory = _inventory(flags, project, None)
     kept = _kept(recorded, store, inventory)
-    if isinstance(kept, LoadedProgram):
+    if kept is not None and not isinstance(kept, Notice):
         return _found("program store", _readapted(kept, flags), project)
     passed_over = () if kept is None else (kept,)
     if recorded.sources:
@@ -223,13 +259,15 @@ def _from_recorded(
 
 
 def _kept(recorded: RecordedProgram, store: ProgramStore, inventory: Inventory) -> LoadedProgram | Notice | None:
-    """The program of the store if it still makes the provenances that the bundle recorded, else why it does not.
+    """The program of the store if it has the recorded provenances, else a notice why not; None if there is none.
 
-    Raises PrimitiveError where nobody offers a primitive that it needs.
+    Raises PrimitiveError if a primitive that it needs is not offered.
     """
     sources = store.find(recorded.runtime_provenance, recorded.adapter_provenance)
     if not isinstance(sources, tuple):
         return sources
+    from ergo_cli.project.loading import load_program_from_sources
+
     try:
         loaded = load_program_from_sources(sources, inventory)
     except PrimitiveError:
@@ -244,6 +282,8 @@ def _kept(recorded: RecordedProgram, store: ProgramStore, inventory: Inventory) 
 
 
 def _embedded(recorded: RecordedProgram, inventory: Inventory) -> LoadedProgram:
+    from ergo_cli.project.loading import load_program_from_sources
+
     try:
         return load_program_from_sources(recorded.sources, inventory)
     except ValueError as error:
@@ -253,11 +293,11 @@ def _embedded(recorded: RecordedProgram, inventory: Inventory) -> LoadedProgram:
 
 
 def _readapted(loaded: LoadedProgram, flags: ProgramFlags) -> LoadedProgram:
-    """``--adapter`` replaces the adapter that was kept."""
+    """Replace the loaded adapter by that of ``--adapter``, if given."""
     if flags.adapter is None:
         return loaded
     adapter = load_adapter_file(flags.adapter)
-    return LoadedProgram(loaded.program, adapter, loaded.notices + notices_of(adapter))
+    return replace(loaded, adapter=adapter, notices=loaded.notices + notices_of(adapter))
 
 
 def _found(
@@ -266,17 +306,20 @@ def _found(
     project: Project | None,
     profile: ResolvedProfile | None = None,
     notices: tuple[Notice, ...] = (),
-) -> FoundProgram[Program]:
+    file: Path | None = None,
+) -> FoundProgram:
     notices = _notices_of(project) + notices + loaded.notices
-    return FoundProgram(rule, loaded.program, loaded.adapter, loaded.sources, project, profile, notices)
+    return FoundProgram(rule, loaded.program, loaded.adapter, loaded.sources, project, profile, notices, file)
 
 
-def _built_in(project: Project | None, notices: tuple[Notice, ...]) -> FoundProgram[Program]:
+def _built_in(project: Project | None, notices: tuple[Notice, ...]) -> FoundProgram:
+    from ergo_cli.programs.graph.kind import BUILT_IN
+
     return FoundProgram(
         rule="built-in ergo:schedule",
-        program=SCHEDULE,
+        program=BUILT_IN,
         adapter=None,
-        sources=(),
+        texts=(),
         project=project,
         profile=None,
         notices=_notices_of(project) + notices,
@@ -289,12 +332,12 @@ def _notices_of(project: Project | None) -> tuple[Notice, ...]:
 
 def _refuse_adapter(flags: ProgramFlags) -> None:
     if flags.adapter is not None:
-        message = f"the bundle was captured by {SCHEDULE.graph_id}, which has no adapter"
+        message = f"the bundle was captured by {BUILT_IN_ID}, which has no adapter"
         raise ReplayError("replay.unexpected_adapter", message, where="option --adapter", fix="leave --adapter out")
 
 
 def _not_named(recorded: RecordedProgram, reference: str) -> ProgramError:
-    """A bundle alone never makes anybody import a module (spec 00 §3)."""
+    """The error for a module that only the bundle names: it is not imported (spec 00 §3)."""
     message = f"neither the project nor a flag names the program '{reference}' of graph '{recorded.graph_id}'"
     fix = f"name it with --program {reference} in its project, or replay with the profile that captured the bundle"
     return ProgramError("program.not_found", message, where=str(recorded.bundle), fix=fix)

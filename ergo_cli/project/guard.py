@@ -1,11 +1,12 @@
 """The determinism guard: own primitives that read clock, randomness, environment, files or network fail loudly.
 
-It watches the calls that a primitive makes, under whatever name they were imported: those of functions of Python's own
-library, be they written in Python or in C. What a compiled extension module does inside itself cannot be seen.
+It watches a primitive's calls of functions in Python's standard library, written in Python or C, under any imported
+name. Calls inside a compiled extension module are not seen.
 """
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from collections.abc import Callable, Generator, Mapping
@@ -17,23 +18,23 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from ergo_cli.errors import PrimitiveError
-from ergo_cli.programs.graph.catalog import Inventory
-from ergo_cli.programs.graph.primitives import STANDARD
+from ergo_cli.programs.graph.check.catalog import Inventory
 from ergo_cli.programs.graph.primitives.primitive import CallT, ManifestT, Primitive
+from ergo_cli.programs.graph.primitives.standard import STANDARD
 
 _FORBIDDEN = frozenset(
     {"time", "random", "_random", "secrets", "socket", "_socket", "subprocess", "_posixsubprocess", "platform"}
 )
-"""Modules of which nothing may be called."""
+"""Modules whose functions must not be called."""
 
 _SYSTEM = frozenset({"posix", "nt"})
-"""Where the functions of ``os`` come from."""
+"""The C modules that define the functions of ``os``."""
 
 _PURE = ("fspath", "_path")
-"""How those functions of ``os`` begin that look at nothing but their arguments."""
+"""Name prefixes of ``os`` functions that depend on their arguments only."""
 
 _THREADS = frozenset({"start_new_thread", "start_joinable_thread"})
-"""How threads begin, in which nobody would watch."""
+"""Functions that start threads, whose calls the guard cannot watch."""
 
 _CLOCKS = frozenset({"now", "utcnow", "today"})
 _OPENERS = (io.open, io.open_code, input)
@@ -42,7 +43,7 @@ _STANDARD_IDS = frozenset(primitive.manifest.id for primitive in STANDARD)
 
 
 def guarded(inventory: Inventory) -> Inventory:
-    """The inventory with every own primitive under guard; those of the standard library are left as they are."""
+    """The inventory with every own primitive under guard; those of the standard library are unchanged."""
     return Inventory(
         inventory.catalog,
         _each(inventory.sources),
@@ -54,12 +55,13 @@ def guarded(inventory: Inventory) -> Inventory:
 
 @contextmanager
 def watching(impl_id: str) -> Generator[None]:
-    """Watch what the primitive ``impl_id`` calls; afterwards the profiler is the one that was set before.
+    """Watch the calls of the primitive ``impl_id``; afterwards restore the previous profiler.
 
-    Raises PrimitiveError ``primitive.nondeterministic`` for the first thing that was read: at once, and again at the
-    end, should the primitive have caught it.
+    The garbage collector is off meanwhile: callbacks and finalizers that it runs are not calls of the primitive.
+    Raises PrimitiveError ``primitive.nondeterministic`` for the first forbidden read: at once, and again at the end in
+    case the primitive caught it.
     """
-    before, found = sys.getprofile(), list[PrimitiveError]()
+    before, found, is_collecting = sys.getprofile(), list[PrimitiveError](), gc.isenabled()
 
     def watch(frame: FrameType, event: str, function: object) -> None:
         read = _read_in_python(frame) if event == "call" else _read_in_c(function) if event == "c_call" else None
@@ -67,11 +69,14 @@ def watching(impl_id: str) -> Generator[None]:
             found.append(_violation(impl_id, read, frame))
             raise found[0]
 
+    gc.disable()
     sys.setprofile(watch)
     try:
         yield
     finally:
         sys.setprofile(before)
+        if is_collecting:
+            gc.enable()
         if found:
             raise found[0]
 
@@ -94,7 +99,7 @@ def _under_guard(primitive: Primitive[ManifestT, CallT]) -> Primitive[ManifestT,
 
 
 def _read_in_python(frame: FrameType) -> str | None:
-    """What the function that ``frame`` begins to run reads, None for nothing."""
+    """The name of the forbidden input that the Python function of ``frame`` reads; None if it reads none."""
     module, name = str(frame.f_globals.get("__name__")), frame.f_code.co_name
     if module in _FORBIDDEN or (module == "uuid" and name in _UUIDS):
         return f"{module}.{frame.f_code.co_qualname.removesuffix('.__init__')}"
@@ -104,7 +109,7 @@ def _read_in_python(frame: FrameType) -> str | None:
 
 
 def _read_in_c(function: Any) -> str | None:
-    """What a function written in C reads, None for nothing."""
+    """The name of the forbidden input that a C function reads; None if it reads none."""
     name, owner = function.__name__, getattr(function, "__self__", None)
     module = getattr(function, "__module__", None) or type(owner).__module__
     if name in _CLOCKS and isinstance(owner, type) and issubclass(owner, date):
@@ -119,7 +124,7 @@ def _read_in_c(function: Any) -> str | None:
 
 
 def _is_importing(frame: FrameType | None) -> bool:
-    """Whether this is Python itself, looking for a module."""
+    """Whether the call belongs to an import, which reads files."""
     while frame is not None:
         if str(frame.f_globals.get("__name__")).startswith("importlib._bootstrap"):
             return True
@@ -137,7 +142,7 @@ def _violation(impl_id: str, read: str, frame: FrameType) -> PrimitiveError:
 
 
 def _place(frame: FrameType) -> str:
-    """The line, outside of Python's own library, that led to the call."""
+    """The innermost line outside the standard library that led to the call."""
     at: FrameType = frame
     while str(at.f_globals.get("__name__")).partition(".")[0] in sys.stdlib_module_names and at.f_back is not None:
         at = at.f_back

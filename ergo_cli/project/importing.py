@@ -1,4 +1,4 @@
-"""Imports modules of a trusted project, and tells what is wrong with one in the user's words (spec 00 §12.5)."""
+"""Import modules of a trusted project and describe import faults (spec 00 §12.5)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
-from ergo_cli.core.nearest import did_you_mean
+from ergo_cli.core.diagnostics import did_you_mean
 from ergo_cli.errors import ErgoError, ProgramError
-from ergo_cli.project.toml import Project
+from ergo_cli.project.project_file import Project
 
 
 class ImportFault(Exception):
-    """A module that cannot be imported. ``where`` is the line of the project's own that is at fault, if one is.
+    """A module that cannot be imported. ``where`` is the faulty line of the project, if known.
 
-    ``is_missing``: there is no such module; ``fix`` is then the name that may have been meant.
+    ``is_missing``: the module does not exist; ``fix`` then suggests a similar name.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class ImportFault(Exception):
 
 
 def trusted(project: Project | None, names: tuple[str, ...]) -> Project:
-    """The project, whose modules may be imported. Raises ProgramError ``program.import_refused``."""
+    """Return the project if its modules may be imported. Raises ProgramError ``program.import_refused``."""
     if project is not None and project.trusted:
         return project
     quoted = ", ".join(f"'{name}'" for name in names)
@@ -50,7 +50,7 @@ def import_module(name: str, project: Project) -> ModuleType:
     Raises ImportFault, and any ErgoError that the module itself raises.
     """
     if not all(part.isidentifier() for part in name.split(".")):
-        raise ImportFault(f"'{name}' is no name of a module")
+        raise ImportFault(f"'{name}' is not the name of a module")
     _put_first(project.root)
     _forget_strangers(name.partition(".")[0], project)
     importlib.invalidate_caches()
@@ -67,14 +67,14 @@ def import_module(name: str, project: Project) -> ModuleType:
         raise _failed(name, project, error) from error
 
 
-def told(error: BaseException) -> str:
-    """``ValueError: why``; of a syntax error without its place."""
+def exception_text(error: BaseException) -> str:
+    """Type and text of an exception: ``ValueError: why``; a syntax error without its position."""
     reason = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {reason}"
 
 
 def raised_at(error: BaseException, root: Path) -> str | None:
-    """The last line below ``root`` that the error came through."""
+    """The innermost line below ``root`` in the error's traceback."""
     if isinstance(error, SyntaxError) and error.filename is not None:
         position = [str(part) for part in (error.lineno, error.offset) if part is not None]
         return ":".join([error.filename, *position])
@@ -84,13 +84,13 @@ def raised_at(error: BaseException, root: Path) -> str | None:
 
 
 def _put_first(root: Path) -> None:
-    """It stays there: what is imported may import what it needs when it is called."""
+    """Put ``root`` first on ``sys.path`` and leave it there: imported functions may import modules when called."""
     if sys.path[:1] != [str(root)]:
         sys.path.insert(0, str(root))
 
 
 def _forget_strangers(package: str, project: Project) -> None:
-    """Let the project's own ``package`` be imported where one of another project is loaded under the same name."""
+    """Unload a ``package`` of another project, so that the project's own of that name can be imported."""
     loaded = sys.modules.get(package)
     if loaded is None or not _is_below(project.root, package) or _comes_from(loaded, project.root):
         return
@@ -118,5 +118,5 @@ def _not_found(name: str, project: Project) -> ImportFault:
 
 
 def _failed(name: str, project: Project, error: BaseException) -> ImportFault:
-    message = f"module '{name}' cannot be imported: {told(error)}"
+    message = f"module '{name}' cannot be imported: {exception_text(error)}"
     return ImportFault(message, where=raised_at(error, project.root), fix="mend the module")

@@ -1,7 +1,8 @@
-"""The primitives that a graph may use: the standard library and those of a project's own modules (spec 00 §12.5)."""
+"""The primitives that graphs of a project may use: those of its modules and of the standard library (spec 30 §24)."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -10,10 +11,11 @@ from typing import cast
 from msgspec.structs import replace
 
 from ergo_cli.errors import ErgoError, PrimitiveError
-from ergo_cli.programs.graph.catalog import Inventory, build_inventory, standard_inventory
+from ergo_cli.programs.graph.check.catalog import Inventory, build_inventory, standard_inventory
 from ergo_cli.programs.graph.primitives.primitive import AnyPrimitive, Primitive
-from ergo_cli.project.importing import ImportFault, import_module, raised_at, told, trusted
-from ergo_cli.project.toml import Project
+from ergo_cli.project.importing import ImportFault, exception_text, import_module, raised_at, trusted
+from ergo_cli.project.profiles import resolve_profile
+from ergo_cli.project.project_file import Project, current_folder, find_project, locate_project
 
 _KEY = "primitives"
 _FIX = 'write primitives = "package.module", the module as Python names it from the project\'s folder'
@@ -22,7 +24,7 @@ _FIX = 'write primitives = "package.module", the module as Python names it from 
 def load_inventory(
     project: Project | None, modules: tuple[str, ...], extras: tuple[AnyPrimitive, ...] = ()
 ) -> Inventory:
-    """The standard library, then ``extras``, then what ``modules`` define, in the order in which it is defined there.
+    """The standard library, then ``extras``, then what ``modules`` define, in order of definition.
 
     Modules are imported with the project's root first on ``sys.path``; what they print goes to standard error. Raises
     ProgramError ``program.import_refused`` for a project that is not trusted, PrimitiveError
@@ -73,10 +75,46 @@ def _nothing(name: str, project: Project) -> PrimitiveError:
 
 
 def _unregistered(modules: tuple[str, ...], project: Project, error: Exception) -> PrimitiveError:
-    message = f"{', '.join(modules)} cannot be registered: {told(error)}"
+    message = f"{', '.join(modules)} cannot be registered: {exception_text(error)}"
     where = raised_at(error, project.root) or _where(project)
     return PrimitiveError("primitive.import_failed", message, where=where, fix="mend the module")
 
 
 def _where(project: Project) -> str:
     return f"{project.file} {_KEY}"
+
+
+def graph_project(path: Path, named: Path | None = None) -> Project | None:
+    """The project of a graph file: ``named`` by ``--project``, else the nearest from its folder upwards.
+
+    Raises ProjectError as ``locate_project``.
+    """
+    if named is not None:
+        return locate_project(None, named)
+    nearest = find_project(path)
+    return None if nearest is None else with_trust(nearest)
+
+
+def with_trust(project: Project, named: Path | None = None) -> Project:
+    """``project``, trusted if it is the project found from the current folder, or the one at ``named``."""
+    try:
+        trusted = locate_project(None, named) if named is not None else find_project(current_folder())
+    except ErgoError:
+        return project
+    return replace(project, trusted=trusted is not None and trusted.root == project.root)
+
+
+def graph_inventory(path: Path, project: Project | None) -> Inventory:
+    """The primitives that a graph file of ``project`` may use: those of the profiles that run it, else the project's.
+
+    Raises ProjectError PRJ-INVALID for a profile that cannot be resolved, and as ``load_inventory``.
+    """
+    return load_inventory(project, () if project is None else _modules(path, project))
+
+
+def _modules(path: Path, project: Project) -> tuple[str, ...]:
+    place = os.path.realpath(path)
+    profiles = (resolve_profile(project, name) for name in project.profiles)
+    running = [profile for profile in profiles if profile.graph and os.path.realpath(profile.graph) == place]
+    modules = [module for profile in running for module in profile.primitives]
+    return tuple(dict.fromkeys(modules)) if running else project.primitives

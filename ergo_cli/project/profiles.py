@@ -1,15 +1,18 @@
-"""Profiles ready to use: paths joined to the project root, defaults of the project filled in (spec 21 §10.3)."""
+"""Resolve and choose profiles, and what they name: capture path, store of runs (spec 21 §10.3, 00 §12.5)."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import platformdirs
 from msgspec import Struct
 
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError, ProjectError, UsageError
-from ergo_cli.project.toml import Profile, ProgramKey, Project
-from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.programs.kinds import TEXTUAL
+from ergo_cli.project.project_file import Profile, ProgramKey, Project, current_folder, load_project, locate_project
+from ergo_cli.supervisor.seam import Constraints
 
 DEFAULT_PROFILE = "default"
 
@@ -57,11 +60,11 @@ class ResolvedProfile(Struct, frozen=True):
 
     @property
     def graph(self) -> Path | None:
-        """The graph file, None for the other kinds of program."""
-        return self.project.root / self.program.ref if self.program.kind == "graph" else None
+        """The graph file; None for a program written in Python."""
+        return self.project.root / self.program.ref if self.program.kind == TEXTUAL else None
 
     def required_ingress(self) -> Ingress:
-        """Where events come from when the command line names nothing. Raises ProjectError PRJ-INVALID for neither."""
+        """The event source if the command line names none. Raises ProjectError PRJ-INVALID if the profile has none."""
         if self.ingress is None:
             reason = "profile must declare exactly one ingress source (fixture or ingress)"
             fix = 'add fixture = "events.jsonl" to the profile, or give EVENTS or --driver-cmd on the command line'
@@ -72,7 +75,7 @@ class ResolvedProfile(Struct, frozen=True):
 def resolve_profile(project: Project, name: str) -> ResolvedProfile:
     """The profile ``name`` of ``project``.
 
-    Raises ProjectError: PRJ-PROFILE where there is none of that name; PRJ-INVALID for fixture together with ingress or
+    Raises ProjectError: PRJ-PROFILE if it does not exist; PRJ-INVALID for fixture together with ingress or
     an empty command.
     """
     profile = project.profiles.get(name)
@@ -101,16 +104,16 @@ def resolve_profile(project: Project, name: str) -> ResolvedProfile:
 
 
 def implied_profile(project: Project) -> str | None:
-    """The profile meant without ``-p``: the one named ``default``, else the only one, else None."""
+    """The profile used without ``-p``: the one named ``default``, else the only one, else None."""
     if DEFAULT_PROFILE in project.profiles:
         return DEFAULT_PROFILE
     return next(iter(project.profiles)) if len(project.profiles) == 1 else None
 
 
 def profile_for_run(project: Project, name: str | None) -> ResolvedProfile | None:
-    """The profile that ``run`` and ``capture`` use: ``name``, else the implied one; None where there are no profiles.
+    """The profile that ``run`` and ``capture`` use: ``name``, else the implied one; None if there are no profiles.
 
-    Raises UsageError ``cli.missing_required_option`` where several could be meant, else as ``resolve_profile``.
+    Raises UsageError ``cli.missing_required_option`` if the choice is ambiguous, else as ``resolve_profile``.
     """
     chosen = name or implied_profile(project)
     if chosen is not None:
@@ -124,7 +127,7 @@ def profile_for_run(project: Project, name: str | None) -> ResolvedProfile | Non
 
 
 def captured_profiles(project: Project, name: str | None) -> tuple[ResolvedProfile, ...]:
-    """What ``replay`` without BUNDLE takes: profiles (only ``name``, if given) whose place of capture holds a file."""
+    """The profiles (only ``name``, if given) whose capture file exists: what ``replay`` without BUNDLE replays."""
     names = project.profiles if name is None else (name,)
     resolved = (resolve_profile(project, each) for each in names)
     return tuple(profile for profile in resolved if profile.capture.is_file())
@@ -169,3 +172,111 @@ def _no_profile(project: Project, name: str) -> ErgoError:
 def _invalid(project: Project, name: str, reason: str, fix: str) -> ErgoError:
     message = f"project profile '{name}' is invalid: {reason}"
     return ProjectError("PRJ-INVALID", message, where=f"{project.file} profiles.{name}", fix=fix)
+
+
+def profile_for_replay(
+    project: Project, bundle: Path, graph_id: str, reference: str | None = None
+) -> ResolvedProfile | None:
+    """The implied profile; else the one that captures to ``bundle``; else the one whose program the bundle names.
+
+    A graph is named by its id, a program written in Python by its ``module:attribute``. If several qualify, they
+    must agree in program and adapter; None if none does. Raises ProjectError PRJ-INVALID.
+    """
+    implied = implied_profile(project)
+    if implied is not None:
+        return resolve_profile(project, implied)
+    profiles = [resolve_profile(project, name) for name in project.profiles]
+    place = os.path.realpath(bundle)
+    capturing = [profile for profile in profiles if os.path.realpath(profile.capture) == place]
+    return _agreed(capturing) or _agreed([each for each in profiles if _is_named(each, graph_id, reference)])
+
+
+def _agreed(profiles: list[ResolvedProfile]) -> ResolvedProfile | None:
+    programs = {(profile.program, profile.adapter) for profile in profiles}
+    return profiles[0] if len(programs) == 1 else None
+
+
+def _is_named(profile: ResolvedProfile, graph_id: str, reference: str | None) -> bool:
+    if profile.graph is None:
+        return profile.program.ref == reference
+    return reference is None and _graph_id(profile) == graph_id
+
+
+def _graph_id(profile: ResolvedProfile) -> str | None:
+    """The id in the profile's graph file; None for a file that cannot be read."""
+    from ergo_cli.project.loading import parse_graph_file  # needed only to choose among several profiles
+
+    try:
+        return None if profile.graph is None else parse_graph_file(profile.graph).id
+    except ErgoError:
+        return None
+
+
+_SQLITE = "sqlite:"
+_USER_STORE = "default"
+
+
+class RunFlags(Struct, frozen=True):
+    """The options of ``ergo runs``: ``--store``, ``-P``, ``-p``, ``--project``."""
+
+    store: str | None = None
+    program: str | None = None
+    profile: str | None = None
+    project: Path | None = None
+
+
+class NamedStore(Struct, frozen=True):
+    """A store as ``open_store`` takes it, and the rule that found it."""
+
+    text: str
+    rule: str
+
+
+def find_run_store(flags: RunFlags) -> NamedStore:
+    """The store of ``--store``, else of the profile, else the user's; ``-P`` alone uses no profile.
+
+    Raises UsageError ``cli.missing_required_option`` if profiles name several stores and none is chosen;
+    ProjectError.
+    """
+    if flags.store is not None:
+        return NamedStore(flags.store, "flag --store")
+    project = project_of_runs(flags)
+    profile = None if project is None else _profile_with_store(project, flags)
+    text = None if profile is None else profile_store(profile)
+    if profile is None or text is None:
+        return NamedStore(_USER_STORE, "default")
+    return NamedStore(text, f"profile {profile.name} of {profile.project.file.name}")
+
+
+def profile_store(profile: ResolvedProfile) -> str | None:
+    """The store that a profile names, the path of a file joined to the project's root."""
+    text = profile.store
+    if text is None or not text.startswith(_SQLITE) or text == f"{_SQLITE}:memory:":
+        return text
+    return f"{_SQLITE}{profile.project.root / text.removeprefix(_SQLITE)}"
+
+
+def user_folder() -> Path:
+    """The user's data folder, which holds the store ``default``."""
+    return platformdirs.user_data_path("ergo", appauthor=False)
+
+
+def project_of_runs(flags: RunFlags) -> Project | None:
+    """The project of ``ergo runs``: the named one, else found from the current folder. Raises ProjectError."""
+    project = locate_project(None, flags.project)
+    return load_project(current_folder()) if project is None and flags.profile is not None else project
+
+
+def _profile_with_store(project: Project, flags: RunFlags) -> ResolvedProfile | None:
+    """The profile whose store is used; without ``-p`` any profile if all name the same store."""
+    if flags.profile is None and (flags.program is not None or not project.profiles):
+        return None
+    name = flags.profile or implied_profile(project)
+    if name is None and len({profile.store for profile in project.profiles.values()}) == 1:
+        name = next(iter(project.profiles))
+    if name is not None:
+        return resolve_profile(project, name)
+    names = ", ".join(project.profiles)
+    message = f"the project has several profiles with several stores and none is named '{DEFAULT_PROFILE}': {names}"
+    fix = "choose one with --profile NAME, or name the store with --store"
+    raise UsageError("cli.missing_required_option", message, where=str(project.file), fix=fix)

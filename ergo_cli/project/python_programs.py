@@ -1,23 +1,118 @@
-"""Programs written in Python, found by ``module:attribute`` in a trusted project (spec 00 §3, §13.2)."""
+"""Programs written in Python: found by ``module:attribute``, fingerprinted over their files (spec 00 §2, §3, §13.2)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, cast
+from typing import Any, cast
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.core.nearest import did_you_mean
-from ergo_cli.core.program_source import ProgramSource
+from ergo_cli.core.diagnostics import did_you_mean
+from ergo_cli.core.documents import ProgramSource
 from ergo_cli.errors import ProgramError
-from ergo_cli.programs.kernel.actions import Executor
-from ergo_cli.programs.kernel.program import KernelProgram
-from ergo_cli.project.importing import ImportFault, import_module, told, trusted
-from ergo_cli.project.python_sources import PythonSource, python_provenance, python_sources
-from ergo_cli.project.toml import Project
+from ergo_cli.programs.kind import Kind
+from ergo_cli.programs.kinds import every_kind, find_kind, kind_of
+from ergo_cli.programs.program import AnyProgram, AuthoredProgram, Program
+from ergo_cli.project.importing import ImportFault, exception_text, import_module, trusted
+from ergo_cli.project.project_file import Project
+
+
+class PythonSource(Struct, frozen=True):
+    """One module: its name, its path below the folder that holds its package, its bytes."""
+
+    module: str
+    path: str
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file in lower-case hex."""
+        return sha256(self.content).hexdigest()
+
+    @property
+    def embedded(self) -> ProgramSource:
+        """The text as a bundle embeds it, for reading only. Raises ValueError for a file that is not UTF-8."""
+        return ProgramSource(self.path, self.sha256, self.content.decode())
+
+
+class _Provenance(Struct, frozen=True):
+    """The hashed content, members in this order."""
+
+    kind: str
+    ref: str
+    version: str
+    sources: list[tuple[str, str]]
+
+
+def python_provenance(kind: str, tag: str, ref: str, version: str, sources: Iterable[tuple[str, str]]) -> str:
+    """The fingerprint of a program over names and digests of its modules; ``tag`` is the prefix of its kind."""
+    text = msgspec.json.encode(_Provenance(kind, ref, version, sorted(sources)))
+    return f"{tag}:sha256:{sha256(text).hexdigest()}"
+
+
+def python_sources(module: str, file: Path) -> tuple[PythonSource, ...]:
+    """``module``, which is ``file``, and all modules of its top-level package that it imports, ascending by name.
+
+    Import statements are found in the syntax tree, at any depth and whether or not they are executed.
+    Raises OSError for a file that cannot be read, SyntaxError for one that is not valid Python.
+    """
+    package = _Package.of(module, file)
+    found: dict[str, PythonSource] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        place = None if name in found else package.place(name)
+        if place is not None:
+            found[name] = PythonSource(name, place.relative_to(package.folder).as_posix(), place.read_bytes())
+            waiting += _imported(found[name])
+    return tuple(found[name] for name in sorted(found))
+
+
+class _Package(Struct, frozen=True):
+    """A top-level package, or module, in the folder that holds it."""
+
+    name: str
+    folder: Path
+
+    @classmethod
+    def of(cls, module: str, file: Path) -> _Package:
+        levels = module.count(".") + (file.name == "__init__.py")
+        return cls(module.partition(".")[0], file.parents[levels])
+
+    def place(self, module: str) -> Path | None:
+        """The file of a module of this package; None if it is not in the package."""
+        if module.partition(".")[0] != self.name:
+            return None
+        base = self.folder.joinpath(*module.split("."))
+        places = (base / "__init__.py", base.with_name(f"{base.name}.py"))
+        return next((place for place in places if place.is_file()), None)
+
+
+def _imported(source: PythonSource) -> Iterator[str]:
+    """The names in a module's import statements that may be modules."""
+    for statement in ast.walk(ast.parse(source.content, source.path)):
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            base = _base(source, statement)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in statement.names)
+
+
+def _base(source: PythonSource, statement: ast.ImportFrom) -> str:
+    """The module that ``from … import`` names, leading dots resolved from the importing module."""
+    parts = source.module.split(".")
+    if not source.path.endswith("__init__.py"):
+        parts.pop()
+    above = parts[: len(parts) - statement.level + 1] if statement.level else []
+    return ".".join([*above, *([statement.module] if statement.module else [])])
+
 
 _FIX = 'write "module:attribute", the module as Python names it from the project\'s folder'
 
@@ -25,22 +120,9 @@ _FIX = 'write "module:attribute", the module as Python names it from the project
 class PythonProgram(Struct, frozen=True):
     """A program that a project's Python module defines, with the files that its fingerprint covers."""
 
-    kind: Literal["kernel"]
-    ref: str
-    program: KernelProgram[Any]
+    program: AnyProgram
     files: tuple[PythonSource, ...]
     project: Project
-
-    @property
-    def graph_id(self) -> str:
-        """The program's own name."""
-        return self.program.name
-
-    @property
-    def provenance(self) -> str:
-        """The fingerprint over reference, version and files."""
-        digests = ((file.module, file.sha256) for file in self.files)
-        return python_provenance(self.kind, self.ref, self.program.version, digests)
 
     @property
     def sources(self) -> tuple[ProgramSource, ...]:
@@ -48,36 +130,48 @@ class PythonProgram(Struct, frozen=True):
         try:
             return tuple(file.embedded for file in self.files)
         except ValueError as error:
-            message = f"the program '{self.ref}' cannot be embedded: {error}"
-            raise _fault(self.ref, message, self.project, fix="write its files in UTF-8") from error
+            ref = self.program.ref
+            message = f"the program '{ref}' cannot be embedded: {error}"
+            raise _fault(ref, message, self.project, fix="write its files in UTF-8") from error
 
-    def live(self) -> PythonProgram:
-        """The program with everything imported that touches the world: for live runs alone.
+    def live(self) -> AnyProgram:
+        """The program including imports with side effects on the outside world: for live runs only.
 
         Raises ProgramError ``program.import_failed``.
         """
-        execute = self.program.execute
-        if not isinstance(execute, str):
-            return self
-        executor = _looked_up(execute, self.project)
+        acting = self.program.kind.acting
+        if acting is None:
+            return self.program
+        return replace(self.program, value=acting.live(self.program.value, self._executor))
+
+    def _executor(self, ref: str) -> Callable[..., object]:
+        executor = _looked_up(ref, self.project)
         if not callable(executor):
-            message = f"'{execute}' is no executor: it cannot be called"
-            raise _fault(execute, message, self.project, fix="name a function execute(action, call)")
-        return replace(self, program=replace(self.program, execute=cast("Executor", executor)))
+            message = f"'{ref}' is not an executor: it cannot be called"
+            raise _fault(ref, message, self.project, fix="name a function execute(action, call)")
+        return executor
 
 
 def load_python_program(project: Project | None, ref: str, kind: str | None = None) -> PythonProgram:
-    """The program that ``ref`` names, of ``kind`` where that is given.
+    """The program that ``ref`` names, of the kind named ``kind`` if given.
 
     Raises ProgramError: ``program.import_refused`` for a project that is not trusted, ``program.import_failed`` for a
-    module or attribute that cannot be had, ``program.wrong_kind`` for an attribute that is no such program.
+    module or attribute that cannot be imported, ``program.wrong_kind`` for an attribute that is not such a program.
     """
     project = trusted(project, (ref,))
-    found: Any = _looked_up(ref, project)
-    name = type(found).__name__
-    if not isinstance(found, KernelProgram) or kind not in (None, "kernel"):
-        raise _wrong_kind(ref, name, kind, project)
-    return PythonProgram("kernel", ref, cast("KernelProgram[Any]", found), _files(ref, project), project)
+    value = _looked_up(ref, project)
+    found = kind_of(value) if kind is None else find_kind(kind)
+    if found is None or not found.claims(value):
+        raise _wrong_kind(ref, type(value).__name__, found, project)
+    authored, files = cast("AuthoredProgram", value), _files(ref, project)
+    return PythonProgram(python_program(found, ref, authored, files), files, project)
+
+
+def python_program(kind: Kind[Any], ref: str, value: AuthoredProgram, files: tuple[PythonSource, ...]) -> AnyProgram:
+    """A program written in Python, its fingerprint over reference, version and files (spec 00 §2)."""
+    digests = ((file.module, file.sha256) for file in files)
+    provenance = python_provenance(kind.name, kind.tag, ref, value.version, digests)
+    return Program(kind, ref, value.graph_id, provenance, value)
 
 
 def _looked_up(ref: str, project: Project) -> Any:
@@ -110,7 +204,7 @@ def _files(ref: str, project: Project) -> tuple[PythonSource, ...]:
     try:
         return python_sources(module.__name__, place)
     except (OSError, SyntaxError, ValueError) as error:
-        message = f"the files of '{ref}' cannot be read: {told(error)}"
+        message = f"the files of '{ref}' cannot be read: {exception_text(error)}"
         raise _fault(ref, message, project, fix="mend the module") from error
 
 
@@ -124,11 +218,12 @@ def _public_names(holder: object) -> Iterator[str]:
     return (name for name in dir(holder) if not name.startswith("_"))
 
 
-def _wrong_kind(ref: str, found: str, kind: str | None, project: Project) -> ProgramError:
-    message = f"'{ref}' is a {found}, not a {kind or 'kernel'} program"
-    fix = "name a KernelProgram of ergo_cli.programs.kernel"
-    if kind not in (None, "kernel"):
-        message, fix = f"'{ref}' cannot be run: {kind} programs are not supported so far", "name a kernel program"
+def _wrong_kind(ref: str, found: str, wanted: Kind[Any] | None, project: Project) -> ProgramError:
+    needed = "program" if wanted is None else f"{wanted.name} program"
+    kinds = (wanted,) if wanted is not None else every_kind()
+    written = [kind.acting.written_as for kind in kinds if kind.acting is not None]
+    fix = f"name a {' or a '.join(written)}"
+    message = f"'{ref}' is a {found}, not a {needed}"
     return ProgramError("program.wrong_kind", message, where=str(project.file), fix=fix)
 
 

@@ -11,11 +11,10 @@ import msgspec
 import platformdirs
 from msgspec import Struct
 
-from ergo_cli.core.notices import Notice
-from ergo_cli.core.program_source import ProgramSource
-from ergo_cli.core.provenance import NO_ADAPTER
-from ergo_cli.project.sources import is_source_path
-from ergo_cli.project.texts import read_text
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.documents import NO_ADAPTER, ProgramSource, is_source_path
+from ergo_cli.programs.kinds import TEXTUAL
+from ergo_cli.project.authored import read_text
 
 _SCHEMA = "ergo.program/1"
 _RECORD = "program.json"
@@ -41,7 +40,7 @@ class KeptProgram(Struct, frozen=True):
 
 
 class ProgramStore:
-    """Programs in the folder ``root``, by runtime and adapter provenance. Made when something is first kept."""
+    """Programs in the folder ``root``, by runtime and adapter provenance; keeping the first one makes it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -54,12 +53,12 @@ class ProgramStore:
     def keep(
         self, ref: str, runtime_provenance: str, adapter_provenance: str, sources: tuple[ProgramSource, ...]
     ) -> Notice | None:
-        """Keep a graph program; one that is there already is left alone. A notice says why it could not be kept."""
+        """Keep a program of texts unless it is already kept. Returns a notice if it could not be kept."""
         folder = self._folder(runtime_provenance, adapter_provenance)
         if folder is None or os.path.lexists(folder):
             return None
         digests = tuple(SourceDigest(source.path, source.sha256) for source in sources)
-        record = KeptProgram(_SCHEMA, "graph", ref, runtime_provenance, adapter_provenance, digests)
+        record = KeptProgram(_SCHEMA, TEXTUAL, ref, runtime_provenance, adapter_provenance, digests)
         try:
             _write(folder, record, sources)
         except (OSError, ValueError) as error:
@@ -67,10 +66,10 @@ class ProgramStore:
         return None
 
     def find(self, runtime_provenance: str, adapter_provenance: str) -> tuple[ProgramSource, ...] | Notice | None:
-        """The sources kept under these provenances, their digests checked; None where nothing is kept.
+        """The sources kept under these provenances, with digests checked; None if nothing is kept.
 
-        A notice says what is wrong with those that are there but do not fit. Whether they still make a program of these
-        provenances is for the caller to see.
+        Returns a notice for kept sources that are damaged. The caller must check that they still have these
+        provenances.
         """
         folder = self._folder(runtime_provenance, adapter_provenance)
         if folder is None or not os.path.lexists(folder):
@@ -89,14 +88,14 @@ class ProgramStore:
 
 
 def _hex(provenance: str) -> str | None:
-    """The digest of a provenance; anything else, which a bundle may well hold, names no folder."""
+    """The digest of a provenance, the name of its folder; None for any other text, which a bundle may hold."""
     match = _HEX.fullmatch(provenance)
     return match[1] if match else None
 
 
 def _write(folder: Path, record: KeptProgram, sources: tuple[ProgramSource, ...]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    from tempfile import mkdtemp  # only what keeps a program pays for the import
+    from tempfile import mkdtemp  # needed only to keep a program
 
     temporary = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -122,16 +121,16 @@ def _rename(temporary: Path, folder: Path) -> None:
     try:
         temporary.rename(folder)
     except OSError:
-        if not folder.is_dir():  # else another capture of the same program was faster
+        if not folder.is_dir():  # otherwise another capture kept the same program meanwhile
             raise
 
 
 def _read_record(folder: Path, runtime_provenance: str, adapter_provenance: str) -> KeptProgram:
     record = msgspec.json.decode(_text(folder, _RECORD), type=KeptProgram)
-    if record.schema != _SCHEMA or record.kind != "graph":
-        raise ValueError(f"'{record.schema}' of kind '{record.kind}' is not a graph program that can be read")
+    if record.schema != _SCHEMA or record.kind != TEXTUAL:
+        raise ValueError(f"'{record.schema}' of kind '{record.kind}' is not a program of texts that can be read")
     if (record.runtime_provenance, record.adapter_provenance) != (runtime_provenance, adapter_provenance):
-        raise ValueError(f"it is kept for other provenances than {_RECORD} tells")
+        raise ValueError(f"it is kept for other provenances than {_RECORD} names")
     return record
 
 

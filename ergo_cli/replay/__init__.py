@@ -1,1 +1,1 @@
-"""What is proven: preflight, replay, comparison, diff, divergences."""
+"""Replay bundles and compare results: preflight, comparison, diff, divergences, explanations."""

@@ -1,32 +1,126 @@
-"""Two trees, leaf by leaf: what differs and where (spec 11 §13, 00 §12.7)."""
+"""Turn records into trees and compare two trees leaf by leaf (spec 11 §13, 00 §12.7)."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
+from typing import Any, cast
 
+import msgspec
 from msgspec import Struct
 
-from ergo_cli.core.effects import effect_hash
-from ergo_cli.core.json import JsonValue, canonical
-from ergo_cli.core.values import ValueType
-from ergo_cli.replay.divergence import DivergenceKind
-from ergo_cli.replay.paths import Ignored, Item, Location, Member
-from ergo_cli.replay.trees import Tree, without_hash
+from ergo_cli.bundle.codec import WireConstraints
+from ergo_cli.bundle.reader import BundleReader
+from ergo_cli.bundle.schema import DecisionRecord, EventRecord
+from ergo_cli.core.json import Item, JsonError, JsonValue, Leaf, Location, Member, canonical, decode
+from ergo_cli.core.time import Duration
+from ergo_cli.core.values import ValueType, effect_hash
+from ergo_cli.replay.paths import Ignored, Pattern, prune
+from ergo_cli.replay.results import DivergenceKind
+
+Tree = Mapping[str, JsonValue]
+"""The members of a record, without those that an ignored path removed."""
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def decision_tree(record: DecisionRecord, ignore: Sequence[Pattern]) -> Tree:
+    """The fields of a decision record, each effect with its ``effect_hash`` inside.
+
+    An effect with removed parts has no hash: the hash would still depend on them.
+    """
+    effects: list[JsonValue] = [{**_decode(item.text), "effect_hash": item.effect_hash} for item in record.effects]
+    tree: dict[str, JsonValue] = {
+        "event_id": record.event_id,
+        "decision": record.decision.value,
+        "schedule_at": duration_tree(record.schedule_at),
+        "episode_id": record.episode_id,
+        "deadline": duration_tree(record.deadline),
+        "termination": msgspec.to_builtins(record.termination),
+        "retry_count": record.retry_count,
+        "effects": effects,
+        "intent_acks": [msgspec.to_builtins(ack) for ack in record.intent_acks],
+        "interruption": record.interruption,
+    }
+    pruned = _object(prune(ignore, tree))
+    if pruned is tree or "effects" not in pruned:
+        return pruned
+    pairs = zip(effects, cast(list[JsonValue], pruned["effects"]), strict=True)
+    return {**pruned, "effects": [after if after is before else without_hash(after) for before, after in pairs]}
+
+
+def event_tree(record: EventRecord, ignore: Sequence[Pattern]) -> Tree:
+    """The fields of an event record; the payload decoded where it is JSON, else as text.
+
+    An event whose payload has removed parts has no ``payload_hash``.
+    """
+    tree = event_fields(record)
+    pruned = _below("event", tree, ignore)
+    if pruned.get("payload") is not tree["payload"]:
+        return {name: member for name, member in pruned.items() if name != "payload_hash"}
+    return pruned
+
+
+def event_fields(record: EventRecord) -> dict[str, JsonValue]:
+    """The fields of an event record, nothing removed."""
+    return {
+        "event_id": record.event_id,
+        "event_time": duration_tree(record.event_time),
+        "kind": record.kind.value,
+        "payload": _payload(record.payload),
+        "payload_hash": record.payload_hash,
+    }
+
+
+def header_tree(reader: BundleReader, ignore: Sequence[Pattern]) -> Tree:
+    """The header of a bundle: graph id, constraints, the three provenances."""
+    tree: dict[str, JsonValue] = {
+        "graph_id": reader.graph_id,
+        "config": msgspec.to_builtins(WireConstraints.of(reader.header.constraints)),
+        "adapter_provenance": reader.adapter_provenance,
+        "runtime_provenance": reader.runtime_provenance,
+        "egress_provenance": reader.egress_provenance,
+    }
+    return _below("header", tree, ignore)
+
+
+def duration_tree(ns: int | None) -> JsonValue:
+    """The wire form of a time in ns."""
+    return None if ns is None else msgspec.to_builtins(Duration.of(ns))
+
+
+def without_hash(effect: JsonValue) -> JsonValue:
+    """An effect without its ``effect_hash``."""
+    if not isinstance(effect, dict):
+        return effect
+    return {name: member for name, member in effect.items() if name != "effect_hash"}
+
+
+def _below(name: str, tree: dict[str, JsonValue], ignore: Sequence[Pattern]) -> dict[str, JsonValue]:
+    return _object(_object(prune(ignore, {name: tree})).get(name, {}))
+
+
+def _object(tree: JsonValue) -> dict[str, JsonValue]:
+    return cast(dict[str, JsonValue], tree)
+
+
+def _payload(payload: bytes) -> JsonValue:
+    try:
+        return decode(payload) if payload else None
+    except JsonError:
+        return payload.decode(errors="backslashreplace")
+
 
 _FIELDS = ("event_id", "decision", "schedule_at", "episode_id", "deadline", "termination", "retry_count")
 _TAGS = frozenset(kind.value for kind in ValueType)
 _NOTHING = (0, None)
 
-Leaf = tuple[Location, JsonValue, JsonValue]
-"""Where two trees differ, and what stands there on either side."""
-
 _Numbered = tuple[int, JsonValue]
 
 
 class Difference(Struct, frozen=True):
-    """One leaf that differs; ``effect`` is the index of the effect it lies in, on the actual side if that has it."""
+    """One leaf that differs; ``effect`` is the index of its effect, on the actual side if present there."""
 
     kind: DivergenceKind
     location: Location
@@ -36,7 +130,7 @@ class Difference(Struct, frozen=True):
 
 
 def compare_decisions(expected: Tree, actual: Tree) -> Iterator[Difference]:
-    """Every difference of a pair, fields before effects; ignored fields are in neither tree. Passes over evidence."""
+    """Every difference of a pair, fields before effects; skips evidence. Ignored fields are in neither tree."""
     for name in _FIELDS:
         here, there = expected.get(name), actual.get(name)
         if name in expected and name in actual and here != there:
@@ -46,7 +140,7 @@ def compare_decisions(expected: Tree, actual: Tree) -> Iterator[Difference]:
 
 
 def compare_effects(expected: Sequence[JsonValue], actual: Sequence[JsonValue]) -> Iterator[Difference]:
-    """The differences of two effect lists: one for a mere reordering, else by position between the equal ends."""
+    """The differences of two effect lists: one for a pure reordering, else by position between the equal ends."""
     here, there = _kept(expected), _kept(actual)
     keys = [canonical(effect) for _, effect in here], [canonical(effect) for _, effect in there]
     if keys[0] == keys[1]:
@@ -62,9 +156,9 @@ def compare_effects(expected: Sequence[JsonValue], actual: Sequence[JsonValue]) 
 
 
 def leaves(expected: JsonValue, actual: JsonValue, at: Location) -> Iterator[Leaf]:
-    """Each leaf that differs, with its location; a value of another type and a series of another length are one.
+    """Yield each leaf that differs, with its location; a change of type or of a series' length is one leaf.
 
-    Items are paired by position once those left out are gone; their numbers are those of the expected side.
+    Items are paired by position after removing ignored ones; indices are those of the expected side.
     """
     if _same(expected, actual):
         return
@@ -99,7 +193,7 @@ def _compare_effect(one: _Numbered, other: _Numbered) -> Iterator[Difference]:
 
 
 def _kept(items: Sequence[JsonValue]) -> list[_Numbered]:
-    """The items that were not left out, each with its index."""
+    """The items that are not ignored, each with its index."""
     return [(index, item) for index, item in enumerate(items) if item is not Ignored.ITEM]
 
 
@@ -110,7 +204,7 @@ def _effects(tree: Tree) -> list[JsonValue]:
 
 
 def _alike(expected: Mapping[str, JsonValue], actual: Mapping[str, JsonValue]) -> bool:
-    """Whether two objects are to be compared member by member: a value of another type is one leaf."""
+    """Whether to compare two objects member by member: a value of another type is one leaf."""
     return expected.keys() == actual.keys() or not (_is_tagged(expected) and _is_tagged(actual))
 
 
@@ -134,7 +228,7 @@ def _recorded_hash(effect: JsonValue) -> JsonValue:
 
 
 def _hash(effect: JsonValue) -> JsonValue:
-    """The recorded hash; that of what is left where something of the effect was left out."""
+    """The recorded hash, or the hash of the remaining parts if some of the effect are ignored."""
     return _recorded_hash(effect) or effect_hash(canonical(effect))
 
 

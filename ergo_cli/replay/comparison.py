@@ -1,60 +1,149 @@
-"""One bundle against one program, decision by decision (spec 11 §13, 00 §12.7)."""
+"""Compare one bundle with one program: decisions, effects, journals (spec 11 §13, 00 §12.7)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Set
-from itertools import islice
+from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.bundle.codec import decode_decision, encode_decision
-from ergo_cli.bundle.inspection import termination_name
-from ergo_cli.bundle.schema import DecisionRecord, EventRecord
-from ergo_cli.core.notices import Notice
+from ergo_cli.bundle.journals import BundleJournals
+from ergo_cli.bundle.schema import (
+    NO_ADAPTER,
+    CapturedEffect,
+    DecisionRecord,
+    EventRecord,
+    Version,
+    rehydrate_for_replay,
+    termination_name,
+)
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.json import Location, render
 from ergo_cli.core.numbers import Numbers
-from ergo_cli.errors import ReplayError, StepError
+from ergo_cli.core.values import ProducedEffect
+from ergo_cli.errors import ErgoError, StepError
 from ergo_cli.events.adapter import adapter_provenance
-from ergo_cli.replay.attribution import Attribution, Blame
-from ergo_cli.replay.compare import Difference, compare_decisions
-from ergo_cli.replay.divergence import Divergence, DivergenceKind, Divergences, replay_code
+from ergo_cli.events.external import Context
+from ergo_cli.host.effects import ApplyEffects, EffectSink, IgnoreEffects, StepEvidence, replay_owned_kinds
+from ergo_cli.programs.kind import Blame, EffectPlace, Finding, Ran, Referee, SideEffectReached
+from ergo_cli.programs.recorded import Episode as RecordedEpisode
+from ergo_cli.programs.recorded import JournalDifference
+from ergo_cli.replay.compare import Difference, Tree, compare_decisions, decision_tree
 from ergo_cli.replay.joining import Key, Keys, Occurrences, Row, join, rows
-from ergo_cli.replay.options import ReplayOptions, Target
-from ergo_cli.replay.paths import Location, all_matched, render
-from ergo_cli.replay.playing import Played, play
-from ergo_cli.replay.rereading import Rereading
-from ergo_cli.replay.result import BundleResult, DecisionCounts, Episode, Outcome
-from ergo_cli.replay.scan import Scan
-from ergo_cli.replay.trees import Tree, decision_tree
-from ergo_cli.supervisor.log import Decision
+from ergo_cli.replay.paths import all_matched
+from ergo_cli.replay.preflight import Scan
+from ergo_cli.replay.results import (
+    BundleResult,
+    DecisionCounts,
+    Divergence,
+    DivergenceKind,
+    Divergences,
+    Episode,
+    Outcome,
+    ReplayOptions,
+    Target,
+    replay_code,
+)
+from ergo_cli.supervisor.seam import Decision, RunTermination
+from ergo_cli.supervisor.supervisor import Decider
 
 CONTEXT_EPISODES = 3
-"""How many episodes before the first divergence a report shows."""
+"""The number of episodes that a report shows before the first divergence."""
+
+_NO_CHANNELS = StepEvidence(None)
+
+
+class _Recorded:
+    """A recorded decision: its text if it has no journal, else the record with its episode."""
+
+    def __init__(
+        self,
+        text: bytes,
+        version: Version,
+        record: DecisionRecord | None = None,
+        episode: RecordedEpisode | None = None,
+    ) -> None:
+        self._text = text
+        self._version = version
+        self._record = record
+        self.episode = episode
+
+    @cached_property
+    def record(self) -> DecisionRecord:
+        return decode_decision(self._text, self._version) if self._record is None else self._record
+
+    def is_same(self, now: DecisionRecord) -> bool:
+        return encode_decision(now) == self._text if self._record is None else now == self._record
+
+
+class _Played(Struct, frozen=True):
+    """A replayed decision, the referee's finding, and the episode that ran for it, or None."""
+
+    record: DecisionRecord
+    finding: Finding
+    ran: Ran | None
+
+
+_Pair = tuple[Row[_Recorded] | None, Row[_Played] | None]
+
+
+class _Witness:
+    """Records the arguments of the referee's runs: deferred work runs with its origin event's id and context."""
+
+    def __init__(self, referee: Referee) -> None:
+        self._run = referee.run
+        self.run_calls, self.pending = 0, 0
+        self.drain_rendered: Callable[[], list[ProducedEffect]] = referee.drain_rendered
+        self.ran: Ran | None = None
+
+    def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
+        self.ran = Ran(event_id, context)
+        return self._run(graph_id, event_id, context, deadline)
 
 
 class Comparison:
-    """One bundle against one program, decision by decision."""
+    """Steps the events of a bundle through today's program and compares the results."""
 
-    def __init__(self, scan: Scan, target: Target, options: ReplayOptions, on_event: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        scan: Scan,
+        journals: BundleJournals,
+        target: Target,
+        options: ReplayOptions,
+        on_event: Callable[[], None] | None,
+    ) -> None:
+        program, header = target.program, scan.reader.header
         self._scan = scan
-        self._target = target
+        self._journals = journals
         self._options = options
         self._on_event = on_event
+        self._acts = program.kind.acting is not None
+        recorded = None if target.recorded is None else target.recorded.value
+        self._referee = program.kind.referee(program.value, recorded, header.constraints.deadline)
+        self._witness = _Witness(self._referee)
+        # Intent ids derive from today's graph id, run ids of a stateful program from the recorded one.
+        graph_id = header.graph_id if self._acts else program.graph_id
+        self._decider = Decider(graph_id, header.constraints, self._witness)
+        self._effects = _effect_sink(scan, target)
         self._found = Divergences(options.max_divergences)
-        self._attribution = Attribution(target.program, target.recorded)
-        self._rereading = Rereading(target.program, scan.reader.header.constraints.deadline)
         self._before: deque[Episode] = deque(maxlen=CONTEXT_EPISODES)
         self._counts = dict.fromkeys(Decision, 0)
         self._cause = _cause(scan, target, options)
 
     def run(self, warnings: list[Notice]) -> BundleResult:
         """Compare to the end, or to the first event that cannot be replayed."""
-        error: ReplayError | None = None
+        error: ErgoError | None = None
         try:
             for recorded, played in self._pairs():
                 self._compare(recorded, played)
-        except ReplayError as fault:
+            self._compare_closing()
+        except _BrokenOff as broken:
+            warnings.append(self._broke_off(broken))
+        except ErgoError as fault:
             error = fault
-        except StepError as fault:
-            warnings.append(self._broke_off(fault))
         outcome = Outcome.DIVERGED if self._found.count else Outcome.MATCH
         return BundleResult(
             self._scan.reader.path,
@@ -66,65 +155,107 @@ class Comparison:
             divergence_count=self._found.count,
             divergences=tuple(self._found.kept),
             graph_id=self._scan.reader.graph_id,
-            before_first=tuple(self._before),
+            before_first=tuple(self._before) if self._found.count else (),
         )
 
-    def _pairs(self) -> Iterator[tuple[Row[bytes] | None, Row[Played] | None]]:
-        """Decision i against decision i while there are as many; else joined by event id and occurrence."""
-        played, recorded = self._played(), self._scan.reader.decision_texts()
-        if self._scan.events == self._scan.decisions:
-            occurrences = Occurrences() if self._scan.duplicate is not None else None
-            for seq, (text, now) in enumerate(zip(recorded, played, strict=True)):
-                event_id = now.record.event_id
-                key = occurrences.key(event_id) if occurrences is not None else (event_id, 0)
-                yield Row(seq, key, text), Row(seq, key, now)
+    def _pairs(self) -> Iterator[_Pair]:
+        """Pair decisions by position if both sides have equally many, else join them by event id and occurrence."""
+        if self._scan.events != self._scan.decisions:
+            yield from self._joined()
             return
-        recorded_keys = Keys(record.event_id for record in self._scan.reader.decisions())
-        played_keys = Keys(record.event_id for record in self._scan.reader.events())
-        recorded_rows = rows(recorded, lambda text: decode_decision(text, self._scan.reader.version).event_id)
-        played_rows = rows(played, lambda now: now.record.event_id)
-        yield from join(recorded_rows, played_rows, recorded_keys, played_keys)
+        occurrences = Occurrences() if self._scan.duplicate is not None else None
+        for seq, (event, was) in enumerate(zip(self._scan.reader.events(), self._recorded(), strict=True)):
+            key = (event.event_id, 0) if occurrences is None else occurrences.key(event.event_id)
+            row = Row(seq, key, was)
+            yield row, self._step(Row(seq, key, event), row)
 
-    def _played(self) -> Iterator[Played]:
-        for now in play(self._scan, self._target.program, self._target.adapter, self._options.numbers):
-            self._counts[now.record.decision] += 1
-            yield now
-            if self._on_event is not None:
-                self._on_event()
+    def _joined(self) -> Iterator[_Pair]:
+        reader = self._scan.reader
+        recorded = rows(self._recorded(), lambda was: was.record.event_id)
+        by_key: dict[Key, Row[_Recorded]] = {}
+        if self._acts:  # a journal must be served before its event is stepped, wherever its decision is
+            held = list(recorded)
+            recorded, by_key = iter(held), {row.key: row for row in held}
+        events = rows(reader.events(), lambda event: event.event_id)
+        played = (self._step(event, by_key.get(event.key)) for event in events)
+        recorded_keys = Keys(record.event_id for record in reader.decisions())
+        played_keys = Keys(record.event_id for record in reader.events())
+        yield from join(recorded, played, recorded_keys, played_keys)
 
-    def _compare(self, recorded: Row[bytes] | None, played: Row[Played] | None) -> None:
+    def _recorded(self) -> Iterator[_Recorded]:
+        version = self._scan.reader.version
+        if not self._acts:
+            return (_Recorded(text, version) for text in self._scan.reader.decision_texts())
+        return (_Recorded(b"", version, each.decision, each.episode) for each in self._journals.episodes())
+
+    def _step(self, event: Row[EventRecord], recorded: Row[_Recorded] | None) -> Row[_Played]:
+        """Step an event through today's program. Raises _BrokenOff, and ReplayError as ``rehydrate_for_replay``."""
+        was = None if recorded is None else recorded.record
+        self._referee.serve(None if was is None else was.episode)
+        self._witness.ran = None
+        try:
+            entry, effects = self._decider.decide(rehydrate_for_replay(event.record, self._options.numbers))
+            if effects:
+                self._effects.realise(effects, _NO_CHANNELS)
+        except SideEffectReached as reached:
+            raise _BrokenOff(event, recorded, f"{reached.code}: {reached.message}") from reached
+        except StepError as fault:
+            why = f"{fault.message} ({', '.join(fault.details) or fault.name})"
+            raise _BrokenOff(event, recorded, why) from fault
+        self._counts[entry.decision] += 1
+        if self._on_event is not None:
+            self._on_event()
+        captured = tuple([CapturedEffect.rendered(effect.text) for effect in effects])
+        record, finding = DecisionRecord.of(entry, captured), Finding()
+        if was is not None and was.episode is not None:
+            finding = self._referee.finding(was.record.termination, strict=self._options.strict)
+            record = replace(
+                record,
+                termination=record.termination if finding.termination is None else finding.termination,
+                effects=record.effects if finding.effects_known else was.record.effects,
+            )
+        return Row(event.seq, event.key, _Played(record, finding, self._witness.ran))
+
+    def _compare(self, recorded: Row[_Recorded] | None, played: Row[_Played] | None) -> None:
         if recorded is None or played is None:
             self._one_sided(recorded, played)
             return
-        text, now = recorded.record, played.record
-        if encode_decision(now.record) != text or not all_matched(self._options.ignore):
-            self._compare_records(recorded, decode_decision(text, self._scan.reader.version), now)
-        self._remember(recorded.seq, now.record)
+        was, now = recorded.record, played.record
+        for difference in now.finding.differences:
+            self._add_journal(recorded.seq, recorded.key, was.record.episode_id, difference)
+        if not was.is_same(now.record) or not all_matched(self._options.ignore):
+            self._compare_records(recorded, was.record, now)
+        if not self._found.count:
+            self._before.append(_episode(recorded.seq, now.record))
 
-    def _compare_records(self, at: Row[bytes], was: DecisionRecord, now: Played) -> None:
+    def _compare_records(self, at: Row[_Recorded], was: DecisionRecord, now: _Played) -> None:
         expected = decision_tree(was, self._options.ignore)
         differences = list(compare_decisions(expected, decision_tree(now.record, self._options.ignore)))
         if not differences or self._found.full:
             self._found.count += len(differences)
             return
-        blames = self._attribution.blame(differences, now.event_id, now.context)
+        blames = self._referee.blame([_place(difference) for difference in differences], now.ran)
         remaining = self._not_of_numbers(expected, differences, now)
         for difference, blame in zip(differences, blames, strict=True):
             number = (difference.kind, difference.location) not in remaining
-            self._add(at.seq, at.key, was.episode_id, difference, blame, number)
+            self._add(at.seq, at.key, was.episode_id, difference, blame, number=number)
 
     def _not_of_numbers(
-        self, expected: Tree, differences: list[Difference], now: Played
+        self, expected: Tree, differences: list[Difference], now: _Played
     ) -> Set[tuple[DivergenceKind, Location]]:
-        """The differences that stay where numbers are read as the original misreads them."""
-        reread = self._rereading.decision(now) if self._options.numbers is Numbers.EXACT else None
-        if reread is not None:
+        """The differences that remain if numbers are read as the original misreads them."""
+        again = None
+        if self._options.numbers is Numbers.EXACT and now.ran is not None:
+            again = self._referee.reread(now.ran)
+        if again is not None:
+            effects = tuple(map(CapturedEffect.rendered, again.effects))
+            reread = replace(now.record, termination=again.termination, effects=effects)
             differences = list(compare_decisions(expected, decision_tree(reread, self._options.ignore)))
         return {(difference.kind, difference.location) for difference in differences}
 
-    def _one_sided(self, recorded: Row[bytes] | None, played: Row[Played] | None) -> None:
+    def _one_sided(self, recorded: Row[_Recorded] | None, played: Row[_Played] | None) -> None:
         if recorded is not None:
-            record = decode_decision(recorded.record, self._scan.reader.version)
+            record = recorded.record.record
             missing = Difference(DivergenceKind.DECISION_MISSING, (), record.decision.value, None)
             self._add(recorded.seq, recorded.key, record.episode_id, missing)
         elif played is not None:
@@ -132,26 +263,40 @@ class Comparison:
             extra = Difference(DivergenceKind.DECISION_EXTRA, (), None, record.decision.value)
             self._add(played.seq, played.key, record.episode_id, extra)
 
-    def _broke_off(self, fault: StepError) -> Notice:
-        """The program could not be stepped on: the last divergence, and a warning that the rest was not compared."""
-        events = rows(self._scan.reader.events(), lambda record: record.event_id)
-        at = next(islice(events, sum(self._counts.values()), None))
-        recorded = self._recorded_for(at)
+    def _compare_closing(self) -> None:
+        """Compare the entry of closing the program, which follows the last decision (spec 00 §13.7)."""
+        seq = self._scan.decisions
+        try:
+            for difference in self._referee.close(self._journals.closing):
+                self._add_journal(seq, (None, 0), None, difference)
+        except SideEffectReached as reached:
+            broken = Difference(DivergenceKind.PROGRAM, (), None, f"{reached.code}: {reached.message}")
+            self._add(seq, (None, 0), None, broken)
+
+    def _broke_off(self, broken: _BrokenOff) -> Notice:
+        """Add the divergence at which stepping stopped; returns a warning that the rest was not compared."""
+        at = broken.event
+        recorded = self._recorded_for(at) if broken.recorded is None else broken.recorded.record.record
         expected = None if recorded is None else _termination(recorded)
-        actual = f"{fault.message} ({', '.join(fault.details) or fault.name})"
-        broken = Difference(DivergenceKind.PROGRAM, (), expected, actual)
-        self._add(at.seq, at.key, None if recorded is None else recorded.episode_id, broken)
+        difference = Difference(DivergenceKind.PROGRAM, (), expected, broken.why)
+        self._add(at.seq, at.key, None if recorded is None else recorded.episode_id, difference)
         return Notice(
             f"the program could not be stepped at event '{at.key[0]}'; the rest of the bundle was not compared"
         )
 
+    def _recorded_for(self, event: Row[EventRecord]) -> DecisionRecord | None:
+        """The recorded decision of an event, if it was not known when the event was stepped."""
+        recorded = rows(self._scan.reader.decisions(), lambda record: record.event_id)
+        return next((row.record for row in recorded if row.key == event.key), None)
+
     def _add(
         self,
         seq: int,
-        key: Key,
+        key: tuple[str | None, int],
         episode_id: int | None,
         difference: Difference,
         blame: Blame = Blame(),
+        *,
         number: bool = False,
     ) -> None:
         self._found.add(
@@ -171,21 +316,56 @@ class Comparison:
             )
         )
 
-    def _recorded_for(self, event: Row[EventRecord]) -> DecisionRecord | None:
-        """The decision that an event is compared with."""
-        decisions = self._scan.reader.decisions()
-        if self._scan.events == self._scan.decisions:
-            return next(islice(decisions, event.seq, None))
-        recorded = rows(decisions, lambda record: record.event_id)
-        return next((row.record for row in recorded if row.key == event.key), None)
-
-    def _remember(self, seq: int, record: DecisionRecord) -> None:
-        if not self._found.count:
-            effects = len(record.effects)
-            termination = _termination(record)
-            self._before.append(
-                Episode(seq, record.event_id, record.episode_id, record.decision.value, termination, effects)
+    def _add_journal(
+        self, seq: int, key: tuple[str | None, int], episode_id: int | None, difference: JournalDifference
+    ) -> None:
+        self._found.add(
+            Divergence(
+                seq,
+                key[0],
+                episode_id,
+                DivergenceKind.JOURNAL,
+                render(difference.location),
+                difference.expected,
+                difference.actual,
+                key[1],
+                replay_code(DivergenceKind.JOURNAL),
+                node=difference.node,
+                cause=difference.cause or self._cause,
+                log=difference.log,
             )
+        )
+
+
+class _BrokenOff(Exception):
+    """The program could not step an event."""
+
+    def __init__(self, event: Row[EventRecord], recorded: Row[_Recorded] | None, why: str) -> None:
+        super().__init__(why)
+        self.event = event
+        self.recorded = recorded
+        self.why = why
+
+
+def _effect_sink(scan: Scan, target: Target) -> EffectSink:
+    """The sink of effects: ignores them for stateful programs and where the adapter of the capture is missing."""
+    computing, adapter = target.program.kind.computing, target.adapter
+    if computing is None or (adapter is None and scan.reader.adapter_provenance != NO_ADAPTER):
+        return IgnoreEffects()
+    return ApplyEffects(adapter, replay_owned_kinds(computing.emits(target.program.value), adapter))
+
+
+def _place(difference: Difference) -> EffectPlace | None:
+    if difference.effect is None:
+        return None
+    if difference.kind is DivergenceKind.EFFECT_MISSING:
+        return EffectPlace(difference.effect, difference.expected, is_missing=True)
+    return EffectPlace(difference.effect)
+
+
+def _episode(seq: int, record: DecisionRecord) -> Episode:
+    effects = len(record.effects)
+    return Episode(seq, record.event_id, record.episode_id, record.decision.value, _termination(record), effects)
 
 
 def _termination(record: DecisionRecord) -> str | None:
@@ -193,7 +373,7 @@ def _termination(record: DecisionRecord) -> str | None:
 
 
 def _cause(scan: Scan, target: Target, options: ReplayOptions) -> str | None:
-    """Without ``--strict`` a changed provenance is the reason to name."""
+    """The cause of differences to report: without ``--strict``, a changed provenance."""
     if options.strict:
         return None
     if scan.reader.runtime_provenance != target.program.provenance:

@@ -1,43 +1,55 @@
-"""Two bundles compared without running anything, joined by event id: an insertion is one difference (spec 00 §12.7)."""
+"""Compare two bundles without running a program, joined by event id: an insertion is one difference (spec 00 §12.7)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import cached_property
+from os import PathLike, fspath
+from typing import Any
 
 import msgspec
 
 from ergo_cli.bundle.codec import decode_decision, decode_event
-from ergo_cli.bundle.faults import RecordFault
-from ergo_cli.bundle.schema import EventRecord
-from ergo_cli.core.json import JsonValue
+from ergo_cli.bundle.schema import EventRecord, RecordFault
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.json import Item, JsonValue, Leaf, Location, Member, render
 from ergo_cli.errors import BundleError, ReplayError
-from ergo_cli.replay.compare import Difference, Leaf, compare_decisions, leaves
-from ergo_cli.replay.divergence import Divergence, DivergenceKind, Divergences
-from ergo_cli.replay.joining import Key, Row, join
-from ergo_cli.replay.moves import moved
-from ergo_cli.replay.paths import Location, Member, Pattern, all_matched, render
-from ergo_cli.replay.result import BundleResult, DecisionCounts, Outcome
-from ergo_cli.replay.sides import Entry, Side
-from ergo_cli.replay.trees import Tree, decision_tree, event_fields, event_tree, header_tree
-
-if TYPE_CHECKING:
-    from ergo_cli.bundle.kernel_journals import KernelEpisode
-    from ergo_cli.replay.kernel.differences import JournalDifference
+from ergo_cli.programs.kind import Acting
+from ergo_cli.programs.recorded import Episode, JournalDifference
+from ergo_cli.replay.compare import (
+    Difference,
+    Tree,
+    compare_decisions,
+    decision_tree,
+    event_fields,
+    event_tree,
+    header_tree,
+    leaves,
+)
+from ergo_cli.replay.diff_reader import Entry, Side
+from ergo_cli.replay.joining import Key, Row, join, moved
+from ergo_cli.replay.paths import Pattern, all_matched
+from ergo_cli.replay.results import BundleResult, DecisionCounts, Divergence, DivergenceKind, Divergences, Outcome
 
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecordFault)
 _EVIDENCE = ("intent_acks", "interruption")
 
 
-def diff_bundles(path_a: str, path_b: str, ignore: Sequence[Pattern] = (), max_divergences: int = 1000) -> BundleResult:
-    """Every difference of B from A.
+def diff_bundles(
+    path_a: str | PathLike[str],
+    path_b: str | PathLike[str],
+    ignore: Sequence[Pattern] = (),
+    max_divergences: int = 1000,
+) -> BundleResult:
+    """List every difference of B from A.
 
-    Raises BundleError where one of them cannot be read, ReplayError ``replay.unsupported_capture_version``. Records
-    that are equal on both sides to the letter are not looked into.
+    Raises BundleError for an unreadable bundle, ReplayError ``replay.unsupported_capture_version``. Records with equal
+    texts on both sides are not decoded.
     """
-    if not ignore:  # a pattern remembers what it met on a way that led nowhere
-        with suppress(BundleError, ReplayError, RecursionError, *_MALFORMED):  # told by the long way
+    path_a, path_b = fspath(path_a), fspath(path_b)
+    if not ignore:  # patterns remember matches, so an abandoned quick attempt would leave some behind
+        with suppress(BundleError, ReplayError, RecursionError, *_MALFORMED):  # the full path reports the fault
             return _Diff(Side(path_a, quick=True), Side(path_b, quick=True), (), max_divergences).run()
     a, b = Side(path_a), Side(path_b)
     try:
@@ -57,7 +69,7 @@ class _Diff:
         self._seen_all = False
 
     def run(self) -> BundleResult:
-        """Header, then events and decisions in the order of A."""
+        """Compare the headers, then events and decisions in the order of A."""
         self._compare_headers()
         self._seen_all = all_matched(self._ignore)
         a, b = self._a, self._b
@@ -71,6 +83,7 @@ class _Diff:
             keys = set(a.decisions), set(b.decisions)
             for left, right in join(a.lone_decisions(), b.lone_decisions(), *keys, Entry.kept):
                 self._compare_lone_decisions(left, right)
+        self._compare_closing(a.closing, b.closing)
         counts = b.counts
         return BundleResult(
             b.reader.path,
@@ -81,7 +94,16 @@ class _Diff:
             divergences=tuple(self._found.kept),
             graph_id=b.reader.graph_id,
             base=a.reader.path,
+            warnings=self._uncompared(),
         )
+
+    def _uncompared(self) -> tuple[Notice, ...]:
+        """Warn that journals were left out, because the bundles are of programs of different kinds."""
+        a, b = self._a.reader, self._b.reader
+        if a.kind_name == b.kind_name or (a.kind.acting is None and b.kind.acting is None):
+            return ()
+        kinds = f"'{a.path}' is of a {a.kind_name} program, '{b.path}' of a {b.kind_name} program"
+        return (Notice(f"the journals were not compared: {kinds}"),)
 
     def _compare_headers(self) -> None:
         here, there = (header_tree(side.reader, self._ignore) for side in (self._a, self._b))
@@ -105,7 +127,7 @@ class _Diff:
             self._compare_journals(left, here.journal, there.journal)
 
     def _compare_lone_decisions(self, left: Row[Entry] | None, right: Row[Entry] | None) -> None:
-        """A decision whose event is on one side only was told with its event."""
+        """Compare two decisions; one whose event is on one side only was reported with its event."""
         if left is not None and right is not None:
             self._compare(left, right, frozenset())
             return
@@ -117,7 +139,7 @@ class _Diff:
             self._add(right, DivergenceKind.DECISION_EXTRA, (), None, right.record.kind)
 
     def _look(self, left: Row[Entry] | None, right: Row[Entry] | None) -> None:
-        """Show records to the patterns that have found nothing yet, whether or not the records differ."""
+        """Match the records against patterns that have matched nothing yet, even if the records are equal."""
         for row in (left, right):
             if row is not None and row.record.event is not None:
                 event_tree(_event(row.record), self._ignore)
@@ -140,12 +162,28 @@ class _Diff:
         for difference in self._decision_differences(left.record, right.record):
             self._add(left, difference.kind, difference.location, difference.expected, difference.actual)
 
-    def _compare_journals(self, left: Row[Entry], here: KernelEpisode, there: KernelEpisode) -> None:
-        from ergo_cli.replay.kernel.diffing import journal_differences  # other bundles need not pay for it
+    @cached_property
+    def _acting(self) -> Acting[Any] | None:
+        """The kind's comparison of journals; None where the bundles are of different kinds or have no journals."""
+        a, b = self._a.reader, self._b.reader
+        return a.kind.acting if a.kind_name == b.kind_name else None
 
+    def _compare_journals(self, left: Row[Entry], here: Episode, there: Episode) -> None:
+        if self._acting is None:
+            return
         graphs = self._a.reader.graph_id, self._b.reader.graph_id
-        for found in journal_differences(here, there, (f"{graphs[0]}/{left.key[0]}", f"{graphs[1]}/{left.key[0]}")):
-            self._add_journal(left, found)
+        own_runs = f"{graphs[0]}/{left.key[0]}", f"{graphs[1]}/{left.key[0]}"
+        for found in self._acting.compare(here, there, own_runs):
+            self._add_journal(left.seq, left.key, left.record.episode_id, found)
+
+    def _compare_closing(self, here: Episode | None, there: Episode | None) -> None:
+        """Compare the entries of closing the programs, which follow the last decision of A."""
+        if here is not None and there is not None:
+            differences = () if self._acting is None else self._acting.compare(here, there, ("", ""))
+        else:
+            differences = (_one_closing(each, is_a=each is here) for each in (here, there) if each is not None)
+        for found in differences:
+            self._add_journal(len(self._a.decisions), (None, 0), None, found)
 
     def _decision_differences(self, here: Entry, there: Entry) -> Iterator[Difference]:
         trees = [self._decision(entry) for entry in (here, there)]
@@ -167,17 +205,19 @@ class _Diff:
         path, (event_id, occurrence) = render(location), at.key
         self._found.add(Divergence(at.seq, event_id, at.record.episode_id, kind, path, expected, actual, occurrence))
 
-    def _add_journal(self, at: Row[Entry], found: JournalDifference) -> None:
+    def _add_journal(
+        self, seq: int, key: tuple[str | None, int], episode_id: int | None, found: JournalDifference
+    ) -> None:
         self._found.add(
             Divergence(
-                at.seq,
-                at.key[0],
-                at.record.episode_id,
+                seq,
+                key[0],
+                episode_id,
                 DivergenceKind.JOURNAL,
                 render(found.location),
                 found.expected,
                 found.actual,
-                at.key[1],
+                key[1],
                 node=found.node,
                 cause=found.cause,
                 log=found.log,
@@ -185,10 +225,17 @@ class _Diff:
         )
 
 
-def _episodes(here: Entry, there: Entry) -> tuple[JsonValue, JsonValue]:
-    """What to compare for ``episode_id``: nothing where both stand for the same event, else their numbers.
+def _one_closing(episode: Episode, *, is_a: bool) -> JournalDifference:
+    """The difference of a closing entry that only one side has, named by its run."""
+    entry = episode.entries[0]
+    run: JsonValue = {"run_id": entry.run_id}
+    return JournalDifference((Member("journals"), Item(entry.index)), run if is_a else None, None if is_a else run)
 
-    Equal numbers that stand for different events are told as those events.
+
+def _episodes(here: Entry, there: Entry) -> tuple[JsonValue, JsonValue]:
+    """The values to compare for ``episode_id``: equal if both stand for the same event, else the ids.
+
+    Equal ids that stand for different events are reported as those events.
     """
     if here.episode == there.episode:
         return None, None
@@ -198,7 +245,7 @@ def _episodes(here: Entry, there: Entry) -> tuple[JsonValue, JsonValue]:
 
 
 def _event_id(key: Key | None) -> JsonValue:
-    """The id; with its occurrence where it came before."""
+    """The event id, with its occurrence if it is repeated."""
     return None if key is None else list(key) if key[1] else key[0]
 
 
@@ -208,7 +255,7 @@ def _event(entry: Entry) -> EventRecord:
 
 
 def _event_leaves(here: Tree, there: Tree) -> Iterator[Leaf]:
-    """Time and kind are one leaf each; the hash counts only where the payload itself is equal."""
+    """The leaves of two events: time and kind are one each; the hash counts only if the payloads are equal."""
     for name in ("event_time", "kind"):
         if here.get(name) != there.get(name):
             yield (Member(name),), here.get(name), there.get(name)

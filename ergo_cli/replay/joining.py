@@ -1,8 +1,10 @@
-"""Two streams joined by event id and occurrence, one record at a time (spec 00 §12.7)."""
+"""Two streams joined by event id and occurrence; which events stand at another place (spec 00 §12.7)."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator
+from itertools import count
 from typing import Generic, TypeVar, cast
 
 from msgspec import Struct
@@ -91,3 +93,31 @@ def join(
         yield row, other
     for other in coming:
         yield None, other
+
+
+def moved(a: list[Key], b: list[Key]) -> set[Key]:
+    """The fewest events that must be taken out for the rest to stand in the same order on both sides."""
+    at = dict(zip(b, count(), strict=False))
+    positions = [position for position in map(at.get, a) if position is not None]
+    if positions == sorted(positions):
+        return set()
+    common = [b[position] for position in positions]
+    return set(common) - _longest_rising(common, positions)
+
+
+def _longest_rising(keys: list[Key], positions: list[int]) -> set[Key]:
+    """The keys of a longest rising subsequence of positions (patience sorting)."""
+    tails: list[int] = []
+    ends: list[int] = []
+    before: list[int | None] = []
+    for index, position in enumerate(positions):
+        pile = bisect_left(tails, position)
+        before.append(ends[pile - 1] if pile else None)
+        tails[pile : pile + 1] = [position]
+        ends[pile : pile + 1] = [index]
+    rising: set[Key] = set()
+    index = ends[-1] if ends else None
+    while index is not None:
+        rising.add(keys[index])
+        index = before[index]
+    return rising

@@ -1,8 +1,8 @@
 """Several bundles replayed at once, by a few processes; results come in the order asked for (spec 00 §6).
 
-A worker has a pipe of its own and one bundle at a time. So one that dies costs that bundle alone, and which it was is
-known; an executor of the standard library breaks as a whole and names none. And a worker ends with its pipe: it does
-not outlive whoever asked.
+Each worker has a separate pipe and one bundle at a time, so a worker that dies loses only that bundle, which is known;
+an executor of the standard library would break as a whole without naming it. A worker ends with its pipe and so does
+not outlive its parent.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from msgspec import Struct
 
 from ergo_cli.errors import ErgoError, defect
 from ergo_cli.project.store import ProgramStore
-from ergo_cli.replay.result import BundleResult, Outcome
-from ergo_cli.replay.sessions import ReplayRequest, ReplaySession
-from ergo_cli.replay.targets import BundlePath
+from ergo_cli.replay.results import BundleResult, Outcome
+from ergo_cli.replay.session import BundlePath, ReplayRequest, ReplaySession
 
 _SPAWN = get_context("spawn")
 _COUNTED_AT_ONCE = 1000
@@ -58,7 +57,7 @@ def replay_in_parallel(
 
 
 class _Crew:
-    """The workers, all of them busy, the bundles that none has taken up, and the answers that nobody has asked for."""
+    """The workers, all of them busy, the bundles that none has taken up, and the answers not collected yet."""
 
     def __init__(
         self, request: ReplayRequest, bundles: Sequence[BundlePath], on_event: Callable[[], None] | None
@@ -126,13 +125,13 @@ class _Worker:
         self._its_end.close()
 
     def take(self, index: int, bundle: BundlePath) -> None:
-        """Hand it the next bundle; that it is gone is heard by whoever listens."""
+        """Send it the next bundle; a dead worker is noticed when its pipe is read."""
         self.index, self.bundle = index, bundle
         with suppress(OSError):
             self.pipe.send(bundle)
 
     def heard(self) -> int | _Answer | None:
-        """The next it has to say: so many more events, or the answer; None where it is gone."""
+        """Its next message: a number of further events, or the answer; None if it is dead."""
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
@@ -148,7 +147,7 @@ class _Worker:
         return BundleResult(path, Outcome.REFUSED, ErgoError("internal.error", message, where=path, fix=fix))
 
     def end(self) -> None:
-        """End it at once: whatever it has that counts was heard, and it writes nothing."""
+        """Kill it: its results are already received, and it writes nothing."""
         if self._process.pid is not None:
             self._process.kill()
             self._process.join()
@@ -156,8 +155,8 @@ class _Worker:
 
 @contextmanager
 def _interrupts_held() -> Generator[None]:
-    """A process started within is never told of Ctrl-C: that is for its parent, which ends it."""
-    resource_tracker.ensure_running()  # its own start would let the signal through again
+    """Processes started within do not receive Ctrl-C: the parent handles it and ends them."""
+    resource_tracker.ensure_running()  # started now: starting it later would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -167,7 +166,7 @@ def _interrupts_held() -> Generator[None]:
 
 def _work(request: ReplayRequest, counts: bool, pipe: Connection[Any, Any]) -> None:
     """What a worker does: bundles come in, answers go out, until the pipe breaks."""
-    sys.stdout = sys.stderr  # what a user's own Python prints is no result
+    sys.stdout = sys.stderr  # output of user code is not a result
     session, counter = ReplaySession(request, ProgramStore.of_user()), _Counter(pipe)
     with suppress(EOFError, ConnectionError):
         while True:
@@ -181,7 +180,7 @@ def _answer(session: ReplaySession, bundle: BundlePath, on_event: Callable[[], N
         [result] = session.results([bundle], on_event)
     except ErgoError as error:
         return _Answer(error)
-    except BaseException as error:  # noqa: BLE001 - a user's own sys.exit too must not pass for a worker's death
+    except BaseException as error:  # noqa: BLE001 - sys.exit in user code must not look like a worker's death
         traceback.print_exception(error)
         return _Answer(defect(error))
     return _Answer(result, session.matched())
@@ -203,6 +202,6 @@ class _Counter:
     def tell(self) -> None:
         """Say how many there were since the last time."""
         if self._events:
-            with suppress(ConnectionError):  # nobody listens any more: the worker sees it with its next bundle
+            with suppress(ConnectionError):  # the parent is gone: the worker notices at its next bundle
                 self._pipe.send(self._events)
             self._events = 0

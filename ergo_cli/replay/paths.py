@@ -1,4 +1,4 @@
-"""Paths into decisions: how a divergence says where, and how ``--ignore`` says what to leave out (spec 00 §12.7).
+"""Paths into decisions: what ``--ignore`` leaves out (spec 00 §12.5, §12.7).
 
 ::
 
@@ -13,46 +13,19 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from pathlib import Path
 from typing import Any, cast
 
 from msgspec import Struct
 
-from ergo_cli.core.json import JsonValue
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.json import NAME, Item, JsonValue, Member, Step
 from ergo_cli.errors import UsageError
+from ergo_cli.project.project_file import locate_project
 
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _QUOTED_SELECTOR = re.compile(r'\[[A-Za-z0-9_-]+="(?:[^"\\]|\\.)*+"\]')
-
-
-class Member(Struct, frozen=True):
-    """A step into an object."""
-
-    name: str
-
-
-class Item(Struct, frozen=True):
-    """A step into an array."""
-
-    index: int
-
-
-Step = Member | Item
-Location = tuple[Step, ...]
-
-
-def render(location: Location) -> str:
-    """The text of a location: ``effects[0].writes[1].value.Number``."""
-    text = ""
-    for step in location:
-        match step:
-            case Item(index):
-                text += f"[{index}]"
-            case Member(name):
-                written = name if _NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
-                text += f".{written}" if text else written
-    return text
 
 
 class Ignored(Enum):
@@ -129,7 +102,7 @@ def all_matched(patterns: Iterable[Pattern]) -> bool:
 
 
 def parse_patterns(texts: Sequence[str]) -> tuple[Pattern, ...]:
-    """Patterns of ``--ignore`` texts. Raises UsageError ``cli.invalid_option_value`` for one that is no path."""
+    """Patterns of ``--ignore`` texts. Raises UsageError ``cli.invalid_option_value`` for one that is not a path."""
     return tuple(Pattern(text) for text in texts)
 
 
@@ -219,7 +192,7 @@ def _step(text: str, position: int) -> tuple[_Matcher, int]:
     quoted = _TEXT.match(text, position)
     if quoted:
         return Member(_unquote(text, quoted[0])), quoted.end()
-    name = _NAME.match(text, position)
+    name = NAME.match(text, position)
     if name is None:
         raise _invalid(text, position)
     return Member(name[0]), name.end()
@@ -239,7 +212,7 @@ def _selector(text: str, selector: str) -> _Matcher:
     if _DIGITS.fullmatch(selector):
         return Item(int(selector))
     name, equals, value = selector.partition("=")
-    if not equals or not _NAME.fullmatch(name):
+    if not equals or not NAME.fullmatch(name):
         raise _invalid(text, text.find(selector))
     return _Where(name, _unquote(text, value) if _TEXT.fullmatch(value) else value)
 
@@ -254,7 +227,25 @@ def _unquote(text: str, quoted: str) -> str:
 def _invalid(text: str, position: int) -> UsageError:
     return UsageError(
         "cli.invalid_option_value",
-        f"'{text}' is no path: it cannot be read from character {position + 1} on",
+        f"'{text}' is not a path: it cannot be read from character {position + 1} on",
         where="arg '--ignore'",
         fix="write a path such as effects[*].writes[key=price].value or **.intent_id",
+    )
+
+
+def patterns_of_project(asked: Sequence[str] | None, bundle: Path, named: Path | None) -> tuple[Pattern, ...]:
+    """The patterns of a comparison without program: those ``asked`` for, else the top-level ones of the project.
+
+    Raises UsageError for a text that is not a path, ProjectError as ``locate_project``.
+    """
+    project = locate_project(bundle, named)
+    if asked is not None:
+        return parse_patterns(asked)
+    return () if project is None else parse_patterns(project.ignore)
+
+
+def unmatched(patterns: Iterable[Pattern]) -> tuple[Notice, ...]:
+    """A warning for each pattern that matched nothing."""
+    return tuple(
+        Notice(f"the path '{pattern.text}' to ignore matched nothing") for pattern in patterns if not pattern.matched
     )

@@ -1,71 +1,154 @@
-"""What must hold of a bundle and a program before they are compared, in the order of spec 11 §10–11."""
+"""Check a bundle and a program before they are compared (spec 11 §10–11)."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from io import BytesIO
 
-from ergo_cli.bundle.journals import check_no_journals
-from ergo_cli.bundle.schema import NO_ADAPTER
-from ergo_cli.core.notices import Notice
-from ergo_cli.errors import AdapterError, ReplayError
+from msgspec import Struct
+
+from ergo_cli.bundle.journals import BundleJournals
+from ergo_cli.bundle.memory import CaptureBundle
+from ergo_cli.bundle.reader import BundleReader, open_bundle
+from ergo_cli.bundle.schema import NO_ADAPTER, parse_failed, payload_hash
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.digest_set import DigestSet
+from ergo_cli.errors import AdapterError, BundleError, ErgoError, ProgramError, ReplayError
 from ergo_cli.events.adapter import Adapter, adapter_provenance
-from ergo_cli.host.ownership import HANDLER_KINDS, replay_owned_kinds
-from ergo_cli.host.preparation import check_composition
-from ergo_cli.programs.graph.program import GraphProgram
-from ergo_cli.replay.scan import Scan, replay_setup_failed
+from ergo_cli.host.effects import HANDLER_KINDS, replay_owned_kinds
+from ergo_cli.programs.program import AnyProgram
+from ergo_cli.replay.results import Target
 
 _VERSIONS = ("v3", "v4")
 
 
-class Identified(Protocol):
-    """What is known of a program of any kind before it runs."""
+class Scan(Struct, frozen=True):
+    """A bundle that could be read to its end, and what the walk found.
 
-    @property
-    def graph_id(self) -> str:
-        """The id of its graph."""
-        ...
-
-    @property
-    def provenance(self) -> str:
-        """Its fingerprint."""
-        ...
-
-
-def check_strict(scan: Scan, program: GraphProgram, adapter: Adapter | None) -> None:
-    """Raise the first reason why bundle and program cannot be compared strictly.
-
-    Order: graph id, adapter fits graph, external kinds, version, payload hashes, duplicate ids, adapter provenance,
-    runtime provenance.
+    ``bad_hash`` and ``duplicate`` name the first event whose payload hash is wrong, or whose id came before.
     """
-    check_graph_id(scan.reader.graph_id, program.graph_id)
-    check_fit(program, adapter)
-    _check_external_kinds(scan, program, adapter)
-    check_integrity(scan)
-    check_unique_ids(scan.duplicate)
-    check_adapter_provenance(scan.reader.adapter_provenance, adapter_provenance(adapter))
-    check_runtime_provenance(scan.reader.runtime_provenance, program.provenance)
+
+    reader: BundleReader
+    events: int
+    decisions: int
+    effect_kinds: frozenset[str]
+    bad_hash: str | None
+    duplicate: str | None
 
 
-def check_fit(program: GraphProgram, adapter: Adapter | None) -> None:
-    """Raise ``replay.host_setup_failed`` (cause: ``adapter.setup_failed``) where the adapter does not fit the graph."""
-    if adapter is None:
-        return
+def scan_bundle(path: str) -> Scan:
+    """Read a bundle once from end to end, holding no record.
+
+    Raises ReplayError ``replay.host_setup_failed`` (cause: ``bundle.read_failed`` or ``bundle.parse_failed``) and
+    BundleError ``bundle.digest_mismatch``.
+    """
+    return _scanned(lambda: open_bundle(path))
+
+
+def scan_value(bundle: CaptureBundle, label: str) -> Scan:
+    """As ``scan_bundle`` for a bundle in memory, which errors call ``label``.
+
+    Raises ReplayError ``replay.host_setup_failed``, ``replay.unsupported_capture_version``.
+    """
+    check_version(bundle.capture_version)
+
+    def opened() -> BundleReader:
+        try:
+            return BundleReader(label, BytesIO(bundle.encode()))
+        except ValueError as error:
+            raise parse_failed(label, str(error), label) from error
+
+    return _scanned(opened)
+
+
+def _scanned(opened: Callable[[], BundleReader]) -> Scan:
     try:
-        check_composition(program, adapter)
-    except AdapterError as error:
+        return _walk(opened())
+    except BundleError as error:
+        if error.code not in ("bundle.read_failed", "bundle.parse_failed"):
+            raise
         raise replay_setup_failed(error) from error
 
 
-def check_integrity(scan: Scan) -> None:
-    """Raise for a version that is not known, then for the first payload that its hash does not fit.
+def _walk(reader: BundleReader) -> Scan:
+    bad_hash = duplicate = None
+    ids, events = DigestSet(), 0
+    for record in reader.events():
+        events += 1
+        if bad_hash is None and payload_hash(record.payload) != record.payload_hash:
+            bad_hash = record.event_id
+        if not ids.add(record.event_id) and duplicate is None:
+            duplicate = record.event_id
+    decisions, kinds = 0, set[str]()
+    for record in reader.decisions():
+        decisions += 1
+        kinds.update(item.effect.kind for item in record.effects)
+    return Scan(reader, events, decisions, frozenset(kinds), bad_hash, duplicate)
 
-    Then BundleError ``bundle.journal_invalid`` for journals in the bundle of a graph, which records none.
+
+def replay_setup_failed(cause: ErgoError) -> ReplayError:
+    """The error of a replay that could not be set up, for the reason given."""
+    return ReplayError(
+        "replay.host_setup_failed",
+        f"the bundle cannot be replayed: {cause.message}",
+        rule=cause.rule,
+        where=cause.where or "replay setup",
+        fix=cause.fix,
+        details=(f"{cause.code}: {cause.message}",),
+        causes=(cause,),
+    )
+
+
+def check_comparable(scan: Scan, journals: BundleJournals, target: Target, *, strict: bool) -> list[Notice]:
+    """Raise the first reason why a bundle cannot be compared with a program; returns what is allowed but differs.
+
+    Order: graph id (strict), adapter fits program, external kinds (strict), version, payload hashes, journals; then,
+    strict, duplicate ids, adapter provenance, runtime provenance.
     """
-    check_version(scan.reader.capture_version)
+    reader, program, adapter = scan.reader, target.program, target.adapter
+    if strict:
+        check_graph_id(reader.graph_id, program.graph_id)
+    check_fit(program, adapter)
+    if strict:
+        _check_external_kinds(scan, program, adapter)
+    check_version(reader.capture_version)
     if scan.bad_hash is not None:
         raise hash_mismatch(scan.bad_hash)
-    if scan.reader.program is None or scan.reader.program.kind == "graph":
-        check_no_journals(scan.reader)
+    journals.check()
+    if not strict:
+        return _allowed_differences(scan, program, adapter)
+    _check_unique_ids(scan.duplicate)
+    _check_adapter_provenance(reader.adapter_provenance, adapter_provenance(adapter))
+    check_runtime_provenance(reader.runtime_provenance, program.provenance)
+    return []
+
+
+def check_kind(reader: BundleReader, program: AnyProgram, *, strict: bool = False) -> None:
+    """Raise ProgramError ``program.wrong_kind`` for a program of another kind than the one that was captured.
+
+    If ``strict``, ReplayError ``replay.graph_id_mismatch`` or ``replay.runtime_provenance_mismatch`` goes first.
+    """
+    if reader.kind_name == program.kind.name:
+        return
+    if strict:
+        check_graph_id(reader.graph_id, program.graph_id)
+        check_runtime_provenance(reader.runtime_provenance, program.provenance)
+    message = (
+        f"'{reader.path}' is of a {reader.kind_name} program, '{program.graph_id}' is a {program.kind.name} program"
+    )
+    fix = "name the program of the capture: a graph with --graph FILE, others with --program MODULE:ATTRIBUTE"
+    raise ProgramError("program.wrong_kind", message, where=reader.path, fix=fix)
+
+
+def check_fit(program: AnyProgram, adapter: Adapter | None) -> None:
+    """Raise ``replay.host_setup_failed`` (cause: ``adapter.setup_failed``) where the adapter does not fit."""
+    computing = program.kind.computing
+    if adapter is None or computing is None:
+        return
+    try:
+        computing.fits(program.value, adapter)
+    except AdapterError as error:
+        raise replay_setup_failed(error) from error
 
 
 def check_version(version: str, where: str = "capture_version") -> None:
@@ -89,7 +172,7 @@ def hash_mismatch(event_id: str) -> ReplayError:
     )
 
 
-def allowed_differences(scan: Scan, program: Identified, adapter: Adapter | None) -> list[Notice]:
+def _allowed_differences(scan: Scan, program: AnyProgram, adapter: Adapter | None) -> list[Notice]:
     """What a replay that is not strict announces and goes on with."""
     notices: list[Notice] = []
     if scan.reader.graph_id != program.graph_id:
@@ -115,8 +198,12 @@ def check_graph_id(recorded: str, current: str) -> None:
         )
 
 
-def _check_external_kinds(scan: Scan, program: GraphProgram, adapter: Adapter | None) -> None:
-    missing = sorted(scan.effect_kinds - HANDLER_KINDS - replay_owned_kinds(program, adapter))
+def _check_external_kinds(scan: Scan, program: AnyProgram, adapter: Adapter | None) -> None:
+    computing = program.kind.computing
+    if computing is None:  # effects of a program that acts are recorded, never realised
+        return
+    owned = HANDLER_KINDS | replay_owned_kinds(computing.emits(program.value), adapter)
+    missing = sorted(scan.effect_kinds - owned)
     if missing:
         raise ReplayError(
             "replay.external_effect_kind_unrepresentable",
@@ -127,7 +214,7 @@ def _check_external_kinds(scan: Scan, program: GraphProgram, adapter: Adapter | 
         )
 
 
-def check_unique_ids(duplicate: str | None) -> None:
+def _check_unique_ids(duplicate: str | None) -> None:
     """Raise ``replay.duplicate_event_id`` where an event id was found twice."""
     if duplicate is not None:
         raise ReplayError(
@@ -138,7 +225,7 @@ def check_unique_ids(duplicate: str | None) -> None:
         )
 
 
-def check_adapter_provenance(recorded: str, current: str) -> None:
+def _check_adapter_provenance(recorded: str, current: str) -> None:
     """Raise unless the adapter of the capture is the one given now; ``none`` stands for no adapter (spec 11 §11.3)."""
     if recorded == current:
         return

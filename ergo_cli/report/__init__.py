@@ -1,1 +1,1 @@
-"""How results are told: one document for machines, text for people."""
+"""Render results: one JSON document for machines, text for people."""

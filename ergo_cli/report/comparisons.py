@@ -1,4 +1,4 @@
-"""Replays and diffs, told (spec 00 §6, §12.7)."""
+"""Render the results of ``replay`` and ``diff`` (spec 00 §6, §12.7)."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import UNSET, Struct
 
-from ergo_cli.core.notices import Notice
+from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import exit_code
-from ergo_cli.replay.divergence import Divergence, LogDifference
-from ergo_cli.replay.result import BundleResult, Episode, Outcome
-from ergo_cli.report.blocks import Block, Line, Table, Tone, fields
+from ergo_cli.replay.results import BundleResult, Divergence, Episode, LogDifference, Outcome
+from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
+    NOTHING_TO_DO,
     BundleDocument,
     DivergenceDocument,
     Report,
     error_document,
+    failure_outcome,
+    gravest,
     unicode,
     warning_texts,
 )
-from ergo_cli.report.exit_codes import NOTHING_TO_DO, failure_outcome, gravest
-from ergo_cli.report.shortening import value_texts
-from ergo_cli.report.told import Told
+from ergo_cli.report.text import Block, Line, Table, Tone, fields, value_texts
 
 _FULL_WIDTH = 160
 _CELL_WIDTH = 40
@@ -41,7 +41,7 @@ _CAUSES = {
 
 
 class Sides(Struct, frozen=True):
-    """What the two sides of a comparison are called."""
+    """The names of the two sides of a comparison."""
 
     expected: str
     actual: str
@@ -51,8 +51,10 @@ REPLAY = Sides("expected", "actual")
 DIFF = Sides("in A", "in B")
 
 
-def comparison(command: str, results: Sequence[BundleResult], sides: Sides, notices: tuple[Notice, ...] = ()) -> Told:
-    """The results of all bundles; the gravest decides. No result at all is an ``empty`` outcome."""
+def render_comparison(
+    command: str, results: Sequence[BundleResult], sides: Sides, notices: tuple[Notice, ...] = ()
+) -> CommandResult:
+    """Render the results of all bundles; the most severe exit code wins, without results the outcome is ``empty``."""
     codes = [_exit_code(result) for result in results] or [NOTHING_TO_DO]
     code = gravest(codes)
     errors = [result.error for result in results if result.error is not None]
@@ -66,11 +68,11 @@ def comparison(command: str, results: Sequence[BundleResult], sides: Sides, noti
         warnings=warning_texts(notices),
     )
     blocks = tuple(_blocks(results, sides))
-    return Told(report, blocks, tuple(errors), notices + tuple(_bundle_notices(results)))
+    return CommandResult(report, blocks, tuple(errors), notices + tuple(_bundle_notices(results)))
 
 
 def bundle_document(result: BundleResult) -> BundleDocument:
-    """What became of one bundle, for machines."""
+    """Return the document of one bundle's result."""
     return BundleDocument(
         path=unicode(result.path),
         base=UNSET if result.base is None else unicode(result.base),
@@ -85,7 +87,7 @@ def bundle_document(result: BundleResult) -> BundleDocument:
 
 
 def divergence_document(divergence: Divergence) -> DivergenceDocument:
-    """One difference, members in wire order."""
+    """Return the document of one difference, members in wire order."""
     return DivergenceDocument(
         seq=divergence.seq,
         event_id=divergence.event_id,
@@ -148,7 +150,7 @@ def _headline(result: BundleResult) -> str:
     if result.error is not None:
         line += f": {result.error.code}: {result.error.message}"
     if result.divergence_count:
-        line += f", {_counted(result.divergence_count, 'divergence')}"
+        line += f", {_count_text(result.divergence_count, 'divergence')}"
     return line
 
 
@@ -190,7 +192,7 @@ def _in_full(divergence: Divergence, sides: Sides) -> list[tuple[str, object | N
 
 
 def _log_in_full(log: LogDifference | None, sides: Sides) -> list[tuple[str, object | None]]:
-    """Where two logs of a run part: the whole records there, and what makes the logs comparable."""
+    """The first difference of two run logs: its position, and both records with their hashes."""
     if log is None:
         return []
     expected, actual = value_texts(log.expected, log.actual, _FULL_WIDTH)
@@ -248,5 +250,5 @@ def _event(divergence: Divergence) -> str | None:
     return f"{divergence.event_id} (again, {divergence.occurrence} before it)"
 
 
-def _counted(number: int, noun: str) -> str:
+def _count_text(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"

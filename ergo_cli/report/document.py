@@ -1,4 +1,7 @@
-"""The ``ergo.report/1`` document: one shape for every command, members in wire order (spec 00 §7, §12.8)."""
+"""The ``ergo.report/1`` document: one shape for every command, members in wire order; its outcomes and exit codes.
+
+Spec 00 §7, §12.8.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,41 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ergo_cli.bundle.inspection import DecisionCounts, Inspection
+from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import JsonValue
-from ergo_cli.core.notices import Notice
 from ergo_cli.errors import ErgoError
 
 SCHEMA = "ergo.report/1"
 
+USAGE = 2
+NOTHING_TO_DO = 5
+BROKEN = 7
+DEFECT = 70
+INTERRUPTED = 130
+
+_GRAVEST_FIRST = (INTERRUPTED, DEFECT, 6, USAGE, 3, 4, 7, 1, NOTHING_TO_DO, 0)
+
+
+def gravest(codes: Iterable[int]) -> int:
+    """The exit code that takes precedence over the others; 0 if there is none."""
+    return min(codes, key=_GRAVEST_FIRST.index, default=0)
+
+
+def failure_outcome(code: int) -> str:
+    """The outcome of a command that ended with an error of this exit code."""
+    match code:
+        case 130 | 7:
+            return "interrupted"
+        case 6 | 70:
+            return "failed"
+        case 5:
+            return "empty"
+        case _:
+            return "refused"
+
 
 class ErrorDocument(Struct, frozen=True):
-    """An error as machines read it; ``causes`` have the same shape."""
+    """An error; ``causes`` have the same shape."""
 
     code: str
     rule: str | None
@@ -45,7 +74,7 @@ class DivergenceDocument(Struct, frozen=True):
 
 
 class BundleDocument(Struct, frozen=True, kw_only=True):
-    """What became of one bundle; ``base`` is written by ``diff`` alone."""
+    """The result of one bundle; only ``diff`` writes ``base``."""
 
     path: str
     base: str | UnsetType = UNSET
@@ -59,7 +88,7 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
 
 
 class InterruptionDocument(Struct, frozen=True, omit_defaults=True):
-    """Why a run ended early (spec 30 §13.1); what does not apply is left out."""
+    """Why a run ended early (spec 30 §13.1); members that do not apply are left out."""
 
     code: str
     channel: str | None = None
@@ -67,7 +96,7 @@ class InterruptionDocument(Struct, frozen=True, omit_defaults=True):
 
 
 class RecoveryDocument(Struct, frozen=True):
-    """What a journal held: ``events`` were committed; nobody knows whether ``unconfirmed`` intents were delivered."""
+    """What a journal holds: the committed ``events``, and intents whose delivery is unknown."""
 
     journal: str
     bundle: str
@@ -76,7 +105,7 @@ class RecoveryDocument(Struct, frozen=True):
 
 
 class IntentDocument(Struct, frozen=True):
-    """An intent that was about to be sent."""
+    """An intent that may have been sent."""
 
     event_id: str
     intent_id: str
@@ -84,7 +113,7 @@ class IntentDocument(Struct, frozen=True):
 
 
 class RunDocument(Struct, frozen=True):
-    """What a run came to; ``bundle`` is the path of the capture, if one was kept."""
+    """The counts of a run; ``bundle`` is the path of its bundle, if it was kept."""
 
     graph_id: str
     events: int
@@ -98,7 +127,7 @@ class RunDocument(Struct, frozen=True):
 
 
 class FileDocument(Struct, frozen=True):
-    """What ``validate`` found out about one file."""
+    """The result of ``validate`` for one file."""
 
     path: str
     kind: str | None
@@ -109,7 +138,7 @@ class FileDocument(Struct, frozen=True):
 
 
 class NodeDocument(Struct, frozen=True):
-    """What happened at one node of an episode; values tagged as spec 20 §2.5 has them."""
+    """What happened at one node of an episode; values are tagged (spec 20 §2.5)."""
 
     id: str
     path: str
@@ -123,7 +152,7 @@ class NodeDocument(Struct, frozen=True):
 
 
 class EpisodeDocument(Struct, frozen=True):
-    """One decision of a bundle and what its program does for it, node by node; the effects are those recorded."""
+    """One decision of a bundle, node by node as its program computes it now; ``effects`` are those recorded."""
 
     seq: int
     event_id: str
@@ -144,14 +173,14 @@ class GraphDocument(Struct, frozen=True, rename={"form": "as"}):
 
 
 class ConversionDocument(Struct, frozen=True):
-    """A fixture that was written, with the number of its events."""
+    """A written fixture and its number of events."""
 
     path: str
     events: int
 
 
 class InitDocument(Struct, frozen=True, kw_only=True):
-    """A project that was made; ``files`` are relative to ``path``, ``requirement`` is the ergo that it depends on."""
+    """A new project; ``files`` are relative to ``path``, ``requirement`` is the pip requirement of ergo."""
 
     path: str
     name: str
@@ -162,7 +191,7 @@ class InitDocument(Struct, frozen=True, kw_only=True):
 
 
 class ListedRunDocument(Struct, frozen=True):
-    """A run of a store; ``snapshot`` is the seq of its latest. All but the id are null where ``error`` says why."""
+    """A run of a store; ``snapshot`` is the seq of its latest. All members but the id are null if ``error`` is set."""
 
     run_id: str
     head: int | None
@@ -179,7 +208,7 @@ class SnapshotDocument(Struct, frozen=True):
 
 
 class ShownRunDocument(Struct, frozen=True):
-    """Where a run stands; ``status`` is the original's summary, ``interrupt`` and ``request`` what is unanswered."""
+    """Where a run stands; ``status`` is the original's summary, ``interrupt`` and ``request`` are unanswered."""
 
     run_id: str
     head: int
@@ -192,7 +221,7 @@ class ShownRunDocument(Struct, frozen=True):
 
 
 class TimelineDocument(Struct, frozen=True):
-    """A run's timeline (spec 40 §3.13) and where it really stands."""
+    """A run's timeline (spec 40 §3.13) and its derived status."""
 
     run_id: str
     events: tuple[Raw, ...]
@@ -201,7 +230,7 @@ class TimelineDocument(Struct, frozen=True):
 
 
 class ResumptionDocument(Struct, frozen=True):
-    """A run that was driven on: ``status`` as spec 40 §3.8 has it, and the last event before and after."""
+    """A resumed run: its ``status`` (spec 40 §3.8), and the number of its last event before and after."""
 
     run_id: str
     status: Raw
@@ -210,7 +239,7 @@ class ResumptionDocument(Struct, frozen=True):
 
 
 class ForkDocument(Struct, frozen=True):
-    """A branch that was written; ``head`` is the number of its events."""
+    """A written branch; ``head`` is the number of its events."""
 
     source_run_id: str
     branch_id: str
@@ -245,7 +274,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 def error_document(error: ErgoError) -> ErrorDocument:
-    """``error`` with everything behind it."""
+    """The document of ``error`` and its causes."""
     return ErrorDocument(
         code=error.code,
         rule=error.rule,
@@ -258,7 +287,7 @@ def error_document(error: ErgoError) -> ErrorDocument:
 
 
 def warning_texts(notices: Iterable[Notice]) -> tuple[str, ...]:
-    """Each warning as one string, its place in front."""
+    """Each warning as one string, with its position in front."""
     return tuple(warning_text(notice) for notice in notices)
 
 

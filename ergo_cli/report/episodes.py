@@ -1,4 +1,4 @@
-"""One episode, told node by node (spec 00 §12.8, 20 §2.5)."""
+"""Render one explained episode: node by node as the current program runs it, or record by record (00 §12.8, §13.8)."""
 
 from __future__ import annotations
 
@@ -6,28 +6,23 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from ergo_cli.bundle.inspection import termination_name
-from ergo_cli.bundle.schema import CapturedEffect
+from ergo_cli.bundle.schema import termination_name
+from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import JsonValue
-from ergo_cli.core.notices import Notice
-from ergo_cli.core.values import Value
-from ergo_cli.programs.graph.execution import NodeTrace
-from ergo_cli.programs.graph.parameters import ParameterValue
-from ergo_cli.programs.graph.program import GraphProgram
-from ergo_cli.programs.graph.signals import ActionOutcome, TriggerEvent
-from ergo_cli.programs.graph.steps import PortValue
-from ergo_cli.replay.explaining import Explanation
-from ergo_cli.report.blocks import Block, Line, Table, Tone, fields
+from ergo_cli.programs.kind import Line as EpisodeLine
+from ergo_cli.replay.explaining import Explanation, Part
+from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import EpisodeDocument, NodeDocument, Report, warning_texts
-from ergo_cli.report.shortening import shorten
-from ergo_cli.report.told import Told
+from ergo_cli.report.text import Block, Line, Table, Tone, fields, shorten
 
 _WIDTH = 40
-_COLUMNS = ("id", "path", "impl", "params", "inputs", "outputs", "ran")
+_CONTENT_WIDTH = 60
+_NODE_COLUMNS = ("id", "path", "impl", "params", "inputs", "outputs", "ran")
+_RECORD_COLUMNS = ("seq", "event", "step or action", "value")
 
 
-def explanation_told(explained: Explanation, notices: tuple[Notice, ...]) -> Told:
-    """An episode; what finding the program had to say comes in ``notices``."""
+def render_explanation(explained: Explanation, notices: tuple[Notice, ...]) -> CommandResult:
+    """Render an explained episode; ``notices`` come from finding the program."""
     remark = () if explained.remark is None else (Notice(explained.remark),)
     report = Report(
         command="explain",
@@ -36,18 +31,7 @@ def explanation_told(explained: Explanation, notices: tuple[Notice, ...]) -> Tol
         warnings=warning_texts((*notices, *explained.notices, *remark)),
         episode=_document(explained),
     )
-    return Told(report, tuple(_blocks(explained)), notices=(*notices, *explained.notices))
-
-
-def tagged(value: PortValue) -> JsonValue:
-    """A value with its type: ``{"Number":1.5}``, ``{"Event":{"Trigger":"Emitted"}}``."""
-    match value:
-        case TriggerEvent():
-            return {"Event": {"Trigger": value.value}}
-        case ActionOutcome():
-            return {"Event": {"Action": value.value}}
-        case native:
-            return msgspec.to_builtins(Value.of(native))
+    return CommandResult(report, tuple(_blocks(explained)), notices=(*notices, *explained.notices))
 
 
 def _document(explained: Explanation) -> EpisodeDocument:
@@ -58,35 +42,23 @@ def _document(explained: Explanation) -> EpisodeDocument:
         episode_id=record.episode_id,
         decision=record.decision.value,
         termination=msgspec.to_builtins(record.termination),
-        nodes=tuple(_node(node, explained.program) for node in explained.nodes),
-        effects=tuple(_effect(effect) for effect in record.effects),
+        nodes=tuple(_node(line) for part in explained.parts for line in part.lines),
+        effects=tuple(msgspec.json.decode(effect.text) for effect in record.effects),
     )
 
 
-def _node(node: NodeTrace, program: GraphProgram) -> NodeDocument:
+def _node(line: EpisodeLine) -> NodeDocument:
     return NodeDocument(
-        id=node.runtime_id,
-        path=node.path,
-        impl=_impl(node, program),
-        family=node.family.value,
-        params={name: _parameter(value) for name, value in node.parameters.items()},
-        inputs={name: tagged(value) for name, value in node.inputs.items()},
-        outputs={name: tagged(value) for name, value in node.outputs.items()},
-        ran=node.ran,
-        why=node.why,
+        id=line.id,
+        path=line.path,
+        impl=line.impl,
+        family=line.family,
+        params=line.params,
+        inputs=line.inputs,
+        outputs=line.outputs,
+        ran=line.ran,
+        why=line.why,
     )
-
-
-def _impl(node: NodeTrace, program: GraphProgram) -> str:
-    return f"{node.impl_id}@{program.expanded.nodes[node.runtime_id].version}"
-
-
-def _parameter(parameter: ParameterValue) -> JsonValue:
-    return {parameter.type.value: parameter.value}
-
-
-def _effect(effect: CapturedEffect) -> JsonValue:
-    return msgspec.json.decode(effect.text)
 
 
 def _blocks(explained: Explanation) -> Iterator[Block]:
@@ -94,35 +66,74 @@ def _blocks(explained: Explanation) -> Iterator[Block]:
     ended = "" if record.termination is None else f", {termination_name(record.termination)}"
     retries = f" after {record.retry_count} retries" if record.retry_count else ""
     yield Line(f"event {record.event_id}: {record.decision.value}{ended}{retries}", Tone.STRONG)
-    pairs = (("decision", explained.seq), ("episode", record.episode_id), ("graph", explained.program.graph_id))
-    yield fields(pairs, indent=2)
+    pairs = (("decision", explained.seq), ("episode", record.episode_id), ("graph", explained.graph_id))
+    run_id = next((part.run_id for part in explained.parts), None)
+    yield fields((*pairs, ("run", run_id)), indent=2)
     if explained.remark is not None:
         yield Line(explained.remark)
-    if explained.nodes:
+    for part in explained.parts:
         yield Line()
-        yield Table(_COLUMNS, tuple(_row(node, explained.program) for node in explained.nodes))
+        yield from _pass(part) if part.end is None else _call(part, run_id, several=len(explained.parts) > 1)
     if record.effects:
         yield Line()
-        yield from _effects(explained)
+        yield _effects(explained)
 
 
-def _row(node: NodeTrace, program: GraphProgram) -> tuple[str, ...]:
-    params = {name: value.value for name, value in node.parameters.items()}
-    ran = "yes" if node.ran else "no"
-    why = ran if node.why is None else f"{ran}: {node.why}"
-    return (node.runtime_id, node.path, _impl(node, program), *map(_named, (params, node.inputs, node.outputs)), why)
+def _pass(part: Part) -> Iterator[Block]:
+    yield Table(_NODE_COLUMNS, tuple(map(_node_row, part.lines)))
 
 
-def _named(values: Mapping[str, PortValue | int]) -> str:
+def _node_row(line: EpisodeLine) -> tuple[str, ...]:
+    ran = "yes" if line.ran else "no"
+    why = ran if line.why is None else f"{ran}: {line.why}"
+    return (line.id, line.path, line.impl, *map(_named, (line.params, line.inputs, line.outputs)), why)
+
+
+def _named(values: Mapping[str, JsonValue]) -> str:
     return ", ".join(f"{name}={shorten(_short(value), _WIDTH)}" for name, value in values.items())
 
 
-def _short(value: PortValue | int) -> str:
-    return value.value if isinstance(value, TriggerEvent | ActionOutcome) else msgspec.json.encode(value).decode()
+def _short(value: JsonValue) -> str:
+    """A tagged value without its tag; for an event, its name."""
+    match value:
+        case {"Event": dict(event)}:
+            return str(next(iter(event.values())))
+        case dict():
+            return msgspec.json.encode(next(iter(value.values()))).decode()
+        case _:
+            return msgspec.json.encode(value).decode()
 
 
-def _effects(explained: Explanation) -> Iterator[Block]:
-    """The recorded effects, each with the action that makes it today, where it makes the same."""
-    makers = {repr(effect): node.path for node in explained.nodes for effect in node.effects}
-    rows = ((makers.get(repr(each.effect), "-"), each.text.decode()) for each in explained.record.effects)
-    yield Table(("made by", "effect"), tuple(rows))
+def _call(part: Part, run_id: str | None, *, several: bool) -> Iterator[Block]:
+    if several:
+        of = "" if part.run_id == run_id else f" of {part.run_id}"
+        yield Line(f"attempt {part.attempt}{of}", Tone.STRONG)
+    if part.lines:
+        yield Table(_RECORD_COLUMNS, tuple(map(_record_row, part.lines)), frozenset({"seq"}))
+    end = part.end
+    assert end is not None, "a call has an end"
+    status = bytes(end.status).decode()
+    yield fields(
+        (
+            ("ended", termination_name(end.termination)),
+            ("status", None if status == "null" else status),
+            ("error", None if end.error is None else f"{end.error.code}: {end.error.message}"),
+            ("state", end.state),
+        ),
+        indent=2,
+    )
+
+
+def _record_row(line: EpisodeLine) -> tuple[str, ...]:
+    value = next((msgspec.json.encode(value).decode() for value in (*line.inputs.values(), *line.outputs.values())), "")
+    return line.id, line.impl, line.path, shorten(value, _CONTENT_WIDTH)
+
+
+def _effects(explained: Explanation) -> Block:
+    """The recorded effects; if the program was rerun, each with the node that produces it now."""
+    effects = [effect.text for effect in explained.record.effects]
+    if not explained.is_traced:
+        return Table(("effect",), tuple((text.decode(),) for text in effects))
+    lines = (line for part in explained.parts for line in part.lines)
+    makers = {text: line.path for line in lines for text in line.effects}
+    return Table(("made by", "effect"), tuple((makers.get(text, "-"), text.decode()) for text in effects))

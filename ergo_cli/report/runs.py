@@ -1,15 +1,17 @@
-"""Runs, captures and recoveries, told."""
+"""Render the results of ``run``, ``capture`` and ``recover``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ergo_cli.core.notices import Notice
-from ergo_cli.host.capturing import RunResult
-from ergo_cli.host.enrichment import SentIntent
-from ergo_cli.host.interruption import Interruption
-from ergo_cli.report.blocks import Line, Tone, fields
+from ergo_cli.channels.interruption import Interruption
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.host.effects import SentIntent
+from ergo_cli.host.perform import RunResult
+from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
+    BROKEN,
+    INTERRUPTED,
     IntentDocument,
     InterruptionDocument,
     RecoveryDocument,
@@ -19,19 +21,18 @@ from ergo_cli.report.document import (
     unicode,
     warning_texts,
 )
-from ergo_cli.report.exit_codes import BROKEN, INTERRUPTED
-from ergo_cli.report.told import Told
+from ergo_cli.report.text import Line, Tone, fields
 
 if TYPE_CHECKING:
-    from ergo_cli.host.recovering import Recovered
+    from ergo_cli.host.recovery import Recovered
 
 
-def run_told(
+def render_run(
     command: str, result: RunResult, notices: tuple[Notice, ...], *, fail_on_error: bool, signalled: bool = False
-) -> Told:
-    """A run that came to an end; ``notices`` are those that were told when it began.
+) -> CommandResult:
+    """Render a finished run; its ``notices`` were printed at its start.
 
-    ``fail_on_error`` makes failed episodes and an early end exit code 1; ``signalled``: a signal asked for the end.
+    ``fail_on_error`` makes failed episodes and an early end exit code 1; ``signalled``: a signal ended it.
     """
     summary = result.summary
     outcome = "completed" if result.interruption is None else "interrupted"
@@ -55,11 +56,11 @@ def run_told(
     good = result.error is None and not summary.failed
     headline = Line(f"{outcome}: {summary.events} events", Tone.GOOD if good else Tone.BAD)
     errors = () if result.error is None else (result.error,)
-    return Told(report, (headline, fields(pairs, indent=2)), errors, result.notices)
+    return CommandResult(report, (headline, fields(pairs, indent=2)), errors, result.notices)
 
 
-def recovery_told(journal: str, recovered: Recovered) -> Told:
-    """A bundle made of a journal, with a warning for every intent whose step is not in it."""
+def render_recovery(journal: str, recovered: Recovered) -> CommandResult:
+    """Render a bundle recovered from a journal, with a warning for every intent whose step is not in it."""
     notices = tuple(Notice(_unconfirmed_text(sent)) for sent in recovered.unconfirmed)
     report = Report(
         command="recover",
@@ -75,7 +76,7 @@ def recovery_told(journal: str, recovered: Recovered) -> Told:
     )
     pairs = (("graph", recovered.header.graph_id), ("bundle", recovered.bundle))
     headline = Line(f"recovered: {recovered.steps} events", Tone.GOOD)
-    return Told(report, (headline, fields(pairs, indent=2)), notices=notices)
+    return CommandResult(report, (headline, fields(pairs, indent=2)), notices=notices)
 
 
 def _exit_code(result: RunResult, *, fail_on_error: bool, signalled: bool) -> int:

@@ -1,16 +1,18 @@
-"""Text on a terminal, drawn by Rich. Imported only where there is one."""
+"""Text and progress on a terminal, drawn by Rich. Imported only for terminals."""
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable
 from typing import TextIO, assert_never
 
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ergo_cli.report.blocks import Block, Fields, Line, Table, Tone
-from ergo_cli.report.errors import printable
+from ergo_cli.report.text import Block, Fields, Line, Table, Tone, printable
 
 _STYLES = {
     Tone.PLAIN: "",
@@ -54,3 +56,49 @@ def _draw_fields(block: Fields, on: Console) -> None:
     for name, value in block.pairs:
         label = Text(f"{'':{block.indent}}{name:{width}}  ", style="dim")
         on.print(label.append(printable(value), style="not dim"), soft_wrap=True)
+
+
+_PATIENCE = 1.0
+
+
+class EventProgress:
+    """Counts events and, after a second, shows them on a transient line. A context manager."""
+
+    def __init__(self, label: str, file: TextIO, *, colored: bool) -> None:
+        self._label = label
+        self._counter = _Counter()
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), self._counter, TimeElapsedColumn())
+        self._bar = Progress(*columns, console=console(file, colored=colored), transient=True)
+        self._timer = threading.Timer(_PATIENCE, self._show)
+        self._timer.daemon = True
+
+    def __enter__(self) -> EventProgress:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        self._bar.stop()
+
+    def step(self) -> None:
+        """Count one event, and nothing else: it is called for every event of a run."""
+        self._counter.events += 1
+
+    def _show(self) -> None:
+        self._bar.add_task(self._label, total=None)
+        self._bar.tasks[0].start_time = self._counter.begun
+        self._bar.start()
+
+
+class _Counter(ProgressColumn):
+    """Events so far and per second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events = 0
+        self.begun = time.monotonic()
+
+    def render(self, task: Task) -> Text:
+        speed = self.events / (time.monotonic() - self.begun)
+        return Text(f"{self.events:,} events, {speed:,.0f}/s")

@@ -1,1 +1,1 @@
-"""Where things rest: files that appear whole or not at all, spools, compressed texts."""
+"""Storage: journals, snapshots and artifacts of runs by backend, atomic files, compressed files."""

@@ -1,12 +1,14 @@
-"""Immutable bytes under the name of their own digest (spec 00 §13.3, 50 §9.1)."""
+"""Immutable bytes named by their digest, and a store of them in a folder (spec 00 §13.3, 50 §9.1)."""
 
 from __future__ import annotations
 
+import errno
 import re
 from hashlib import sha256
+from pathlib import Path
 from typing import Protocol
 
-from ergo_cli.errors import StoreError
+from ergo_cli.errors import CaptureWriteError, StoreError, reason
 
 _ID = re.compile(r"[0-9a-f]{64}")
 
@@ -17,19 +19,19 @@ class ArtifactStore(Protocol):
     def put(self, data: bytes) -> str:
         """Keep ``data`` and return its id; the same bytes again change nothing.
 
-        Raises StoreError ``store.corrupt`` if what is kept under this id already is something else.
+        Raises StoreError ``store.corrupt`` if other bytes are kept under this id already.
         """
         ...
 
     def get(self, artifact: str) -> bytes:
         """The bytes of an artifact.
 
-        Raises StoreError: ``store.not_found``, or ``store.corrupt`` if they no longer have this digest.
+        Raises StoreError: ``store.not_found``, or ``store.corrupt`` if their digest differs.
         """
         ...
 
     def exists(self, artifact: str) -> bool:
-        """Whether there is an artifact of this id; an absent one, or no id at all, is no error."""
+        """Whether there is an artifact of this id; False for an absent one, and for a text that is not an id."""
         ...
 
 
@@ -39,12 +41,12 @@ def artifact_id(data: bytes) -> str:
 
 
 def is_artifact_id(text: str) -> bool:
-    """Whether ``text`` can be the id of an artifact: also what keeps foreign paths out of a store of files."""
+    """Whether ``text`` has the form of an id; the check also keeps other paths out of a folder of artifacts."""
     return _ID.fullmatch(text) is not None
 
 
 def verified(artifact: str, data: bytes, where: str | None = None) -> bytes:
-    """``data`` if it has the digest ``artifact``. Raises StoreError ``store.corrupt`` else."""
+    """``data`` if it has the digest ``artifact``. Raises StoreError ``store.corrupt`` otherwise."""
     if artifact_id(data) == artifact:
         return data
     message = f"artifact {artifact} is damaged: its bytes have another digest"
@@ -57,3 +59,66 @@ def no_artifact(artifact: str) -> StoreError:
     message = f"there is no artifact '{artifact}' in this store"
     fix = "name the store that the run was kept in"
     return StoreError("store.not_found", message, where=f"artifact {artifact}", fix=fix)
+
+
+_CODES = {
+    errno.ENOSPC: "store.full",
+    errno.EDQUOT: "store.full",
+    errno.EROFS: "store.read_only",
+    errno.EACCES: "store.read_only",
+    errno.EPERM: "store.read_only",
+}
+
+_FIX = "make the folder readable and writable and free some space, or name another store"
+
+
+class FileArtifacts:
+    """An ArtifactStore in a folder, which is made with the first artifact.
+
+    Files are written atomically and synced; bytes are checked against their name on writing and reading.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, data: bytes) -> str:
+        """Keep ``data`` and return its id; an existing file is verified."""
+        artifact = artifact_id(data)
+        if self.exists(artifact):
+            self.get(artifact)
+            return artifact
+        from ergo_cli.stores.files import AtomicFile  # needed only by runs that keep artifacts
+
+        try:
+            with AtomicFile(str(self._path(artifact))) as file:
+                file.write(data)
+                file.commit()
+        except CaptureWriteError as error:
+            raise _fault(artifact, error.__cause__ or error) from error
+        return artifact
+
+    def get(self, artifact: str) -> bytes:
+        """The bytes of an artifact. Raises StoreError ``store.not_found`` and ``store.corrupt``."""
+        if not is_artifact_id(artifact):
+            raise no_artifact(artifact)
+        path = self._path(artifact)
+        try:
+            return verified(artifact, path.read_bytes(), str(path))
+        except FileNotFoundError:
+            raise no_artifact(artifact) from None
+        except OSError as error:
+            raise _fault(artifact, error) from error
+
+    def exists(self, artifact: str) -> bool:
+        """Whether there is an artifact of this id."""
+        return is_artifact_id(artifact) and self._path(artifact).exists()
+
+    def _path(self, artifact: str) -> Path:
+        return self._folder / artifact[:2] / artifact
+
+
+def _fault(artifact: str, error: BaseException) -> StoreError:
+    number = error.errno if isinstance(error, OSError) else None
+    why = reason(error) if isinstance(error, Exception) else str(error)
+    message = f"the artifact {artifact} cannot be kept or read: {why}"
+    return StoreError(_CODES.get(number or 0, "store.unreachable"), message, where=f"artifact {artifact}", fix=_FIX)

@@ -1,6 +1,6 @@
-"""Stores that last as long as the process: what a capture and a replay run on (spec 00 §13.8, 40 §13.1).
+"""Stores that last as long as the process: used by captures and replays (spec 00 §13.8, 40 §13.1).
 
-They hold texts and bytes, which nobody can change from outside, and may be shared between threads.
+They hold immutable texts and bytes, and may be shared between threads.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from typing import Self
 
 from ergo_cli.errors import StoreError
 from ergo_cli.stores.artifacts import artifact_id, no_artifact
-from ergo_cli.stores.journals import check_head, check_texts, place
-from ergo_cli.stores.snapshots import StoredSnapshot
+from ergo_cli.stores.journals import StoredSnapshot, check_head, check_texts, place
 
 
 class _Records:
@@ -36,7 +35,7 @@ class MemoryJournal:
 
     @classmethod
     def starting_at(cls, prior: Mapping[str, Sequence[str] | int]) -> Self:
-        """A journal that goes on where others ended: for each run the records before, or only how many there were."""
+        """A journal that continues others: for each run the earlier records, or only their number."""
         journal = cls()
         for run, before in prior.items():
             journal._runs[run] = _Records(before) if isinstance(before, int) else _Records(texts=before)
@@ -52,9 +51,9 @@ class MemoryJournal:
             return self.head(run)
 
     def scan(self, run: str, start: int = 1, to: int | None = None) -> Iterator[tuple[int, str]]:
-        """Numbers and texts from ``start`` to ``to``, as they are at the call.
+        """Numbers and texts from ``start`` to ``to``, a copy made at the call.
 
-        Raises StoreError ``store.not_found`` for records that this journal does not begin with.
+        Raises StoreError ``store.not_found`` for earlier records of which only the number is known.
         """
         start = max(start, 1)
         records = self._runs.get(run) or _Records()
@@ -77,7 +76,7 @@ class MemoryJournal:
 
 
 class MemorySnapshots:
-    """A SnapshotStore in memory: it keeps the highest snapshot of each run, the only one that can be asked for."""
+    """A SnapshotStore in memory: it keeps the highest snapshot of each run, the only one that can be loaded."""
 
     def __init__(self) -> None:
         self._latest: dict[str, StoredSnapshot] = {}

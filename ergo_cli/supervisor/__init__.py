@@ -1,1 +1,1 @@
-"""When an episode runs: constraints, clock, deferral, retries, the decision log and the seam to programs."""
+"""Decide when an episode runs: constraints, clock, deferral, retries, the decision log, the seam to programs."""

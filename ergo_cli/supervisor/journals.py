@@ -1,8 +1,8 @@
-"""What the invoker of a stateful program recorded of an episode, call by call (spec 00 §13.4)."""
+"""The journal that a stateful program's invoker records of an episode, call by call (spec 00 §13.4)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -17,7 +17,7 @@ _NULL = Raw(b"null")
 
 
 class Begin(Struct, frozen=True, forbid_unknown_fields=True):
-    """What stood before a call: the run's ``head``, and artifact ids of its earlier records and its initial state."""
+    """The run before a call: its ``head``, and the artifact ids of its earlier records and its initial state."""
 
     attempt: int
     head: int = 0
@@ -26,19 +26,19 @@ class Begin(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CallError(Struct, frozen=True, forbid_unknown_fields=True):
-    """The error that ended a call; ``message`` is for people and never compared."""
+    """The error that ended a call; ``message`` is for readers and never compared."""
 
     code: str
     message: str
 
     @classmethod
     def of(cls, error: ErgoError) -> CallError:
-        """The error as it is recorded; characters that JSON cannot hold are escaped."""
+        """The recorded form of an error; characters that JSON cannot hold are escaped."""
         return cls(error.code, str(error).encode(errors="backslashreplace").decode())
 
 
 class End(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a call came to. ``status`` is JSON in the form of the program's kind; ``state`` names the state after it."""
+    """The result of a call. ``status`` is JSON of the program's kind; ``state`` is the digest of the state after it."""
 
     termination: RunTermination
     status: Raw = _NULL
@@ -59,9 +59,9 @@ class EndFrame(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EpisodeJournal(Struct, frozen=True):
-    """The records of all calls of one episode, as compact JSON, and the artifacts that they name, by id.
+    """The records of one run for an episode, as compact JSON, and the artifacts that they name, by id.
 
-    ``failure`` is the error of a store that could not do what the last call needed: the run cannot go on.
+    ``failure`` is a store's error in the last call, after which the run cannot continue.
     """
 
     run_id: str
@@ -73,12 +73,15 @@ class EpisodeJournal(Struct, frozen=True):
 class StatefulInvoker(EffectfulInvoker, Protocol):
     """An invoker whose episodes leave records that a replay needs (spec 00 §13.1)."""
 
-    def drain_journal(self) -> EpisodeJournal:
-        """What was recorded since the last drain: all calls of one episode."""
+    def drain_journals(self) -> Sequence[EpisodeJournal]:
+        """The records since the last drain, all of one episode: its own run first, then the runs that it spawned."""
         ...
 
-    def close(self, interrupted: bool) -> None:
-        """The last event is done; ``interrupted`` says that the run ended before its events did."""
+    def close(self, interrupted: bool) -> Sequence[EpisodeJournal]:
+        """Close the program, once, after the last event; returns what closing recorded.
+
+        ``interrupted``: the run ended before its events did.
+        """
         ...
 
 
@@ -98,22 +101,22 @@ class EpisodeLog:
         return not self._records
 
     def begin(self, run_id: str, head: int = 0, prior: bytes | None = None, initial: bytes | None = None) -> None:
-        """A call begins; artifacts are given as they are, and kept."""
+        """Begin a call; ``prior`` and ``initial`` are kept as artifacts."""
         self._run_id = run_id
         self._records.append(_encode(BeginFrame(Begin(self._attempts, head, self._kept(prior), self._kept(initial)))))
         self._attempts += 1
 
     def add(self, records: Iterable[bytes]) -> None:
-        """The call appended these records to its run."""
+        """Add records that the call appended to its run."""
         self._records += records
 
     def end(self, end: End, failure: ErgoError | None = None) -> None:
-        """The call is over; ``failure`` is that of a store, if one brought it to its end."""
+        """End the call; ``failure`` is a store's error, if one ended it."""
         self._records.append(_encode(EndFrame(end)))
         self._failure = failure
 
     def drain(self) -> EpisodeJournal:
-        """Everything since the last drain; empties the log."""
+        """Return everything since the last drain and empty the log."""
         journal = EpisodeJournal(self._run_id, tuple(self._records), self._artifacts, self._failure)
         self._run_id, self._attempts, self._records, self._artifacts, self._failure = "", 0, [], {}, None
         return journal

@@ -1,4 +1,4 @@
-"""The seam between supervisor and programs: how an episode is run, and how it may end (spec 10 §16–17)."""
+"""The interface between supervisor and programs: limits, episodes, terminations, decisions (spec 10 §16–18)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ergo_cli.core.effects import ProducedEffect
-from ergo_cli.events.external import Context
+from ergo_cli.core.values import ProducedEffect
+from ergo_cli.events.external import Context, ExternalEvent
+
+
+class Constraints(Struct, frozen=True):
+    """Limits of a run. Durations are ns; None means unlimited."""
+
+    max_in_flight: int | None = None
+    max_per_window: int | None = None
+    rate_window: int | None = None
+    deadline: int | None = None
+    max_retries: int = 0
 
 
 class Outcome(Enum):
-    """A termination that needs no further word."""
+    """A termination without further data."""
 
     COMPLETED = "Completed"
     TIMED_OUT = "TimedOut"
@@ -20,7 +30,7 @@ class Outcome(Enum):
 
 
 class ErrKind(Enum):
-    """Why an episode failed: mechanical reasons only, a domain's outcome is data (SUP-5)."""
+    """Why an episode failed: mechanical reasons only; the outcome of a domain is data (SUP-5)."""
 
     NETWORK_TIMEOUT = "NetworkTimeout"
     ADAPTER_UNAVAILABLE = "AdapterUnavailable"
@@ -38,11 +48,11 @@ class Failed(Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename={
 
 
 RunTermination = Outcome | Failed
-"""How an invoked episode ended. Of a graph only ``COMPLETED`` carries effects; what acts as it runs leaves its own."""
+"""How an invoked episode ended. A graph has effects only if ``COMPLETED``; a stateful program may always have some."""
 
 
 class RuntimeInvoker(Protocol):
-    """Runs one episode: all that the supervisor knows of any program (SUP-2).
+    """Runs one episode: the whole interface of a program that the supervisor uses (SUP-2).
 
     Never raises for an episode's failure. Effects leave by a side channel, so that no decision can depend on them.
     """
@@ -53,9 +63,9 @@ class RuntimeInvoker(Protocol):
 
 
 class EffectfulInvoker(RuntimeInvoker, Protocol):
-    """An invoker as the host sees it: what the last attempt wants done can be drained, once (HST-4).
+    """The host's view of an invoker: the effects of the last attempt can be drained once (HST-4).
 
-    Every wing of ``programs`` offers one as its front door, ``invoker.py``.
+    Every kind of program offers one: ``Computing.invoker`` or ``Acting.invoker``.
     """
 
     @property
@@ -73,4 +83,37 @@ class EffectfulInvoker(RuntimeInvoker, Protocol):
 
         Raises ValueError for an effect that JSON cannot hold.
         """
+        ...
+
+
+class Decision(Enum):
+    """What was decided for one event. The supervisor never decides ``SKIP``; the format has it."""
+
+    INVOKE = "Invoke"
+    SKIP = "Skip"
+    DEFER = "Defer"
+
+
+class LogEntry(Struct, frozen=True, gc=False):
+    """One decision. ``schedule_at`` and ``deadline`` in ns; ``termination`` is given exactly with ``INVOKE``."""
+
+    graph_id: str
+    event: ExternalEvent
+    decision: Decision
+    schedule_at: int | None
+    episode_id: int
+    deadline: int | None
+    termination: RunTermination | None
+    retry_count: int
+
+
+DecidedEffects = tuple[LogEntry, list[ProducedEffect]]
+"""A decision, and the effects of the episode that ran for it."""
+
+
+class DecisionLog(Protocol):
+    """Receives decisions."""
+
+    def log(self, entry: LogEntry, /) -> None:
+        """Append one decision."""
         ...

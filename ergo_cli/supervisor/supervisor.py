@@ -1,4 +1,4 @@
-"""The supervisor: when an episode runs, never what it computes (spec 10 §19)."""
+"""The supervisor decides when an episode runs, not what it computes (spec 10 §19); the step that all runs share."""
 
 from __future__ import annotations
 
@@ -8,32 +8,30 @@ from heapq import heappop, heappush
 from msgspec import Struct
 
 from ergo_cli.core.time import saturating_add, saturating_sub
+from ergo_cli.errors import CaptureWriteError
 from ergo_cli.events.external import Context, EventKind, ExternalEvent
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.log import Decision, DecisionLog, LogEntry
-from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination, RuntimeInvoker
+from ergo_cli.supervisor.retries import retryable
+from ergo_cli.supervisor.seam import (
+    Constraints,
+    DecidedEffects,
+    Decision,
+    DecisionLog,
+    EffectfulInvoker,
+    LogEntry,
+    Outcome,
+    RuntimeInvoker,
+)
 
 _LAST_EPISODE = 2**64 - 1
-_PUMP, _INVOKE, _COMPLETED = (
-    EventKind.PUMP,
-    Decision.INVOKE,
-    Outcome.COMPLETED,
-)  # looking up a member of an enumeration is felt once an event
-_RETRYABLE = frozenset({ErrKind.NETWORK_TIMEOUT, ErrKind.ADAPTER_UNAVAILABLE, ErrKind.RUNTIME_ERROR})
+# Bound here: enum lookup is measurable in ``on_event``.
+_PUMP, _INVOKE, _COMPLETED = EventKind.PUMP, Decision.INVOKE, Outcome.COMPLETED
 
 
 class _Work(Struct, frozen=True):
-    """What is run when a deferred episode is admitted: the origin event's id and its context (SUP-TICK-1)."""
+    """A deferred episode: the id and the context of its origin event (SUP-TICK-1)."""
 
     event_id: str
     context: Context
-
-
-def retryable(termination: RunTermination) -> bool:
-    """Whether another attempt may help: mechanical failures only (SUP-4)."""
-    if isinstance(termination, Failed):
-        return termination.kind in _RETRYABLE
-    return termination is Outcome.TIMED_OUT
 
 
 class Supervisor:
@@ -55,10 +53,10 @@ class Supervisor:
         self._in_flight = 0
         self._recent: deque[int] = deque()
         self._clock = 0
-        self._deferred: list[tuple[int, int, _Work]] = []  # a heap; episode ids keep ties apart
+        self._deferred: list[tuple[int, int, _Work]] = []  # a heap; episode ids break ties
 
     def on_event(self, event: ExternalEvent) -> None:
-        """Decide about one event, run what is admitted, log the one decision."""
+        """Decide one event, run the episode if admitted, log exactly one decision."""
         now = self._clock
         if event.at > now:
             self._clock = now = event.at
@@ -91,7 +89,7 @@ class Supervisor:
         self._log(LogEntry(self._graph_id, event, _INVOKE, None, episode, deadline, termination, retries))
 
     def _next_slot(self, now: int) -> int | None:
-        """When work can run that cannot run now: saturation is asked before the rate limit."""
+        """The time in ns at which refused work can run; saturation is checked before the rate limit."""
         saturation = self._constraints.max_in_flight
         if saturation is not None and self._in_flight >= saturation:
             return now
@@ -106,3 +104,35 @@ class Supervisor:
 
     def _defer(self, event: ExternalEvent, episode: int, until: int | None) -> None:
         self._log(LogEntry(self._graph_id, event, Decision.DEFER, until, episode, self._deadline, None, 0))
+
+
+class UnrenderableEffect(CaptureWriteError):
+    """An effect that JSON cannot hold: a number that is not finite, or a text that is not valid Unicode."""
+
+    def __init__(self, event_id: str, error: ValueError) -> None:
+        where = f"event '{event_id}'"
+        message = f"the effects of event '{event_id}' cannot be serialized: {error}"
+        super().__init__("Serialize", message, where=where, fix="let the action emit finite numbers and valid text")
+
+
+class Decider:
+    """Decides events in order; each decision comes with the effects of the episode that ran for it."""
+
+    def __init__(self, graph_id: str, constraints: Constraints, invoker: EffectfulInvoker) -> None:
+        self._entries: list[LogEntry] = []
+        self.log = self._entries.append
+        self._take_entry = self._entries.pop
+        self._on_event = Supervisor(graph_id, constraints, self, invoker).on_event
+        self._drain = invoker.drain_rendered
+
+    def decide(self, event: ExternalEvent) -> DecidedEffects:
+        """The decision for ``event``, and the effects of the last attempt, in program order.
+
+        Raises UnrenderableEffect.
+        """
+        self._on_event(event)
+        try:
+            effects = self._drain()
+        except ValueError as error:
+            raise UnrenderableEffect(event.event_id, error) from error
+        return self._take_entry(), effects

@@ -10,12 +10,9 @@ from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import open_bundle
 from ergo_cli.bundle.schema import CapturedEffect, DecisionRecord, EventRecord, Header, payload_hash
 from ergo_cli.bundle.writer import BundleWriter
-from ergo_cli.core.effects import SET_CONTEXT, Effect, Write
-from ergo_cli.core.values import NativeValue, Value
+from ergo_cli.core.values import SET_CONTEXT, Effect, NativeValue, Value, Write
 from ergo_cli.events.external import EventKind
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.log import Decision
-from ergo_cli.supervisor.seam import Outcome
+from ergo_cli.supervisor.seam import Constraints, Decision, Outcome
 
 
 def set_context(key: str, value: NativeValue) -> Effect:

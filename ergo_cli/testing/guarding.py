@@ -1,4 +1,4 @@
-"""Own primitives under the determinism guard, for a project's own tests."""
+"""Call own primitives under the determinism guard, for the tests of a project."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ R = TypeVar("R")
 
 
 def call_guarded(primitive: OwnPrimitive[Any, Any, P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """What the primitive's function returns, called as ``--guard`` calls it.
+    """Call the primitive's function as ``--guard`` does and return its result.
 
-    Raises PrimitiveError ``primitive.nondeterministic`` where it uses clock, randomness, environment or files.
+    Raises PrimitiveError ``primitive.nondeterministic`` if it uses clock, randomness, environment or files.
     """
     with watching(primitive.manifest.id):
         return primitive(*args, **kwargs)

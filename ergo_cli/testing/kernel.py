@@ -1,26 +1,24 @@
-"""Scripted collaborators of kernels: steps, executors, sinks and clocks that do as they are told (spec 40 Annex B)."""
+"""Scripted collaborators of kernels: steps, executors, sinks and clocks (spec 40 Annex B)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
 
-from ergo_cli.programs.kernel.actions import Action, ActionCall, ActionResult
-from ergo_cli.programs.kernel.effects import RuntimeEffect
-from ergo_cli.programs.kernel.errors import KernelError, driver_error
-from ergo_cli.programs.kernel.steps import Complete, Next
+from ergo_cli.programs.kernel.engine.actions import Action, ActionCall, ActionResult, Complete, Next, RuntimeEffect
+from ergo_cli.programs.kernel.engine.errors import KernelError, driver_error
 
 
 class ScriptedStep:
-    """Answers each call with the next of ``answers``, or raises it; afterwards it is always done."""
+    """Answers each call with the next of ``answers``, or raises it; completes once they are used up."""
 
     def __init__(self, answers: Iterable[Next | Exception]) -> None:
         self._answers = deque(answers)
         self.calls = 0
-        """How often it was asked."""
+        """The number of calls."""
 
     def __call__(self, state: object) -> Next:
-        """The next answer; the state does not matter."""
+        """The next answer, for any state."""
         self.calls += 1
         answer = self._answers.popleft() if self._answers else Complete()
         if isinstance(answer, Exception):
@@ -29,15 +27,15 @@ class ScriptedStep:
 
 
 class ScriptedExecutor:
-    """Answers each action with the next of ``answers``, or raises it; without one left it raises a KernelError."""
+    """Answers each action with the next of ``answers``, or raises it; raises KernelError once they are used up."""
 
     def __init__(self, answers: Iterable[ActionResult | KernelError | Exception]) -> None:
         self._answers = deque(answers)
         self.calls: list[tuple[Action, ActionCall]] = []
-        """What it was asked to execute, in order."""
+        """The actions it was asked to execute, in order."""
 
     def __call__(self, action: Action, call: ActionCall) -> ActionResult:
-        """The next answer; the action does not matter."""
+        """The next answer, for any action."""
         self.calls.append((action, call))
         if not self._answers:
             raise driver_error("missing scripted response")
@@ -48,7 +46,7 @@ class ScriptedExecutor:
 
 
 class CollectingEffectSink:
-    """Keeps every effect it is told of."""
+    """Keeps every effect it records."""
 
     def __init__(self) -> None:
         self.recorded: list[tuple[str, RuntimeEffect]] = []
@@ -65,7 +63,7 @@ class CollectingEffectSink:
 
 
 class ScriptedClock:
-    """A clock that goes on only by sleeping, which takes no time, and by ``advance``."""
+    """A clock that advances only by ``advance`` and by sleeping, which takes no real time."""
 
     def __init__(self, now: int = 0) -> None:
         self._now = now
@@ -81,10 +79,10 @@ class ScriptedClock:
         return self._now
 
     def sleep_ns(self, duration: int) -> None:
-        """Let the time pass at once."""
+        """Advance by the duration at once."""
         self.sleeps.append(duration)
         self._now += duration
 
     def advance(self, duration: int) -> None:
-        """Let so many nanoseconds pass."""
+        """Advance by ``duration`` nanoseconds."""
         self._now += duration

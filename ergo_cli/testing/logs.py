@@ -1,8 +1,8 @@
-"""A decision log that can be read, which the supervisor's own cannot (SUP-7)."""
+"""A readable decision log; that of the supervisor is write-only (SUP-7)."""
 
 from __future__ import annotations
 
-from ergo_cli.supervisor.log import LogEntry
+from ergo_cli.supervisor.seam import LogEntry
 
 
 class RecordingLog:

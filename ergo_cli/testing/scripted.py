@@ -1,19 +1,19 @@
-"""An invoker that ends episodes as it is told, for tests and for replaying schedules (spec 10 §17)."""
+"""An invoker with scripted terminations, for tests and for replaying schedules (spec 10 §17)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
 
-from ergo_cli.core.effects import Effect, ProducedEffect
+from ergo_cli.core.values import Effect, ProducedEffect
 from ergo_cli.events.external import Context
 from ergo_cli.supervisor.seam import Outcome, RunTermination
 
 
 class ScriptedInvoker:
-    """Answers each run from the queue of its event id, else with ``default``; graph id and context do not matter.
+    """Answers each run from the queue of its event id, else with ``default``; graph id and context are ignored.
 
-    A deadline of zero is ``ABORTED`` and leaves the queue alone (RTHANDLE-ID-1).
+    A deadline of zero is ``ABORTED`` and leaves the queue unchanged (RTHANDLE-ID-1).
     """
 
     def __init__(self, default: RunTermination = Outcome.COMPLETED) -> None:
@@ -25,11 +25,11 @@ class ScriptedInvoker:
         """The event id of every run, in order."""
 
     def script(self, event_id: str, terminations: Iterable[RunTermination]) -> None:
-        """Set how the next runs of this event end; what was set before is forgotten."""
+        """Set how the next runs of this event end; replaces an earlier script."""
         self._scripts[event_id] = deque(terminations)
 
     def give_effects(self, event_id: str, effects: Iterable[Effect]) -> None:
-        """Set what every completed run of this event wants done."""
+        """Set the effects of every completed run of this event."""
         self._effects[event_id] = list(effects)
 
     def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
@@ -56,7 +56,7 @@ class ScriptedInvoker:
         return drained
 
     def drain_rendered(self) -> list[ProducedEffect]:
-        """The same as the host takes them. Raises ValueError for an effect that JSON cannot hold."""
+        """As ``drain``, in the form that the host takes. Raises ValueError for an effect that JSON cannot hold."""
         return list(map(ProducedEffect.of, self.drain()))
 
     def _next(self, event_id: str, deadline: int | None) -> RunTermination:

@@ -1,4 +1,4 @@
-"""What every store must do, as classes of tests: derive from them, provide the fixture they name, and pytest runs them.
+"""Conformance tests for stores: derive from a class, provide the fixture it names, and pytest runs its tests.
 
 ::
 
@@ -18,33 +18,32 @@ from threading import Thread
 
 from ergo_cli.errors import StoreError
 from ergo_cli.stores.artifacts import ArtifactStore
-from ergo_cli.stores.journals import HIGHEST_SEQ, EventJournal
-from ergo_cli.stores.locating import RunStore
-from ergo_cli.stores.snapshots import SnapshotStore, StoredSnapshot
+from ergo_cli.stores.backends import RunStore
+from ergo_cli.stores.journals import HIGHEST_SEQ, EventJournal, SnapshotStore, StoredSnapshot
 
 A, B, C = '"Completed"', '{"Resumed":{"value":"ä😀\\u0000"}}', '{"StateUpdated":{"payload":1e16,"step_id":null}}'
-"""Three records: plain, with every kind of text, with a number that not every database keeps as it is."""
+"""Three records: plain, with every kind of text, with a number that some databases do not keep unchanged."""
 
 
 class Refusal:
-    """What a store refused something with, once it has."""
+    """The error that a ``refused`` block raised, set after the block."""
 
     error: StoreError
 
 
 @contextmanager
 def refused(code: str, *words: str) -> Generator[Refusal]:
-    """What is done here must raise a StoreError of this code that names ``words`` and says how to mend it."""
+    """Assert that the block raises a StoreError of this code that contains ``words`` and has a fix."""
     refusal = Refusal()
     try:
         yield refusal
     except StoreError as error:
         refusal.error = error
     assert hasattr(refusal, "error"), f"{code} was not raised"
-    told = f"{refusal.error.code}: {refusal.error.message} ({refusal.error.where})"
-    assert refusal.error.code == code, told
-    assert refusal.error.fix, told
-    assert [word for word in words if word not in told] == [], told
+    shown = f"{refusal.error.code}: {refusal.error.message} ({refusal.error.where})"
+    assert refusal.error.code == code, shown
+    assert refusal.error.fix, shown
+    assert [word for word in words if word not in shown] == [], shown
 
 
 class JournalSuite:
@@ -52,10 +51,10 @@ class JournalSuite:
 
     def test_an_unknown_run_is_empty(self, journal: EventJournal) -> None:
         """Head 0, no records, not listed; appending nothing changes none of it."""
-        assert journal.head("nobody") == 0
-        assert list(journal.scan("nobody")) == []
-        assert journal.append("nobody", []) == 0
-        assert journal.append("nobody", [], 0) == 0
+        assert journal.head("unknown") == 0
+        assert list(journal.scan("unknown")) == []
+        assert journal.append("unknown", []) == 0
+        assert journal.append("unknown", [], 0) == 0
         assert journal.runs() == []
 
     def test_records_are_numbered_from_one_and_come_back_as_they_went(self, journal: EventJournal) -> None:
@@ -74,7 +73,7 @@ class JournalSuite:
         assert seqs == [[1, 2, 3], [1], [2, 3], [2], [3], [], [], [], [2, 3]]
 
     def test_a_long_run_is_scanned_whole(self, journal: EventJournal) -> None:
-        """No page of whatever size may be lost, and writing while scanning is allowed."""
+        """Every page is read, whatever its size, and writing while scanning is allowed."""
         journal.append("r", [str(number) for number in range(1, 1001)])
         scanned = [journal.append("other", [text]) for _, text in journal.scan("r")]
         assert scanned == list(range(1, 1001))
@@ -101,7 +100,7 @@ class JournalSuite:
         assert journal.append("r", [B, C], 1) == 3
 
     def test_a_batch_is_appended_whole_or_not_at_all(self, journal: EventJournal) -> None:
-        """A text that has no UTF-8 keeps those before it out, too."""
+        """A text that cannot be UTF-8 also prevents writing those before it."""
         journal.append("r", [A])
         try:
             journal.append("r", [B, '"\ud800"'])
@@ -129,7 +128,7 @@ class SnapshotSuite:
     """A SnapshotStore; fixture ``snapshots`` gives an empty one (spec 40 §4, §13, §20)."""
 
     def test_there_is_none_at_first(self, snapshots: SnapshotStore) -> None:
-        """Nothing to load, and removing nothing is no error."""
+        """Loading returns None; removing nothing does not raise."""
         snapshots.drop("r")
         snapshots.prune("r", 3)
         assert snapshots.load_latest("r") is None
@@ -148,13 +147,13 @@ class SnapshotSuite:
         assert snapshots.load_latest("r") == StoredSnapshot("r", 7, "7")
 
     def test_the_same_place_is_replaced(self, snapshots: SnapshotStore) -> None:
-        """Both text and version are the later ones'."""
+        """Text and version are both those of the later snapshot."""
         snapshots.save("r", 3, "1", 5)
         snapshots.save("r", 3, "2")
         assert snapshots.load_latest("r") == StoredSnapshot("r", 3, "2", 0)
 
     def test_pruning_keeps_the_highest(self, snapshots: SnapshotStore) -> None:
-        """Of this run only."""
+        """Only snapshots of this run are removed."""
         for at_seq in range(1, 10):
             snapshots.save("r", at_seq, str(at_seq))
         snapshots.save("other", 1, "1")
@@ -165,7 +164,7 @@ class SnapshotSuite:
         assert snapshots.load_latest("other") is not None
 
     def test_a_dropped_run_has_none(self, snapshots: SnapshotStore) -> None:
-        """And may have new ones, lower than those before."""
+        """New snapshots may be lower than the dropped ones."""
         snapshots.save("r", 9, "9")
         snapshots.drop("r")
         assert snapshots.load_latest("r") is None
@@ -177,7 +176,7 @@ class ArtifactSuite:
     """An ArtifactStore; fixture ``artifacts`` gives an empty one (spec 50 §9.1)."""
 
     def test_the_id_is_the_digest(self, artifacts: ArtifactStore) -> None:
-        """Of any bytes, also of none."""
+        """This holds for any bytes, also for none."""
         for data in (b"", b"{}", bytes(range(256)) * 1000):
             assert artifacts.put(data) == sha256(data).hexdigest()
             assert artifacts.get(sha256(data).hexdigest()) == data
@@ -187,8 +186,8 @@ class ArtifactSuite:
         assert artifacts.put(b"x") == artifacts.put(b"x")
         assert artifacts.get(artifacts.put(b"x")) == b"x"
 
-    def test_what_is_absent_is_told(self, artifacts: ArtifactStore) -> None:
-        """Asking whether is no error, getting is; a path is no id."""
+    def test_an_absent_artifact_is_not_found(self, artifacts: ArtifactStore) -> None:
+        """``exists`` returns False, ``get`` raises; a path is not an id."""
         artifacts.put(b"x")
         for absent in (
             "0" * 64,
@@ -236,7 +235,7 @@ class DurabilitySuite:
             assert len(list(store.journal.scan("r"))) == store.journal.head("r") == 5
 
     def test_attempts_and_artifacts_survive_apart_from_the_records(self, reopen: Callable[[], RunStore]) -> None:
-        """Attempts are no part of the run's log."""
+        """Attempts are not part of the run's log."""
         with reopen() as store:
             store.attempts.append("r", [A, B])
             kept = store.artifacts.put(b"x")
@@ -246,7 +245,7 @@ class DurabilitySuite:
             assert store.journal.runs() == []
 
     def test_two_open_stores_see_each_other(self, reopen: Callable[[], RunStore]) -> None:
-        """What one has appended the other goes on from; a head that is out of date is refused."""
+        """Each continues from what the other appended; an outdated head is refused."""
         with reopen() as one, reopen() as other:
             assert one.journal.append("r", [A], 0) == 1
             with refused("store.conflict"):
@@ -255,7 +254,7 @@ class DurabilitySuite:
             assert list(one.journal.scan("r")) == [(1, A), (2, B)]
 
     def test_a_closed_store_opens_again(self, reopen: Callable[[], RunStore]) -> None:
-        """Closing gives connections back; it loses nothing."""
+        """Closing releases connections and loses nothing."""
         store = reopen()
         store.journal.append("r", [A])
         store.close()

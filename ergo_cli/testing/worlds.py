@@ -1,20 +1,18 @@
-"""A world that does as it is told: events that arrive on cue, channels that acknowledge or fail without a process."""
+"""Scripted ingress and egress: events that arrive as listed, channels that acknowledge or fail without a process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
 from ergo_cli.bundle.schema import IntentAck
-from ergo_cli.core.effects import Intent
-from ergo_cli.events.hosted import HostedEvent
-from ergo_cli.host.arrivals import End, IngressFailure
-from ergo_cli.host.egress.config import EgressConfig, Route
-from ergo_cli.host.egress.failures import DispatchFailure
-from ergo_cli.host.interruption import EGRESS_IO, Interruption
+from ergo_cli.channels.egress_config import EgressConfig, Route
+from ergo_cli.channels.interruption import EGRESS_IO, DispatchFailure, End, IngressFailure, Interruption
+from ergo_cli.core.values import Intent
+from ergo_cli.events.external import HostedEvent
 
 
 class ScriptedArrivals:
-    """Gives one cue after the other: an event, an end, or a failure to raise; without cues left it is finished."""
+    """Gives its cues in order: an event, an end, or a failure to raise; finished when none is left."""
 
     def __init__(self, cues: Iterable[HostedEvent | End | IngressFailure]) -> None:
         self._cues = iter(cues)
@@ -31,7 +29,7 @@ class ScriptedArrivals:
         return f"script:{self._given}"
 
     def next(self, should_stop: Callable[[], bool]) -> HostedEvent | End:
-        """The next cue. Raises IngressFailure where that is one."""
+        """The next cue. Raises it if it is an IngressFailure."""
         cue = next(self._cues, End.FINISHED)
         if isinstance(cue, IngressFailure):
             raise cue
@@ -40,7 +38,7 @@ class ScriptedArrivals:
 
 
 class ScriptedDispatcher:
-    """Acknowledges every intent but those of which ``failures`` has something to raise, by their number from 0."""
+    """Acknowledges every intent, or raises the error that ``failures`` has for its number, counted from 0."""
 
     def __init__(self, routes: Mapping[str, str], failures: Mapping[int, Exception] | None = None) -> None:
         channels = dict.fromkeys(routes.values(), ("true",))
@@ -50,7 +48,7 @@ class ScriptedDispatcher:
         self._failures = failures or {}
 
     def dispatch(self, kind: str, intent: Intent) -> IntentAck:
-        """Acknowledge, or raise what was asked for."""
+        """Acknowledge the intent, or raise its scripted failure."""
         number = len(self.sent)
         self.sent.append(intent.intent_id)
         if number in self._failures:
@@ -59,7 +57,7 @@ class ScriptedDispatcher:
 
 
 class RecordingEvidence:
-    """Keeps what becomes of the intents of steps."""
+    """Records the intents sent and acknowledged in steps."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
@@ -78,6 +76,6 @@ class RecordingEvidence:
 def broken_channel(
     channel: str = "broker", detail: str = "channel closed stdout while waiting for ack"
 ) -> DispatchFailure:
-    """The failure of a channel that went away."""
+    """The failure of a channel that closed its stdout."""
     text = f"egress dispatch failed: I/O failure on channel '{channel}': {detail}"
     return DispatchFailure(Interruption(EGRESS_IO, channel), text, ())

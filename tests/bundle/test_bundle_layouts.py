@@ -17,7 +17,7 @@ import pytest
 
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import open_bundle
-from ergo_cli.bundle.window import BLOCK
+from ergo_cli.bundle.scanning import BLOCK
 from ergo_cli.errors import BundleError
 from ergo_cli.testing.bundles import bundle_of, completed, event_record, set_context
 

@@ -253,3 +253,9 @@ def test_a_compressed_file_that_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(BundleError, match="not a whole") as caught:
         open_bundle(str(tmp_path / name))
     assert caught.value.code == "bundle.read_failed"
+
+
+def test_a_path_that_nothing_can_have_is_a_bundle_that_cannot_be_read() -> None:
+    with pytest.raises(BundleError) as caught:
+        open_bundle("a\0b.json")
+    assert caught.value.code == "bundle.read_failed"

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from ergo_cli.bundle.codec import decode_event, encode_event
-from ergo_cli.bundle.digest import TextDigest
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import open_bundle
-from ergo_cli.bundle.schema import ProgramRecord, Version
+from ergo_cli.bundle.schema import ProgramRecord, TextDigest, Version
 from ergo_cli.bundle.writer import BundleWriter
-from ergo_cli.core.program_source import ProgramSource
-from ergo_cli.errors import BundleError, CaptureWriteError
+from ergo_cli.core.documents import ProgramSource
+from ergo_cli.errors import BundleError, CaptureWriteError, ProgramError, exit_code
 from ergo_cli.testing.bundles import bundle_of, completed, event_record, rewrite_bundle
 
 VECTOR = Path(__file__).parents[1] / "conformance" / "data" / "spec11" / "v4.json"
@@ -146,7 +145,6 @@ def test_white_space_outside_strings_is_no_edit(tmp_path: Path) -> None:
         (b'"kind":"Command"', b'"kind":"Command","note":1', "unknown field `note`"),
         (b'"kind":"tool_call","writes"', b'"kind":"tool_call","note":1,"writes"', "unknown field `note`"),
         (b'{"kind":"kernel"', b'{"note":1,"kind":"kernel"', "unknown field `note`"),
-        (b'{"kind":"kernel"', b'{"kind":"kennel"', "unknown variant 'kennel'"),
         (b'"payload":"{\\"amount\\":5}"', b'"payload":[1]', "expected `str`, got `array`"),
         (b'"graph_id":"approve",', b"", "missing field `graph_id`"),
     ],
@@ -158,6 +156,16 @@ def test_v4_is_closed_everywhere(tmp_path: Path, old: bytes, new: bytes, message
         reopen(tmp_path, redigested(text.replace(old, new, 1)))
     assert caught.value.code == "bundle.parse_failed"
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize("kind", ["kennel", "", "Kernel"])
+def test_a_kind_that_nothing_knows_is_refused(tmp_path: Path, kind: str) -> None:
+    text = VECTOR.read_bytes()
+    with pytest.raises(ProgramError) as caught:
+        reopen(tmp_path, redigested(text.replace(b'{"kind":"kernel"', b'{"kind":"%b"' % kind.encode(), 1)))
+    assert (caught.value.code, exit_code(caught.value.code)) == ("program.unknown_kind", 3)
+    assert f"'{kind}'" in caught.value.message
+    assert caught.value.where == f"{tmp_path / 'b.json'} program.kind"
 
 
 def test_reordered_members_are_refused_even_with_their_own_digest(tmp_path: Path) -> None:

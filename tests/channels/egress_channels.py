@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-from ergo_cli.core.effects import Intent, IntentField
-from ergo_cli.core.values import NativeValue, Value
+from ergo_cli.core.values import Intent, IntentField, NativeValue, Value
 
 PROGRAMS = Path(__file__).parent / "programs"
+GUARD_SECONDS = 60
 
 
 def outbox(file: Path, *kinds: str) -> list[str]:
@@ -48,7 +48,7 @@ def left_behind(folder: Path) -> list[str]:
 
     One that was killed may take a moment to go.
     """
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + GUARD_SECONDS
     while (left := _remnants(folder)) and time.monotonic() < deadline:
         time.sleep(0.01)
     return left

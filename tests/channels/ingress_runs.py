@@ -8,16 +8,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from ergo_cli.host.capturing import KeepRequest, OnStep, RunOptions, RunResult, perform
-from ergo_cli.host.channels.policy import ChannelPolicy
-from ergo_cli.host.planning import Bounds, RunRequest, plan_run
-from ergo_cli.host.stopping import StopHandle
+from ergo_cli.channels.timeouts import ChannelPolicy
+from ergo_cli.host.perform import KeepRequest, OnStep, RunOptions, RunResult, perform
+from ergo_cli.host.run_plan import Bounds, RunRequest, plan_run
+from ergo_cli.host.timing import StopHandle
 from ergo_cli.project.finding import ProgramFlags
 from ergo_cli.project.loading import load_program_from_files
-from ergo_cli.replay.options import ReplayOptions, Target
-from ergo_cli.replay.replaying import replay_bundle
-from ergo_cli.replay.result import Outcome
-from tests.channels.ingress_drivers import left_of, pid_in, scripted, started
+from ergo_cli.replay.engine import replay_bundle
+from ergo_cli.replay.results import Outcome, ReplayOptions, Target
+from tests.channels.ingress_drivers import PATIENT, left_of, pid_in, scripted, started
 
 FLOW = Path(__file__).parent / "tick_flow"
 PROGRAM = ProgramFlags(graph=FLOW / "graph.yaml", adapter=FLOW / "adapter.yaml")
@@ -47,7 +46,7 @@ def capture(
     *steps: str,
     bounds: Bounds = Bounds(),
     stop: StopHandle | None = None,
-    policy: ChannelPolicy = ChannelPolicy(),
+    policy: ChannelPolicy = PATIENT,
     on_step: OnStep | None = None,
 ) -> Run:
     """Capture a scripted driver into ``folder/b.json``; it leaves no process, and a bundle that replays strictly.

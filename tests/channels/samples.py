@@ -6,10 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
-from ergo_cli.programs.graph.catalog import build_inventory
+from ergo_cli.programs.graph.check.catalog import build_inventory
 from ergo_cli.project.loading import LoadedProgram, load_program_from_files
 from tests.channels.egress_channels import PROGRAMS
 from tests.channels.sample_flow import sample_primitives
+from tests.support.events import event_lines
 
 SAMPLE_FLOW = Path(__file__).parent / "sample_flow"
 KIND = "publish_sample"
@@ -26,7 +27,7 @@ def sample_program(adapter: Path = SAMPLE_FLOW / "adapters" / "sample.yaml") -> 
     )
 
 
-def sample_project(folder: Path, *steps: str, ack_timeout: str = "20s") -> Path:
+def sample_project(folder: Path, *steps: str, ack_timeout: str = "60s") -> Path:
     """A copy of the project below ``folder``; with ``steps`` its channel is the scripted one, under the same command.
 
     Whatever the channel is told it keeps in ``outbox.jsonl``.
@@ -48,7 +49,7 @@ def send(project: Path, **messages: str) -> None:
         {"type": "Command", "id": id_, "semantic_kind": "sample_event", "payload": {"message": message}}
         for id_, message in messages.items()
     ]
-    text = "".join(json.dumps({"kind": "event", "event": event}) + "\n" for event in events)
+    text = event_lines(events)
     (project / "fixtures" / "historical.jsonl").write_text(text)
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import waiting_agent
 
-from ergo_cli.programs.kernel.initial_states import InitialStates
-from ergo_cli.programs.kernel.status import RunBlocked
-from ergo_cli.stores.locating import open_store
+from ergo_cli.programs.kernel.engine.events import RunBlocked
+from ergo_cli.programs.kernel.engine.state import InitialStates
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.backends import open_store
 
 PROJECT = """\
 name = "waiting"
@@ -30,7 +31,7 @@ def make_project(folder: Path, store: str = "sqlite:runs.db") -> None:
 def begin_run(named: str, folder: Path, run: str = "run", *, is_begun_by_ergo: bool = True) -> None:
     """Begin a run, which asks at seq 2; a library that begins runs need not keep their initial states."""
     program = waiting_agent.program
-    with open_store(named, folder, lambda: 0) as store:
+    with open_store(named, folder, lambda: 0, KERNEL_TABLES) as store:
         state = program.first_state(PAYLOAD)
         if is_begun_by_ergo:
             InitialStates(store.snapshots, program.codec).keep(run, state)
@@ -40,5 +41,5 @@ def begin_run(named: str, folder: Path, run: str = "run", *, is_begun_by_ergo: b
 
 def log_of(named: str, folder: Path, run: str = "run") -> list[str]:
     """The events of a run."""
-    with open_store(named, folder, lambda: 0) as store:
+    with open_store(named, folder, lambda: 0, KERNEL_TABLES) as store:
         return [text for _, text in store.journal.scan(run)]

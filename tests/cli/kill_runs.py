@@ -19,8 +19,9 @@ import mortal_agent
 from mortal_agent import Life, State, program
 
 from ergo_cli.programs.kernel import Interrupted, Kernel, KernelError, Resume
-from ergo_cli.programs.kernel.status import RunCompleted, RunStatus
-from ergo_cli.stores.locating import RunStore, open_store
+from ergo_cli.programs.kernel.engine.events import RunCompleted, RunStatus
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.backends import RunStore, open_store
 
 PAYLOAD = {"from": "test"}
 PATIENCE = 100
@@ -46,7 +47,7 @@ def started(named: str, folder: str, run: str, cut: str) -> int:
     child = os.fork()
     if child == 0:
         Life.calls_left = None if "." in cut else int(cut)
-        with open_store(named, Path(folder), lambda: 0) as store:
+        with open_store(named, Path(folder), lambda: 0, KERNEL_TABLES) as store:
             drive(store, run)
         os._exit(0)
     return child
@@ -90,7 +91,7 @@ def go_on(kernel: Kernel[State], run: str) -> RunStatus:
 
 
 def outcome(named: str, folder: str, run: str) -> dict[str, object]:
-    with open_store(named, Path(folder), lambda: 0) as store:
+    with open_store(named, Path(folder), lambda: 0, KERNEL_TABLES) as store:
         kernel = kernel_in(store)
         state = kernel.replay_from_snapshot(run, program.first_state(PAYLOAD))
         assert state == kernel.replay(run, program.first_state(PAYLOAD))

@@ -29,7 +29,7 @@ from ergo_cli.programs.kernel import (
     SnapshotCadence,
     StateUpdated,
 )
-from ergo_cli.programs.kernel.steps import Next
+from ergo_cli.programs.kernel.engine.actions import Next
 
 State = dict[str, Any]
 

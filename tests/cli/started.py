@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ERGO = str(Path(sys.executable).with_name("ergo"))
+GUARD_SECONDS = 60
 
 
 def started(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
@@ -25,6 +26,8 @@ def steps_in(journal: Path) -> int:
 
 def wait_until(what: Callable[[], object], child: subprocess.Popen[bytes]) -> None:
     """Wait until something is true of a command that runs."""
+    give_up = time.monotonic() + GUARD_SECONDS
     while not what():
-        assert child.poll() is None, child.communicate()[1].decode()
+        assert child.poll() is None, child.communicate()[1]
+        assert time.monotonic() < give_up, "the command runs, but what the test waits for does not happen"
         time.sleep(0.01)

@@ -138,7 +138,7 @@ def test_an_interrupt_is_told_as_a_document(command: list[str], tmp_path: Path, 
     child = subprocess.Popen(arguments, cwd=tmp_path, env=environment, stdout=PIPE, stderr=PIPE, text=True)
     with (tmp_path / "pipe").open("wb"):  # opens when the command does, and keeps it waiting for more
         child.send_signal(signal.SIGINT)
-        stdout, stderr = child.communicate(timeout=30)
+        stdout, stderr = child.communicate(timeout=60)
     assert "Traceback" not in stderr
     ran = Ran(child.returncode, stdout, stderr)
     assert (ran.exit_code, ran.report["exit_code"], ran.stderr.splitlines()[-1]) == (130, 130, "interrupted")
@@ -150,7 +150,7 @@ def test_an_interrupt_while_the_command_is_loaded(tmp_path: Path) -> None:
         "from ergo_cli.cli.app import main\n"
         "class Loading:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'ergo_cli.replay.sessions': os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        if name == 'ergo_cli.replay.session': os.kill(os.getpid(), signal.SIGTERM)\n"
         "sys.meta_path.insert(0, Loading())\n"
         "sys.argv = ['ergo', 'replay', 'x.json', '--format', 'json']\n"
         "main()\n"

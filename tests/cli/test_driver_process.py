@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from tests.channels.ingress_drivers import PROGRAMS, left_of, pid_in, scripted
 from tests.channels.ingress_runs import FLOW
 from tests.cli.refusals import ERGO, files, refused
+from tests.cli.started import wait_until
 from tests.conftest import Ergo, Ran
 
 PROGRAM = ("-g", FLOW / "graph.yaml", "-a", FLOW / "adapter.yaml")
@@ -111,8 +111,7 @@ def test_a_signal_while_the_driver_is_idle(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as child:
         committed = tmp_path / "journal"
-        while child.poll() is None and not (committed.exists() and b"evt-1" in committed.read_bytes()):
-            time.sleep(0.01)
+        wait_until(lambda: committed.exists() and b"evt-1" in committed.read_bytes(), child)
         child.send_signal(number)
         child.communicate(timeout=60)
     assert child.returncode == 130

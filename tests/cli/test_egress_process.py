@@ -100,8 +100,8 @@ def test_events_and_intents_through_processes_give_the_originals_bundle(
 def test_a_channel_that_fails_interrupts_the_run(
     ergo: Ergo, tmp_path: Path, step: str, interruption: dict[str, str], detail: str
 ) -> None:
-    timeout = "300ms" if step == "sleep" else "20s"
-    project = sample_project(tmp_path, READY, "read", "err:trouble ahead", step, ack_timeout=timeout)
+    timeout = "300ms" if step == "sleep" else "60s"
+    project = sample_project(tmp_path, "err:trouble ahead", READY, "read", step, ack_timeout=timeout)
     ran = ergo(*CAPTURE, "--format", "json", cwd=project)
     assert (ran.exit_code, ran.report["outcome"]) == (7, "interrupted")
     assert ran.report["run"]["interruption"] == interruption

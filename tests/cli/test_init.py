@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.refusals import ERGO, files, refused, shell
+from tests.cli.started import wait_until
 from tests.cli.test_bad_surroundings import as_nobody
 from tests.conftest import Ergo, Ran
 
@@ -238,14 +239,13 @@ def test_an_interrupt_leaves_nothing_and_nobody(tmp_path: Path, environment: dic
     programs.mkdir()
     temporary.mkdir()
     sleeper = programs / "python3"
-    sleeper.write_text(f"#!/bin/sh\necho $$ > {tmp_path / 'started'}\nexec sleep 1\n")
+    sleeper.write_text(f"#!/bin/sh\necho $$ > {tmp_path / 'started'}\nexec sleep 600\n")
     sleeper.chmod(0o755)
     env = {**environment, "PATH": f"{programs}{os.pathsep}{environment['PATH']}", "TMPDIR": str(temporary)}
     with subprocess.Popen([ERGO, "init", "a/b"], cwd=tmp_path, env=env, stderr=subprocess.PIPE) as process:
-        while not (tmp_path / "started").exists() or not (tmp_path / "started").read_text().endswith("\n"):
-            assert process.poll() is None
+        wait_until(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text(), process)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=60)
     assert (process.returncode, told) == (130, b"interrupted\n")
     assert not Path(f"/proc/{(tmp_path / 'started').read_text().strip()}").exists()
     assert not (tmp_path / "a").exists()

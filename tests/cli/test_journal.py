@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from ergo_cli.host.recovering import Recovered, recover
-from ergo_cli.replay.options import ReplayOptions, Target
-from ergo_cli.replay.replaying import replay_bundle
-from ergo_cli.replay.result import Outcome
+from ergo_cli.host.recovery import Recovered, recover
+from ergo_cli.replay.engine import replay_bundle
+from ergo_cli.replay.results import Outcome, ReplayOptions, Target
 from tests.channels.ingress_runs import FLOW
 from tests.channels.samples import sample_program, sample_project, send
 from tests.cli.started import started, steps_in, wait_until
 from tests.conftest import Ergo
+from tests.support.events import TICK_LINE
 
 EVENTS = 60
 CAPTURE = ("capture", "-p", "historical", "-o", "b.json", "--journal", "j")
@@ -59,7 +59,7 @@ def kill_one(project: Path, environment: dict[str, str], delay: float) -> str:
     with started(project, environment, *CAPTURE) as child:
         time.sleep(delay)
         child.kill()
-        child.communicate(timeout=30)
+        child.communicate(timeout=60)
     if (project / "b.json").exists():
         assert replayed(project / "b.json") == EVENTS
         return "bundle"
@@ -90,18 +90,17 @@ def test_kill_at_two_hundred_random_moments(tmp_path: Path, environment: dict[st
 
 
 def test_a_killed_capture_is_recovered_by_the_command(ergo: Ergo, tmp_path: Path, environment: dict[str, str]) -> None:
-    line = b'{"kind":"event","event":{"type":"Command","semantic_kind":"tick","payload":{"x":1.5}}}\n'
     program = ("-g", str(FLOW / "graph.yaml"), "-a", str(FLOW / "adapter.yaml"))
     with started(tmp_path, environment, "capture", "-", *program, "-o", "b.json", "--journal", "j") as child:
         assert child.stdin is not None
-        child.stdin.write(line * 3)
+        child.stdin.write(TICK_LINE * 3)
         child.stdin.flush()
         wait_until(lambda: steps_in(tmp_path / "j") == 3, child)
         child.kill()
-        child.communicate(timeout=30)
+        child.communicate(timeout=60)
     ran = ergo("recover", "j", "-o", "r.json")
     assert ran == (0, "recovered: 3 events\n  graph   tick_flow\n  bundle  r.json\n", "")
-    assert ergo("capture", "-", *program, "-o", "whole.json", stdin=line * 3).exit_code == 0
+    assert ergo("capture", "-", *program, "-o", "whole.json", stdin=TICK_LINE * 3).exit_code == 0
     assert (tmp_path / "r.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
     assert ergo("replay", "r.json", "--strict", *program).exit_code == 0
     assert (tmp_path / "j").exists()
@@ -109,8 +108,7 @@ def test_a_killed_capture_is_recovered_by_the_command(ergo: Ergo, tmp_path: Path
 
 def test_recover_tells_of_intents_without_their_step(ergo: Ergo, tmp_path: Path) -> None:
     program = ("-g", str(FLOW / "graph.yaml"), "-a", str(FLOW / "adapter.yaml"))
-    line = b'{"kind":"event","event":{"type":"Command","semantic_kind":"tick","payload":{"x":1.5}}}\n'
-    refused = ergo("run", "-", *program, "--journal", "j", stdin=line + b"nonsense\n")
+    refused = ergo("run", "-", *program, "--journal", "j", stdin=TICK_LINE + b"nonsense\n")
     assert refused.exit_code == 3
     with (tmp_path / "j").open("a") as journal:
         journal.write('{"intent":{"event_id":"e2","intent_id":"eid1:sha256:aa","channel":"broker"}}\n{"event":')

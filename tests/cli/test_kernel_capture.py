@@ -163,7 +163,7 @@ def test_a_program_that_breaks_fails_its_episode_and_nothing_else(
 def test_an_executor_that_hangs_is_left_behind_at_the_deadline(ergo: Ergo, home: Home):
     home.program(TOOL).world("time.sleep(600)", "import time")
     home.events("e1", "e2")
-    ran = ergo("capture", "--deadline", "100ms", cwd=home.root)
+    ran = ergo("capture", "--deadline", "500ms", cwd=home.root)
     assert ran.exit_code == 0, ran.stderr
     bundle = home.kept()
     for end in calls(bundle):
@@ -354,7 +354,7 @@ def test_a_damaged_entry_of_a_journal_is_told(ergo: Ergo, agent: Path):
     (agent / "two.jsonl").write_text(events.replace('"case":"c-1"', '"case":""', 1))
     assert ergo("capture", "two.jsonl", "-o", "b.json", "--journal", "day.log", cwd=agent).exit_code == 9
     text = (agent / "day.log").read_text()
-    assert '"entry":{"episode_id":0,"run_id":"",' in text
+    assert '"entries":[{"episode_id":0,"run_id":"",' in text
     (agent / "day.log").write_text(text.replace('"attempt":0', '"attempt":1'))
     ran = ergo("recover", "day.log", "-o", "r.json", "--format", "json", cwd=agent)
     assert (ran.exit_code, ran.report["error"]["code"]) == (3, "journal.corrupt")

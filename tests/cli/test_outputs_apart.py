@@ -9,8 +9,7 @@ import pytest
 from tests.channels.ingress_runs import FLOW
 from tests.cli.refusals import files, refused
 from tests.conftest import Ergo
-
-TICK = '{"kind":"event","event":{"type":"Command","semantic_kind":"tick","payload":{"x":1.5}}}\n'
+from tests.support.events import TICK_LINE
 
 
 @pytest.mark.parametrize(
@@ -30,7 +29,7 @@ def test_an_output_in_the_place_of_an_input_is_refused(ergo: Ergo, tmp_path: Pat
     folder.mkdir()
     for name in ("graph.yaml", "adapter.yaml"):
         (folder / name).write_bytes((FLOW / name).read_bytes())
-    (folder / "e.jsonl").write_text(TICK)
+    (folder / "e.jsonl").write_text(TICK_LINE.decode())
     (folder / "link").symlink_to("e.jsonl")
     (folder / "j").write_text("{}\n")
     (folder / "prices.csv").write_text("time,close\nnoon,1\n")
@@ -40,7 +39,7 @@ def test_an_output_in_the_place_of_an_input_is_refused(ergo: Ergo, tmp_path: Pat
 
 
 def test_an_output_below_a_loop_of_links_is_told_as_such(ergo: Ergo, tmp_path: Path) -> None:
-    (tmp_path / "e.jsonl").write_text(TICK)
+    (tmp_path / "e.jsonl").write_text(TICK_LINE.decode())
     (tmp_path / "loop").symlink_to("loop")
     program = ["-g", str(FLOW / "graph.yaml"), "-a", str(FLOW / "adapter.yaml")]
     ran = ergo("capture", "e.jsonl", *program, "-o", "loop/b.json", "--journal", "j", "--format", "json")

@@ -14,17 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from ergo_cli.channels.interruption import DispatchFailure, Interruption
 from ergo_cli.errors import AdapterError, CaptureWriteError, ErgoError, ProjectError, RuleError, StepError
-from ergo_cli.host.egress.failures import DispatchFailure
-from ergo_cli.host.interruption import Interruption
 from ergo_cli.library.errors import ValidationError
-from ergo_cli.programs.kernel.errors import Category, KernelError
+from ergo_cli.programs.kernel.engine.errors import Category, KernelError
 from ergo_cli.project.finding import ProgramFlags
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.parallel import replay_in_parallel
-from ergo_cli.replay.result import Outcome
-from ergo_cli.replay.sessions import ReplayRequest, ReplaySession
-from ergo_cli.replay.targets import BundlePath
+from ergo_cli.replay.results import Outcome
+from ergo_cli.replay.session import BundlePath, ReplayRequest, ReplaySession
 from tests.cli.started import ERGO, wait_until
 from tests.conftest import Ergo
 
@@ -93,7 +91,7 @@ def test_ctrl_c_leaves_no_process(bundles: Path, environment: dict[str, str]) ->
     with stuck(bundles, environment) as process:
         wait_until(lambda: _workers(process.pid), process)
         os.killpg(process.pid, signal.SIGINT)
-        told = process.communicate(timeout=30)[1].decode()
+        told = process.communicate(timeout=60)[1].decode()
         assert (process.returncode, told) == (130, "interrupted\n")
         _wait_for_the_end_of_all(process.pid)
 
@@ -103,7 +101,7 @@ def test_a_process_that_dies_is_told(bundles: Path, environment: dict[str, str])
         wait_until(lambda: len(_workers(process.pid)) == 2, process)
         for worker in _workers(process.pid):
             os.kill(worker, signal.SIGKILL)
-        told = process.communicate(timeout=30)[1].decode()
+        told = process.communicate(timeout=60)[1].decode()
         assert process.returncode == 70
         assert "error: the process that replayed 'never.json' was ended by SIGKILL\ncode: internal.error\n" in told
 
@@ -144,12 +142,11 @@ def test_an_error_that_is_not_about_a_bundle_ends_the_replay(bundles: Path, ergo
 
 def test_workers_do_not_outlive_a_killed_command(bundles: Path, environment: dict[str, str]) -> None:
     with stuck(bundles, environment) as process:
-        wait_until(lambda: len(_workers(process.pid)) == 2, process)
-        wait_until(lambda: len(_workers(process.pid)) == 1, process)
-        process.kill()
-        process.wait()
-        assert len(_workers(process.pid)) == 1
-        (bundles / "never.json").write_text("no bundle")
+        with (bundles / "never.json").open("w") as pipe:  # opens when a worker does, and keeps it waiting for more
+            process.kill()
+            process.wait()
+            assert _workers(process.pid)
+            pipe.write("no bundle")
         _wait_for_the_end_of_all(process.pid)
 
 
@@ -207,10 +204,10 @@ def _change(home: Path, statement: str) -> None:
 
 
 def _wait_for_the_end_of_all(session: int) -> None:
-    for _ in range(300):
+    for _ in range(6000):
         if not _session(session):
             return
-        time.sleep(0.1)
+        time.sleep(0.01)
     pytest.fail(f"processes are left: {_session(session)}")
 
 

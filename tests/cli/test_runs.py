@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from kept_runs import PAYLOAD, begin_run, log_of, make_project
 
-from ergo_cli.stores.locating import open_store
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.backends import open_store
 from tests.conftest import Ergo
 
 BEGIN = '{"StateUpdated":{"step_id":"begin","payload":{"n":1}}}'
@@ -110,7 +111,7 @@ def test_what_a_resumption_came_to_as_json(ergo: Ergo, project: Path) -> None:
 
 
 def test_a_run_that_was_broken_off_goes_on_without_an_answer(ergo: Ergo, project: Path) -> None:
-    with open_store(f"sqlite:{project}/runs.db", project, lambda: 0) as store:
+    with open_store(f"sqlite:{project}/runs.db", project, lambda: 0, KERNEL_TABLES) as store:
         store.journal.append("run", ['{"Resumed":{"value":1}}', WORKED[0]])
     shown = ergo("runs", "show", "run", "--format", "json").report["run_summary"]
     assert (shown["derived_status"], shown["interrupt"]) == ("Active", None)
@@ -121,11 +122,11 @@ def test_a_run_that_was_broken_off_goes_on_without_an_answer(ergo: Ergo, project
 
 
 def test_snapshots_can_be_rebuilt_from_the_initial_state_that_was_kept(ergo: Ergo, project: Path) -> None:
-    with open_store(f"sqlite:{project}/runs.db", project, lambda: 0) as store:
+    with open_store(f"sqlite:{project}/runs.db", project, lambda: 0, KERNEL_TABLES) as store:
         store.snapshots.save("run", 2, "[5]")  # as if nothing had happened yet
     assert ergo("runs", "resume", "run", "--rebuild").exit_code == 0
     assert log(project)[2:] == ['{"Resumed":{"value":null}}', *WORKED]
-    with open_store(f"sqlite:{project}/runs.db", project, lambda: 0) as store:
+    with open_store(f"sqlite:{project}/runs.db", project, lambda: 0, KERNEL_TABLES) as store:
         snapshot = store.snapshots.load_latest("run")
         assert snapshot is not None
         assert (snapshot.at_seq, snapshot.text) == (6, '[5,{"n":1},null,"run-4"]')
@@ -221,7 +222,7 @@ def test_postgres_keeps_runs_as_well(ergo: Ergo, postgres: str, tmp_path: Path) 
 
 
 def test_an_empty_store_has_no_runs(ergo: Ergo, tmp_path: Path) -> None:
-    with open_store(f"sqlite:{tmp_path}/runs.db", tmp_path, lambda: 0) as store:
+    with open_store(f"sqlite:{tmp_path}/runs.db", tmp_path, lambda: 0, KERNEL_TABLES) as store:
         assert store.journal.runs() == []
     listed = ergo("runs", "list", "--store", "sqlite:runs.db")
     assert (listed.exit_code, listed.stdout) == (0, "no runs\n")

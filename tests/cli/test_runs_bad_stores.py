@@ -18,18 +18,17 @@ from typing import Any
 import pytest
 import waiting_agent
 from kept_runs import PAYLOAD, begin_run, log_of, make_project
+from msgspec import UNSET
 from refusals import shell
 from started import started, wait_until
 
 from ergo_cli.errors import StoreError, UsageError, exit_code
-from ergo_cli.host.runs.forking import fork_run
-from ergo_cli.host.runs.listing import list_runs
-from ergo_cli.host.runs.resuming import Resumption, resume_run
-from ergo_cli.host.runs.showing import show_run, time_run
-from ergo_cli.programs.kernel import KernelError, Resume
-from ergo_cli.programs.kernel.fork import TimelineFork
-from ergo_cli.programs.kernel.lifecycle import DerivedStatus
-from ergo_cli.stores.locating import RunStore, open_store
+from ergo_cli.host.timing import LiveClock
+from ergo_cli.programs.kernel import KernelError
+from ergo_cli.programs.kernel.kept_runs import KernelRuns
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.programs.runs import ForkedRun, ResumedRun, Resumption, Standing
+from ergo_cli.stores.backends import RunStore, open_store
 from ergo_cli.stores.memory import MemoryArtifacts
 from ergo_cli.stores.sqlite import SqliteDatabase, SqliteJournal, SqliteSnapshots
 from tests.conftest import Ergo, Ran
@@ -38,6 +37,15 @@ Damage = Callable[[str], None]
 READING = [("show", "run"), ("timeline", "run")]
 RESUME = ("resume", "run", "--value", '"yes"')
 FORK = ("fork", "run", "--at", "2", "--as", "branch")
+RUNS = KernelRuns()
+
+
+def resumed(store: RunStore, run: str, asked: Resumption) -> ResumedRun:
+    return RUNS.resume(store, waiting_agent.program, run, asked, LiveClock())
+
+
+def branched(store: RunStore) -> ForkedRun:
+    return RUNS.fork(store, "run", 2, "branch", UNSET)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -105,9 +113,9 @@ def test_a_broken_record_is_named_by_run_and_seq(
     statement, code = BROKEN_RECORDS[broken]
     damage(statement)
     check_refused(ergo("runs", *RESUME), 3, code, "where: run 'run' seq 1")
-    with open_store(named, tmp_path, lambda: 0) as store:
-        branching = TimelineFork("run", "branch", 2, None)
-        for ask in (lambda: show_run(store, "run"), lambda: time_run(store, "run"), lambda: fork_run(store, branching)):
+    with open_store(named, tmp_path, lambda: 0, KERNEL_TABLES) as store:
+        asks = (lambda: RUNS.show(store, "run"), lambda: RUNS.timeline(store, "run"), lambda: branched(store))
+        for ask in asks:
             with pytest.raises(KernelError) as raised:
                 ask()
             assert (raised.value.code, raised.value.where) == (code, "run 'run' seq 1")
@@ -130,10 +138,10 @@ def test_a_run_whose_end_is_broken_does_not_hide_the_others(
     report = ergo("runs", "list", "--format", "json").report
     assert (report["outcome"], report["error"]["code"]) == ("refused", "kernel.unknown_event")
     assert [run["error"] and run["error"]["where"] for run in report["runs"]] == ["run 'run' seq 2", None]
-    with open_store(named, tmp_path, lambda: 0) as store:
-        broken, sound = list_runs(store)
-        assert (broken.head, broken.status) == (None, None)
-        assert (sound.head, sound.status) == (2, DerivedStatus.BLOCKED)
+    with open_store(named, tmp_path, lambda: 0, KERNEL_TABLES) as store:
+        broken, sound = RUNS.list(store)
+        assert (broken.head, broken.standing) == (None, None)
+        assert (sound.head, sound.standing) == (2, Standing.BLOCKED)
 
 
 def test_a_run_can_be_forked_before_a_broken_record(ergo: Ergo, named: str, damage: Damage, tmp_path: Path) -> None:
@@ -183,7 +191,7 @@ def test_an_initial_state_of_another_version(ergo: Ergo, named: str, damage: Dam
 
 
 def test_a_resumption_that_nobody_waits_for(ergo: Ergo, named: str, tmp_path: Path) -> None:
-    with open_store(named, tmp_path, lambda: 0) as store:
+    with open_store(named, tmp_path, lambda: 0, KERNEL_TABLES) as store:
         store.journal.append("active", ['{"StateUpdated":{"step_id":null,"payload":0}}'])
     assert ergo("runs", *RESUME).exit_code == 0
     done, active = log_of(named, tmp_path), log_of(named, tmp_path, "active")
@@ -239,7 +247,7 @@ def test_a_signal_ends_a_resumption_which_can_be_taken_up_again(
 
 
 def with_short_patience(file: Path) -> RunStore:
-    database = SqliteDatabase(str(file), lambda: 0, busy_seconds=0.01)
+    database = SqliteDatabase(str(file), lambda: 0, KERNEL_TABLES, busy_seconds=0.01)
     attempts = SqliteJournal(database)
     return RunStore(SqliteJournal(database), SqliteSnapshots(database), attempts, MemoryArtifacts(), database.close)
 
@@ -249,13 +257,13 @@ def test_a_locked_file(file: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as other, with_short_patience(file) as store:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(KernelError) as raised:
-            resume_run(store, waiting_agent.program, "run", Resumption(Resume("yes")))
+            resumed(store, "run", Resumption("yes"))
         assert (raised.value.code, exit_code(raised.value.code)) == ("store.locked", 6)
         with pytest.raises((StoreError, KernelError)) as raised:
-            fork_run(store, TimelineFork("run", "branch", 2, None))
+            branched(store)
         assert raised.value.code == "store.locked"
-        assert show_run(store, "run").head == 2
-        assert len(time_run(store, "run").timeline.events) == 2
+        assert RUNS.show(store, "run").head == 2
+        assert len(RUNS.timeline(store, "run").records) == 2
         other.execute("ROLLBACK")
     assert log_of(f"sqlite:{file}", file.parent) == before
 
@@ -347,7 +355,7 @@ def test_a_server_that_does_not_answer(ergo: Ergo) -> None:
 def test_a_run_that_is_not_there(ergo: Ergo, named: str, tmp_path: Path) -> None:
     for command in (("show", "rum"), ("timeline", "rum"), ("resume", "rum"), ("fork", "rum", "--at", "1", "--as", "b")):
         check_refused(ergo("runs", *command), 3, "store.not_found", "run 'rum'", "'run'")
-    with open_store(named, tmp_path, lambda: 0) as store:
+    with open_store(named, tmp_path, lambda: 0, KERNEL_TABLES) as store:
         assert store.journal.runs() == ["run"]
 
 
@@ -365,16 +373,16 @@ def test_a_name_that_is_no_text(ergo: Ergo, file: Path) -> None:
 
 
 BAD_ARGUMENTS: list[tuple[tuple[str, ...], str, str]] = [
-    (("resume", "run", "--value", "yes"), "cli.invalid_option_value", "--value is no JSON"),
-    (("resume", "run", "--value", '"\\ud800"'), "cli.invalid_option_value", "--value is no JSON"),
-    (("resume", "run", "--value", "1e999"), "cli.invalid_option_value", "--value is no JSON"),
-    (("resume", "run", "--value", "[" * 200 + "]" * 200), "cli.invalid_option_value", "--value is no JSON"),
-    (("resume", "run", "--payload", "{"), "cli.invalid_option_value", "--payload is no JSON"),
+    (("resume", "run", "--value", "yes"), "cli.invalid_option_value", "--value is not JSON"),
+    (("resume", "run", "--value", '"\\ud800"'), "cli.invalid_option_value", "--value is not JSON"),
+    (("resume", "run", "--value", "1e999"), "cli.invalid_option_value", "--value is not JSON"),
+    (("resume", "run", "--value", "[" * 200 + "]" * 200), "cli.invalid_option_value", "--value is not JSON"),
+    (("resume", "run", "--payload", "{"), "cli.invalid_option_value", "--payload is not JSON"),
     (("fork", "run", "--at", "3", "--as", "b"), "cli.invalid_option_value", "its last one is 2"),
     (("fork", "run", "--at", "0", "--as", "b"), "cli.invalid_option_value", "without events"),
     (("fork", "run", "--at", "-1", "--as", "b"), "cli.invalid_option_value", "--at"),
-    (("fork", "run", "--at", "1", "--as", "b", "--event", "{"), "cli.invalid_option_value", "--event is no JSON"),
-    (("fork", "run", "--at", "1", "--as", "b", "--event", '{"Boom":1}'), "cli.invalid_option_value", "no event"),
+    (("fork", "run", "--at", "1", "--as", "b", "--event", "{"), "cli.invalid_option_value", "--event is not JSON"),
+    (("fork", "run", "--at", "1", "--as", "b", "--event", '{"Boom":1}'), "cli.invalid_option_value", "not an event"),
     (("fork", "run", "--as", "b"), "cli.missing_required_option", "--at"),
     (("fork", "run", "--at", "1"), "cli.missing_required_option", "--as"),
     (("show", ""), "cli.missing_required_argument", "arg ''"),
@@ -386,8 +394,8 @@ BAD_ARGUMENTS: list[tuple[tuple[str, ...], str, str]] = [
 @pytest.mark.parametrize(("command", "code", "word"), BAD_ARGUMENTS)
 def test_arguments_that_do_not_fit(ergo: Ergo, file: Path, command: tuple[str, ...], code: str, word: str) -> None:
     check_refused(ergo("runs", *command), 2, code, word)
-    with open_store(f"sqlite:{file}", file.parent, lambda: 0) as store:
-        assert [(run.run_id, run.head) for run in list_runs(store)] == [("run", 2)]
+    with open_store(f"sqlite:{file}", file.parent, lambda: 0, KERNEL_TABLES) as store:
+        assert [(run.run_id, run.head) for run in RUNS.list(store)] == [("run", 2)]
 
 
 def test_a_branch_that_is_there_already(ergo: Ergo, named: str, tmp_path: Path) -> None:
@@ -420,13 +428,13 @@ def test_the_report_of_a_refusal_has_the_member_of_its_command(ergo: Ergo, file:
 
 
 def test_the_library_refuses_the_same(file: Path) -> None:
-    with open_store(f"sqlite:{file}", file.parent, lambda: 0) as store:
+    with open_store(f"sqlite:{file}", file.parent, lambda: 0, KERNEL_TABLES) as store:
         with pytest.raises(StoreError) as raised:
-            show_run(store, "rum")
+            RUNS.show(store, "rum")
         assert raised.value.code == "store.not_found"
         begin_run(f"sqlite:{file}", file.parent, "bare", is_begun_by_ergo=False)
         with pytest.raises(UsageError) as refused:
-            resume_run(store, waiting_agent.program, "bare", Resumption(rebuild=True))
+            resumed(store, "bare", Resumption(rebuild=True))
         assert refused.value.code == "cli.missing_required_option"
-        done = resume_run(store, waiting_agent.program, "bare", Resumption(payload=PAYLOAD, rebuild=True))
+        done = resumed(store, "bare", Resumption(payload=PAYLOAD, rebuild=True))
         assert (done.head_before, done.head) == (2, 6)

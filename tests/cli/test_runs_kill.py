@@ -15,8 +15,9 @@ from typing import Any
 import mortal_agent
 import pytest
 
-from ergo_cli.programs.kernel.initial_states import InitialStates
-from ergo_cli.stores.locating import open_store
+from ergo_cli.programs.kernel.engine.state import InitialStates
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.backends import open_store
 from tests.conftest import Ergo
 
 KILL_RUNS = Path(__file__).with_name("kill_runs.py")
@@ -109,7 +110,7 @@ BEGINNING = '{"StateUpdated":{"step_id":"begin","payload":1}}'
 
 
 def records(named: str, folder: Path) -> list[tuple[int, str]]:
-    with open_store(named, folder, lambda: 0) as store:
+    with open_store(named, folder, lambda: 0, KERNEL_TABLES) as store:
         return list(store.journal.scan("run"))
 
 
@@ -117,7 +118,7 @@ def resume_to_the_end(ergo: Ergo, named: str, folder: Path, cuts: list[int]) -> 
     """Begin the run, resume it until it is completed; how many resumptions were killed, and the keys of executions."""
     shutil.copy(mortal_agent.__file__, folder)
     (folder / "ergo.toml").write_text(PROJECT.format(store=named))
-    with open_store(named, folder, lambda: 0) as store:
+    with open_store(named, folder, lambda: 0, KERNEL_TABLES) as store:
         InitialStates(store.snapshots, mortal_agent.program.codec).keep("run", mortal_agent.initial_state("p"))
         store.journal.append("run", [BEGINNING])
     deaths = 0

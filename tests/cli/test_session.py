@@ -4,25 +4,25 @@ import json
 
 import pytest
 
-from ergo_cli.cli.interruption import Interrupted
-from ergo_cli.cli.options import Format
+from ergo_cli.cli.commands import Format
 from ergo_cli.cli.session import Session
-from ergo_cli.report.told import Told
+from ergo_cli.cli.signals import Interrupted
+from ergo_cli.report.command_result import CommandResult
 
 
-def _defect() -> Told:
+def _defect() -> CommandResult:
     raise ZeroDivisionError("nothing divides by zero")
 
 
-def _interrupted() -> Told:
+def _interrupted() -> CommandResult:
     raise Interrupted
 
 
-def _left() -> Told:
+def _left() -> CommandResult:
     raise SystemExit(0)
 
 
-def _broken_off() -> Told:
+def _broken_off() -> CommandResult:
     raise KeyboardInterrupt
 
 

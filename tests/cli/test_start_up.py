@@ -29,25 +29,31 @@ NEVER = {
     "psycopg",
     "rich",
     "sqlite3",
-    "ergo_cli.host.egress.runtime",
-    "ergo_cli.host.ingress",
-    "ergo_cli.host.validating",
+    "ergo_cli.channels.egress",
+    "ergo_cli.channels.ingress",
+    "ergo_cli.tools",
     "ergo_cli.library",
     "ergo_cli.primitives",
     "ergo_cli.programs.graph.authoring",
+    "ergo_cli.host.kept_runs",
     "ergo_cli.programs.kernel",
     "ergo_cli.project.guard",
     "ergo_cli.project.python_programs",
-    "ergo_cli.replay.kernel",
     "ergo_cli.replay.parallel",
     "ergo_cli.stores.postgres",
     "ergo_cli.stores.sqlite",
 }
 """What neither a capture nor a replay of a graph has a use for, where there are no channels and no jobs."""
 
-CHANNELS = {"ergo_cli.host.channels.process", "ergo_cli.host.channels.pumps"}
-LONG_WAY = {"ergo_cli.replay.comparison", "ergo_cli.replay.attribution", "ergo_cli.host.runner"}
-WRITING = {"ergo_cli.bundle.writer", "ergo_cli.stores.atomic", "ergo_cli.stores.spool"}
+CHANNELS = {"ergo_cli.channels.process"}
+LONG_WAY = {
+    "ergo_cli.host.recovery",
+    "ergo_cli.programs.graph.referee",
+    "ergo_cli.replay.compare",
+    "ergo_cli.replay.comparison",
+    "ergo_cli.replay.joining",
+}
+WRITING = {"ergo_cli.bundle.writer"}
 
 
 def imported(*arguments: str | Path, cwd: Path) -> set[str]:
@@ -86,10 +92,10 @@ def test_the_version_imports_nothing_but_the_parser(tmp_path: Path) -> None:
         "ergo_cli.cli",
         "ergo_cli.cli.app",
         "ergo_cli.cli.commands",
-        "ergo_cli.cli.interruption",
-        "ergo_cli.cli.options",
+        "ergo_cli.cli.signals",
         "ergo_cli.core",
         "ergo_cli.core.numbers",
+        "ergo_cli.version",
     }
 
 

@@ -70,6 +70,39 @@ def test_a_near_miss_is_pointed_out(ergo: Ergo) -> None:
     assert "fix: did you mean '--strict'?" in ergo("replay", "--strct").stderr
 
 
+NEAR = [
+    ("replay --json", "--format json"),
+    ("run e.jsonl --output-format json", "--format"),
+    ("capture e.jsonl --out b.json", "--output"),
+    ("inspect b.json --verbosity 2", "--verbose"),
+    ("validate g.yaml --no-color", "--color never"),
+    ("replay --parallel 4", "--jobs"),
+    ("replay -j 4", "--jobs"),
+    ("run e.jsonl --config ergo.toml", "--project"),
+    ("diff a.json b.json --exclude retry_count", "--ignore"),
+    ("replay --colour always", "--color"),
+    ("replay --FORMAT json", "--format"),
+    ("fixture inspect e.jsonl --json", "--format json"),
+    ("runs list --quite", "--quiet"),
+    ("capture e.jsonl --profle live", "--profile"),
+    ("run e.jsonl --retries 3", "--max-retries"),
+    ("graph g.yaml --out x.svg", "--output"),
+]
+FAR = ["--json", "run --parallel 4", "run -j 4", "replay --file b.json", "replay --seed 7", "replay -x", "diff --foo"]
+
+
+@pytest.mark.parametrize(("line", "meant"), NEAR)
+def test_an_unknown_option_is_answered_with_what_helps(ergo: Ergo, line: str, meant: str) -> None:
+    assert f"\nfix: did you mean '{meant}'?\n" in ergo(*line.split()).stderr
+
+
+@pytest.mark.parametrize("line", FAR)
+def test_nothing_far_fetched_is_suggested(ergo: Ergo, line: str) -> None:
+    told = ergo(*line.split()).stderr
+    assert "code: cli.invalid_option\n" in told
+    assert "--help shows what it takes\n" in told
+
+
 @pytest.mark.parametrize("command", ["run", "capture", "replay", "diff", "inspect", "explain", "validate", "graph"])
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_every_command_explains_itself(ergo: Ergo, command: str, flag: str) -> None:

@@ -26,7 +26,7 @@ from ergo_cli.programs.kernel import (
     SequencedEvent,
     StateUpdated,
 )
-from ergo_cli.programs.kernel.steps import Next
+from ergo_cli.programs.kernel.engine.actions import Next
 
 HERE = Path(__file__).parent
 PLAN: list[Next] = [Emit([StateUpdated("begin", {"n": 1})]), Interrupt({"ask": "go?"}), Do(CallTool("work", None))]

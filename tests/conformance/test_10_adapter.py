@@ -11,7 +11,7 @@ import pytest
 from ergo_cli.errors import AdapterError
 from ergo_cli.events.adapter import load_adapter
 
-CONFORMANCE = Path(__file__).parents[2] / ".." / "shared" / "conformance"
+CONFORMANCE = Path(__file__).parent / "originals"
 
 NUMBER = {"type": "number"}
 SET_CONTEXT = {"name": "set_context", "payload_schema": {"type": "object", "additionalProperties": False}}

@@ -8,16 +8,21 @@ from typing import Any
 import pytest
 from graph_shorthand import assets, cluster
 
-from ergo_cli.core.declarations import ContextNeed, EffectSpecs, IntentFieldSpec, IntentSpec, MirrorWrite, WriteSpec
-from ergo_cli.core.values import ValueType
+from ergo_cli.core.values import (
+    ContextNeed,
+    EffectSpecs,
+    IntentFieldSpec,
+    IntentSpec,
+    MirrorWrite,
+    ValueType,
+    WriteSpec,
+)
 from ergo_cli.errors import AdapterError, StepError
-from ergo_cli.events.adapter import ProvidedKey, Provides
-from ergo_cli.events.adapter.binding import build_bound_event
-from ergo_cli.events.adapter.compilation import compile_events
+from ergo_cli.events.adapter import build_bound_event, compile_events
+from ergo_cli.events.adapter_manifest import ProvidedKey, Provides
 from ergo_cli.events.composition import ActionNode, SourceNode, compose, coverage
-from ergo_cli.events.external import EventKind, ExternalEvent
-from ergo_cli.events.hosted import HostedEvent
-from ergo_cli.programs.graph.catalog import standard_inventory
+from ergo_cli.events.external import EventKind, ExternalEvent, HostedEvent
+from ergo_cli.programs.graph.check.catalog import standard_inventory
 from ergo_cli.programs.graph.program import GraphProgram
 
 NUMBER, STRING, BOOL, SERIES = ValueType.NUMBER, ValueType.STRING, ValueType.BOOL, ValueType.SERIES

@@ -10,9 +10,8 @@ import pytest
 from ergo_cli.core.json import decode
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.core.time import NANOS, Duration
-from ergo_cli.events.external import EventKind, ExternalEvent, InvalidPayload
-from ergo_cli.events.hosted import HostedEvent, encode_hosted
-from ergo_cli.events.members import RecordFault
+from ergo_cli.events.exact_reader import RecordFault
+from ergo_cli.events.external import EventKind, ExternalEvent, HostedEvent, InvalidPayload, encode_hosted
 from ergo_cli.events.records import read_hosted
 
 

@@ -9,11 +9,10 @@ import pytest
 
 from ergo_cli.core.time import NANOS
 from ergo_cli.errors import EventError
-from ergo_cli.events.external import EventKind
-from ergo_cli.events.hosted import EpisodeStart, HostedEvent
+from ergo_cli.events.external import EpisodeStart, EventKind, HostedEvent
 from ergo_cli.events.records import read_record
 from ergo_cli.events.stream import EventStream, SemanticKinds
-from ergo_cli.host.sources import open_source
+from ergo_cli.host.event_input import open_source
 
 
 def stream_of(*lines: str | bytes, kinds: SemanticKinds = SemanticKinds.IGNORED) -> EventStream:

@@ -14,10 +14,9 @@ from ergo_cli.bundle.codec import encode_decision
 from ergo_cli.bundle.schema import DecisionRecord
 from ergo_cli.core.time import MAX_NS, NANOS
 from ergo_cli.events.external import Context, EventKind, ExternalEvent
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.log import LogEntry
-from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
-from ergo_cli.supervisor.supervisor import Supervisor, retryable
+from ergo_cli.supervisor.retries import retryable
+from ergo_cli.supervisor.seam import Constraints, ErrKind, Failed, LogEntry, Outcome, RunTermination
+from ergo_cli.supervisor.supervisor import Supervisor
 from ergo_cli.testing.logs import RecordingLog
 from ergo_cli.testing.scripted import ScriptedInvoker
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ergo_cli.channels.egress_config import EgressConfig
 from ergo_cli.errors import ErgoError
-from ergo_cli.host.egress.config import EgressConfig
-from ergo_cli.host.ownership import check_ownership
+from ergo_cli.host.effects import check_ownership
 from tests.channels.egress_channels import left_behind
 from tests.channels.samples import KIND, sample_program, sample_project, told
 from tests.conftest import Ergo
@@ -54,7 +54,8 @@ def test_c11_42_an_egress_configuration_for_a_replay_is_refused(ergo: Ergo) -> N
 
 def test_c11_43_a_replay_owns_nothing_beside_live_egress_and_never_what_the_host_does() -> None:
     loaded = sample_program()
-    live = refusal(lambda: check_ownership(loaded.program, loaded.adapter, {KIND}, {KIND}))
-    own = refusal(lambda: check_ownership(loaded.program, loaded.adapter, None, {"set_context"}))
+    emitted = loaded.program.value.emittable_kinds
+    live = refusal(lambda: check_ownership(emitted, loaded.adapter, {KIND}, {KIND}))
+    own = refusal(lambda: check_ownership(emitted, loaded.adapter, None, {"set_context"}))
     assert "replay" in live
     assert "'set_context'" in own

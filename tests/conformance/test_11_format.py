@@ -12,17 +12,17 @@ import pytest
 from msgspec.structs import replace
 
 from ergo_cli.bundle.codec import decode_decision, decode_event, encode_decision, encode_event
-from ergo_cli.bundle.memory import CaptureBundle, InMemoryBundle
+from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import open_bundle
-from ergo_cli.bundle.rehydrate import rehydrate
 from ergo_cli.bundle.schema import CapturedEffect, EventRecord, payload_hash
-from ergo_cli.bundle.session import CapturingSession
 from ergo_cli.bundle.writer import BundleWriter
 from ergo_cli.core.json import canonical, decode
 from ergo_cli.errors import BundleError, CaptureWriteError
 from ergo_cli.events.external import EventKind, ExternalEvent
+from ergo_cli.replay.engine import replay_bundle
+from ergo_cli.replay.results import ReplayOptions, Target
 from ergo_cli.testing.bundles import bundle_of, completed, event_record, rewrite_bundle, set_context
-from ergo_cli.testing.scripted import ScriptedInvoker
+from tests.support.scripted_kind import scripted
 
 VECTORS = Path(__file__).parent / "data" / "spec11"
 
@@ -199,11 +199,10 @@ def test_c11_4_the_sample_bundle(tmp_path: Path) -> None:
     assert bundle.egress_provenance == "epv1:sha256:sample"
     assert b'"kind":"Pump","payload":[]' in bundle.encode()
 
-    again = InMemoryBundle(bundle.header)
-    session = CapturingSession(bundle.header.graph_id, bundle.header.constraints, again, ScriptedInvoker())
-    for record in bundle.events:
-        session.on_event(rehydrate(record))
-    assert len(again.commit().decisions) == len(bundle.events)
+    result = replay_bundle(bundle, Target(scripted(graph_id="sample")), ReplayOptions(strict=False))
+    assert (result.error, result.events) == (None, len(bundle.events))
+    assert result.decisions is not None
+    assert (result.decisions.invoke, result.decisions.defer) == (0, len(bundle.events))  # a pump with nothing due
 
 
 def test_c11_5_tick_reads_as_pump() -> None:

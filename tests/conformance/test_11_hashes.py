@@ -6,10 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from ergo_cli.bundle.codec import decode_decision, encode_decision
-from ergo_cli.bundle.rehydrate import PayloadHashMismatch, check_payload, rehydrate
-from ergo_cli.bundle.schema import CapturedEffect
-from ergo_cli.core.effects import Effect, Intent, IntentField, effect_hash
-from ergo_cli.core.values import Value
+from ergo_cli.bundle.schema import CapturedEffect, PayloadHashMismatch, check_payload, rehydrate
+from ergo_cli.core.values import Effect, Intent, IntentField, Value, effect_hash
 from ergo_cli.events.external import EventKind, InvalidPayload
 from ergo_cli.testing.bundles import completed, event_record, set_context
 

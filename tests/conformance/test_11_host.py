@@ -4,81 +4,36 @@ from __future__ import annotations
 
 import pytest
 
-from ergo_cli.bundle.memory import InMemoryBundle
-from ergo_cli.bundle.schema import DecisionRecord, Header
-from ergo_cli.core.digest_set import DigestSet
-from ergo_cli.core.effects import Effect, Intent, ProducedEffect, Write
-from ergo_cli.core.values import Value
-from ergo_cli.errors import StepError
-from ergo_cli.events.adapter import Adapter, load_adapter
-from ergo_cli.events.external import EventKind, ExternalEvent
-from ergo_cli.events.hosted import HostedEvent
-from ergo_cli.host.gate import Gate, GateState
-from ergo_cli.host.realisation import HostEffects, Unrealised
-from ergo_cli.host.runner import HostedRunner
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.log import Decision
-from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome
-from ergo_cli.testing.scripted import ScriptedInvoker
+from ergo_cli.core.values import Effect, Intent, ProducedEffect, Value, Write
+from ergo_cli.errors import ReplayError, StepError
+from ergo_cli.events.adapter import Adapter
+from ergo_cli.events.external import EventKind, ExternalEvent, HostedEvent
+from ergo_cli.host.effects import ApplyEffects, IgnoreEffects
+from ergo_cli.host.step import Gate, GateState
+from ergo_cli.replay.engine import replay_bundle
+from ergo_cli.replay.results import Target
+from ergo_cli.supervisor.seam import Decision, ErrKind, Failed, Outcome
+from ergo_cli.testing.bundles import bundle_of, completed, event_record
 from ergo_cli.testing.worlds import RecordingEvidence
-
-ADAPTER = """
-kind: adapter
-id: desk
-version: 1.0.0
-runtime_compatibility: 0.1.0-alpha.1
-context_keys:
-  - {name: x, type: Number, required: false, writable: false}
-  - {name: y, type: Number, required: false, writable: true}
-  - {name: armed, type: Bool, required: false, writable: true}
-event_kinds:
-  - name: tick
-    payload_schema:
-      type: object
-      properties: {x: {type: number}, y: {type: number}}
-      required: [x]
-      additionalProperties: false
-  - name: blind
-    payload_schema: {type: object, properties: {x: {type: number}}, additionalProperties: false}
-accepts:
-  effects:
-    - {name: set_context, payload_schema: {type: object, additionalProperties: false}}
-    - {name: publish, payload_schema: {type: object, additionalProperties: false}}
-capture: {format_version: "1", fields: []}
-"""
+from tests.host.stages import Stage, desk, writes
+from tests.support.events import tick
+from tests.support.scripted_kind import scripted
 
 RETRYABLE = Failed(ErrKind.NETWORK_TIMEOUT)
 
 
 @pytest.fixture
 def adapter() -> Adapter:
-    return load_adapter(ADAPTER, "desk.yaml")
+    return desk()
 
 
-class Stage:
-    """A runner over a scripted program, with everything it records at hand."""
-
-    def __init__(self, adapter: Adapter | None, **limits: int) -> None:
-        self.invoker = ScriptedInvoker()
-        self.effects = HostEffects(adapter, frozenset({"publish"}))
-        constraints = Constraints(**limits)
-        self.bundle = InMemoryBundle(Header("g", constraints, "rpv1:sha256:test"))
-        self.runner = HostedRunner("g", constraints, self.invoker, adapter, self.effects, self.bundle, seen=DigestSet())
-
-    def decisions(self) -> tuple[DecisionRecord, ...]:
-        return self.bundle.commit().decisions
-
-
-def writes(*pairs: tuple[str, float | bool | str | list[float]]) -> Effect:
-    return Effect("set_context", [Write(key, Value.of(value)) for key, value in pairs])
-
-
-def tick(event_id: str, x: float = 1.0, kind: EventKind = EventKind.COMMAND) -> HostedEvent:
-    return HostedEvent(event_id, kind, 0, "tick", {"x": x})
+def staged(adapter: Adapter | None, **limits: int) -> Stage:
+    """A stage whose ``publish`` goes elsewhere."""
+    return Stage(adapter, owned_elsewhere=frozenset({"publish"}), **limits)
 
 
 def test_c11_18_a_retried_episode_keeps_the_last_attempts_effects_and_draining_empties(adapter: Adapter) -> None:
-    stage = Stage(adapter, max_retries=1)
+    stage = staged(adapter, max_retries=1)
     stage.invoker.script("e", [RETRYABLE, Outcome.COMPLETED])
     stage.invoker.give_effects("e", [writes(("y", 2.0))])
     outcome = stage.runner.step(tick("e"))
@@ -90,7 +45,7 @@ def test_c11_18_a_retried_episode_keeps_the_last_attempts_effects_and_draining_e
 
 
 def test_c11_20_undrained_effects_are_fatal(adapter: Adapter) -> None:
-    stage = Stage(adapter)
+    stage = staged(adapter)
     stage.runner.step(tick("a"))
     stage.invoker.give_effects("b", [writes(("y", 2.0))])
     event = ExternalEvent.mechanical("b", EventKind.COMMAND, 0)
@@ -105,7 +60,7 @@ def test_c11_20_undrained_effects_are_fatal(adapter: Adapter) -> None:
 
 
 def test_c11_21_finalizing_needs_a_committed_step(adapter: Adapter) -> None:
-    stage = Stage(adapter)
+    stage = staged(adapter)
     with pytest.raises(StepError, match="nothing to finalize"):
         stage.runner.gate.check_finalize()
     stage.runner.step(tick("a"))
@@ -159,7 +114,7 @@ def test_c30_26_gate_transitions(state: GateState, happened: str) -> None:
 def test_c11_22_input_errors_leave_the_runner_unharmed_and_the_id_free(
     adapter: Adapter, event: HostedEvent, name: str
 ) -> None:
-    stage = Stage(adapter)
+    stage = staged(adapter)
     with pytest.raises(StepError) as caught:
         stage.runner.step(event)
     assert (caught.value.name, caught.value.recoverable) == (name, True)
@@ -168,16 +123,16 @@ def test_c11_22_input_errors_leave_the_runner_unharmed_and_the_id_free(
 
 
 def test_c11_23_a_repeated_id_is_refused_live_and_in_replay(adapter: Adapter) -> None:
-    stage = Stage(adapter)
+    stage = staged(adapter)
     stage.runner.step(tick("a"))
     with pytest.raises(StepError) as caught:
         stage.runner.step(tick("a"))
     assert (caught.value.name, caught.value.recoverable) == ("DuplicateEventId", True)
-    event = ExternalEvent.mechanical("a", EventKind.COMMAND, 0)
-    with pytest.raises(StepError) as caught:
-        stage.runner.replay_step(event)
-    assert caught.value.name == "DuplicateEventId"
-    assert len(stage.decisions()) == 1
+    assert len(stage.decisions) == 1
+    repeated = bundle_of([event_record("a")] * 2, [completed("a"), completed("a", 1)])
+    with pytest.raises(ReplayError) as refused:
+        replay_bundle(repeated, Target(scripted()), raise_on_failure=True)
+    assert refused.value.code == "replay.duplicate_event_id"
 
 
 @pytest.mark.parametrize(
@@ -190,7 +145,7 @@ def test_c11_23_a_repeated_id_is_refused_live_and_in_replay(adapter: Adapter) ->
     ],
 )
 def test_c11_24_set_context_checks_each_key(adapter: Adapter, effect: Effect, reason: str) -> None:
-    stage = Stage(adapter)
+    stage = staged(adapter)
     stage.invoker.give_effects("e", [effect])
     with pytest.raises(StepError) as caught:
         stage.runner.step(tick("e"))
@@ -200,7 +155,7 @@ def test_c11_24_set_context_checks_each_key(adapter: Adapter, effect: Effect, re
 
 
 def test_c11_24_what_was_written_before_a_bad_write_stays(adapter: Adapter) -> None:
-    stage = Stage(adapter)
+    stage = staged(adapter)
     stage.invoker.give_effects("e", [writes(("y", 2.0), ("unknown", 1.0))])
     with pytest.raises(StepError):
         stage.runner.step(tick("e"))
@@ -208,7 +163,7 @@ def test_c11_24_what_was_written_before_a_bad_write_stays(adapter: Adapter) -> N
 
 
 def test_c11_25_a_decision_that_is_no_invoke_has_no_effects(adapter: Adapter) -> None:
-    stage = Stage(adapter, max_in_flight=0)
+    stage = staged(adapter, max_in_flight=0)
     stage.invoker.give_effects("e", [writes(("y", 2.0))])
     outcome = stage.runner.step(tick("e"))
     assert (outcome.decision, outcome.effects, outcome.applied_writes) == (Decision.DEFER, [], [])
@@ -216,28 +171,28 @@ def test_c11_25_a_decision_that_is_no_invoke_has_no_effects(adapter: Adapter) ->
 
 
 def test_c11_26_effects_stay_with_their_own_decisions(adapter: Adapter) -> None:
-    stage = Stage(adapter)
+    stage = staged(adapter)
     for event_id, value in (("a", 1.0), ("b", 2.0)):
         stage.invoker.give_effects(event_id, [writes(("y", value))])
         stage.runner.step(tick(event_id))
-    kept = [[item.effect for item in decision.effects] for decision in stage.decisions()]
+    kept = [[item.effect for item in decision.effects] for decision in stage.decisions]
     assert kept == [[writes(("y", 1.0))], [writes(("y", 2.0))]]
 
 
 def test_c11_19_effects_of_deferred_work_belong_to_the_pump_that_served_it(adapter: Adapter) -> None:
-    stage = Stage(adapter, max_per_window=1, rate_window=10)
+    stage = staged(adapter, max_per_window=1, rate_window=10)
     stage.invoker.give_effects("late", [writes(("y", 5.0))])
     stage.runner.step(tick("first"))
     stage.runner.step(tick("late"))
     stage.runner.step(HostedEvent("pump", EventKind.PUMP, 10, "tick", {"x": 0.0}))
-    first, late, pump = stage.decisions()
+    first, late, pump = stage.decisions
     assert (first.effects, late.effects) == ((), ())
     assert [item.effect for item in pump.effects] == [writes(("y", 5.0))]
     assert pump.episode_id == late.episode_id
 
 
 def test_c30_13_stored_values_come_back_in_the_next_payload(adapter: Adapter) -> None:
-    stage = Stage(adapter)
+    stage = staged(adapter)
     stage.invoker.give_effects("a", [writes(("y", 1.0))])
     stage.runner.step(HostedEvent("a", EventKind.COMMAND, 0, "tick", {"x": 1}))
     stage.runner.step(HostedEvent("b", EventKind.COMMAND, 0, "tick", {"x": 3}))
@@ -248,7 +203,7 @@ def test_c30_13_stored_values_come_back_in_the_next_payload(adapter: Adapter) ->
 
 
 def test_c30_16_applied_writes_are_told(adapter: Adapter) -> None:
-    stage = Stage(adapter)
+    stage = staged(adapter)
     stage.invoker.give_effects("a", [writes(("y", 1.0), ("armed", True))])
     outcome = stage.runner.step(tick("a"))
     assert outcome.applied_writes == writes(("y", 1.0), ("armed", True)).writes
@@ -266,7 +221,7 @@ def test_c30_16_applied_writes_are_told(adapter: Adapter) -> None:
     ],
 )
 def test_c30_30_effects_of_the_wrong_shape_or_owner_are_fatal(adapter: Adapter, effect: Effect, name: str) -> None:
-    stage = Stage(adapter)
+    stage = staged(adapter)
     stage.invoker.give_effects("e", [effect])
     with pytest.raises(StepError) as caught:
         stage.runner.step(tick("e"))
@@ -275,7 +230,7 @@ def test_c30_30_effects_of_the_wrong_shape_or_owner_are_fatal(adapter: Adapter, 
 
 
 def test_c30_30_effects_owned_elsewhere_pass_and_change_nothing(adapter: Adapter) -> None:
-    stage = Stage(adapter)
+    stage = staged(adapter)
     effect = Effect("publish", [], [Intent("publish", "eid1:x", [])])
     stage.invoker.give_effects("e", [effect])
     outcome = stage.runner.step(tick("e"))
@@ -283,7 +238,7 @@ def test_c30_30_effects_owned_elsewhere_pass_and_change_nothing(adapter: Adapter
 
 
 def test_c30_29_without_adapter_effects_are_refused() -> None:
-    stage = Stage(None)
+    stage = staged(None)
     assert stage.runner.step(HostedEvent("a", EventKind.COMMAND, 0)).termination is Outcome.COMPLETED
     stage.invoker.give_effects("b", [writes(("y", 1.0))])
     with pytest.raises(StepError) as caught:
@@ -292,12 +247,12 @@ def test_c30_29_without_adapter_effects_are_refused() -> None:
 
 
 def test_a_replay_without_the_captures_adapter_lets_effects_pass() -> None:
-    sink = Unrealised()
+    sink = IgnoreEffects()
     assert sink.realise([ProducedEffect.of(writes(("y", 1.0)))], RecordingEvidence()) == []
     assert dict(sink.store.values) == {}
 
 
 def test_c11_43_a_kind_that_the_host_realises_cannot_be_owned_elsewhere(adapter: Adapter) -> None:
-    sink = HostEffects(adapter, frozenset({"set_context"}))
+    sink = ApplyEffects(adapter, frozenset({"set_context"}))
     with pytest.raises(StepError, match="owned twice"):
         sink.realise([ProducedEffect.of(writes(("y", 1.0)))], RecordingEvidence())

@@ -13,66 +13,79 @@ from msgspec.structs import replace
 
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.schema import CapturedEffect, DecisionRecord, Header, payload_hash
-from ergo_cli.core.effects import Effect, effect_hash
+from ergo_cli.core.json import render
+from ergo_cli.core.values import Effect, effect_hash
 from ergo_cli.errors import ReplayError
+from ergo_cli.events.adapter import Adapter, adapter_provenance, load_adapter
 from ergo_cli.events.external import EventKind
-from ergo_cli.replay.compare import Difference, compare_decisions
-from ergo_cli.replay.divergence import DivergenceKind
-from ergo_cli.replay.paths import render
-from ergo_cli.replay.schedule import Expectations, replay_schedule
-from ergo_cli.replay.trees import decision_tree
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.log import Decision
-from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome
+from ergo_cli.programs.program import Program
+from ergo_cli.replay.compare import Difference, compare_decisions, decision_tree
+from ergo_cli.replay.engine import replay_bundle
+from ergo_cli.replay.results import DecisionCounts, DivergenceKind, ReplayOptions, Target
+from ergo_cli.replay.results import Outcome as Result
+from ergo_cli.supervisor.seam import Constraints, Decision, ErrKind, Failed, Outcome
 from ergo_cli.testing.bundles import bundle_of, completed, event_record, set_context
 from ergo_cli.testing.scripted import ScriptedInvoker
 from tests.conftest import CONFORMANCE, Ergo
+from tests.host.stages import ADAPTER, desk
+from tests.support.events import event_line
+from tests.support.scripted_kind import Script, scripted
 
 SECOND = 10**9
-MADE_HERE = Expectations("rpv1:sha256:test")
+LOOSE = ReplayOptions(strict=False)
 
 
-def refusal(bundle: CaptureBundle, expectations: Expectations | None = MADE_HERE) -> str:
+def raised(bundle: CaptureBundle, program: Program[Script], adapter: Adapter | None = None) -> ReplayError:
     with pytest.raises(ReplayError) as caught:
-        replay_schedule(bundle, ScriptedInvoker(), expectations)
-    return caught.value.code
+        replay_bundle(bundle, Target(program, adapter), raise_on_failure=True)
+    return caught.value
+
+
+def failing() -> ScriptedInvoker:
+    return ScriptedInvoker(Failed(ErrKind.SEMANTIC_ERROR))
 
 
 def test_c11_32_two_replays_of_one_bundle_are_equal() -> None:
-    bundle = bundle_of([event_record("a"), event_record("p", kind=EventKind.PUMP)], [])
-    invoker = ScriptedInvoker(Failed(ErrKind.SEMANTIC_ERROR))
-    assert replay_schedule(bundle, invoker) == replay_schedule(bundle, invoker)
+    bundle = bundle_of([event_record("a"), event_record("p", kind=EventKind.PUMP)], [completed("a"), completed("p", 1)])
+    one, other = (replay_bundle(bundle, Target(scripted(failing))) for _ in range(2))
+    assert one == other
+    assert (one.outcome, one.events, one.error) == (Result.DIVERGED, 2, None)
 
 
 def test_c11_16_a_pump_on_an_empty_queue_replays_as_deferred() -> None:
-    (decision,) = replay_schedule(bundle_of([event_record("p", b"", kind=EventKind.PUMP)], []), ScriptedInvoker())
-    assert (decision.decision, decision.schedule_at, decision.termination) == (Decision.DEFER, None, None)
+    decision = DecisionRecord("p", Decision.DEFER, None, 0, None, None, 0)
+    bundle = bundle_of([event_record("p", b"", kind=EventKind.PUMP)], [decision])
+    result = replay_bundle(bundle, Target(scripted()))
+    assert (result.outcome, result.decisions) == (Result.MATCH, DecisionCounts(0, 0, 1))
 
 
 def test_c11_33_an_unknown_version_is_named() -> None:
-    bundle = replace(bundle_of([], []), capture_version="v999")
-    with pytest.raises(ReplayError, match="'v999'") as caught:
-        replay_schedule(bundle, ScriptedInvoker())
-    assert caught.value.code == "replay.unsupported_capture_version"
+    error = raised(replace(bundle_of([], []), capture_version="v999"), scripted())
+    assert error.code == "replay.unsupported_capture_version"
+    assert "'v999'" in error.message
 
 
 @pytest.mark.parametrize("position", [0, 1])
 def test_c11_34_a_corrupted_payload_is_named(position: int) -> None:
     records = [event_record("e_good"), event_record("e_other")]
     records[position] = replace(event_record("e_bad", b"abc"), payload=b"def")
-    with pytest.raises(ReplayError, match="'e_bad'") as caught:
-        replay_schedule(bundle_of(records, []), ScriptedInvoker())
-    assert (caught.value.code, caught.value.where) == ("replay.hash_mismatch", "event 'e_bad'")
+    error = raised(bundle_of(records, []), scripted())
+    assert (error.code, error.where) == ("replay.hash_mismatch", "event 'e_bad'")
+    assert "'e_bad'" in error.message
 
 
 def test_c11_35_a_hashed_payload_that_is_no_object_is_invalid() -> None:
-    with pytest.raises(ReplayError, match="payload must be a JSON object, got string") as caught:
-        replay_schedule(bundle_of([event_record("e", b'"text"')], []), ScriptedInvoker())
-    assert (caught.value.code, caught.value.where) == ("replay.invalid_payload", "event 'e'")
+    error = raised(bundle_of([event_record("e", b'"text"')], []), scripted())
+    assert (error.code, error.where) == ("replay.event_rehydrate_failed", "event 'e'")
+    assert "payload must be a JSON object, got string" in error.message
 
 
-def with_adapter(provenance: str) -> CaptureBundle:
-    bundle = bundle_of([event_record("e")], [])
+ADAPTERS = {"none": None, "a": desk(), "b": load_adapter(ADAPTER.replace("version: 1.0.0", "version: 2.0.0"), "b.yaml")}
+
+
+def with_adapter(name: str) -> CaptureBundle:
+    bundle = bundle_of([event_record("e")], [completed("e")])
+    provenance = adapter_provenance(ADAPTERS[name])
     return replace(bundle, header=Header("demo", Constraints(), "rpv1:sha256:test", provenance))
 
 
@@ -80,38 +93,38 @@ def with_adapter(provenance: str) -> CaptureBundle:
     ("recorded", "current", "code"),
     [
         ("none", "none", None),
-        ("none", "adapter:a", "replay.unexpected_adapter"),
-        ("adapter:a", "none", "replay.adapter_required"),
-        ("adapter:a", "adapter:a", None),
-        ("adapter:a", "adapter:b", "replay.adapter_provenance_mismatch"),
+        ("none", "a", "replay.unexpected_adapter"),
+        ("a", "none", "replay.adapter_required"),
+        ("a", "a", None),
+        ("a", "b", "replay.adapter_provenance_mismatch"),
     ],
 )
 def test_c11_36_adapter_provenance(recorded: str, current: str, code: str | None) -> None:
-    expectations = Expectations("rpv1:sha256:test", current)
+    bundle, adapter = with_adapter(recorded), ADAPTERS[current]
     if code is None:
-        assert len(replay_schedule(with_adapter(recorded), ScriptedInvoker(), expectations)) == 1
+        result = replay_bundle(bundle, Target(scripted(), adapter))
+        assert (result.outcome, result.events) == (Result.MATCH, 1)
     else:
-        assert refusal(with_adapter(recorded), expectations) == code
+        assert raised(bundle, scripted(), adapter).code == code
 
 
 def test_c11_36_provenance_mismatches_name_both_sides() -> None:
-    with pytest.raises(ReplayError) as caught:
-        replay_schedule(with_adapter("adapter:a"), ScriptedInvoker(), Expectations("rpv1:sha256:test", "adapter:b"))
-    assert caught.value.details == ("expected: 'adapter:a'", "got: 'adapter:b'")
-    with pytest.raises(ReplayError) as caught:
-        replay_schedule(with_adapter("none"), ScriptedInvoker(), Expectations("rpv1:sha256:now"))
-    assert caught.value.code == "replay.runtime_provenance_mismatch"
-    assert caught.value.details == ("expected: 'rpv1:sha256:now'", "got: 'rpv1:sha256:test'")
-    assert "recorded 'rpv1:sha256:test'" in caught.value.message
-    assert "current 'rpv1:sha256:now'" in caught.value.message
+    one, other = adapter_provenance(ADAPTERS["a"]), adapter_provenance(ADAPTERS["b"])
+    error = raised(with_adapter("a"), scripted(), ADAPTERS["b"])
+    assert error.details == (f"expected: '{one}'", f"got: '{other}'")
+    error = raised(with_adapter("none"), scripted(provenance="rpv1:sha256:now"))
+    assert error.code == "replay.runtime_provenance_mismatch"
+    assert error.details == ("expected: 'rpv1:sha256:now'", "got: 'rpv1:sha256:test'")
+    assert "recorded 'rpv1:sha256:test'" in error.message
+    assert "current 'rpv1:sha256:now'" in error.message
 
 
 def test_c11_37_duplicate_ids_come_before_provenance() -> None:
     bundle = bundle_of([event_record("dup_evt"), event_record("dup_evt")], [])
-    with pytest.raises(ReplayError, match="'dup_evt'") as caught:
-        replay_schedule(bundle, ScriptedInvoker(), Expectations("rpv1:sha256:another"))
-    assert caught.value.code == "replay.duplicate_event_id"
-    assert len(replay_schedule(bundle, ScriptedInvoker())) == 2
+    error = raised(bundle, scripted(provenance="rpv1:sha256:another"))
+    assert error.code == "replay.duplicate_event_id"
+    assert "'dup_evt'" in error.message
+    assert replay_bundle(bundle, Target(scripted()), LOOSE).events == 2
 
 
 def differences(one: DecisionRecord, other: DecisionRecord) -> list[Difference]:
@@ -190,12 +203,18 @@ def test_c11_38_fields_that_differ_are_located(field: str, value: object, expect
 
 def test_c11_39_the_bundles_own_constraints_decide() -> None:
     events = [event_record(name) for name in ("a", "b", "c")]
-    hurried = replay_schedule(bundle_of(events, [], constraints=Constraints(deadline=0)), ScriptedInvoker())
-    assert [decision.termination for decision in hurried] == [Outcome.ABORTED] * 3
+    aborted = [
+        DecisionRecord(name, Decision.INVOKE, None, number, 0, Outcome.ABORTED, 0) for number, name in enumerate("abc")
+    ]
+    hurried = replay_bundle(bundle_of(events, aborted, constraints=Constraints(deadline=0)), Target(scripted()))
+    assert hurried.outcome is Result.MATCH
     limits = Constraints(max_per_window=2, rate_window=10 * SECOND)
-    limited = replay_schedule(bundle_of(events, [], constraints=limits), ScriptedInvoker())
-    assert [decision.decision for decision in limited] == [Decision.INVOKE, Decision.INVOKE, Decision.DEFER]
-    assert limited[2].schedule_at == 10 * SECOND
+    deferred = DecisionRecord("c", Decision.DEFER, 10 * SECOND, 2, None, None, 0)
+    decided = bundle_of(events, [completed("a"), completed("b", 1), deferred], constraints=limits)
+    limited = replay_bundle(decided, Target(scripted()))
+    assert (limited.outcome, limited.decisions) == (Result.MATCH, DecisionCounts(2, 0, 1))
+    for bundle in (bundle_of(events, aborted), bundle_of(events, decided.decisions)):
+        assert replay_bundle(bundle, Target(scripted())).outcome is Result.DIVERGED
 
 
 CASE = CONFORMANCE / "20-replay-failures"
@@ -381,7 +400,7 @@ def test_c11_41_changed_zeroed_and_cleared_effects_are_mismatches(
 
 
 def test_c11_17_two_commands_through_the_demo_graph(ergo: Ergo, tmp_path: Path) -> None:
-    graph = CONFORMANCE.resolve() / "02-demo1" / "graph.yaml"
+    graph = CONFORMANCE / "02-demo1" / "graph.yaml"
     lines = [{"kind": "event", "event": {"type": "Command", "payload": {"x": x}}} for x in (2.5, 40)]
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert ergo("capture", "events.jsonl", "-o", "b.json", "-g", graph).exit_code == 0
@@ -391,16 +410,16 @@ def test_c11_17_two_commands_through_the_demo_graph(ergo: Ergo, tmp_path: Path) 
 
 
 def test_c11_47_decisions_are_counted_by_kind(ergo: Ergo) -> None:
-    case = CONFORMANCE.resolve() / "11-pump"
+    case = CONFORMANCE / "11-pump"
     ran = ergo("replay", case / "capture.json", "-g", case / "graph.yaml", "--format", "json")
     assert ran.report["bundles"][0]["decisions"] == {"invoke": 3, "skip": 0, "defer": 3}
 
 
-LIVE = ("host/channels/", "host/ingress/", "host/clock.py", "host/stopping.py")
+LIVE = ("channels/ingress.py", "channels/process.py", "host/timing.py")
 """What waits for the world, and is no part of a replay."""
 
 
-@pytest.mark.parametrize("room", ["bundle", "core", "events", "host", "programs", "replay", "supervisor"])
+@pytest.mark.parametrize("room", ["bundle", "channels", "core", "events", "host", "programs", "replay", "supervisor"])
 def test_c11_48_no_module_of_capture_or_replay_reads_a_clock_or_randomness(room: str) -> None:
     package = Path(__file__).parents[2] / "ergo_cli"
     modules = sorted((package / room).rglob("*.py"))
@@ -469,6 +488,6 @@ def write_project(folder: Path, graph: str) -> None:
         "capture: {format_version: '1', fields: []}\n"
     )
     event = {"type": "Command", "semantic_kind": "tick", "payload": {"given": [1, 2, 3]}}
-    (folder / "events.jsonl").write_text(json.dumps({"kind": "event", "event": event}) + "\n")
+    (folder / "events.jsonl").write_text(event_line(event).decode())
     with (folder / "events.jsonl").open("a") as file:
-        file.write(json.dumps({"kind": "event", "event": event}) + "\n")
+        file.write(event_line(event).decode())

@@ -13,7 +13,7 @@ import pytest
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.writer import BundleWriter
 from ergo_cli.errors import CaptureWriteError
-from ergo_cli.stores.atomic import ATTEMPTS, AtomicFile
+from ergo_cli.stores.files import ATTEMPTS, AtomicFile
 from ergo_cli.testing.bundles import bundle_of, completed, event_record
 
 

@@ -8,26 +8,34 @@ import msgspec
 import pytest
 from graph_shorthand import ONCE, NodeShort, cluster, expanded, run, validated, value
 
-from ergo_cli.core.declarations import ContextNeed, EffectSpecs, IntentFieldSpec, IntentSpec, MirrorWrite, WriteSpec
-from ergo_cli.core.effects import Effect, encode_effect
-from ergo_cli.core.values import NativeValue, ValueType
+from ergo_cli.core.values import (
+    ContextNeed,
+    Effect,
+    EffectSpecs,
+    IntentFieldSpec,
+    IntentSpec,
+    MirrorWrite,
+    NativeValue,
+    ValueType,
+    WriteSpec,
+    encode_effect,
+)
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.catalog import Inventory, build_inventory, standard_inventory
-from ergo_cli.programs.graph.definition import ClusterDefinition
-from ergo_cli.programs.graph.execution import Interpreter, execute
-from ergo_cli.programs.graph.expanded import ExpandedEdge, ExpandedGraph, ExpandedNode, NodePort
-from ergo_cli.programs.graph.manifest import (
+from ergo_cli.programs.graph.check.catalog import Inventory, build_inventory, standard_inventory
+from ergo_cli.programs.graph.check.validation import ValidatedGraph, validate
+from ergo_cli.programs.graph.model import ClusterDefinition, ExpandedEdge, ExpandedGraph, ExpandedNode, NodePort
+from ergo_cli.programs.graph.primitives.primitive import (
     ActionManifest,
+    ActionOutcome,
     ComputeManifest,
     InputSpec,
     OutputSpec,
     ParameterSpec,
+    ParameterType,
+    Primitive,
     SourceManifest,
 )
-from ergo_cli.programs.graph.parameters import ParameterType
-from ergo_cli.programs.graph.primitives.primitive import Primitive
-from ergo_cli.programs.graph.signals import ActionOutcome
-from ergo_cli.programs.graph.validation import ValidatedGraph, validate
+from ergo_cli.programs.graph.run.interpreter import Interpreter, execute
 
 OUTCOME = (OutputSpec("outcome", ValueType.EVENT),)
 GATE = ["yes.value -> fire.input", "fire.event -> act.event"]

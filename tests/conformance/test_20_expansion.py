@@ -7,21 +7,21 @@ from graph_shorthand import ONCE, NodeShort, assets, cluster, expanded, paramete
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.catalog import Catalog, Metadata, standard_inventory
-from ergo_cli.programs.graph.definition import (
+from ergo_cli.programs.graph.check.catalog import Catalog, Metadata, standard_inventory
+from ergo_cli.programs.graph.expand.expansion import expand
+from ergo_cli.programs.graph.expand.instances import derive_key
+from ergo_cli.programs.graph.model import (
     ClusterDefinition,
     ClusterParameter,
     DeriveKey,
     Exposed,
+    ExternalInput,
     InputPort,
+    NodePort,
     OutputPort,
     PortRef,
 )
-from ergo_cli.programs.graph.derive_key import derive_key
-from ergo_cli.programs.graph.expanded import ExternalInput, NodePort
-from ergo_cli.programs.graph.expansion import expand
-from ergo_cli.programs.graph.manifest import Family, OutputSpec
-from ergo_cli.programs.graph.parameters import ParameterType
+from ergo_cli.programs.graph.primitives.primitive import Family, OutputSpec, ParameterType
 
 NUMBER, STRING = ParameterType.NUMBER, ParameterType.STRING
 

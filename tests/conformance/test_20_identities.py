@@ -7,24 +7,32 @@ import math
 import pytest
 from graph_shorthand import NodeShort, assets, cluster, expanded
 
-from ergo_cli.core.declarations import ContextNeed
-from ergo_cli.core.effects import derive_intent_id
-from ergo_cli.core.values import ValueType
+from ergo_cli.core.values import ContextNeed, ValueType, derive_intent_id
 from ergo_cli.errors import RuleError
-from ergo_cli.events.adapter.provides import ProvidedKey, Provides
+from ergo_cli.events.adapter_manifest import ProvidedKey, Provides
 from ergo_cli.events.external import EventKind, ExternalEvent
-from ergo_cli.programs.graph.catalog import Catalog, Inventory, Metadata, build_inventory, standard_inventory
-from ergo_cli.programs.graph.definition import ClusterDefinition
-from ergo_cli.programs.graph.expanded import ExpandedEdge, ExpandedGraph, ExpandedNode, ExternalInput, NodePort
-from ergo_cli.programs.graph.invoker import GraphInvoker
-from ergo_cli.programs.graph.manifest import Family, InputSpec, OutputSpec, ParameterSpec, SourceManifest
-from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
-from ergo_cli.programs.graph.primitives.primitive import Primitive
-from ergo_cli.programs.graph.program import SCHEDULE, GraphProgram
-from ergo_cli.programs.graph.provenance import canonical_fingerprint_text, runtime_provenance
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.log import Decision
-from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
+from ergo_cli.programs.graph.check.catalog import Catalog, Inventory, Metadata, build_inventory, standard_inventory
+from ergo_cli.programs.graph.model import (
+    ClusterDefinition,
+    ExpandedEdge,
+    ExpandedGraph,
+    ExpandedNode,
+    ExternalInput,
+    NodePort,
+)
+from ergo_cli.programs.graph.primitives.primitive import (
+    Family,
+    InputSpec,
+    OutputSpec,
+    ParameterSpec,
+    ParameterType,
+    ParameterValue,
+    Primitive,
+    SourceManifest,
+)
+from ergo_cli.programs.graph.program import SCHEDULE, GraphInvoker, GraphProgram
+from ergo_cli.programs.graph.run.provenance import canonical_fingerprint_text, runtime_provenance
+from ergo_cli.supervisor.seam import Constraints, Decision, ErrKind, Failed, Outcome, RunTermination
 from ergo_cli.supervisor.supervisor import Supervisor
 from ergo_cli.testing.logs import RecordingLog
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ergo_cli.core.effects import encode_effect
+from ergo_cli.core.values import encode_effect
 from ergo_cli.events.external import EventKind, ExternalEvent
-from ergo_cli.programs.graph.catalog import standard_inventory
-from ergo_cli.programs.graph.decode import decode_graph
-from ergo_cli.programs.graph.definition import GraphAssets
-from ergo_cli.programs.graph.invoker import GraphInvoker
-from ergo_cli.programs.graph.program import GraphProgram
+from ergo_cli.programs.graph.check.catalog import standard_inventory
+from ergo_cli.programs.graph.files.cluster_file import decode_graph
+from ergo_cli.programs.graph.model import GraphAssets
+from ergo_cli.programs.graph.program import GraphInvoker, GraphProgram
 from ergo_cli.supervisor.seam import Outcome
 from tests.conftest import CONFORMANCE
 

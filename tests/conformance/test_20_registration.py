@@ -5,19 +5,21 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from ergo_cli.core.declarations import (
+from ergo_cli.core.values import (
     ContextNeed,
     EffectSpecs,
     IntentFieldSpec,
     IntentSpec,
     MirrorWrite,
+    ValueType,
     WriteSpec,
 )
-from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.catalog import Catalog, Metadata, Primitive, build_inventory, standard_inventory
-from ergo_cli.programs.graph.manifest import (
+from ergo_cli.programs.graph.check.catalog import Catalog, Metadata, build_inventory, standard_inventory
+from ergo_cli.programs.graph.check.registration import check
+from ergo_cli.programs.graph.primitives.primitive import (
     ActionManifest,
+    ActionOutcome,
     Cadence,
     Cardinality,
     ComputeManifest,
@@ -26,12 +28,13 @@ from ergo_cli.programs.graph.manifest import (
     Manifest,
     OutputSpec,
     ParameterSpec,
+    ParameterType,
+    ParameterValue,
+    Primitive,
     SourceManifest,
+    TriggerEvent,
     TriggerManifest,
 )
-from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
-from ergo_cli.programs.graph.registration import check
-from ergo_cli.programs.graph.signals import ActionOutcome, TriggerEvent
 
 NUMBER, SERIES, BOOL, STRING, EVENT = (
     ValueType.NUMBER,

@@ -7,11 +7,18 @@ from graph_shorthand import cluster, expanded
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.catalog import standard_inventory
-from ergo_cli.programs.graph.definition import BoundaryKind, ClusterDefinition, Signature, SignaturePort
-from ergo_cli.programs.graph.expanded import BoundaryOutput, ExpandedGraph, NodePort
-from ergo_cli.programs.graph.manifest import Cardinality
-from ergo_cli.programs.graph.signature import disagreements, infer_signature
+from ergo_cli.programs.graph.check.catalog import standard_inventory
+from ergo_cli.programs.graph.expand.boundary import disagreements, infer_signature
+from ergo_cli.programs.graph.model import (
+    BoundaryFamily,
+    BoundaryOutput,
+    ClusterDefinition,
+    ExpandedGraph,
+    NodePort,
+    Signature,
+    SignaturePort,
+)
+from ergo_cli.programs.graph.primitives.primitive import Cardinality
 
 CATALOG = standard_inventory().catalog
 
@@ -34,7 +41,7 @@ def signature_of(definition: ClusterDefinition) -> Signature:
 def declared(wireable: bool, port: str = "outcome") -> ClusterDefinition:
     """HELLO with a signature that says something about one port."""
     said = SignaturePort(port, ValueType.EVENT, Cardinality.SINGLE, wireable)
-    signature = Signature(BoundaryKind.TRIGGER_LIKE, (), (said,), True, False)
+    signature = Signature(BoundaryFamily.TRIGGER_LIKE, (), (said,), True, False)
     return _with(signature)
 
 
@@ -47,7 +54,7 @@ def _with(signature: Signature) -> ClusterDefinition:
 def test_c20_39_source_like() -> None:
     signature = signature_of(cluster("r", {"k": "number_source@0.1.0"}, outputs={"v": "k.value"}))
     assert signature == Signature(
-        BoundaryKind.SOURCE_LIKE,
+        BoundaryFamily.SOURCE_LIKE,
         (),
         (SignaturePort("v", ValueType.NUMBER, Cardinality.SINGLE, True),),
         has_side_effects=False,
@@ -60,14 +67,14 @@ def test_c20_39_compute_like_and_inputs_never_wireable() -> None:
         "r", {"n": "negate@0.1.0"}, ["$x -> n.value"], inputs={"x": ValueType.NUMBER}, outputs={"y": "n.result"}
     )
     signature = signature_of(definition)
-    assert signature.kind is BoundaryKind.COMPUTE_LIKE
+    assert signature.kind is BoundaryFamily.COMPUTE_LIKE
     assert signature.inputs == (SignaturePort("x", ValueType.NUMBER, Cardinality.SINGLE, False),)
     assert not signature.is_origin
 
 
 def test_c20_39_trigger_like_with_side_effects() -> None:
     signature = signature_of(HELLO)
-    assert signature.kind is BoundaryKind.TRIGGER_LIKE
+    assert signature.kind is BoundaryFamily.TRIGGER_LIKE
     assert signature.has_side_effects
     assert [port.wireable for port in signature.outputs] == [True, False]
 
@@ -79,7 +86,7 @@ def test_c20_39_unwired_constant_is_no_origin() -> None:
 @pytest.mark.parametrize("outputs", [{}, {"outcome": "done.outcome"}])
 def test_c20_39_action_like(outputs: dict[str, str]) -> None:
     definition = _with_outputs(outputs)
-    assert signature_of(definition).kind is BoundaryKind.ACTION_LIKE
+    assert signature_of(definition).kind is BoundaryFamily.ACTION_LIKE
 
 
 def _with_outputs(outputs: dict[str, str]) -> ClusterDefinition:
@@ -116,7 +123,7 @@ def test_c20_40_restricting_is_accepted(port: str) -> None:
 
 def test_c20_40_other_disagreements_are_told() -> None:
     said = Signature(
-        BoundaryKind.SOURCE_LIKE,
+        BoundaryFamily.SOURCE_LIKE,
         (),
         (
             SignaturePort("fired", ValueType.BOOL, Cardinality.SINGLE, True),

@@ -9,10 +9,8 @@ from graph_shorthand import cluster, expanded, run
 
 from ergo_cli.core.values import NativeValue
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.catalog import standard_inventory
-from ergo_cli.programs.graph.manifest import ComputeErrorType
-from ergo_cli.programs.graph.primitives.faults import ComputeFault
-from ergo_cli.programs.graph.signals import ActionOutcome, TriggerEvent
+from ergo_cli.programs.graph.check.catalog import standard_inventory
+from ergo_cli.programs.graph.primitives.primitive import ActionOutcome, ComputeErrorType, ComputeFault, TriggerEvent
 
 Inputs = dict[str, NativeValue]
 INVENTORY = standard_inventory()

@@ -7,15 +7,18 @@ from graph_shorthand import NodeShort, assets, cluster, expanded, validated
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.catalog import Inventory, build_inventory, standard_inventory
-from ergo_cli.programs.graph.definition import GraphAssets
-from ergo_cli.programs.graph.expanded import ExpandedEdge, ExpandedGraph, ExpandedNode, ExternalInput, NodePort
-from ergo_cli.programs.graph.manifest import ActionManifest, InputSpec, OutputSpec
-from ergo_cli.programs.graph.primitives.primitive import Primitive
+from ergo_cli.programs.graph.check.catalog import Inventory, build_inventory, standard_inventory
+from ergo_cli.programs.graph.check.validation import topological_order, validate
+from ergo_cli.programs.graph.model import (
+    ExpandedEdge,
+    ExpandedGraph,
+    ExpandedNode,
+    ExternalInput,
+    GraphAssets,
+    NodePort,
+)
+from ergo_cli.programs.graph.primitives.primitive import ActionManifest, ActionOutcome, InputSpec, OutputSpec, Primitive
 from ergo_cli.programs.graph.program import GraphProgram
-from ergo_cli.programs.graph.signals import ActionOutcome
-from ergo_cli.programs.graph.topology import topological_order
-from ergo_cli.programs.graph.validation import validate
 
 CATALOG = standard_inventory().catalog
 

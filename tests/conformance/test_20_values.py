@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from ergo_cli.core.effects import Effect, Intent, IntentField, Write, encode_effect
-from ergo_cli.core.values import NativeValue, Value
+from ergo_cli.core.values import Effect, Intent, IntentField, NativeValue, Value, Write, encode_effect
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from graph_texts import BOTH_FORMS, EDGES, HEAD, NODES, VALID, edge, node, parameter, params, refusal
 
+from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.documents import LimitError
-from ergo_cli.core.notices import Notice
 from ergo_cli.errors import DocumentError
-from ergo_cli.programs.graph.decode import decode_graph, decode_graph_yaml
-from ergo_cli.programs.graph.definition import ClusterParameter, Literal
-from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
+from ergo_cli.programs.graph.files.cluster_file import decode_graph, decode_graph_yaml
+from ergo_cli.programs.graph.model import ClusterParameter, Literal
+from ergo_cli.programs.graph.primitives.primitive import ParameterType, ParameterValue
 
 INT, NUMBER, BOOL, STRING = ParameterType.INT, ParameterType.NUMBER, ParameterType.BOOL, ParameterType.STRING
 

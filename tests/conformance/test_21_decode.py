@@ -9,9 +9,9 @@ from graph_texts import BOTH_FORMS, EDGES, HEAD, RULE_CODE, VALID, edge, node, r
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import DocumentError
-from ergo_cli.programs.graph.decode import Decoded, decode_graph, decode_graph_json, decode_graph_yaml
-from ergo_cli.programs.graph.definition import (
-    BoundaryKind,
+from ergo_cli.programs.graph.files.cluster_file import Decoded, decode_graph, decode_graph_json, decode_graph_yaml
+from ergo_cli.programs.graph.model import (
+    BoundaryFamily,
     ClusterDefinition,
     ClusterNode,
     ClusterParameter,
@@ -26,8 +26,7 @@ from ergo_cli.programs.graph.definition import (
     Signature,
     SignaturePort,
 )
-from ergo_cli.programs.graph.manifest import Cardinality
-from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
+from ergo_cli.programs.graph.primitives.primitive import Cardinality, ParameterType, ParameterValue
 
 
 def test_c21_01_invalid_yaml_is_a_decode_error_with_its_label():
@@ -75,7 +74,7 @@ BOTH = ClusterDefinition(
         ClusterParameter("slot", ParameterType.STRING, DeriveKey("seen"), required=False),
     ),
     signature=Signature(
-        BoundaryKind.COMPUTE_LIKE,
+        BoundaryFamily.COMPUTE_LIKE,
         (SignaturePort("incoming", ValueType.EVENT, Cardinality.SINGLE, wireable=True),),
         (SignaturePort("y", ValueType.NUMBER, Cardinality.MULTIPLE, wireable=False),),
         has_side_effects=False,

@@ -10,13 +10,8 @@ import pytest
 from graph_texts import instances
 
 from ergo_cli.errors import DiscoveryError, DocumentError
-from ergo_cli.programs.graph.discovery import Discovered
-from ergo_cli.project.graph_files import (
-    load_graph_assets,
-    load_graph_sources,
-    parse_graph_file,
-    resolve_cluster_candidates,
-)
+from ergo_cli.programs.graph.files.discovery import Discovered
+from ergo_cli.project.loading import load_graph_assets, load_graph_sources, parse_graph_file, resolve_cluster_candidates
 
 Write = Callable[[str, str], Path]
 

@@ -10,23 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from ergo_cli.core.effects import Effect, encode_effect
-from ergo_cli.core.values import NativeValue
+from ergo_cli.core.values import Effect, NativeValue, encode_effect
 from ergo_cli.errors import RuleError
 from ergo_cli.events.external import EventKind, ExternalEvent
-from ergo_cli.programs.graph.catalog import standard_inventory
-from ergo_cli.programs.graph.decode import decode_graph
-from ergo_cli.programs.graph.definition import BoundaryKind, GraphAssets
-from ergo_cli.programs.graph.execution import execute, trace
-from ergo_cli.programs.graph.expansion import expand
-from ergo_cli.programs.graph.memory import InMemorySource, load_in_memory_graph_sources
+from ergo_cli.programs.graph.check.catalog import standard_inventory
+from ergo_cli.programs.graph.check.validation import validate
+from ergo_cli.programs.graph.expand.boundary import infer_signature
+from ergo_cli.programs.graph.expand.expansion import expand
+from ergo_cli.programs.graph.files.cluster_file import decode_graph
+from ergo_cli.programs.graph.files.discovery import InMemorySource, load_in_memory_graph_sources
+from ergo_cli.programs.graph.model import BoundaryFamily, GraphAssets
+from ergo_cli.programs.graph.primitives.primitive import ActionOutcome
 from ergo_cli.programs.graph.program import GraphProgram
-from ergo_cli.programs.graph.provenance import canonical_fingerprint_text, runtime_provenance
-from ergo_cli.programs.graph.signals import ActionOutcome
-from ergo_cli.programs.graph.signature import infer_signature
-from ergo_cli.programs.graph.validation import validate
+from ergo_cli.programs.graph.run.interpreter import execute, trace
+from ergo_cli.programs.graph.run.provenance import canonical_fingerprint_text, runtime_provenance
 from ergo_cli.project.profiles import FixtureFile, IngressProcess, resolve_profile
-from ergo_cli.project.root import load_project
+from ergo_cli.project.project_file import load_project
 
 DATA = Path(__file__).parent / "data" / "spec21"
 CATALOG = standard_inventory().catalog
@@ -124,7 +123,7 @@ def test_c21_29_example_1() -> None:
     assert paths(HELLO) == {"bigger": "n0", "done": "n1", "fire": "n2", "left": "n3", "right": "n4"}
     assert run(HELLO, "") == ({"is_bigger": True, "outcome": COMPLETED}, [])
     signature = infer_signature(expand(HELLO, CATALOG), CATALOG)
-    assert signature.kind is BoundaryKind.SOURCE_LIKE
+    assert signature.kind is BoundaryFamily.SOURCE_LIKE
     assert signature.has_side_effects
     assert signature.is_origin
 

@@ -6,8 +6,14 @@ import pytest
 from graph_texts import instances
 
 from ergo_cli.errors import DiscoveryError, DocumentError
-from ergo_cli.programs.graph.discovery import Discovered, Located, Reference, discover
-from ergo_cli.programs.graph.memory import InMemorySource, load_in_memory_graph_sources
+from ergo_cli.programs.graph.files.discovery import (
+    Discovered,
+    InMemorySource,
+    Located,
+    Reference,
+    discover,
+    load_in_memory_graph_sources,
+)
 
 
 def load(root_id: str, sources: dict[str, str], *roots: str) -> Discovered:

@@ -9,7 +9,7 @@ import pytest
 from ergo_cli.errors import ErgoError, ProjectError
 from ergo_cli.project.finding import ProgramFlags, find_program_for_run
 from ergo_cli.project.profiles import FixtureFile, resolve_profile
-from ergo_cli.project.root import load_project
+from ergo_cli.project.project_file import load_project
 
 EXAMPLE = """\
 name = "plant-monitor"

@@ -212,7 +212,8 @@ def test_c30_109_how_interruptions_are_told(ergo: Ergo, tmp_path: Path) -> None:
 def test_c30_109_what_a_channel_did_names_the_channel(
     ergo: Ergo, tmp_path: Path, steps: tuple[str, ...], named: dict[str, str]
 ) -> None:
-    project = sample_project(tmp_path, READY, "read", *steps, ack_timeout="300ms")
+    timeout = "300ms" if steps == ("sleep",) else "60s"
+    project = sample_project(tmp_path, READY, "read", *steps, ack_timeout=timeout)
     ran = ergo("run", "-p", "historical", "--format", "json", cwd=project)
     assert (ran.exit_code, ran.report["outcome"], ran.report["error"]["code"]) == (7, "interrupted", "host.step_failed")
     assert ran.report["run"]["interruption"] == named

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ergo_cli.channels.egress_config import ConfigForm, EgressConfig, Route, load_egress_config, parse_egress_config
 from ergo_cli.errors import EgressError
-from ergo_cli.host.egress.config import EgressConfig, Route
-from ergo_cli.host.egress.config_files import ConfigForm, load_egress_config, parse_egress_config
 
 MS = 1_000_000
 SECOND = 1000 * MS

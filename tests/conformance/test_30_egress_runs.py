@@ -11,19 +11,22 @@ from typing import Any
 
 import pytest
 
+from ergo_cli.channels import interruption
+from ergo_cli.channels.interruption import Interruption
+from ergo_cli.channels.timeouts import ChannelPolicy
 from ergo_cli.errors import ErgoError
-from ergo_cli.host import interruption
-from ergo_cli.host.capturing import KeepRequest, RunOptions, RunResult, perform
-from ergo_cli.host.channels.policy import ChannelPolicy
-from ergo_cli.host.interruption import Interruption
-from ergo_cli.host.ownership import check_ownership
-from ergo_cli.host.planning import Bounds, RunRequest, plan_run
+from ergo_cli.host.effects import check_ownership
+from ergo_cli.host.perform import KeepRequest, RunOptions, RunResult, perform
+from ergo_cli.host.run_plan import Bounds, RunRequest, plan_run
 from ergo_cli.project.finding import ProgramFlags
 from tests.channels.egress_channels import left_behind
 from tests.channels.samples import FIRST_INTENT, KIND, READY, SAMPLE_FLOW, sample_program, sample_project, send, told
+from tests.support.events import event_line
 
-HASTY = ChannelPolicy(shutdown=300_000_000)
-ALL_EARS = ChannelPolicy(settle=30_000_000_000)
+MINUTE = 60_000_000_000
+PATIENT = ChannelPolicy(startup=MINUTE, shutdown=MINUTE)
+HASTY = ChannelPolicy(startup=MINUTE, shutdown=2_000_000_000)
+ALL_EARS = ChannelPolicy(startup=MINUTE, shutdown=MINUTE, settle=MINUTE)
 """For channels that do something after their last acknowledgement, however long they take to come to it."""
 
 Capture = Callable[..., RunResult]
@@ -35,7 +38,7 @@ def capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Capture:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(sys, "path", list(sys.path))
 
-    def run(project: Path, bounds: Bounds = Bounds(), policy: ChannelPolicy = HASTY) -> RunResult:
+    def run(project: Path, bounds: Bounds = Bounds(), policy: ChannelPolicy = PATIENT) -> RunResult:
         request = RunRequest(ProgramFlags(profile="historical", project=project), bounds=bounds)
         try:
             return perform(plan_run(request), KeepRequest(tmp_path / "capture.json"), options=RunOptions(policy=policy))
@@ -60,12 +63,12 @@ def refusal(act: Callable[[], object]) -> ErgoError:
 
 def test_c30_31_every_kind_has_one_owner() -> None:
     loaded = sample_program()
-    program, adapter = loaded.program, loaded.adapter
-    assert program.emittable_kinds == {"set_context", KIND}
-    missing = refusal(lambda: check_ownership(program, adapter))
+    emitted, adapter = loaded.program.value.emittable_kinds, loaded.adapter
+    assert emitted == {"set_context", KIND}
+    missing = refusal(lambda: check_ownership(emitted, adapter))
     assert missing.details == ("MissingHandler", f"kind={KIND}")
-    assert check_ownership(program, adapter, {KIND}) == ()
-    both = refusal(lambda: check_ownership(program, adapter, {KIND, "set_context"}))
+    assert check_ownership(emitted, adapter, {KIND}) == ()
+    both = refusal(lambda: check_ownership(emitted, adapter, {KIND, "set_context"}))
     assert both.details == ("ConflictingCoverage", "kind=set_context")
 
 
@@ -77,24 +80,24 @@ def test_c30_32_what_the_adapter_does_not_accept_is_no_obligation(tmp_path: Path
         (tmp_path / name).write_text(text[:start] + accepted + text[end:])
         loaded = sample_program(tmp_path / name)
         routed = {KIND} if accepted else None
-        assert check_ownership(loaded.program, loaded.adapter, routed) == ()
+        assert check_ownership(loaded.program.value.emittable_kinds, loaded.adapter, routed) == ()
 
 
 def test_c30_33_a_route_that_the_adapter_does_not_accept() -> None:
     loaded = sample_program()
-    error = refusal(lambda: check_ownership(loaded.program, loaded.adapter, {KIND, "zap", "abc"}))
+    error = refusal(lambda: check_ownership(loaded.program.value.emittable_kinds, loaded.adapter, {KIND, "zap", "abc"}))
     assert "'abc'" in error.message
     assert ["'zap'" in cause.message for cause in error.causes] == [True]
 
 
 def test_c30_35_owners_that_contradict_each_other() -> None:
     loaded = sample_program()
-    program, adapter = loaded.program, loaded.adapter
+    emitted, adapter = loaded.program.value.emittable_kinds, loaded.adapter
     errors = [
-        refusal(lambda: check_ownership(program, None, {KIND})),
-        refusal(lambda: check_ownership(program, adapter, {KIND}, {KIND})),
-        refusal(lambda: check_ownership(program, adapter, None, {KIND, "set_context"})),
-        refusal(lambda: check_ownership(program, None, None, {KIND})),
+        refusal(lambda: check_ownership(emitted, None, {KIND})),
+        refusal(lambda: check_ownership(emitted, adapter, {KIND}, {KIND})),
+        refusal(lambda: check_ownership(emitted, adapter, None, {KIND, "set_context"})),
+        refusal(lambda: check_ownership(emitted, None, None, {KIND})),
     ]
     assert len({error.message for error in errors}) == len(errors)
     assert "'set_context'" in errors[2].message
@@ -103,7 +106,7 @@ def test_c30_35_owners_that_contradict_each_other() -> None:
 def test_c30_71_the_provenance_is_kept_though_no_intent_went_out(capture: Capture, tmp_path: Path) -> None:
     project = sample_project(tmp_path)
     pump = {"type": "Pump", "semantic_kind": "sample_event", "payload": {"message": "x"}}
-    (project / "fixtures" / "historical.jsonl").write_text(json.dumps({"kind": "event", "event": pump}) + "\n")
+    (project / "fixtures" / "historical.jsonl").write_text(event_line(pump).decode())
     result = capture(project)
     assert result.summary.deferred == 1
     assert told(project) == ["end"]
@@ -113,7 +116,7 @@ def test_c30_71_the_provenance_is_kept_though_no_intent_went_out(capture: Captur
 
 
 def test_c30_76_a_channel_that_falls_silent(capture: Capture, tmp_path: Path) -> None:
-    project = sample_project(tmp_path, READY, "read", "ack", "read", "sleep", ack_timeout="1s")
+    project = sample_project(tmp_path, READY, "read", "ack", "read", "sleep", ack_timeout="2s")
     send(project, a="1", b="2", c="3")
     result = capture(project)
     first, second = decisions(result)
@@ -139,7 +142,7 @@ def test_c30_78_a_failure_at_the_first_event_is_kept(capture: Capture, tmp_path:
 
 
 def test_c30_80_what_was_acknowledged_before_the_failure_is_kept(capture: Capture, tmp_path: Path) -> None:
-    project = sample_project(tmp_path, READY, "read", "ack", "read", "sleep", ack_timeout="1s")
+    project = sample_project(tmp_path, READY, "read", "ack", "read", "sleep", ack_timeout="2s")
     graph = project / "graphs" / "strategy.yaml"
     text = graph.read_text().replace("  src:", "  zagain: {impl: publish_sample_action@0.1.0}\n  src:")
     graph.write_text(text + "  - emit.event -> zagain.event\n  - src.message -> zagain.message\n")
@@ -170,10 +173,10 @@ def test_c30_81_a_channel_that_leaves_is_forgiven_after_a_host_stop(capture: Cap
 
 def test_c30_82_a_channel_that_ignores_the_end(capture: Capture, tmp_path: Path) -> None:
     project = sample_project(tmp_path, "stubborn", READY, "read", "ack", "read", "child", "sleep")
-    result = capture(project)
+    result = capture(project, policy=HASTY)
     assert result.interruption == Interruption("host_step_failed")
     assert result.error is not None
-    assert "within 300 ms" in result.error.message
+    assert "within 2000 ms" in result.error.message
     assert told(project) == ["intent", "end"]
     assert len(decisions(result)[0]["intent_acks"]) == 1
 

@@ -6,14 +6,11 @@ from typing import Any
 
 import pytest
 
-from ergo_cli.core.declarations import ContextNeed, EffectSpecs, WriteSpec
-from ergo_cli.core.values import ValueType
+from ergo_cli.core.values import ContextNeed, EffectSpecs, ValueType, WriteSpec
 from ergo_cli.errors import AdapterError, StepError
 from ergo_cli.events.adapter import Adapter, load_adapter
 from ergo_cli.events.composition import ActionNode, SourceNode, compose
-from ergo_cli.events.external import EventKind
-from ergo_cli.events.hosted import HostedEvent
-from ergo_cli.events.unbound import build_unbound_event
+from ergo_cli.events.external import EventKind, HostedEvent, build_unbound_event
 
 ADAPTER_T = """\
 kind: adapter

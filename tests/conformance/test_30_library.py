@@ -37,24 +37,24 @@ from ergo_cli import (
     open_bundle,
 )
 from ergo_cli.primitives import source
-from ergo_cli.replay.options import ReplayOptions
+from ergo_cli.replay.results import ReplayOptions
 from tests.channels.egress_channels import left_behind
 from tests.channels.ingress_drivers import left_of, pid_in, scripted, started
 from tests.channels.samples import READY, sample_project
 from tests.library.worlds import (
     ADAPTER,
     GRAPH,
-    HASTY,
     MECHANICAL,
+    PATIENT,
     assets,
     in_memory,
-    tick,
     tick_project,
     tick_run,
     ticks,
     write_profile,
     write_ticks,
 )
+from tests.support.events import tick
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ def refusal(family: type[LibraryError], act: Callable[[], object]) -> LibraryErr
 
 def sample(folder: Path, *steps: str) -> Ergo:
     """A handle for the sample project, its channel scripted, waiting for it only shortly."""
-    return Ergo.builder().project_root(sample_project(folder, *steps)).channel_policy(HASTY).build()
+    return Ergo.builder().project_root(sample_project(folder, *steps)).channel_policy(PATIENT).build()
 
 
 def message(event_id: str, text: str = "hi") -> HostedEvent:
@@ -398,7 +398,7 @@ def test_c30_136_a_bundle_replays_alike_as_a_value_and_from_its_file() -> None:
     assert replace(ergo.replay_bundle(kept, GRAPH, adapter=ADAPTER), path="b.json") == from_file
     Path("g.yaml").write_text(GRAPH.read_text().replace("key: y", "key: z"))
     Path("a.yaml").write_text(ADAPTER.read_text().replace("name: y, type", "name: z, type"))
-    loose = ReplayOptions()
+    loose = ReplayOptions(strict=False)
     told = [
         refusal(ReplayError, lambda: ergo.replay(ReplayConfig("b.json", "g.yaml", (), "a.yaml", loose))),
         refusal(ReplayError, lambda: ergo.replay_bundle(kept, "g.yaml", (), "a.yaml", loose)),

@@ -6,17 +6,18 @@ import pytest
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.manifest import (
+from ergo_cli.programs.graph.check.registration import check
+from ergo_cli.programs.graph.files.manifest_file import decode_manifest, read_manifest
+from ergo_cli.programs.graph.primitives.primitive import (
     ActionManifest,
     Cadence,
     ComputeManifest,
     InputSpec,
     OutputSpec,
+    ParameterType,
+    ParameterValue,
     SourceManifest,
 )
-from ergo_cli.programs.graph.manifest_files import decode_manifest, read_manifest
-from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
-from ergo_cli.programs.graph.registration import check
 
 SOURCE = """\
 kind: source
@@ -242,7 +243,7 @@ def test_c30_120_int_parameter_of_a_compute_is_a_number() -> None:
 
 
 def test_c30_120_documents_may_come_as_trees() -> None:
-    from ergo_cli.core.json_text import parse_json
+    from ergo_cli.core.document_parsers import parse_json
 
     tree = parse_json('{"id":"feed"}', "feed.json")
     with pytest.raises(RuleError, match=r"'feed\.json'.*kind"):

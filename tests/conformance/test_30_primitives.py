@@ -8,15 +8,14 @@ import pytest
 
 from ergo_cli.bundle.memory import InMemoryBundle
 from ergo_cli.bundle.schema import Header
-from ergo_cli.events.external import EventKind
-from ergo_cli.events.hosted import HostedEvent
-from ergo_cli.host.realisation import HostEffects
-from ergo_cli.host.runner import HostedRunner
+from ergo_cli.events.external import EventKind, HostedEvent
+from ergo_cli.host.effects import ApplyEffects
+from ergo_cli.host.step import HostedRunner
 from ergo_cli.primitives import source
-from ergo_cli.programs.graph.catalog import build_inventory
-from ergo_cli.programs.graph.invoker import GraphInvoker
+from ergo_cli.programs.graph.check.catalog import build_inventory
+from ergo_cli.programs.graph.program import GraphInvoker
 from ergo_cli.project.loading import load_program_from_files
-from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.supervisor.seam import Constraints
 from tests.conftest import Ergo
 
 MODULE = """\
@@ -92,7 +91,9 @@ def test_c30_132_a_custom_source_is_used_by_run_replay_and_manual_stepping(proje
     program, adapter = loaded.program, loaded.adapter
     assert adapter is not None
     bundle = InMemoryBundle(Header(program.graph_id, Constraints(), program.provenance, adapter.fingerprint))
-    runner = HostedRunner(program.graph_id, Constraints(), GraphInvoker(program), adapter, HostEffects(adapter), bundle)
+    runner = HostedRunner(
+        program.graph_id, Constraints(), GraphInvoker(program.value), adapter, ApplyEffects(adapter), bundle
+    )
     event = HostedEvent("e1", EventKind.COMMAND, 0, "tick", {"price": 1.25})
     outcome = runner.step(event)
     assert [(write.key, write.value.native) for write in outcome.applied_writes] == [("last", 2.5)]

@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 
 import pytest
+from msgspec.structs import replace
 
-from ergo_cli.core.effects import effect_hash, encode_effect
-from ergo_cli.errors import CaptureWriteError, StepError
-from ergo_cli.events.external import EventKind, ExternalEvent
-from ergo_cli.events.hosted import HostedEvent
-from ergo_cli.host.egress.failures import DispatchFailure
-from ergo_cli.host.enrichment import SentIntent
-from ergo_cli.host.gate import GateState
-from ergo_cli.supervisor.log import Decision
-from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome
-from ergo_cli.testing.worlds import ScriptedDispatcher, broken_channel
-from tests.host.stages import Stage, desk, publishes, tick, writes
+from ergo_cli.channels.interruption import DispatchFailure
+from ergo_cli.core.values import ProducedEffect, effect_hash, encode_effect
+from ergo_cli.errors import CaptureWriteError, ReplayError, StepError
+from ergo_cli.events.external import EventKind, ExternalEvent, HostedEvent
+from ergo_cli.host.effects import ApplyEffects, SentIntent, replay_owned_kinds
+from ergo_cli.host.step import GateState
+from ergo_cli.replay.engine import replay_bundle
+from ergo_cli.replay.results import DivergenceKind, Target
+from ergo_cli.supervisor.seam import Decision, ErrKind, Failed, Outcome
+from ergo_cli.testing.bundles import bundle_of, completed, event_record
+from ergo_cli.testing.scripted import ScriptedInvoker
+from ergo_cli.testing.worlds import RecordingEvidence, ScriptedDispatcher, broken_channel
+from tests.host.stages import Stage, desk, publishes, writes
+from tests.support.events import tick
+from tests.support.scripted_kind import scripted
 
 RETRYABLE = Failed(ErrKind.NETWORK_TIMEOUT)
 BROKER = {"publish": "broker"}
@@ -61,9 +66,10 @@ def test_c30_22_an_id_used_twice_live_and_in_replay() -> None:
     stage = Stage(desk())
     stage.runner.step(tick("e"))
     assert refused(stage, tick("e")).name == "DuplicateEventId"
-    with pytest.raises(StepError) as caught:
-        stage.runner.replay_step(mechanical("e"))
-    assert caught.value.name == "DuplicateEventId"
+    repeated = bundle_of([event_record("e")] * 2, [completed("e"), completed("e", 1)])
+    with pytest.raises(ReplayError) as caught:
+        replay_bundle(repeated, Target(scripted()), raise_on_failure=True)
+    assert caught.value.code == "replay.duplicate_event_id"
 
 
 def test_c30_23_a_retry_leaves_the_last_attempts_effects() -> None:
@@ -171,13 +177,30 @@ def test_c30_28_effects_stay_with_their_steps() -> None:
 
 
 def test_c30_30_a_replay_realises_writes_and_sends_nothing() -> None:
-    stage = Stage(desk(), owned_elsewhere=frozenset({"publish"}))
-    stage.invoker.give_effects("e", [writes(("y", 2.0)), publishes("i1")])
-    outcome = stage.runner.replay_step(mechanical("e"))
-    assert outcome.applied_writes == writes(("y", 2.0)).writes
-    assert dict(stage.effects.store.values) == {"y": 2.0}
-    assert stage.intents == []
-    assert stage.decisions[0].intent_acks == ()
+    adapter, emitted = desk(), {"set_context", "publish"}
+    effects, evidence = ApplyEffects(adapter, replay_owned_kinds(emitted, adapter)), RecordingEvidence()
+    wanted = [ProducedEffect.of(writes(("y", 2.0))), ProducedEffect.of(publishes("i1"))]
+    assert effects.realise(wanted, evidence) == wanted[:1]
+    assert dict(effects.store.values) == {"y": 2.0}
+    assert (evidence.sent, evidence.acks) == ([], [])
+
+
+@pytest.mark.parametrize(("key", "program_fault"), [("y", False), ("nowhere", True)])
+def test_c30_30_a_replayed_bundle_is_realised_as_it_was_live(key: str, program_fault: bool) -> None:
+    wanted = [writes((key, 2.0)), publishes("i1")]
+
+    def runtime() -> ScriptedInvoker:
+        invoker = ScriptedInvoker()
+        invoker.give_effects("e", wanted)
+        return invoker
+
+    adapter, emitted = desk(), ("set_context", "publish")
+    bundle = bundle_of([event_record("e")], [completed("e", effects=wanted)])
+    bundle = replace(bundle, header=replace(bundle.header, adapter_provenance=adapter.fingerprint))
+    result = replay_bundle(bundle, Target(scripted(runtime, emits=emitted), adapter))
+    assert result.error is None
+    told = [(each.kind, "UndeclaredKey" in str(each.actual)) for each in result.divergences]
+    assert told == ([(DivergenceKind.PROGRAM, True)] if program_fault else [])
 
 
 def test_c30_78_the_step_that_a_channel_broke_off_is_kept() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from ergo_cli.channels.interruption import HOST_STOP_REQUESTED, Interruption
 from ergo_cli.errors import ErgoError
-from ergo_cli.host.capturing import KeepRequest, RunOptions, RunResult, perform
-from ergo_cli.host.interruption import HOST_STOP_REQUESTED, Interruption
-from ergo_cli.host.planning import Bounds, EventFile, RunRequest, plan_run
-from ergo_cli.host.stopping import RunControl, StopHandle
+from ergo_cli.host.perform import KeepRequest, RunOptions, RunResult, perform
+from ergo_cli.host.run_plan import Bounds, EventFile, RunRequest, plan_run
+from ergo_cli.host.timing import RunControl, StopHandle
 from ergo_cli.project.finding import ProgramFlags
 from tests.channels.ingress_runs import FLOW, PROGRAM, replayed
 

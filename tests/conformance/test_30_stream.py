@@ -10,9 +10,8 @@ import pytest
 from ergo_cli.core.json import canonical
 from ergo_cli.core.time import NANOS
 from ergo_cli.errors import EventError
-from ergo_cli.events.external import EventKind
-from ergo_cli.events.hosted import HostedEvent, encode_hosted
-from ergo_cli.events.members import RecordFault
+from ergo_cli.events.exact_reader import RecordFault
+from ergo_cli.events.external import EventKind, HostedEvent, encode_hosted
 from ergo_cli.events.records import read_hosted
 from ergo_cli.events.stream import EventStream, SemanticKinds
 

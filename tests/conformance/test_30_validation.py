@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ergo_cli.host.validating.manifests import check_compose_text, validate_manifest_text
+from ergo_cli.tools.file_checks import check_compose_text, validate_manifest_text
 from tests.conformance.test_30_manifests import ACTION, ALL, COMPUTE, SOURCE, TRIGGER, changed
 from tests.conftest import Ergo
 

@@ -8,20 +8,22 @@ import pytest
 from kernel_scenarios import RETRY_3, TOOL, digits, events_of, play, preloaded, transient
 from msgspec.structs import replace
 
-from ergo_cli.programs.kernel import wire
-from ergo_cli.programs.kernel.backoff_policy import RetryWithBackoff
-from ergo_cli.programs.kernel.divergence import DivergenceKind, Verdict
-from ergo_cli.programs.kernel.errors import KernelError
-from ergo_cli.programs.kernel.events import ActionSucceeded, Completed, SequencedEvent, StateUpdated
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.policy import AllowAll
-from ergo_cli.programs.kernel.recording import EndingPoint, RecordedEnding
-from ergo_cli.programs.kernel.redrive import Redriven, redrive
-from ergo_cli.programs.kernel.reducers import StateUpdatedOnly
-from ergo_cli.programs.kernel.run_log import RunLog
-from ergo_cli.programs.kernel.signals import Resume
-from ergo_cli.programs.kernel.status import RunCompleted
-from ergo_cli.programs.kernel.steps import Complete, Next
+from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.programs.kernel.engine.actions import Complete, Next, Resume
+from ergo_cli.programs.kernel.engine.errors import KernelError
+from ergo_cli.programs.kernel.engine.events import (
+    ActionSucceeded,
+    Completed,
+    RunCompleted,
+    RunLog,
+    SequencedEvent,
+    StateUpdated,
+)
+from ergo_cli.programs.kernel.engine.policy import AllowAll, RetryWithBackoff
+from ergo_cli.programs.kernel.engine.state import StateUpdatedOnly
+from ergo_cli.programs.kernel.program import Kernel
+from ergo_cli.programs.kernel.replay.divergence import DivergenceKind, LogVerdict
+from ergo_cli.programs.kernel.replay.redrive import EndingPoint, RecordedEnding, Redriven, redrive
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
 from ergo_cli.testing.kernel import CollectingEffectSink, ScriptedClock, ScriptedExecutor, ScriptedStep
 
@@ -56,7 +58,7 @@ def driven_again(scenario: dict[str, Any], *answers: Any, ending: RecordedEnding
 
 def test_c40_128_an_unchanged_program_matches_without_its_executor() -> None:
     redriven = driven_again(RECORDED, TOOL)
-    assert redriven.report.verdict is Verdict.MATCH
+    assert redriven.report.verdict is LogVerdict.MATCH
     assert redriven.report.common_prefix == 3
     assert redriven.report.expected_hash == "241a242466bf4ea70d67d5fa36bc734742c0bb459669ac0b8477929e966c8214"
     assert redriven.status == RunCompleted()
@@ -64,7 +66,7 @@ def test_c40_128_an_unchanged_program_matches_without_its_executor() -> None:
 
 def test_c40_129_another_tool_is_another_action() -> None:
     report = driven_again(RECORDED, {"Do": {"CallTool": {"tool": "other", "input": None}}}).report
-    assert (report.verdict, report.kind) == (Verdict.DIVERGED, DivergenceKind.ACTION_MISMATCH)
+    assert (report.verdict, report.kind) == (LogVerdict.DIVERGED, DivergenceKind.ACTION_MISMATCH)
     assert (report.first_divergent_seq, report.common_prefix) == (1, 0)
     assert report.path == "/event/ActionRequested/payload/CallTool/tool"
 
@@ -80,7 +82,7 @@ def test_c40_130_a_denied_action_is_denied_again() -> None:
     denial = play(scenario).error
     assert denial is not None
     redriven = driven_again(scenario, TOOL, ending=RecordedEnding(denial, EndingPoint.AUTHORIZATION))
-    assert redriven.report.verdict is Verdict.MATCH
+    assert redriven.report.verdict is LogVerdict.MATCH
     assert (redriven.error, redriven.report.common_prefix) == (denial, 0)
 
 

@@ -21,9 +21,8 @@ from ergo_cli.programs.kernel import (
     SequencedEvent,
     Success,
 )
-from ergo_cli.programs.kernel.steps import Next
-from ergo_cli.replay.divergence import Divergence, DivergenceKind
-from ergo_cli.replay.result import Outcome
+from ergo_cli.programs.kernel.engine.actions import Next
+from ergo_cli.replay.results import Divergence, DivergenceKind, Outcome
 from ergo_cli.stores.memory import MemorySnapshots
 from ergo_cli.supervisor.seam import ErrKind, Failed
 from ergo_cli.testing.kernel import ScriptedExecutor

@@ -6,31 +6,36 @@ from typing import Any
 
 import pytest
 
-from ergo_cli.core.canonical import NotCanonicalError, free_text
-from ergo_cli.core.json import JsonError
+from ergo_cli.core.json import JsonError, NotCanonicalError, free_text
 from ergo_cli.core.json import decode as decode_json
-from ergo_cli.programs.kernel import wire
-from ergo_cli.programs.kernel.action_error import ActionErrorRecord
-from ergo_cli.programs.kernel.actions import Action, ActionResult
-from ergo_cli.programs.kernel.attempts import Attempt
-from ergo_cli.programs.kernel.divergence import DivergenceReport
-from ergo_cli.programs.kernel.effects import EffectLog, RuntimeEffect
-from ergo_cli.programs.kernel.errors import KernelError
-from ergo_cli.programs.kernel.events import Completed, Event, SequencedEvent, StateUpdated, decode_event, encode_event
-from ergo_cli.programs.kernel.evidence import EvidenceBundle, TestOutcome
-from ergo_cli.programs.kernel.execution_log import ExecutionLog, KernelTraceEvent
-from ergo_cli.programs.kernel.fork import ForkResult
-from ergo_cli.programs.kernel.interrupts.kinds import InterruptKind, KernelInterruptKind
-from ergo_cli.programs.kernel.interrupts.records import InterruptRecord, KernelInterrupt
-from ergo_cli.programs.kernel.replay_resume import ResumeDecision, ResumeResult
-from ergo_cli.programs.kernel.signals import ResumeSignal
-from ergo_cli.programs.kernel.snapshotting import Snapshot
-from ergo_cli.programs.kernel.status import RunStatus
-from ergo_cli.programs.kernel.steps import Next, StepInput, StepRecord
-from ergo_cli.programs.kernel.suspension import ExecutionSuspension
-from ergo_cli.programs.kernel.timeline import RunStatusSummary, RunTimeline
-from ergo_cli.programs.kernel.timestamps import Timestamp
-from ergo_cli.programs.kernel.verification import VerificationFailure
+from ergo_cli.programs.kernel.companions.evidence import EvidenceBundle, TestOutcome
+from ergo_cli.programs.kernel.companions.interrupts import (
+    ExecutionSuspension,
+    InterruptKind,
+    InterruptRecord,
+    KernelInterrupt,
+    KernelInterruptKind,
+)
+from ergo_cli.programs.kernel.companions.services import EffectLog, StepInput, StepRecord
+from ergo_cli.programs.kernel.companions.verification import VerificationFailure
+from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.programs.kernel.engine.actions import Action, ActionResult, Next, ResumeSignal, RuntimeEffect
+from ergo_cli.programs.kernel.engine.errors import ActionErrorRecord, KernelError
+from ergo_cli.programs.kernel.engine.events import (
+    Completed,
+    Event,
+    RunStatus,
+    SequencedEvent,
+    StateUpdated,
+    decode_event,
+    encode_event,
+)
+from ergo_cli.programs.kernel.engine.policy import Attempt
+from ergo_cli.programs.kernel.engine.state import Snapshot
+from ergo_cli.programs.kernel.engine.wire import Timestamp
+from ergo_cli.programs.kernel.replay.divergence import DivergenceReport
+from ergo_cli.programs.kernel.runs.fork import ForkResult, ResumeDecision, ResumeResult
+from ergo_cli.programs.kernel.runs.timeline import ExecutionLog, KernelTraceEvent, RunStatusSummary, RunTimeline
 
 TEXTS: list[tuple[Any, str]] = [
     (Event, '{"StateUpdated":{"step_id":"n1","payload":{"a":[1.0,2,null,true],"b":1}}}'),
@@ -236,7 +241,7 @@ def test_c40_127_what_canonical_json_cannot_hold_is_refused_with_its_place(paylo
         free_text(payload)
     assert refused.value.place == place
     with pytest.raises(KernelError) as told:
-        encode_event(StateUpdated("n", payload), "run 'r' seq 1")
+        encode_event(StateUpdated("n", payload), "r", 1)
     assert told.value.code == "kernel.not_canonical"
     assert told.value.message.startswith(f"Driver error: StateUpdated{place}: ")
     assert told.value.where == "run 'r' seq 1"

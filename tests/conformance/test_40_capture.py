@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from kernel_agents import ASKER, Desk, scripted
 
-from ergo_cli.programs.kernel import ActionError, AllowList, CallTool, Complete, Do, RetryWithBackoff, wire
-from ergo_cli.programs.kernel.events import SequencedEvent
-from ergo_cli.programs.kernel.hashes import events_hash
-from ergo_cli.programs.kernel.policy import AllowAll
+from ergo_cli.programs.kernel import ActionError, AllowList, CallTool, Complete, Do, RetryWithBackoff
+from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.programs.kernel.engine.events import SequencedEvent
+from ergo_cli.programs.kernel.engine.policy import AllowAll
+from ergo_cli.programs.kernel.replay.divergence import events_hash
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome
 from ergo_cli.testing.kernel import ScriptedClock
@@ -21,7 +22,8 @@ def test_c40_128_the_records_of_a_capture_are_the_runs_log() -> None:
     results = [ActionError.transient("transient-1"), ActionError.transient("transient-2"), "ok"]
     desk = Desk(scripted(DUMMY, Complete(), policy=policy), results, run_id=RUN)
     assert desk.run("e1") is Outcome.COMPLETED
-    records = desk.invoker.drain_journal().records[1:-1]
+    [journal] = desk.invoker.drain_journals()
+    records = journal.records[1:-1]
     events = [wire.decode(record, SequencedEvent) for record in records]
     assert events_hash(events) == "241a242466bf4ea70d67d5fa36bc734742c0bb459669ac0b8477929e966c8214"
 

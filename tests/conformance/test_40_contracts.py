@@ -7,29 +7,35 @@ from typing import Any
 import pytest
 from kernel_scenarios import preloaded
 
-from ergo_cli.programs.kernel import wire
-from ergo_cli.programs.kernel.action_error import ActionError, ActionErrorKind
-from ergo_cli.programs.kernel.actions import CallTool, Sleep, WaitSignal
-from ergo_cli.programs.kernel.backoff_policy import RetryWithBackoff
-from ergo_cli.programs.kernel.effects import (
+from ergo_cli.programs.kernel.companions.services import ExplicitStep, NoopEffectSink, validate_input
+from ergo_cli.programs.kernel.companions.verification import event_stream_hash, tool_checksum, verify_event_stream_hash
+from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.programs.kernel.engine.actions import (
+    CallTool,
+    Emit,
+    Initial,
     InterruptRaise,
     LLMCall,
-    NoopEffectSink,
+    Resume,
     RuntimeEffect,
+    Signal,
+    Sleep,
     StateWrite,
     ToolCall,
+    WaitSignal,
 )
-from ergo_cli.programs.kernel.errors import KernelError
-from ergo_cli.programs.kernel.events import ActionRequested, Completed, StateUpdated
-from ergo_cli.programs.kernel.guard import DeterminismGuard
-from ergo_cli.programs.kernel.hashes import event_stream_hash, tool_checksum, verify_event_stream_hash
-from ergo_cli.programs.kernel.modes import DeterministicMode, KernelMode
-from ergo_cli.programs.kernel.policy import AllowAll, AllowList, Fail, PolicyContext, RetryAfterMs
-from ergo_cli.programs.kernel.reducers import StateUpdatedOnly
-from ergo_cli.programs.kernel.replaying import ReplayCursor
-from ergo_cli.programs.kernel.signals import Initial, Resume, Signal
-from ergo_cli.programs.kernel.state import StateCodec
-from ergo_cli.programs.kernel.steps import Emit, ExplicitStep, validate_input
+from ergo_cli.programs.kernel.engine.errors import ActionError, ActionErrorKind, KernelError
+from ergo_cli.programs.kernel.engine.events import ActionRequested, Completed, StateUpdated
+from ergo_cli.programs.kernel.engine.options import DeterminismGuard, DeterministicMode, KernelMode
+from ergo_cli.programs.kernel.engine.policy import (
+    AllowAll,
+    AllowList,
+    Fail,
+    PolicyContext,
+    RetryAfterMs,
+    RetryWithBackoff,
+)
+from ergo_cli.programs.kernel.engine.state import ReplayCursor, StateCodec, StateUpdatedOnly
 from ergo_cli.testing.kernel import CollectingEffectSink
 
 TOOL = CallTool("dummy", None)

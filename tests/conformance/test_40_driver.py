@@ -17,19 +17,22 @@ from kernel_scenarios import (
 )
 
 from ergo_cli.core.json import decode as decode_json
-from ergo_cli.programs.kernel import wire
-from ergo_cli.programs.kernel.action_error import ActionError
-from ergo_cli.programs.kernel.actions import Success
-from ergo_cli.programs.kernel.effects import StateWrite
-from ergo_cli.programs.kernel.errors import Category, KernelError
-from ergo_cli.programs.kernel.events import Completed, Event, SequencedEvent, StateUpdated
-from ergo_cli.programs.kernel.hashes import event_stream_hash
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.modes import KernelMode
-from ergo_cli.programs.kernel.reducers import StateUpdatedOnly
-from ergo_cli.programs.kernel.signals import Resume
-from ergo_cli.programs.kernel.status import RunBlocked, RunCompleted, RunFailed
-from ergo_cli.programs.kernel.steps import Complete, Interrupt, Next
+from ergo_cli.programs.kernel.companions.verification import event_stream_hash
+from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.programs.kernel.engine.actions import Complete, Interrupt, Next, Resume, StateWrite, Success
+from ergo_cli.programs.kernel.engine.errors import ActionError, Category, KernelError
+from ergo_cli.programs.kernel.engine.events import (
+    Completed,
+    Event,
+    RunBlocked,
+    RunCompleted,
+    RunFailed,
+    SequencedEvent,
+    StateUpdated,
+)
+from ergo_cli.programs.kernel.engine.options import KernelMode
+from ergo_cli.programs.kernel.engine.state import StateUpdatedOnly
+from ergo_cli.programs.kernel.program import Kernel
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
 from ergo_cli.testing.kernel import ScriptedExecutor, ScriptedStep
 

@@ -9,17 +9,20 @@ from typing import Any
 import pytest
 from kernel_scenarios import preloaded
 
-from ergo_cli.programs.kernel import wire
-from ergo_cli.programs.kernel.errors import KernelError, driver_error
-from ergo_cli.programs.kernel.events import Interrupted
-from ergo_cli.programs.kernel.evidence import EvidenceBuilder, EvidenceBundle, TestOutcome, legacy_hash
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.reducers import StateUpdatedOnly
-from ergo_cli.programs.kernel.runner import KernelRunner
-from ergo_cli.programs.kernel.signals import Resume
-from ergo_cli.programs.kernel.siphash import siphash13
-from ergo_cli.programs.kernel.status import RunCompleted
-from ergo_cli.programs.kernel.steps import Complete, Next
+from ergo_cli.programs.kernel.companions.evidence import (
+    EvidenceBuilder,
+    EvidenceBundle,
+    TestOutcome,
+    legacy_hash,
+    siphash13,
+)
+from ergo_cli.programs.kernel.companions.services import KernelRunner
+from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.programs.kernel.engine.actions import Complete, Next, Resume
+from ergo_cli.programs.kernel.engine.errors import KernelError, driver_error
+from ergo_cli.programs.kernel.engine.events import Interrupted, RunCompleted
+from ergo_cli.programs.kernel.engine.state import StateUpdatedOnly
+from ergo_cli.programs.kernel.program import Kernel
 from ergo_cli.stores.memory import MemoryJournal
 from ergo_cli.testing.kernel import ScriptedStep
 
@@ -156,7 +159,7 @@ def test_c40_120_the_event_loop_goes_on_meanwhile() -> None:
     released = Event()
 
     def patient(state: object) -> Next:
-        assert released.wait(5), "the event loop stood still"
+        assert released.wait(60), "the event loop stood still"
         return Complete()
 
     async def drive() -> object:

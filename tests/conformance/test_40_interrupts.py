@@ -6,24 +6,31 @@ from collections.abc import Callable
 
 import pytest
 
-from ergo_cli.programs.kernel.errors import InterruptError
-from ergo_cli.programs.kernel.interrupts.kinds import (
+from ergo_cli.programs.kernel.companions.interrupts import (
+    AGENT,
+    API,
+    POLICY_ENGINE,
+    UI,
     ApprovalRequired,
     Checkpoint,
     Custom,
     ErrorRecovery,
+    ExecutionSuspension,
     HumanInTheLoop,
+    InterruptCheckpoint,
     InterruptKind,
+    InterruptRecord,
     InterruptStatus,
+    KernelInterrupt,
     KernelInterruptKind,
+    MemoryInterruptStore,
     ResourceExhausted,
+    SuspensionState,
     ToolCallWaiting,
+    UnifiedInterruptResolver,
 )
-from ergo_cli.programs.kernel.interrupts.records import InterruptCheckpoint, InterruptRecord, KernelInterrupt
-from ergo_cli.programs.kernel.interrupts.resolver import AGENT, API, POLICY_ENGINE, UI, UnifiedInterruptResolver
-from ergo_cli.programs.kernel.interrupts.store import MemoryInterruptStore
-from ergo_cli.programs.kernel.suspension import ExecutionSuspension, SuspensionState
-from ergo_cli.programs.kernel.timestamps import Timestamp
+from ergo_cli.programs.kernel.engine.errors import InterruptError
+from ergo_cli.programs.kernel.engine.wire import Timestamp
 
 NOON, LATER = Timestamp.from_wire("2026-03-01T12:00:00Z"), Timestamp.from_wire("2026-03-01T13:00:00Z")
 

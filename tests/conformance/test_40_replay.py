@@ -7,20 +7,19 @@ from typing import Any
 import pytest
 from kernel_scenarios import digits, preloaded
 
-from ergo_cli.programs.kernel.events import ActionRequested, Completed, Event, Interrupted, Resumed, StateUpdated
-from ergo_cli.programs.kernel.hashes import tool_checksum
-from ergo_cli.programs.kernel.reducers import StateUpdatedOnly
-from ergo_cli.programs.kernel.replay_resume import ReplayResume, ResumeDecision, ResumeResult
-from ergo_cli.programs.kernel.replaying import ReplayCursor
-from ergo_cli.programs.kernel.verification import (
+from ergo_cli.programs.kernel.companions.verification import (
     RunNotFound,
     StateHashMismatch,
     ToolChecksumMismatch,
     UnmatchedInterrupt,
     UnmatchedResume,
     VerifyConfig,
+    tool_checksum,
     verify_run,
 )
+from ergo_cli.programs.kernel.engine.events import ActionRequested, Completed, Event, Interrupted, Resumed, StateUpdated
+from ergo_cli.programs.kernel.engine.state import ReplayCursor, StateUpdatedOnly
+from ergo_cli.programs.kernel.runs.fork import ReplayResume, ResumeDecision, ResumeResult
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
 
 INTERRUPTS = VerifyConfig(verify_interrupt_consistency=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ergo_cli.stores.journals import EventJournal
-from ergo_cli.stores.locating import RunStore, memory_store, open_store
-from ergo_cli.stores.snapshots import StoredSnapshot
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.backends import RunStore, memory_store, open_store
+from ergo_cli.stores.journals import EventJournal, StoredSnapshot
 from ergo_cli.testing.stores import refused
 
 COMPLETED = '"Completed"'
@@ -28,9 +28,9 @@ def any_journal(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Eve
         case "memory":
             store = memory_store()
         case "sqlite":
-            store = open_store(f"sqlite:{tmp_path}/runs.db", tmp_path, lambda: 0)
+            store = open_store(f"sqlite:{tmp_path}/runs.db", tmp_path, lambda: 0, KERNEL_TABLES)
         case _:
-            store = open_store(f"postgres:{request.getfixturevalue('postgres')}", tmp_path, lambda: 0)
+            store = open_store(f"postgres:{request.getfixturevalue('postgres')}", tmp_path, lambda: 0, KERNEL_TABLES)
     with store:
         yield store.journal
 
@@ -41,14 +41,14 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
     named = f"sqlite:{tmp_path}/runs.db"
     if request.param == "postgres":
         named = f"postgres:{request.getfixturevalue('postgres')}"
-    return lambda: open_store(named, tmp_path, lambda: 1_700_000_000_000)
+    return lambda: open_store(named, tmp_path, lambda: 1_700_000_000_000, KERNEL_TABLES)
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A SQLite store with three events and a snapshot."""
     path = tmp_path / "file.db"
-    with open_store(f"sqlite:{path}", tmp_path, lambda: 1_700_000_000_000) as store:
+    with open_store(f"sqlite:{path}", tmp_path, lambda: 1_700_000_000_000, KERNEL_TABLES) as store:
         store.journal.append("r", [COMPLETED] * 3)
         store.snapshots.save("r", 3, "7")
     return path
@@ -146,7 +146,7 @@ def test_c40_102_two_processes_at_one_run(tmp_path: Path) -> None:
     writers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
     heads = [int(head) for writer in writers for head in writer.communicate(timeout=120)[0].split()]
     assert sorted(heads) == list(range(1, 201))
-    with open_store(f"sqlite:{tmp_path}/runs.db", tmp_path, lambda: 0) as store:
+    with open_store(f"sqlite:{tmp_path}/runs.db", tmp_path, lambda: 0, KERNEL_TABLES) as store:
         assert [seq for seq, _ in store.journal.scan("r")] == list(range(1, 201))
 
 
@@ -160,7 +160,7 @@ def test_c40_103_a_batch_that_cannot_be_written_whole(any_journal: EventJournal)
 def test_c40_104_a_broken_row(file: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("UPDATE kernel_events SET event_json = '{\"Complet' WHERE seq = 2")
-    with open_store(f"sqlite:{file}", tmp_path, lambda: 0) as store:
+    with open_store(f"sqlite:{file}", tmp_path, lambda: 0, KERNEL_TABLES) as store:
         with refused("store.corrupt", "run 'r' seq 2"):
             list(store.journal.scan("r"))
         assert store.journal.head("r") == 3
@@ -175,12 +175,15 @@ def test_c40_105_a_snapshot_at_the_same_place_is_replaced(reopen: Reopen) -> Non
 
 def test_c40_106_making_postgres_stores_never_connects(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
-    with open_store("postgres://127.0.0.1:1/runs", tmp_path, lambda: 0) as store, refused("store.unreachable"):
+    with (
+        open_store("postgres://127.0.0.1:1/runs", tmp_path, lambda: 0, KERNEL_TABLES) as store,
+        refused("store.unreachable"),
+    ):
         store.journal.head("r")
 
 
 def test_c40_106_the_replay_case_of_postgres(postgres: str, tmp_path: Path) -> None:
-    with open_store(f"postgres:{postgres}", tmp_path, lambda: 0) as store:
+    with open_store(f"postgres:{postgres}", tmp_path, lambda: 0, KERNEL_TABLES) as store:
         assert store.journal.append("r", [COMPLETED] * 2) == 2
         assert store.journal.append("r", [COMPLETED] * 2) == 4
         assert len(list(store.journal.scan("r", 3))) == 2
@@ -194,7 +197,7 @@ def test_c40_106_a_schema_name_that_is_none() -> None:
     from ergo_cli.stores.postgres import PostgresDatabase, PostgresJournal
 
     with refused("store.not_found") as refusal:
-        PostgresJournal(PostgresDatabase("host=127.0.0.1", "bad-name")).head("r")
+        PostgresJournal(PostgresDatabase("host=127.0.0.1", KERNEL_TABLES, "bad-name")).head("r")
     assert refusal.error.message == "invalid schema: bad-name"
 
 

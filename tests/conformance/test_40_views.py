@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from kernel_scenarios import digits, preloaded
 
-from ergo_cli.programs.kernel import wire
-from ergo_cli.programs.kernel.errors import KernelError
-from ergo_cli.programs.kernel.events import (
+from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.programs.kernel.engine.errors import KernelError
+from ergo_cli.programs.kernel.engine.events import (
     ActionFailed,
     ActionRequested,
     ActionSucceeded,
@@ -19,27 +19,24 @@ from ergo_cli.programs.kernel.events import (
     Resumed,
     StateUpdated,
 )
-from ergo_cli.programs.kernel.execution_log import (
-    ExecutionLog,
-    KernelTraceEvent,
-    scan_execution_log,
-    scan_execution_log_with_state_hashes,
-    scan_execution_trace,
-    trace_of,
-)
-from ergo_cli.programs.kernel.fork import ForkMode, ForkResult, TimelineFork, clone_timeline, fork
-from ergo_cli.programs.kernel.lifecycle import DerivedStatus
-from ergo_cli.programs.kernel.reducers import StateUpdatedOnly
-from ergo_cli.programs.kernel.state import StateCodec
-from ergo_cli.programs.kernel.timeline import (
+from ergo_cli.programs.kernel.engine.state import StateCodec, StateUpdatedOnly
+from ergo_cli.programs.kernel.runs.fork import ForkMode, ForkResult, TimelineFork, clone_timeline, fork
+from ergo_cli.programs.kernel.runs.timeline import (
     BlockedSummary,
     CompletedSummary,
+    DerivedStatus,
+    ExecutionLog,
     FailedSummary,
+    KernelTraceEvent,
     RunStatusSummary,
     RunTimeline,
     TimelineEntry,
     derived_status,
     run_timeline,
+    scan_execution_log,
+    scan_execution_log_with_state_hashes,
+    scan_execution_trace,
+    trace_of,
 )
 
 STATE_1 = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"

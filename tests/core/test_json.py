@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import Struct
 
-from ergo_cli.core.json import JsonError, canonical, check_nesting, decode
+from ergo_cli.core.json import JsonError, canonical, check_nesting, decode, record_opening, template_pieces
 from ergo_cli.core.numbers import Numbers
 
 
@@ -135,3 +136,29 @@ def test_brackets_that_do_not_match_are_refused(text: bytes):
 def test_a_wide_document_is_read():
     levels = [[101.5 + step, step] for step in range(500)]
     assert decode(canonical({"bids": levels, "asks": levels})) == {"bids": levels, "asks": levels}
+
+
+def test_a_template_is_what_stands_around_the_sentinels():
+    assert template_pieces(b'{"a":"<1>","b":["<2>"]}', b'"<1>"', b"<2>") == (b'{"a":', b',"b":["', b'"]}')
+    assert template_pieces(b"{}") == (b"{}",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b'{"a":"<1>","b":2}', "sentinel b'<2>' occurs 0 times"),
+        (b'{"a":"<1>","b":"<2>","c":"<2>"}', "sentinel b'<2>' occurs 2 times"),
+        (b'{"b":"<2>","a":"<1>"}', "sentinel b'<2>' is out of order"),
+    ],
+)
+def test_a_sentinel_that_does_not_occur_once_and_in_order_is_refused(text: bytes, message: str):
+    with pytest.raises(ValueError, match=message):
+        template_pieces(text, b"<1>", b"<2>")
+
+
+def test_a_record_opens_with_the_name_of_its_first_member():
+    class Pair(Struct, rename="camel"):
+        first_one: int
+        second_one: int
+
+    assert record_opening(Pair) == b'{"firstOne"'

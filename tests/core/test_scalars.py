@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from ergo_cli.core.document_fields import ScalarError, resolve, to_value
+from ergo_cli.core.document_parsers import parse_json, parse_yaml
 from ergo_cli.core.documents import Mark, Scalar, Style
-from ergo_cli.core.json_text import parse_json
-from ergo_cli.core.scalars import ScalarError, resolve, to_value
-from ergo_cli.core.yaml_text import parse_yaml
 
 HERE = Mark(3, 7)
 

@@ -6,7 +6,7 @@ import pytest
 
 from ergo_cli.errors import AdapterError
 from ergo_cli.events.adapter import load_adapter
-from ergo_cli.events.adapter.provenance import fingerprint_text
+from ergo_cli.events.adapter_manifest import fingerprint_text
 
 ADAPTER = """\
 kind: adapter

@@ -6,12 +6,9 @@ import pytest
 
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import StepError
-from ergo_cli.events.adapter import ProvidedKey, Provides
-from ergo_cli.events.adapter.binding import build_bound_event
-from ergo_cli.events.adapter.compilation import compile_events
-from ergo_cli.events.external import EventKind
-from ergo_cli.events.hosted import HostedEvent
-from ergo_cli.events.unbound import build_unbound_event
+from ergo_cli.events.adapter import build_bound_event, compile_events
+from ergo_cli.events.adapter_manifest import ProvidedKey, Provides
+from ergo_cli.events.external import EventKind, HostedEvent, build_unbound_event
 
 SCHEMA = {
     "type": "object",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ergo_cli.core.values import ValueType
-from ergo_cli.events.adapter.schemas import SchemaFault, check_schema, compile_schema, context_type
+from ergo_cli.events.adapter_schemas import SchemaFault, check_schema, compile_schema, context_type
 
 CLOSED = {"type": "object", "additionalProperties": False}
 

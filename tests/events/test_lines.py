@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ergo_cli.events.lines import LINE_LIMIT, LineTooLong, split_lines
+from ergo_cli.events.stream import LINE_LIMIT, LineTooLong, split_lines
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ergo_cli.core.numbers import Numbers
-from ergo_cli.events.diagnosis import UnreadableLine, read_record_exactly
-from ergo_cli.events.external import EventKind
-from ergo_cli.events.hosted import EpisodeStart, HostedEvent
-from ergo_cli.events.members import RecordFault
+from ergo_cli.events.exact_reader import RecordFault, UnreadableLine, read_record_exactly
+from ergo_cli.events.external import EpisodeStart, EventKind, HostedEvent
 from ergo_cli.events.records import read_record
 
 GOOD = [

@@ -7,8 +7,7 @@ import pytest
 
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import EventError
-from ergo_cli.events.lines import LINE_LIMIT
-from ergo_cli.events.stream import EventStream, SemanticKinds
+from ergo_cli.events.stream import LINE_LIMIT, EventStream, SemanticKinds
 
 
 def stream_of(*chunks: bytes, numbers: Numbers = Numbers.EXACT) -> EventStream:

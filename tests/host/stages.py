@@ -5,16 +5,12 @@ from __future__ import annotations
 from ergo_cli.bundle.memory import InMemoryBundle
 from ergo_cli.bundle.schema import DecisionRecord, Header
 from ergo_cli.core.digest_set import DigestSet
-from ergo_cli.core.effects import Effect, Intent, IntentField, Write
-from ergo_cli.core.values import NativeValue, Value
+from ergo_cli.core.values import Effect, Intent, IntentField, NativeValue, Value, Write
 from ergo_cli.events.adapter import Adapter, load_adapter
-from ergo_cli.events.external import EventKind
-from ergo_cli.events.hosted import HostedEvent
-from ergo_cli.host.enrichment import SentIntent
-from ergo_cli.host.journaling import JournaledSink, RunJournal
-from ergo_cli.host.realisation import HostEffects, IntentDispatcher
-from ergo_cli.host.runner import HostedRunner
-from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.host.crash_journal import CrashJournal, JournaledSink
+from ergo_cli.host.effects import ApplyEffects, IntentDispatcher, SentIntent
+from ergo_cli.host.step import HostedRunner
+from ergo_cli.supervisor.seam import Constraints
 from ergo_cli.testing.scripted import ScriptedInvoker
 
 ADAPTER = """
@@ -25,6 +21,7 @@ runtime_compatibility: 0.1.0-alpha.1
 context_keys:
   - {name: x, type: Number, required: false, writable: false}
   - {name: y, type: Number, required: false, writable: true}
+  - {name: armed, type: Bool, required: false, writable: true}
 event_kinds:
   - name: tick
     payload_schema:
@@ -32,6 +29,8 @@ event_kinds:
       properties: {x: {type: number}, y: {type: number}}
       required: [x]
       additionalProperties: false
+  - name: blind
+    payload_schema: {type: object, properties: {x: {type: number}}, additionalProperties: false}
 accepts:
   effects:
     - {name: set_context, payload_schema: {type: object, additionalProperties: false}}
@@ -50,16 +49,16 @@ class Stage:
         *,
         owned_elsewhere: frozenset[str] = frozenset(),
         unique: bool = True,
-        journal: RunJournal | None = None,
+        journal: CrashJournal | None = None,
         **limits: int,
     ) -> None:
         self.invoker = ScriptedInvoker()
-        self.effects = HostEffects(adapter, owned_elsewhere, dispatcher)
+        self.effects = ApplyEffects(adapter, owned_elsewhere, dispatcher)
         self.intents: list[SentIntent] = []
         """What was about to be sent, where no journal notes it."""
         constraints = Constraints(**limits)
-        self._bundle = InMemoryBundle(Header("g", constraints, "rpv1:sha256:test"))
-        sink = self._bundle if journal is None else JournaledSink(self._bundle, journal)
+        self.bundle = InMemoryBundle(Header("g", constraints, "rpv1:sha256:test"))
+        sink = self.bundle if journal is None else JournaledSink(self.bundle, journal)
         self.runner = HostedRunner(
             *("g", constraints, self.invoker, adapter, self.effects, sink),
             seen=DigestSet() if unique else None,
@@ -69,22 +68,17 @@ class Stage:
     @property
     def events(self) -> list[str]:
         """The ids of the events that are kept."""
-        return [record.event_id for record in self._bundle.commit().events]
+        return [record.event_id for record in self.bundle.commit().events]
 
     @property
     def decisions(self) -> tuple[DecisionRecord, ...]:
         """The decisions that are kept."""
-        return self._bundle.commit().decisions
+        return self.bundle.commit().decisions
 
 
 def desk() -> Adapter:
-    """An adapter with a writable ``y``, a readable ``x``, events ``tick``, and the effect ``publish``."""
+    """An adapter: ``y``, ``armed`` writable, ``x`` readable; events ``tick``, ``blind``; the effect ``publish``."""
     return load_adapter(ADAPTER, "desk.yaml")
-
-
-def tick(event_id: str, x: float = 1.0, kind: EventKind = EventKind.COMMAND) -> HostedEvent:
-    """An event of the desk."""
-    return HostedEvent(event_id, kind, 0, "tick", {"x": x})
 
 
 def writes(*pairs: tuple[str, NativeValue]) -> Effect:

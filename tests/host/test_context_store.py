@@ -4,11 +4,10 @@ import math
 
 import pytest
 
-from ergo_cli.core.effects import SET_CONTEXT, Effect, Intent, Write
-from ergo_cli.core.values import NativeValue, Value
+from ergo_cli.core.values import SET_CONTEXT, Effect, Intent, NativeValue, Value, Write
 from ergo_cli.errors import StepError
-from ergo_cli.events.adapter import ProvidedKey, Provides
-from ergo_cli.host.context_store import ContextStore
+from ergo_cli.events.adapter_manifest import ProvidedKey, Provides
+from ergo_cli.host.effects import ContextStore
 
 PROVIDES = Provides(
     context={"level": ProvidedKey("Number", writable=True), "samples": ProvidedKey("Series", writable=True)}

@@ -13,25 +13,24 @@ from msgspec.structs import replace
 
 from ergo_cli.bundle.memory import CaptureBundle, InMemoryBundle
 from ergo_cli.bundle.schema import Header, ProgramRecord
+from ergo_cli.channels.egress_config import EgressConfig
+from ergo_cli.channels.interruption import HOST_STEP_FAILED
 from ergo_cli.errors import EgressError, ErgoError, ProjectError, StepError, StoreError
 from ergo_cli.events.adapter import Adapter, load_adapter
 from ergo_cli.events.stream import EventStream, SemanticKinds
-from ergo_cli.host.arrivals import StreamArrivals
-from ergo_cli.host.egress.config import EgressConfig
-from ergo_cli.host.hosting import hosting
-from ergo_cli.host.interruption import HOST_STEP_FAILED
-from ergo_cli.host.opening import open_checked_stream
-from ergo_cli.host.preparation import PreparedRun
-from ergo_cli.host.running import RunEnd, World, run_arrivals
-from ergo_cli.host.stopping import RunControl
+from ergo_cli.host.event_input import StreamArrivals, open_checked_stream
+from ergo_cli.host.loop import RunEnd, RunResources, run_arrivals
+from ergo_cli.host.run_plan import PreparedRun, check_fit
+from ergo_cli.host.timing import RunControl
 from ergo_cli.programs.kernel import KernelProgram
-from ergo_cli.project.python_programs import PythonProgram
-from ergo_cli.project.python_sources import PythonSource
-from ergo_cli.project.toml import Project
-from ergo_cli.stores.locating import RunStore, memory_store
+from ergo_cli.programs.kernel.kind import KIND
+from ergo_cli.programs.program import AnyProgram
+from ergo_cli.project.python_programs import PythonSource, python_program
+from ergo_cli.stores.backends import RunStore, memory_store
 from ergo_cli.stores.memory import MemoryJournal
-from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.supervisor.seam import Constraints
 from ergo_cli.testing.kernel import ScriptedExecutor
+from tests.support.events import event_line
 
 EXAMPLE = Path(__file__).parent / "data" / "approve.json"
 FILES = (
@@ -51,15 +50,14 @@ def words() -> Adapter:
     return load_adapter((Path(__file__).parent / "data" / "words.yaml").read_text(), "words.yaml")
 
 
-def loaded(program: KernelProgram[Any], results: list[Any], ref: str = "agent.program:program") -> PythonProgram:
-    project = Project(Path("ergo.toml"), Path(), "n", "1", {}, trusted=True)
+def loaded(program: KernelProgram[Any], results: list[Any], ref: str = "agent.program:program") -> AnyProgram:
     live: KernelProgram[Any] = replace(program, execute=ScriptedExecutor(results))
-    return PythonProgram("kernel", ref, live, FILES, project)
+    return python_program(KIND, ref, live, FILES)
 
 
 def line(event_id: str, payload: object) -> bytes:
     event = {"type": "Command", "id": event_id, "payload": payload}
-    return json.dumps({"kind": "event", "event": event}).encode() + b"\n"
+    return event_line(event)
 
 
 class Hosted:
@@ -67,7 +65,7 @@ class Hosted:
 
     def __init__(
         self,
-        program: PythonProgram,
+        program: AnyProgram,
         *lines: bytes,
         store: RunStore | None = None,
         run_id: str | None = None,
@@ -79,8 +77,8 @@ class Hosted:
         stream = EventStream(
             [b'{"kind":"episode_start","id":"d"}\n', *lines], "events", semantic_kinds=SemanticKinds.REFUSED
         )
-        world = World(lasting=True, store=store, episodes=self.sink)
-        self.end: RunEnd = run_arrivals(run, StreamArrivals(stream), self.sink, RunControl(), world)
+        resources = RunResources(lasting=True, store=store, episodes=self.sink)
+        self.end: RunEnd = run_arrivals(run, StreamArrivals(stream), self.sink, RunControl(), resources)
 
     @property
     def bundle(self) -> CaptureBundle:
@@ -126,10 +124,12 @@ def test_deferred_work_is_recorded_with_the_decision_that_ran_it():
 
 def test_an_adapter_checks_events_and_that_is_all():
     program, adapter = loaded(ASKER, []), words()
-    assert hosting(program).check(adapter, None) == ()
+    assert check_fit(program, adapter, None) == ()
     stream = StreamArrivals(EventStream(WORDS, "events", semantic_kinds=SemanticKinds.REQUIRED))
     sink = InMemoryBundle(Header("talk", Constraints(), program.provenance))
-    end = run_arrivals(PreparedRun(program, adapter), stream, sink, RunControl(), World(lasting=True, episodes=sink))
+    end = run_arrivals(
+        PreparedRun(program, adapter), stream, sink, RunControl(), RunResources(lasting=True, episodes=sink)
+    )
     assert end.interruption is not None
     assert (end.summary.events, end.interruption.code) == (1, HOST_STEP_FAILED)
     assert isinstance(end.error, StepError)
@@ -139,13 +139,13 @@ def test_an_adapter_checks_events_and_that_is_all():
 def test_routes_are_refused():
     config = EgressConfig.builder(1_000_000_000).channel("c", ["true"]).route("tool_call", "c").build()
     with pytest.raises(EgressError) as caught:
-        hosting(loaded(SCORER, [])).check(None, config)
+        check_fit(loaded(SCORER, []), None, config)
     assert caught.value.code == "egress.route_unsupported"
 
 
 def test_a_rule_that_names_no_run_is_refused_before_anything_runs():
     with pytest.raises(ProjectError, match="control characters") as caught:
-        hosting(loaded(SCORER, []), "a\nb").check(None, None)
+        check_fit(loaded(SCORER, []), None, None, "a\nb")
     assert caught.value.code == "PRJ-INVALID"
 
 

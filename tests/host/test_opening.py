@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +10,15 @@ from threading import Event, Thread
 
 import pytest
 
+from ergo_cli.channels.interruption import End
 from ergo_cli.errors import ErgoError, EventError, StepError
-from ergo_cli.events.hosted import HostedEvent
-from ergo_cli.host.arrivals import Arrivals, End
-from ergo_cli.host.opening import open_checked_stream, open_stream
-from ergo_cli.host.preparation import PreparedRun
-from ergo_cli.host.stopping import RunControl, StopHandle
+from ergo_cli.events.external import HostedEvent
+from ergo_cli.host.event_input import Arrivals, open_checked_stream, open_stream
+from ergo_cli.host.run_plan import PreparedRun
+from ergo_cli.host.timing import RunControl, StopHandle
 from ergo_cli.project.loading import load_program_from_files
 from tests.channels.ingress_runs import FLOW
+from tests.support.events import event_line
 
 
 def tick_flow(adapter: Path = FLOW / "adapter.yaml") -> PreparedRun:
@@ -28,7 +28,7 @@ def tick_flow(adapter: Path = FLOW / "adapter.yaml") -> PreparedRun:
 
 def tick(payload: object) -> str:
     event = {"type": "Command", "semantic_kind": "tick", "payload": payload}
-    return json.dumps({"kind": "event", "event": event}) + "\n"
+    return event_line(event).decode()
 
 
 def ids(arrivals: Arrivals) -> list[str]:

@@ -6,20 +6,26 @@ import pytest
 
 from ergo_cli.bundle.memory import InMemoryBundle
 from ergo_cli.bundle.schema import Header
+from ergo_cli.channels.interruption import (
+    DRIVER_IO,
+    EGRESS_IO,
+    HOST_STEP_FAILED,
+    HOST_STOP_REQUESTED,
+    End,
+    IngressFailure,
+    Interruption,
+)
 from ergo_cli.errors import EventError, StepError
-from ergo_cli.events.external import EventKind
-from ergo_cli.events.hosted import HostedEvent
-from ergo_cli.host.arrivals import End, IngressFailure
-from ergo_cli.host.interruption import DRIVER_IO, EGRESS_IO, HOST_STEP_FAILED, HOST_STOP_REQUESTED, Interruption
-from ergo_cli.host.preparation import PreparedRun
-from ergo_cli.host.running import RunEnd, World, run_arrivals
-from ergo_cli.host.stopping import RunControl
-from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.events.external import EventKind, HostedEvent
+from ergo_cli.host.loop import RunEnd, RunResources, run_arrivals
+from ergo_cli.host.run_plan import PreparedRun
+from ergo_cli.host.timing import RunControl
+from ergo_cli.supervisor.seam import Constraints
 from ergo_cli.testing.worlds import ScriptedArrivals, ScriptedDispatcher, broken_channel
 from tests.channels.samples import KIND, sample_program
 
 BROKEN = IngressFailure(EventError("driver.io_failed", "cannot be heard"), Interruption(DRIVER_IO))
-DRIVER = World(ScriptedDispatcher({KIND: "outbox"}), lasting=True, vouched=False)
+DRIVER = RunResources(ScriptedDispatcher({KIND: "outbox"}), lasting=True, vouched=False)
 
 
 def sample(event_id: str, message: str | int = "hello") -> HostedEvent:
@@ -29,7 +35,7 @@ def sample(event_id: str, message: str | int = "hello") -> HostedEvent:
 class Played:
     """A run of cues, and what was recorded of it."""
 
-    def __init__(self, *cues: HostedEvent | End | IngressFailure, world: World = DRIVER) -> None:
+    def __init__(self, *cues: HostedEvent | End | IngressFailure, world: RunResources = DRIVER) -> None:
         loaded = sample_program()
         self.bundle = InMemoryBundle(Header("sample_flow", Constraints(), loaded.program.provenance))
         run = PreparedRun(loaded.program, loaded.adapter)
@@ -82,12 +88,12 @@ def test_a_first_step_that_fails_refuses_the_run() -> None:
 
 def test_where_nothing_lasts_a_step_that_fails_refuses_the_run() -> None:
     with pytest.raises(StepError) as caught:
-        Played(sample("a"), sample("b", 7), world=World(ScriptedDispatcher({KIND: "outbox"})))
+        Played(sample("a"), sample("b", 7), world=RunResources(ScriptedDispatcher({KIND: "outbox"})))
     assert str(caught.value.where).startswith("script:2 ")
 
 
 def test_a_channel_that_breaks_ends_the_run_with_its_event() -> None:
-    world = World(ScriptedDispatcher({KIND: "outbox"}, {1: broken_channel("outbox")}), lasting=True)
+    world = RunResources(ScriptedDispatcher({KIND: "outbox"}, {1: broken_channel("outbox")}), lasting=True)
     played = Played(sample("a"), sample("b"), sample("c"), world=world)
     assert (played.reason, played.events) == (EGRESS_IO, ["a", "b"])
     assert played.end.interruption == Interruption(EGRESS_IO, "outbox")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ergo_cli.errors import EventError
-from ergo_cli.host.sources import open_source, source_label
+from ergo_cli.host.event_input import open_source, source_label
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -35,16 +35,16 @@ from tests.channels.samples import READY, sample_project, send
 from tests.library.worlds import (
     ADAPTER,
     GRAPH,
-    HASTY,
+    PATIENT,
     assets,
     in_memory,
-    tick,
     tick_project,
     tick_run,
     ticks,
     write_profile,
     write_ticks,
 )
+from tests.support.events import tick
 
 
 @source("price", "1.0.0")
@@ -166,7 +166,7 @@ def test_an_adapter_that_cannot_be_used(adapter: Any, category: str) -> None:
 
 def test_channels_of_a_project_take_the_intents(here: Path) -> None:
     project = sample_project(here, READY, "serve")
-    ergo = Ergo.builder().project_root(project).channel_policy(HASTY).build()
+    ergo = Ergo.builder().project_root(project).channel_policy(PATIENT).build()
     outcome = ergo.run_profile("historical")
     assert isinstance(outcome, Completed)
     [decision] = outcome.summary.capture_bundle.decisions
@@ -179,7 +179,7 @@ def test_channels_of_a_project_take_the_intents(here: Path) -> None:
 def test_a_channel_that_breaks_a_run_is_its_reason(here: Path) -> None:
     project = sample_project(here, READY, "read", "ack", "read", "exit:0")
     send(project, a="one", b="two")
-    outcome = Ergo.builder().project_root(project).channel_policy(HASTY).build().run_profile("historical")
+    outcome = Ergo.builder().project_root(project).channel_policy(PATIENT).build().run_profile("historical")
     assert isinstance(outcome, Interrupted)
     assert (outcome.reason.code, outcome.reason.channel) == ("egress_io", "sample_outbox")
     assert isinstance(outcome.error, ErgoError)
@@ -324,7 +324,7 @@ def test_a_builder_goes_on_without_its_handle(here: Path) -> None:
 
 def test_own_modules_of_a_project_count_wherever_it_is(tmp_path: Path) -> None:
     project = sample_project(tmp_path, READY, "serve")
-    handle = Ergo.builder().project_root(project / "graphs" / "strategy.yaml").channel_policy(HASTY).build()
+    handle = Ergo.builder().project_root(project / "graphs" / "strategy.yaml").channel_policy(PATIENT).build()
     assert handle.validate_project().profiles == ("historical",)
     config = RunConfig(
         project / "graphs" / "strategy.yaml",

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ergo_cli import EpisodeStart, EventKind, HostedEvent, Items, LibraryError, RunConfig, RunError, StepError
-from tests.library.worlds import MECHANICAL, assets, in_memory, tick, tick_run, ticks
+from tests.library.worlds import MECHANICAL, assets, in_memory, tick_run, ticks
+from tests.support.events import tick
 
 
 class Level(IntEnum):

@@ -8,19 +8,21 @@ import pytest
 from msgspec.structs import replace
 
 from ergo_cli import CaptureError, Ergo, ErgoError, EventKind, HostedEvent, ProfileRunner, StepError, errors
-from ergo_cli.host.realisation import HostEffects
-from ergo_cli.supervisor.log import Decision
+from ergo_cli.channels.timeouts import ChannelPolicy
+from ergo_cli.host.effects import ApplyEffects
+from ergo_cli.supervisor.seam import Decision
 from tests.channels.egress_channels import left_behind
 from tests.channels.samples import READY, sample_project, told
-from tests.library.worlds import HASTY, in_memory, tick, tick_run, ticks
+from tests.library.worlds import ALL_EARS, PATIENT, in_memory, tick_run, ticks
+from tests.support.events import tick
 
 
 def runner() -> ProfileRunner:
     return in_memory(p=tick_run(ticks(1))).runner_for_profile("p")
 
 
-def channels(project: Path) -> ProfileRunner:
-    return Ergo.builder().project_root(project).channel_policy(HASTY).build().runner_for_profile("historical")
+def channels(project: Path, policy: ChannelPolicy = PATIENT) -> ProfileRunner:
+    return Ergo.builder().project_root(project).channel_policy(policy).build().runner_for_profile("historical")
 
 
 def message(event_id: str) -> HostedEvent:
@@ -61,7 +63,7 @@ def test_a_fatal_error_ends_everything_but_looking(monkeypatch: pytest.MonkeyPat
     with runner() as stepped:
         stepped.step(tick("a", 1.0))
         with monkeypatch.context() as patch:
-            patch.setattr(HostEffects, "realise", _unrealisable)
+            patch.setattr(ApplyEffects, "realise", _unrealisable)
             with pytest.raises(StepError) as caught:
                 stepped.step(tick("b"))
         assert (caught.value.category, caught.value.is_recoverable) == ("effect_apply", False)
@@ -105,7 +107,7 @@ def test_a_channel_that_does_not_come_to_rest_costs_no_bundle(tmp_path: Path) ->
     project = sample_project(tmp_path, READY, "read", "ack", "exit:0")
     toml = (project / "ergo.toml").read_text()
     (project / "ergo.toml").write_text(toml + 'capture_output = "b.json"\n')
-    with channels(project) as stepped:
+    with channels(project, ALL_EARS) as stepped:
         stepped.step(message("a"))
         with pytest.raises(CaptureError) as caught:
             stepped.finish_and_write_capture()

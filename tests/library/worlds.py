@@ -10,7 +10,6 @@ from ergo_cli import (
     ChannelPolicy,
     EpisodeStart,
     Ergo,
-    EventKind,
     HostedEvent,
     InMemoryProject,
     InMemorySource,
@@ -18,11 +17,14 @@ from ergo_cli import (
     RunConfig,
     load_graph_assets_from_memory,
 )
-from ergo_cli.programs.graph.definition import GraphAssets
+from ergo_cli.programs.graph.model import GraphAssets
 from tests.channels.ingress_runs import FLOW
+from tests.support.events import event_lines, tick
 
 GRAPH, ADAPTER = FLOW / "graph.yaml", FLOW / "adapter.yaml"
-HASTY = ChannelPolicy(shutdown=300_000_000)
+PATIENT = ChannelPolicy(startup=60_000_000_000, shutdown=60_000_000_000)
+ALL_EARS = ChannelPolicy(startup=60_000_000_000, shutdown=60_000_000_000, settle=60_000_000_000)
+"""For channels that do something after their last acknowledgement, however long they take to come to it."""
 MECHANICAL = """\
 kind: cluster
 id: min
@@ -31,11 +33,6 @@ nodes: {n: {impl: number_source@0.1.0, params: {value: 1.0}}}
 edges: []
 outputs: {n: n.value}
 """
-
-
-def tick(event_id: str, x: float = 1.0, kind: EventKind = EventKind.COMMAND) -> HostedEvent:
-    """An event of the tick flow, which writes ``x`` into ``y``."""
-    return HostedEvent(event_id, kind, 0, "tick", {"x": x})
 
 
 def ticks(count: int) -> list[HostedEvent | EpisodeStart]:
@@ -77,4 +74,32 @@ def write_ticks(path: Path, count: int) -> None:
     events = (
         {"type": "Command", "semantic_kind": "tick", "payload": {"x": float(number)}} for number in range(1, count + 1)
     )
-    path.write_text("".join(json.dumps({"kind": "event", "event": event}) + "\n" for event in events))
+    path.write_text(event_lines(events))
+
+
+AGENT = """\
+from ergo_cli.programs.kernel import Complete, Interrupt, KernelProgram, Resumed
+
+def first_state(payload):
+    return []
+
+def step(state):
+    return Complete() if state else Interrupt({"ask": "go?"})
+
+def reduce(state, event):
+    return [*state, event.event.value] if isinstance(event.event, Resumed) else state
+
+def execute(action, call):
+    raise AssertionError("it never acts")
+
+program = KernelProgram("talk", first_state, step, execute, reduce)
+"""
+
+
+def agent_project(folder: Path, store: str | None = "sqlite:runs.db") -> Path:
+    """A program whose runs ask and then are done, as a project with the profile ``p``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "talk_agent.py").write_text(AGENT)
+    (folder / "events.jsonl").write_text(event_lines([{"type": "Command", "id": "e1", "payload": {}}]))
+    write_profile(folder, {"kernel": "talk_agent:program", "fixture": "events.jsonl", "store": store})
+    return folder

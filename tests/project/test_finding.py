@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from project_texts import ADAPTER, GRAPH
 
-from ergo_cli.core.program_source import ProgramSource
+from ergo_cli.core.documents import ProgramSource
 from ergo_cli.errors import BundleError, ErgoError, ProgramError, ProjectError, ReplayError, UsageError
 from ergo_cli.project.finding import (
     ProgramFlags,

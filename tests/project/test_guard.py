@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import os
@@ -23,7 +24,7 @@ import pytest
 
 from ergo_cli.errors import PrimitiveError
 from ergo_cli.primitives import compute
-from ergo_cli.programs.graph.catalog import build_inventory, standard_inventory
+from ergo_cli.programs.graph.check.catalog import build_inventory, standard_inventory
 from ergo_cli.project.guard import guarded, watching
 from ergo_cli.testing.guarding import call_guarded
 
@@ -90,6 +91,20 @@ def test_what_depends_on_nothing_but_its_arguments_is_left_alone(what: str) -> N
     sys.modules.pop("colorsys", None)
     with watching("fine"):
         PURE[what]()
+
+
+def test_what_the_garbage_collector_runs_is_not_the_primitives_doing() -> None:
+    gc.callbacks.append(clock := lambda phase, info: time.perf_counter())
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        with watching("fine"):
+            rings = [[] for _ in range(10)]
+        assert gc.isenabled()
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(clock)
+    assert rings
 
 
 def test_a_primitive_cannot_hide_what_it_did() -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from ergo_cli.errors import ErgoError, PrimitiveError, ProgramError, RuleError
-from ergo_cli.programs.graph.catalog import standard_inventory
+from ergo_cli.programs.graph.check.catalog import standard_inventory
 from ergo_cli.project.finding import ProgramFlags, RecordedProgram, find_program_for_replay, find_program_for_run
 from ergo_cli.project.loading import load_cluster_from_files, load_program_from_files
 from ergo_cli.project.primitives import load_inventory
-from ergo_cli.project.root import find_project, load_project, locate_project
+from ergo_cli.project.project_file import Project, find_project, load_project, locate_project
 from ergo_cli.project.store import ProgramStore
-from ergo_cli.project.toml import Project
 
 Write = Callable[[str, str], Path]
 HEAD = 'name = "n"\nversion = "1"\n'
@@ -104,7 +103,7 @@ def test_several_modules_a_package_and_what_one_takes_from_another(write: Write,
 def test_a_primitive_may_be_spelled_out_as_manifest_and_call(write: Write, in_folder: Path) -> None:
     own(
         write,
-        "from ergo_cli.programs.graph.manifest import OutputSpec, SourceManifest\n"
+        "from ergo_cli.programs.graph.primitives.primitive import OutputSpec, SourceManifest\n"
         "from ergo_cli.programs.graph.primitives.primitive import SourcePrimitive\n"
         "from ergo_cli.core.values import ValueType\n"
         'one = SourcePrimitive(SourceManifest("one", "0.1", (OutputSpec("value", ValueType.NUMBER),)),\n'
@@ -211,7 +210,7 @@ def test_a_module_that_does_not_exist_is_told_with_the_key_that_names_it(write: 
 @pytest.mark.parametrize("name", ["", "own.py/..", ".own", "own primitives", "own:twice"])
 def test_what_is_no_name_of_a_module_is_refused(name: str, write: Write, in_folder: Path) -> None:
     error = refused(project(write), name)
-    assert (error.code, error.message) == ("primitive.import_failed", f"'{name}' is no name of a module")
+    assert (error.code, error.message) == ("primitive.import_failed", f"'{name}' is not the name of a module")
 
 
 def test_a_module_may_not_have_the_name_of_one_that_python_needs(write: Write, in_folder: Path) -> None:
@@ -289,7 +288,7 @@ def test_a_profile_uses_the_projects_primitives_or_its_own(write: Write, in_fold
     for profile in ('graph = "g.yaml"', 'graph = "g.yaml"\nprimitives = ["other"]'):
         project(write, profile=profile)
         found = find_program_for_run(ProgramFlags())
-        versions[profile] = found.program.inventory.computes["twice"].manifest.version
+        versions[profile] = found.program.value.inventory.computes["twice"].manifest.version
         assert found.notices == ()
     assert list(versions.values()) == ["1.0.0", "1.5.0"]
 
@@ -298,7 +297,7 @@ def test_a_graph_flag_without_a_profile_uses_the_projects_primitives(write: Writ
     own(write, TWICE.format(version="1.0.0", more=""))
     project(write, profile='graph = "none.yaml"\nprimitives = "nothing"')
     found = find_program_for_run(ProgramFlags(graph=doubling(write)))
-    assert found.program.inventory.primitive("twice") is not None
+    assert found.program.value.inventory.primitive("twice") is not None
 
 
 def test_the_built_in_program_imports_nothing(write: Write, in_folder: Path) -> None:

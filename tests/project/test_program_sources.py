@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from project_texts import ADAPTER, GRAPH
 
-from ergo_cli.core.program_source import ProgramSource
+from ergo_cli.core.documents import ProgramSource
 from ergo_cli.errors import ErgoError
+from ergo_cli.programs.graph.program import decode_sources
 from ergo_cli.project.loading import LoadedProgram, load_program_from_files, load_program_from_sources
-from ergo_cli.project.sources import decode_sources
 
 
 @pytest.fixture

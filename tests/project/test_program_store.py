@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ergo_cli.core.notices import Notice
-from ergo_cli.core.program_source import ProgramSource
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.documents import ProgramSource
 from ergo_cli.project.store import ProgramStore
 
 RUNTIME = "rpv1:sha256:" + "a" * 64

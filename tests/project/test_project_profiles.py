@@ -6,7 +6,7 @@ import pytest
 
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ProjectError, UsageError, exit_code
-from ergo_cli.project.captures import capture_path, default_capture_path
+from ergo_cli.host.run_plan import capture_path, default_capture_path
 from ergo_cli.project.profiles import (
     FixtureFile,
     IngressProcess,
@@ -14,8 +14,8 @@ from ergo_cli.project.profiles import (
     profile_for_run,
     resolve_profile,
 )
-from ergo_cli.project.toml import read_project
-from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.project.project_file import read_project
+from ergo_cli.supervisor.seam import Constraints
 
 HEAD = 'name = "n"\nversion = "1"\n'
 

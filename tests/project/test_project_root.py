@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ergo_cli.errors import ProjectError
-from ergo_cli.project.root import find_project, load_project, locate_project
+from ergo_cli.project.project_file import find_project, load_project, locate_project
 
 TOML = 'name = "{}"\nversion = "1"\n[profiles]\n'
 PYPROJECT = '[tool.ergo]\nname = "{}"\nversion = "1"\n[tool.ergo.profiles]\n'

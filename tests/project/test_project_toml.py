@@ -6,7 +6,7 @@ import pytest
 
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ProjectError
-from ergo_cli.project.toml import ProcessIngress, ProgramKey, read_project, read_project_if_any
+from ergo_cli.project.project_file import ProcessIngress, ProgramKey, read_project, read_project_if_any
 
 HEAD = 'name = "plant"\nversion = "0.3.0"\n'
 
@@ -74,8 +74,8 @@ command = ["python3", "live.py"]
     assert read.notices == ()
 
 
-@pytest.mark.parametrize("kind", ["kernel", "plan", "pipeline"])
-def test_a_stateful_program_is_a_module_and_an_attribute(write, kind):
+@pytest.mark.parametrize("kind", ["kernel"])
+def test_a_program_written_in_python_is_a_module_and_an_attribute(write, kind):
     read = project(write, f'[profiles.p]\n{kind} = "agent.program:program"\n')
     assert read.profiles["p"].program == ProgramKey(kind, "agent.program:program")
     assert f"key 'profiles.p.{kind}' must be \"module:attribute\", got 'agent.py'" in str(
@@ -103,8 +103,8 @@ def test_a_stateful_program_is_a_module_and_an_attribute(write, kind):
         ('graph = "g"\ningress = {type = "pipe", command = []}', "must be \"process\", got 'pipe'"),
         ('graph = "g"\ningress = {command = ["a"]}', "key 'profiles.p.ingress.type' is missing"),
         ('graph = "g"\ningress = {type = "process"}', "key 'profiles.p.ingress.command' is missing"),
-        ('graph = "g"\nkernel = "m:a"', "exactly one of graph, kernel, plan, pipeline, but declares graph and kernel"),
-        ('fixture = "e.jsonl"', "key 'profiles.p' must declare exactly one of graph, kernel, plan, pipeline"),
+        ('graph = "g"\nkernel = "m:a"', "exactly one of graph, kernel, but declares graph and kernel"),
+        ('fixture = "e.jsonl"', "key 'profiles.p' must declare exactly one of graph, kernel, but declares none"),
     ],
 )
 def test_a_wrong_value_is_named_with_key_and_file(write, tmp_path: Path, line, words):

@@ -9,12 +9,11 @@ import pytest
 
 from ergo_cli.errors import ProgramError
 from ergo_cli.programs.kernel import KernelProgram
+from ergo_cli.programs.kernel.kind import KIND as KERNEL
 from ergo_cli.project.finding import ProgramFlags, RecordedProgram, find_program_for_replay, find_program_for_run
-from ergo_cli.project.python_programs import PythonProgram, load_python_program
-from ergo_cli.project.python_sources import python_provenance, python_sources
-from ergo_cli.project.root import load_project
+from ergo_cli.project.project_file import Project, load_project
+from ergo_cli.project.python_programs import PythonProgram, load_python_program, python_provenance, python_sources
 from ergo_cli.project.store import ProgramStore
-from ergo_cli.project.toml import Project
 
 TOML = 'name = "n"\nversion = "1"\n[profiles.default]\nkernel = "{package}.program:program"\n'
 PROGRAM = """
@@ -66,7 +65,7 @@ def test_the_fingerprint_is_over_kind_reference_version_and_files():
         '{"kind":"kernel","ref":"agent.program:program","version":"1",'
         f'"sources":[["agent.program","{empty}"],["agent.rules","{x}"]]}}'
     )
-    made = python_provenance("kernel", "agent.program:program", "1", files)
+    made = python_provenance("kernel", "kpv1", "agent.program:program", "1", files)
     assert made == f"kpv1:sha256:{sha256(text.encode()).hexdigest()}"
     assert made == "kpv1:sha256:550ae98770c22d5e0aeba4c2c96606d06e019d0e4fe984fcbd314f4cd56557f4"
 
@@ -74,11 +73,12 @@ def test_the_fingerprint_is_over_kind_reference_version_and_files():
 def test_a_changed_file_changes_it_and_an_unrelated_one_does_not(home: Home):
     before = home.load()
     home.file("stranger.py", "x = 1\n")
-    assert home.load().provenance == before.provenance
+    assert home.load().program.provenance == before.program.provenance
     home.file("program.py", PROGRAM + "\n")
     after = home.load()
-    assert after.provenance != before.provenance
-    assert (after.graph_id, after.ref, after.kind) == ("tale", f"{home.package}.program:program", "kernel")
+    assert after.program.provenance != before.program.provenance
+    made = (after.program.graph_id, after.program.ref, after.program.kind)
+    assert made == ("tale", f"{home.package}.program:program", KERNEL)
 
 
 def test_files_are_the_modules_of_the_package_that_import_statements_name(home: Home):
@@ -112,15 +112,15 @@ def test_the_executor_is_no_part_of_it_and_imported_only_for_live_runs(home: Hom
     program = home.load()
     assert [file.path for file in program.files] == [f"{home.package}/program.py"]
     home.file("world.py", "raise RuntimeError('touched')\n")
-    assert home.load().provenance == program.provenance
+    assert home.load().program.provenance == program.program.provenance
     with pytest.raises(ProgramError, match="RuntimeError: touched") as caught:
         home.load().live()
     assert str(caught.value.where).endswith("world.py:1")
     home.file("world.py", "def execute(action, call): return 7\n")
     live = home.load().live()
-    assert isinstance(live.program, KernelProgram)
-    assert live.program.execute(None, None) == 7  # type: ignore[operator,arg-type]
-    assert live.provenance == program.provenance
+    assert isinstance(live.value, KernelProgram)
+    assert live.value.execute(None, None) == 7  # type: ignore[operator,arg-type]
+    assert live.provenance == program.program.provenance
 
 
 def test_embedded_files_are_utf_8(home: Home):
@@ -153,7 +153,7 @@ def test_modules_are_imported_from_trusted_projects_only(write, in_folder: Path,
         ("qqqqqqqqqqqq:program", "import_failed", "qqqqqqqqqqqq' was not found", "ergo.toml", "module:attribute"),
         ("program:progam", "import_failed", "has no attribute 'progam'", "ergo.toml", "program"),
         ("program:program.nothing", "import_failed", "has no attribute 'program.nothing'", "ergo.toml", "attribute"),
-        ("program:step", "wrong_kind", "is a function, not a kernel program", "ergo.toml", "KernelProgram"),
+        ("program:step", "wrong_kind", "is a function, not a program", "ergo.toml", "KernelProgram"),
         ("syntax:program", "import_failed", "SyntaxError", "syntax.py:2", "mend the module"),
         ("raising:program", "import_failed", "ZeroDivisionError: division by zero", "raising.py:2", "mend the module"),
         ("leaving:program", "import_failed", "SystemExit: 3", "leaving.py:1", "mend the module"),
@@ -184,9 +184,18 @@ def test_a_reference_without_attribute_is_refused(home: Home):
 
 
 def test_the_object_must_be_of_the_profiles_kind(home: Home):
-    with pytest.raises(ProgramError, match="plan programs are not supported so far") as caught:
-        home.load(kind="plan")
+    with pytest.raises(ProgramError, match="is a function, not a kernel program") as caught:
+        home.load("program:step", kind="kernel")
     assert caught.value.code == "program.wrong_kind"
+    with pytest.raises(ProgramError, match="is a KernelProgram, not a graph program") as caught:
+        home.load(kind="graph")
+    assert caught.value.code == "program.wrong_kind"
+
+
+def test_a_kind_that_is_not_registered_is_unknown(home: Home):
+    with pytest.raises(ProgramError, match="there is no kind of program 'plan'") as caught:
+        home.load(kind="plan")
+    assert caught.value.code == "program.unknown_kind"
 
 
 def test_an_executor_must_be_callable(home: Home):

@@ -9,25 +9,33 @@ from typing import Any, NamedTuple
 from graph_shorthand import Bound, NodeShort, cluster, value
 from hypothesis import strategies as st
 
-from ergo_cli.core.declarations import ContextNeed, EffectSpecs, IntentFieldSpec, IntentSpec, MirrorWrite, WriteSpec
-from ergo_cli.core.values import ValueType
-from ergo_cli.programs.graph.catalog import Inventory, Metadata, build_inventory
-from ergo_cli.programs.graph.definition import ClusterDefinition
-from ergo_cli.programs.graph.manifest import (
+from ergo_cli.core.values import (
+    ContextNeed,
+    EffectSpecs,
+    IntentFieldSpec,
+    IntentSpec,
+    MirrorWrite,
+    ValueType,
+    WriteSpec,
+)
+from ergo_cli.programs.graph.check.catalog import Inventory, Metadata, build_inventory
+from ergo_cli.programs.graph.model import ClusterDefinition
+from ergo_cli.programs.graph.primitives.primitive import (
     ActionManifest,
+    ActionOutcome,
     ComputeErrorType,
+    ComputeFault,
     ComputeManifest,
     Family,
     InputSpec,
     OutputSpec,
     ParameterSpec,
+    ParameterType,
+    Primitive,
     SourceManifest,
+    TriggerEvent,
     TriggerManifest,
 )
-from ergo_cli.programs.graph.parameters import ParameterType
-from ergo_cli.programs.graph.primitives.faults import ComputeFault
-from ergo_cli.programs.graph.primitives.primitive import Primitive
-from ergo_cli.programs.graph.signals import ActionOutcome, TriggerEvent
 
 NUMBER, SERIES, BOOL, STRING, EVENT = ValueType
 GOOD: dict[ValueType, Any] = {NUMBER: 2.5, SERIES: [1.0, -2.0], BOOL: True, STRING: 'quo"té'}

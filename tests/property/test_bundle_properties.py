@@ -14,15 +14,12 @@ from hypothesis import strategies as st
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import open_bundle
 from ergo_cli.bundle.schema import CapturedEffect, DecisionRecord, EventRecord, Header, IntentAck, ProgramRecord
-from ergo_cli.core.effects import Effect, Intent, IntentField, Write
+from ergo_cli.core.documents import ProgramSource
 from ergo_cli.core.json import canonical
-from ergo_cli.core.program_source import ProgramSource
 from ergo_cli.core.time import MAX_NS
-from ergo_cli.core.values import Value
+from ergo_cli.core.values import Effect, Intent, IntentField, Value, Write
 from ergo_cli.events.external import EventKind
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.log import Decision
-from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome
+from ergo_cli.supervisor.seam import Constraints, Decision, ErrKind, Failed, Outcome
 from ergo_cli.testing.bundles import rewrite_bundle
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -85,7 +82,7 @@ bundles_v3 = st.builds(
 )
 programs = st.builds(
     ProgramRecord,
-    st.sampled_from(["graph", "kernel", "plan", "pipeline"]),
+    st.sampled_from(["graph", "kernel"]),
     texts,
     st.none() | st.lists(st.builds(ProgramSource.of, texts, texts), max_size=2).map(tuple),
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from passes import outcome
 from random_graphs import contexts, graphs, world
 
-from ergo_cli.programs.graph.compiler import compile_graph, interpret_graph
+from ergo_cli.programs.graph.run.compiler import compile_graph, interpret_graph
 
 WORLD = world()
 

@@ -27,12 +27,11 @@ from ergo_cli.programs.kernel import (
     SnapshotCadence,
     StateUpdated,
 )
-from ergo_cli.programs.kernel.divergence import Verdict
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.redrive import redrive
-from ergo_cli.programs.kernel.run_log import RunLog
-from ergo_cli.programs.kernel.status import RunBlocked, RunCompleted, RunStatus
-from ergo_cli.programs.kernel.steps import Next
+from ergo_cli.programs.kernel.engine.actions import Next
+from ergo_cli.programs.kernel.engine.events import RunBlocked, RunCompleted, RunLog, RunStatus
+from ergo_cli.programs.kernel.program import Kernel
+from ergo_cli.programs.kernel.replay.divergence import LogVerdict
+from ergo_cli.programs.kernel.replay.redrive import redrive
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
 
 RUN = "r"
@@ -166,5 +165,5 @@ def test_every_call_driven_again_matches_and_executes_nothing(plan: list[tuple[s
     records = list(RunLog(kernel.journal, RUN).scan())
     unreachable = msgspec.structs.replace(kernel, journal=MemoryJournal(), executor=lambda action, call: 1 / 0)
     redriven = redrive(unreachable, RUN, lambda today: today.run_until_blocked(RUN, start()), records)
-    assert redriven.report.verdict is Verdict.MATCH
+    assert redriven.report.verdict is LogVerdict.MATCH
     assert (redriven.report.common_prefix, redriven.error) == (len(records), None)

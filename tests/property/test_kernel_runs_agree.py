@@ -25,9 +25,6 @@ from hypothesis.stateful import (
 from msgspec.structs import replace
 
 from ergo_cli.core.json import canonical
-from ergo_cli.host.runs.forking import fork_run
-from ergo_cli.host.runs.listing import list_runs
-from ergo_cli.host.runs.showing import show_run
 from ergo_cli.programs.kernel import (
     Action,
     ActionCall,
@@ -52,14 +49,23 @@ from ergo_cli.programs.kernel import (
     SnapshotCadence,
     StateUpdated,
 )
-from ergo_cli.programs.kernel.fork import TimelineFork
-from ergo_cli.programs.kernel.lifecycle import DerivedStatus
-from ergo_cli.programs.kernel.status import BlockedInfo, InterruptInfo, RunBlocked, RunCompleted, RunFailed, RunStatus
-from ergo_cli.programs.kernel.steps import Next
+from ergo_cli.programs.kernel.engine.actions import Next
+from ergo_cli.programs.kernel.engine.events import (
+    BlockedInfo,
+    InterruptInfo,
+    RunBlocked,
+    RunCompleted,
+    RunFailed,
+    RunStatus,
+)
+from ergo_cli.programs.kernel.kept_runs import KernelRuns
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.programs.runs import Standing
+from ergo_cli.stores.backends import RunStore, memory_store, open_store
 from ergo_cli.stores.journals import EventJournal
-from ergo_cli.stores.locating import RunStore, memory_store, open_store
 
 EXAMPLES = count(1)
+RUNS = KernelRuns()
 State = dict[str, Any]
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
@@ -203,8 +209,8 @@ class RunsAgree(RuleBasedStateMachine):
     @rule()
     def list(self) -> None:
         for store in self.stores:
-            (listed,) = [listed for listed in list_runs(store) if listed.run_id == self.run]
-            assert (listed.head, listed.status) == (len(self.log), self.status)
+            (listed,) = [listed for listed in RUNS.list(store) if listed.run_id == self.run]
+            assert (listed.head, listed.standing) == (len(self.log), self.status)
 
     @rule()
     def reopen(self) -> None:
@@ -222,7 +228,7 @@ class RunsAgree(RuleBasedStateMachine):
         aside.journal.append(branch, texts)
         expected = driven(aside, branch)
         for store, kernel in zip(self.stores, self.kernels, strict=True):
-            fork_run(store, TimelineFork(self.run, branch, at, Resumed(value)))
+            RUNS.fork(store, self.run, at, branch, {"Resumed": {"value": value}})
             assert [text for _, text in store.journal.scan(branch)] == texts
             self.agree(expected, [driven(kernel, branch)])
             assert list(store.journal.scan(branch)) == list(aside.journal.scan(branch))
@@ -241,16 +247,16 @@ class RunsAgree(RuleBasedStateMachine):
         if not self.log:
             return
         for store in self.stores:
-            shown = show_run(store, self.run)
-            assert (shown.head, shown.derived_status) == (len(self.log), self.status)
+            shown = RUNS.show(store, self.run)
+            assert (shown.head, shown.standing) == (len(self.log), self.status)
             assert (shown.interrupt is not None) == self.is_asking
 
     @property
-    def status(self) -> DerivedStatus:
+    def status(self) -> Standing:
         text = self.log[-1][1]
-        endings = {'"Completed"': DerivedStatus.COMPLETED, '{"Interrupted"': DerivedStatus.BLOCKED}
-        endings['{"ActionFailed"'] = DerivedStatus.FAILED
-        return next((status for begin, status in endings.items() if text.startswith(begin)), DerivedStatus.ACTIVE)
+        endings = {'"Completed"': Standing.COMPLETED, '{"Interrupted"': Standing.BLOCKED}
+        endings['{"ActionFailed"'] = Standing.FAILED
+        return next((status for begin, status in endings.items() if text.startswith(begin)), Standing.ACTIVE)
 
 
 def driven(kernel: Kernel[State], run: str) -> RunStatus | str:
@@ -290,7 +296,7 @@ def check(*stores: RunStore) -> None:
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Generator[RunStore]:
-    with open_store(f"sqlite:{tmp_path}/runs.db", tmp_path, lambda: 0) as store:
+    with open_store(f"sqlite:{tmp_path}/runs.db", tmp_path, lambda: 0, KERNEL_TABLES) as store:
         yield store
 
 
@@ -299,5 +305,5 @@ def test_memory_and_sqlite_agree(sqlite: RunStore) -> None:
 
 
 def test_memory_and_postgres_agree(postgres: str, tmp_path: Path) -> None:
-    with open_store(f"postgres:{postgres}", tmp_path, lambda: 0) as store:
+    with open_store(f"postgres:{postgres}", tmp_path, lambda: 0, KERNEL_TABLES) as store:
         check(memory_store(), store)

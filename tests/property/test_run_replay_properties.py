@@ -12,19 +12,20 @@ from hypothesis import strategies as st
 
 from ergo_cli.bundle.schema import Header
 from ergo_cli.bundle.writer import BundleWriter
-from ergo_cli.core.effects import effect_hash
+from ergo_cli.core.values import effect_hash
 from ergo_cli.errors import ErgoError
 from ergo_cli.events.adapter import Adapter, load_adapter
 from ergo_cli.events.stream import EventStream, SemanticKinds
-from ergo_cli.host.preparation import PreparedRun
-from ergo_cli.host.running import run_stream
-from ergo_cli.programs.graph.catalog import standard_inventory
-from ergo_cli.programs.graph.program import GraphProgram
-from ergo_cli.project.graph_files import load_graph_assets
+from ergo_cli.host.loop import run_stream
+from ergo_cli.host.run_plan import PreparedRun
+from ergo_cli.programs.graph.check.catalog import standard_inventory
+from ergo_cli.programs.graph.kind import load_graph
+from ergo_cli.project.loading import load_graph_assets
 from ergo_cli.replay.diffing import diff_bundles
-from ergo_cli.replay.replaying import ReplayOptions, Target, replay_bundle
-from ergo_cli.replay.result import BundleResult, Outcome
-from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.replay.engine import replay_bundle
+from ergo_cli.replay.results import BundleResult, Outcome, ReplayOptions, Target
+from ergo_cli.supervisor.seam import Constraints
+from tests.support.events import event_line
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "order_threshold"
 STRICT = ReplayOptions(strict=True)
@@ -34,7 +35,7 @@ ACTIONS = ("buy", "sell", "bought_at", "remember")
 @pytest.fixture(scope="module")
 def target() -> Target:
     assets = load_graph_assets(FIXTURE / "graphs" / "order_threshold.yaml", [])
-    program = GraphProgram.load(getattr(assets, "assets", assets), standard_inventory())
+    program = load_graph(assets.assets, standard_inventory())
     text = (FIXTURE / "adapters" / "order_desk.yaml").read_text()
     return Target(program, load_adapter(text, "order_desk.yaml"))
 
@@ -57,7 +58,7 @@ limits = st.builds(
 def line(index: int, event: tuple[str, dict[str, Any], str | None]) -> bytes:
     kind, payload, at = event
     body = {"type": kind, "id": f"e{index}", "semantic_kind": "price_tick", "payload": payload, "at": at}
-    return json.dumps({"kind": "event", "event": body}).encode() + b"\n"
+    return event_line(body)
 
 
 def captured(path: Path, target: Target, constraints: Constraints, stream: list[Any], pretty: bool = False) -> Path:
@@ -166,5 +167,5 @@ def test_no_bytes_make_the_reader_fail_without_a_code(
     path = tmp_path_factory.mktemp("b") / "b.json"
     path.write_bytes(data)
     with pytest.raises(ErgoError) as caught:
-        replay_bundle(str(path), target, STRICT)
+        replay_bundle(str(path), target, STRICT, raise_on_failure=True)
     assert caught.value.code in {"replay.host_setup_failed", "bundle.digest_mismatch"}

@@ -13,8 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ergo_cli.core.json import canonical
 from ergo_cli.errors import StoreError
-from ergo_cli.stores.locating import RunStore, memory_store, open_store
-from ergo_cli.stores.snapshots import StoredSnapshot
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.backends import RunStore, memory_store, open_store
+from ergo_cli.stores.journals import StoredSnapshot
 
 EXAMPLES = count(1)
 NAMES = st.sampled_from(["a", "a/2", "ä"])
@@ -107,7 +108,7 @@ def check(*stores: RunStore) -> None:
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Generator[RunStore]:
-    with open_store(f"sqlite:{tmp_path}/runs.db", tmp_path, lambda: 0) as store:
+    with open_store(f"sqlite:{tmp_path}/runs.db", tmp_path, lambda: 0, KERNEL_TABLES) as store:
         yield store
 
 
@@ -116,5 +117,5 @@ def test_memory_and_sqlite_agree(sqlite: RunStore) -> None:
 
 
 def test_memory_and_postgres_agree(postgres: str, tmp_path: Path) -> None:
-    with open_store(f"postgres:{postgres}", tmp_path, lambda: 0) as store:
+    with open_store(f"postgres:{postgres}", tmp_path, lambda: 0, KERNEL_TABLES) as store:
         check(memory_store(), store)

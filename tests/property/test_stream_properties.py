@@ -15,13 +15,10 @@ from ergo_cli.core.digest_set import DigestSet
 from ergo_cli.core.json import JsonError, canonical, decode
 from ergo_cli.core.numbers import Numbers, exact_float, original_number
 from ergo_cli.core.time import MAX_SECS, NANOS
-from ergo_cli.events.diagnosis import read_record_exactly
-from ergo_cli.events.external import EventKind
-from ergo_cli.events.hosted import HostedEvent, encode_hosted
-from ergo_cli.events.lines import split_lines
-from ergo_cli.events.members import RecordFault
+from ergo_cli.events.exact_reader import RecordFault, read_record_exactly
+from ergo_cli.events.external import EventKind, HostedEvent, encode_hosted
 from ergo_cli.events.records import read_hosted, read_record
-from ergo_cli.events.stream import EventStream, SemanticKinds
+from ergo_cli.events.stream import EventStream, SemanticKinds, split_lines
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 integers = st.integers(-(2**63), 2**64 - 1)

@@ -10,12 +10,13 @@ import pytest
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.schema import Header
 from ergo_cli.bundle.writer import BundleWriter
-from ergo_cli.core.effects import effect_hash
+from ergo_cli.core.values import effect_hash
 from ergo_cli.events.stream import EventStream, SemanticKinds
-from ergo_cli.host.preparation import PreparedRun
-from ergo_cli.host.running import run_stream
+from ergo_cli.host.loop import run_stream
+from ergo_cli.host.run_plan import PreparedRun
 from ergo_cli.project.loading import LoadedProgram, load_program_from_files
-from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.supervisor.seam import Constraints
+from tests.support.events import event_line
 
 BOILER = Path(__file__).parents[2] / "fixtures" / "boiler_alarm"
 
@@ -48,7 +49,7 @@ def capture(path: Path, loaded: LoadedProgram, events: Iterable[dict[str, Any]])
     """Run events and keep the bundle."""
     program, adapter = loaded.program, loaded.adapter
     assert adapter is not None
-    lines = [json.dumps({"kind": "event", "event": event}).encode() + b"\n" for event in events]
+    lines = [event_line(event) for event in events]
     header = Header(program.graph_id, Constraints(), program.provenance, adapter.fingerprint)
     with BundleWriter(str(path), header) as writer:
         stream = EventStream(lines, "events", semantic_kinds=SemanticKinds.REQUIRED)

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ergo_cli.core.effects import Effect, Intent, IntentField
-from ergo_cli.core.values import NativeValue, Value
-from ergo_cli.replay.compare import Difference, compare_decisions, leaves
-from ergo_cli.replay.divergence import DivergenceKind
-from ergo_cli.replay.paths import parse_patterns, render
-from ergo_cli.replay.trees import decision_tree
+from ergo_cli.core.json import render
+from ergo_cli.core.values import Effect, Intent, IntentField, NativeValue, Value
+from ergo_cli.replay.compare import Difference, compare_decisions, decision_tree, leaves
+from ergo_cli.replay.paths import parse_patterns
+from ergo_cli.replay.results import DivergenceKind
 from ergo_cli.testing.bundles import completed, set_context
 
 A, B, C, D = (set_context("k", number) for number in (1.0, 2.0, 3.0, 4.0))

@@ -16,9 +16,8 @@ from ergo_cli.errors import BundleError, ReplayError
 from ergo_cli.events.external import EventKind
 from ergo_cli.replay.diffing import diff_bundles
 from ergo_cli.replay.paths import parse_patterns
-from ergo_cli.replay.result import BundleResult, Outcome
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.log import Decision
+from ergo_cli.replay.results import BundleResult, Outcome
+from ergo_cli.supervisor.seam import Constraints, Decision
 from ergo_cli.testing.bundles import bundle_of, completed, event_record, set_context
 from tests.replay.conftest import written
 

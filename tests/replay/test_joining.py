@@ -3,8 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ergo_cli.replay.joining import Keys, Occurrences, Row, join, rows
-from ergo_cli.replay.moves import moved
+from ergo_cli.replay.joining import Keys, Occurrences, Row, join, moved, rows
 
 Joined = list[tuple[Row[str] | None, Row[str] | None]]
 

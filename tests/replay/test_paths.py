@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ergo_cli.core.json import Item, Member, Step, render
 from ergo_cli.errors import UsageError
-from ergo_cli.replay.paths import Ignored, Item, Member, Pattern, Step, all_matched, parse_patterns, prune, render
+from ergo_cli.replay.paths import Ignored, Pattern, all_matched, parse_patterns, prune
 
 TREE = {
     "decision": "Invoke",

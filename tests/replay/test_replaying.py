@@ -7,22 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from ergo_cli.bundle.memory import CaptureBundle
-from ergo_cli.bundle.schema import payload_hash
+from ergo_cli.bundle.schema import DecisionRecord, payload_hash
 from ergo_cli.core.numbers import Numbers, original_float
-from ergo_cli.programs.graph.program import SCHEDULE
+from ergo_cli.programs.graph.kind import BUILT_IN
 from ergo_cli.project.loading import LoadedProgram, load_program_from_files
+from ergo_cli.replay.engine import replay_bundle
 from ergo_cli.replay.paths import parse_patterns
-from ergo_cli.replay.replaying import ReplayOptions, Target, replay_bundle
-from ergo_cli.replay.result import BundleResult, Outcome
-from ergo_cli.replay.schedule import replay_schedule
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.testing.bundles import bundle_of, event_record
-from ergo_cli.testing.scripted import ScriptedInvoker
+from ergo_cli.replay.results import BundleResult, Outcome, ReplayOptions, Target
+from ergo_cli.supervisor.seam import Constraints, Decision
+from ergo_cli.testing.bundles import bundle_of, completed, event_record
 from tests.replay.conftest import Boiler, Edit, capture, edited, reading, written
 
+LOOSE = ReplayOptions(strict=False)
 EVENTS = [reading("r1", 90.0), reading("r2", 96.0), reading("r3", 97.0, 13.0), reading("r4", 20.0)]
 
 
@@ -35,7 +32,7 @@ def told(result: BundleResult) -> list[tuple[Any, ...]]:
 
 
 def replayed(path: Path, edit: Edit, loaded: LoadedProgram, **options: Any) -> BundleResult:
-    return replay_bundle(str(edited(path, edit)), target(loaded), ReplayOptions(**options))
+    return replay_bundle(str(edited(path, edit)), target(loaded), ReplayOptions(**{"strict": False, **options}))
 
 
 @pytest.fixture
@@ -100,30 +97,30 @@ def test_the_episodes_before_the_first_divergence_are_remembered(good: Path, pro
 def test_the_node_behind_an_effect_and_the_first_node_that_differs(boiler: Boiler, good: Path) -> None:
     recorded = boiler()
     now = boiler(("limit: 95.0", "limit: 80.0"))
-    result = replay_bundle(str(good), target(now, recorded), ReplayOptions())
+    result = replay_bundle(str(good), target(now, recorded), LOOSE)
     assert {each.cause for each in result.divergences} == {"program_changed"}
     first = result.divergences[0]
     assert (first.event_id, first.kind.value, first.path) == ("r1", "effect_extra", "effects[0]")
     assert (first.node, first.origin) == ("overheated/close", "overheated/over/limit_value")
-    alone = replay_bundle(str(good), target(now), ReplayOptions()).divergences[0]
+    alone = replay_bundle(str(good), target(now), LOOSE).divergences[0]
     assert (alone.node, alone.origin) == ("overheated/close", None)
 
 
 def test_the_origin_lies_upstream_of_the_node(boiler: Boiler, good: Path) -> None:
     recorded, now = boiler(), boiler(("limit: 95.0", "limit: 98.0"), ("limit: 12.5", "limit: 14.0"))
-    result = replay_bundle(str(good), target(now, recorded), ReplayOptions())
+    result = replay_bundle(str(good), target(now, recorded), LOOSE)
     blamed = {(each.event_id, each.kind.value, each.node, each.origin) for each in result.divergences}
     assert blamed == {
         ("r2", "effect_missing", "overheated/close", "overheated/over/limit_value"),
         ("r3", "effect_missing", "overpressure/close", "overpressure/over/limit_value"),
     }
-    guessed = {(each.event_id, each.node) for each in replay_bundle(str(good), target(now)).divergences}
+    guessed = {(each.event_id, each.node) for each in replay_bundle(str(good), target(now), LOOSE).divergences}
     assert guessed == {("r2", "overheated/close"), ("r3", "overpressure/close")}
 
 
 def test_another_adapter_is_allowed_and_named_as_the_cause(good: Path, program: LoadedProgram) -> None:
     bundle = edited(good, lambda bundle: bundle["decisions"][0].update(retry_count=1))
-    result = replay_bundle(str(bundle), Target(program.program, None), ReplayOptions())
+    result = replay_bundle(str(bundle), Target(program.program, None), LOOSE)
     [found] = result.divergences
     assert (found.path, found.cause) == ("retry_count", "adapter_changed")
     assert "the adapter changed" in result.warnings[0].message
@@ -137,7 +134,7 @@ def test_a_program_that_cannot_be_stepped_ends_the_comparison(good: Path, progra
         bundle["adapter_provenance"] = "none"
         bundle["decisions"][3]["retry_count"] = 1
 
-    result = replay_bundle(str(edited(good, unbound)), Target(program.program, None), ReplayOptions())
+    result = replay_bundle(str(edited(good, unbound)), Target(program.program, None), LOOSE)
     [found] = result.divergences
     assert (found.seq, found.event_id, found.kind.value, found.code) == (1, "r2", "program", "replay.host_step_failed")
     assert (found.expected, found.path) == ("Completed", "")
@@ -152,7 +149,7 @@ def test_a_broken_program_is_held_against_the_decision_of_its_event(good: Path, 
         bundle["decisions"].pop(0)
         bundle["decisions"][0]["termination"] = {"Failed": "SemanticError"}
 
-    result = replay_bundle(str(edited(good, unbound)), Target(program.program, None), ReplayOptions())
+    result = replay_bundle(str(edited(good, unbound)), Target(program.program, None), LOOSE)
     broken = result.divergences[-1]
     assert (broken.kind.value, broken.event_id, broken.expected) == ("program", "r2", "Failed(SemanticError)")
 
@@ -278,15 +275,16 @@ def test_another_number_is_not_explained_by_its_reading(keeper: LoadedProgram, t
 def test_a_schedule_is_replayed_under_the_bundles_own_constraints(tmp_path: Path) -> None:
     limits = Constraints(max_per_window=1, rate_window=10 * 10**9)
     events = [event_record("a", b""), event_record("b", b"")]
-    empty = bundle_of(
+    decisions = [completed("a"), DecisionRecord("b", Decision.DEFER, 10 * 10**9, 1, None, None, 0)]
+    decided = bundle_of(
         events,
-        (),
-        graph_id=SCHEDULE.graph_id,
+        decisions,
+        graph_id=BUILT_IN.graph_id,
         constraints=limits,
-        runtime_provenance=SCHEDULE.provenance,
+        runtime_provenance=BUILT_IN.provenance,
     )
-    decided: CaptureBundle = replace(empty, decisions=replay_schedule(empty, ScriptedInvoker()))
-    result = replay_bundle(written(tmp_path / "s.json", decided), Target(SCHEDULE), ReplayOptions(strict=True))
-    assert result.outcome is Outcome.MATCH
-    assert result.decisions is not None
-    assert (result.decisions.invoke, result.decisions.defer) == (1, 1)
+    for bundle in (decided, written(tmp_path / "s.json", decided)):
+        result = replay_bundle(bundle, Target(BUILT_IN), ReplayOptions(strict=True))
+        assert result.outcome is Outcome.MATCH
+        assert result.decisions is not None
+        assert (result.decisions.invoke, result.decisions.defer) == (1, 1)

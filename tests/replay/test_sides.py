@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.errors import BundleError
+from ergo_cli.replay.diff_reader import Side
 from ergo_cli.replay.diffing import diff_bundles
 from ergo_cli.replay.paths import parse_patterns
-from ergo_cli.replay.result import Outcome
-from ergo_cli.replay.sides import Side
+from ergo_cli.replay.results import Outcome
 from ergo_cli.testing.bundles import bundle_of, completed, event_record, set_context
 from tests.replay.conftest import written
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from ergo_cli.report.exit_codes import gravest
+from ergo_cli.report.document import gravest
 
 
 def test_nothing_is_the_best_that_can_be() -> None:

@@ -6,15 +6,12 @@ import pytest
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import ProgramError
-from ergo_cli.host.pictures.loading import expand_for_picture
-from ergo_cli.programs.graph.catalog import standard_inventory
-from ergo_cli.programs.graph.definition import ClusterDefinition
-from ergo_cli.programs.graph.memory import InMemorySource, load_in_memory_graph_sources
-from ergo_cli.report.graphs.dot import graph_to_dot
-from ergo_cli.report.graphs.drawing import Shown
-from ergo_cli.report.graphs.mermaid import graph_to_mermaid
-from ergo_cli.report.graphs.outline import outline
-from ergo_cli.report.plain import plain_lines
+from ergo_cli.programs.graph.check.catalog import standard_inventory
+from ergo_cli.programs.graph.files.discovery import InMemorySource, load_in_memory_graph_sources
+from ergo_cli.programs.graph.model import ClusterDefinition
+from ergo_cli.report.graph_pictures import Shown, graph_to_dot, graph_to_mermaid, outline
+from ergo_cli.report.text import plain_lines
+from ergo_cli.tools.pictures import expand_for_picture
 from tests.graph_shorthand import cluster, expanded
 
 CATALOG = standard_inventory().catalog

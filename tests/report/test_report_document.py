@@ -3,13 +3,12 @@ from __future__ import annotations
 import json
 
 from ergo_cli.bundle.inspection import DecisionCounts
-from ergo_cli.core.notices import Notice
+from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, ReplayError
-from ergo_cli.replay.divergence import Divergence, DivergenceKind
-from ergo_cli.replay.result import BundleResult, Outcome
-from ergo_cli.report.comparisons import DIFF, REPLAY, comparison
+from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Outcome
+from ergo_cli.report.command_result import interruption, refusal
+from ergo_cli.report.comparisons import DIFF, REPLAY, render_comparison
 from ergo_cli.report.document import Report, encode_report, error_document, unicode
-from ergo_cli.report.told import interruption, refusal
 
 
 def _members(document: bytes) -> list[str]:
@@ -38,7 +37,7 @@ def _result(path: str = "b.json", **changes: object) -> BundleResult:
 
 
 def test_a_match_is_the_document_of_the_specification() -> None:
-    told = comparison("replay", [_result(events=100, decisions=DecisionCounts(98, 0, 2))], REPLAY)
+    told = render_comparison("replay", [_result(events=100, decisions=DecisionCounts(98, 0, 2))], REPLAY)
     assert encode_report(told.report) == (
         b'{"schema":"ergo.report/1","command":"replay","outcome":"match","exit_code":0,"error":null,'
         b'"bundles":[{"path":"b.json","outcome":"match","error":null,"events":100,'
@@ -49,7 +48,7 @@ def test_a_match_is_the_document_of_the_specification() -> None:
 
 def test_members_of_a_divergence_stand_in_the_documented_order() -> None:
     result = _result(outcome=Outcome.DIVERGED, divergence_count=1, divergences=(_changed(),))
-    document = json.loads(encode_report(comparison("replay", [result], REPLAY).report))
+    document = json.loads(encode_report(render_comparison("replay", [result], REPLAY).report))
     assert list(document["bundles"][0]["divergences"][0].items()) == [
         ("seq", 3),
         ("event_id", "e3"),
@@ -68,12 +67,12 @@ def test_members_of_a_divergence_stand_in_the_documented_order() -> None:
 
 
 def test_a_diff_names_its_base_behind_the_path() -> None:
-    document = json.loads(encode_report(comparison("diff", [_result(base="a.json")], DIFF).report))
+    document = json.loads(encode_report(render_comparison("diff", [_result(base="a.json")], DIFF).report))
     assert list(document["bundles"][0])[:3] == ["path", "base", "outcome"]
 
 
 def test_no_bundle_at_all_is_empty() -> None:
-    report = comparison("replay", [], REPLAY).report
+    report = render_comparison("replay", [], REPLAY).report
     assert (report.outcome, report.exit_code, report.bundles) == ("empty", 5, ())
 
 
@@ -86,14 +85,16 @@ def test_the_gravest_bundle_decides_and_gives_the_error() -> None:
         _result("c.json", outcome=Outcome.REFUSED, error=refused),
         _result("d.json", outcome=Outcome.REFUSED, error=broken),
     ]
-    report = comparison("replay", results, REPLAY).report
+    report = render_comparison("replay", results, REPLAY).report
     assert (report.outcome, report.exit_code) == ("refused", 3)
     assert report.error is not None
     assert report.error.code == "replay.host_setup_failed"
 
 
 def test_warnings_are_sentences_with_their_place_in_front() -> None:
-    told = comparison("replay", [_result(warnings=(Notice("the program changed"),))], REPLAY, (Notice("odd", "a:1"),))
+    told = render_comparison(
+        "replay", [_result(warnings=(Notice("the program changed"),))], REPLAY, (Notice("odd", "a:1"),)
+    )
     assert told.report.warnings == ("a:1: odd",)
     assert told.report.bundles[0].warnings == ("the program changed",)
 

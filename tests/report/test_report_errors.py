@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from ergo_cli.errors import ErgoError
-from ergo_cli.report.errors import error_block, printable
+from ergo_cli.report.text import error_block, printable
 
 
 def test_lines_stand_in_the_order_of_the_specification() -> None:

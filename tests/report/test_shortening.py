@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ergo_cli.report.shortening import shorten, shorten_pair, value_texts
+from ergo_cli.report.text import shorten, shorten_pair, value_texts
 
 
 def test_short_texts_stay_as_they_are() -> None:

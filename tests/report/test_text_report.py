@@ -3,12 +3,10 @@ from __future__ import annotations
 import io
 
 from ergo_cli.bundle.inspection import DecisionCounts
-from ergo_cli.replay.divergence import Divergence, DivergenceKind
-from ergo_cli.replay.result import BundleResult, Episode, Outcome
-from ergo_cli.report.blocks import Fields, Line, Table, Tone
-from ergo_cli.report.comparisons import DIFF, REPLAY, comparison
-from ergo_cli.report.plain import plain_lines
+from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Episode, Outcome
+from ergo_cli.report.comparisons import DIFF, REPLAY, render_comparison
 from ergo_cli.report.terminal import console, draw
+from ergo_cli.report.text import Fields, Line, Table, Tone, plain_lines
 
 
 def _divergence(seq: int, **changes: object) -> Divergence:
@@ -38,7 +36,7 @@ def _diverged(*divergences: Divergence, count: int | None = None) -> BundleResul
 
 def test_the_first_divergence_is_told_in_full_and_the_others_in_a_table() -> None:
     first = _divergence(2, node="hot/act", origin="hot/check", cause="numbers")
-    told = comparison("replay", [_diverged(first, _divergence(4), count=7)], REPLAY)
+    told = render_comparison("replay", [_diverged(first, _divergence(4), count=7)], REPLAY)
     assert list(plain_lines(told.blocks)) == [
         "diverged: b.json: 9 events, 8 invoked, 1 deferred, 0 skipped, 7 divergences",
         "",
@@ -70,14 +68,14 @@ def test_the_first_divergence_is_told_in_full_and_the_others_in_a_table() -> Non
 
 
 def test_a_diff_calls_the_sides_a_and_b() -> None:
-    lines = list(plain_lines(comparison("diff", [_diverged(_divergence(2, code=None))], DIFF).blocks))
+    lines = list(plain_lines(render_comparison("diff", [_diverged(_divergence(2, code=None))], DIFF).blocks))
     assert "  in A      1.5" in lines
     assert "  in B      2.5" in lines
 
 
 def test_several_bundles_end_with_a_sum() -> None:
     match = BundleResult("a.json", Outcome.MATCH, events=1, decisions=DecisionCounts(1, 0, 0))
-    lines = list(plain_lines(comparison("replay", [match, match, _diverged(_divergence(0))], REPLAY).blocks))
+    lines = list(plain_lines(render_comparison("replay", [match, match, _diverged(_divergence(0))], REPLAY).blocks))
     assert lines[-1] == "3 bundles: 2 match, 1 diverged"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ergo_cli.stores.artifact_files import FileArtifacts
+from ergo_cli.stores.artifacts import FileArtifacts
 from ergo_cli.testing.stores import refused
 
 DATA = b'{"amount":5}'

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ergo_cli.errors import CaptureWriteError
-from ergo_cli.stores.atomic import AtomicFile
+from ergo_cli.stores.files import AtomicFile
 
 
 def test_nothing_stands_at_the_destination_before_the_commit(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_names_of_temporary_files_count_up(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, signal, sys
 from ergo_cli.errors import CaptureWriteError
-from ergo_cli.stores.atomic import AtomicFile
+from ergo_cli.stores.files import AtomicFile
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ergo_cli.stores.compression import BLOCK, CompressionError, compressor_for, is_compressed, read_blocks
+from ergo_cli.stores.files import BLOCK, CompressionError, compressor_for, is_compressed, read_blocks
 
 TEXT = b"".join(b"%d\n" % number for number in range(100_000))
 
@@ -52,6 +52,6 @@ def test_a_torn_or_foreign_file_is_refused(tmp_path: Path, name: str, keep: floa
 
 
 def test_the_libraries_are_imported_only_when_needed() -> None:
-    code = "import sys, ergo_cli.stores.compression as c; c.compressor_for('a.json'); print('zstd' in str(sys.modules))"
+    code = "import sys, ergo_cli.stores.files as c; c.compressor_for('a.json'); print('zstd' in str(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "False\n"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ergo_cli.stores.artifact_files import FileArtifacts
-from ergo_cli.stores.artifacts import ArtifactStore
-from ergo_cli.stores.journals import EventJournal, JournalTable
-from ergo_cli.stores.locating import RunStore, memory_store, open_store
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.artifacts import ArtifactStore, FileArtifacts
+from ergo_cli.stores.backends import RunStore, memory_store, open_store
+from ergo_cli.stores.database import RunTables
+from ergo_cli.stores.journals import EventJournal, SnapshotStore
 from ergo_cli.stores.memory import MemoryArtifacts
-from ergo_cli.stores.snapshots import SnapshotStore
 from ergo_cli.testing.stores import ArtifactSuite, DurabilitySuite, JournalSuite, SnapshotSuite
 
 Reopen = Callable[[], RunStore]
@@ -39,7 +39,9 @@ class TestMemory(StoreOfFixture, JournalSuite, SnapshotSuite):
 class TestSqlite(StoreOfFixture, JournalSuite, SnapshotSuite, DurabilitySuite):
     @pytest.fixture
     def reopen(self, tmp_path: Path) -> Reopen:
-        return lambda: open_store(f"sqlite:{tmp_path}/deep/down/runs.db", tmp_path, lambda: 1_700_000_000_000)
+        return lambda: open_store(
+            f"sqlite:{tmp_path}/deep/down/runs.db", tmp_path, lambda: 1_700_000_000_000, KERNEL_TABLES
+        )
 
     @pytest.fixture
     def store(self, reopen: Reopen) -> Generator[RunStore]:
@@ -50,14 +52,14 @@ class TestSqlite(StoreOfFixture, JournalSuite, SnapshotSuite, DurabilitySuite):
 class TestSqliteInMemory(StoreOfFixture, JournalSuite, SnapshotSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Generator[RunStore]:
-        with open_store("sqlite::memory:", tmp_path, lambda: 0) as store:
+        with open_store("sqlite::memory:", tmp_path, lambda: 0, KERNEL_TABLES) as store:
             yield store
 
 
 class TestPostgres(StoreOfFixture, JournalSuite, SnapshotSuite, DurabilitySuite):
     @pytest.fixture
     def reopen(self, postgres: str, tmp_path: Path) -> Reopen:
-        return lambda: open_store(f"postgres:{postgres}", tmp_path, lambda: 0)
+        return lambda: open_store(f"postgres:{postgres}", tmp_path, lambda: 0, KERNEL_TABLES)
 
     @pytest.fixture
     def store(self, reopen: Reopen) -> Generator[RunStore]:
@@ -65,11 +67,15 @@ class TestPostgres(StoreOfFixture, JournalSuite, SnapshotSuite, DurabilitySuite)
             yield store
 
 
-@pytest.mark.parametrize("table", [JournalTable.PLAN, JournalTable.PIPELINE])
-class TestOtherTables(StoreOfFixture, JournalSuite):
+class TestOtherTables(StoreOfFixture, JournalSuite, SnapshotSuite):
+    """Those of another kind of program, beside runs of kernels."""
+
     @pytest.fixture
-    def store(self, tmp_path: Path, table: JournalTable) -> Generator[RunStore]:
-        with open_store("default", tmp_path, lambda: 0, table=table) as store:
+    def store(self, tmp_path: Path) -> Generator[RunStore]:
+        with open_store("default", tmp_path, lambda: 0, KERNEL_TABLES) as kernels:
+            kernels.journal.append("r", ["1"])
+        tables = RunTables("other_events", "other_attempts", "other_snapshots", "other_snapshot_versions")
+        with open_store("default", tmp_path, lambda: 0, tables) as store:
             yield store
 
 

@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from ergo_cli.errors import exit_code
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.database import RunTables
+from ergo_cli.stores.journals import StoredSnapshot
 from ergo_cli.stores.postgres import PostgresDatabase, PostgresJournal, PostgresSnapshots
 from ergo_cli.testing.stores import refused
 
 psycopg = pytest.importorskip("psycopg")
 
+OTHER_TABLES = RunTables("other_events", "other_attempts", "other_snapshots", "other_snapshot_versions")
 NOWHERE = "postgresql://ergo:secret@127.0.0.1:1/runs"
 
 
@@ -27,7 +31,7 @@ def execute(dsn: str, *statements: str) -> None:
 @pytest.fixture
 def database(postgres: str) -> Generator[PostgresDatabase]:
     """A store that holds one run of three records."""
-    database = PostgresDatabase(f"{postgres}?options=-c%20lock_timeout%3D20")
+    database = PostgresDatabase(f"{postgres}?options=-c%20lock_timeout%3D20", KERNEL_TABLES)
     PostgresJournal(database).append("r", ['"a"', '"b"', '"c"'])
     yield database
     database.close()
@@ -55,7 +59,7 @@ def everything(database: PostgresDatabase) -> list[Callable[[], object]]:
 
 def test_nobody_there() -> None:
     """Making the stores does not connect; using them tells where, and never the password."""
-    for ask in everything(PostgresDatabase(NOWHERE)):
+    for ask in everything(PostgresDatabase(NOWHERE, KERNEL_TABLES)):
         with refused("store.unreachable", "127.0.0.1:1/runs") as told:
             ask()
         assert "secret" not in f"{told.error.message}{told.error.where}{told.error.fix}"
@@ -64,19 +68,19 @@ def test_nobody_there() -> None:
 
 def test_a_connection_string_that_is_none() -> None:
     with refused("store.unreachable", "connection string") as told:
-        PostgresJournal(PostgresDatabase("host=x secret pass")).head("r")
+        PostgresJournal(PostgresDatabase("host=x secret pass", KERNEL_TABLES)).head("r")
     assert "secret" not in told.error.message
 
 
 @pytest.mark.parametrize("name", ["bad-name", "", "ä", 'a"b', "a b", "x\n"])
 def test_a_schema_name_that_is_none(name: str) -> None:
-    for ask in everything(PostgresDatabase(NOWHERE, name)):
+    for ask in everything(PostgresDatabase(NOWHERE, KERNEL_TABLES, name)):
         with refused("store.not_found", f"invalid schema: {name}"):
             ask()
 
 
 def test_schemas_are_apart(postgres: str) -> None:
-    one, other = (PostgresDatabase(postgres, name) for name in ("One_1", "order"))
+    one, other = (PostgresDatabase(postgres, KERNEL_TABLES, name) for name in ("One_1", "order"))
     assert PostgresJournal(one).append("r", ["1"]) == 1
     assert PostgresJournal(other).runs() == []
     assert PostgresJournal(one).runs() == ["r"]
@@ -86,7 +90,7 @@ def test_schemas_are_apart(postgres: str) -> None:
 
 def test_a_failed_start_is_tried_again(postgres_server: tuple[str, object]) -> None:
     dsn, _ = postgres_server
-    journal = PostgresJournal(database := PostgresDatabase(f"{dsn}/made_later"))
+    journal = PostgresJournal(database := PostgresDatabase(f"{dsn}/made_later", KERNEL_TABLES))
     with refused("store.unreachable", "made_later"):
         journal.append("r", ["1"])
     execute(f"{dsn}/postgres", "CREATE DATABASE made_later")
@@ -103,11 +107,11 @@ def test_a_user_who_may_not_write(postgres: str, journal: PostgresJournal) -> No
         "CREATE ROLE reader LOGIN",
         "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
     )
-    database = PostgresDatabase(postgres.replace("ergo@", "reader@"))
+    database = PostgresDatabase(postgres.replace("ergo@", "reader@"), KERNEL_TABLES)
     assert PostgresJournal(database).head("r") == 3
     with refused("store.read_only"):
         PostgresJournal(database).append("r", ["4"])
-    nothing_yet = PostgresDatabase(postgres.replace("ergo@", "reader@"), "nothing_yet")
+    nothing_yet = PostgresDatabase(postgres.replace("ergo@", "reader@"), KERNEL_TABLES, "nothing_yet")
     with refused("store.read_only"):
         PostgresJournal(nothing_yet).head("r")
     database.close()
@@ -147,6 +151,16 @@ def test_a_missing_table(postgres: str, journal: PostgresJournal) -> None:
         journal.head("r")
 
 
+def test_tables_of_another_kind_of_program_stand_beside(postgres: str, journal: PostgresJournal) -> None:
+    other = PostgresDatabase(postgres, OTHER_TABLES)
+    execute(postgres, "CREATE TABLE other_events (LIKE kernel_events INCLUDING ALL)")
+    assert PostgresJournal(other).append("r", ["1"]) == 1
+    PostgresSnapshots(other).save("r", 1, "1", 2)
+    assert PostgresSnapshots(other).load_latest("r") == StoredSnapshot("r", 1, "1", 2)
+    other.close()
+    assert journal.head("r") == 3
+
+
 def test_a_locked_table(postgres: str, journal: PostgresJournal) -> None:
     with psycopg.connect(postgres) as other:
         other.execute("LOCK TABLE kernel_events")
@@ -179,8 +193,9 @@ def test_without_the_driver(tmp_path: Path) -> None:
         "import sys; sys.modules['psycopg'] = None\n"
         "from pathlib import Path\n"
         "from ergo_cli.errors import StoreError\n"
-        "from ergo_cli.stores.locating import open_store\n"
-        "store = open_store('postgres://h/d', Path(), lambda: 0)\n"
+        "from ergo_cli.programs.kernel.tables import KERNEL_TABLES\n"
+        "from ergo_cli.stores.backends import open_store\n"
+        "store = open_store('postgres://h/d', Path(), lambda: 0, KERNEL_TABLES)\n"
         "try: store.journal.head('r')\n"
         "except StoreError as error: print(error.code, error.fix)\n"
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NoReturn
 
-from ergo_cli.stores.spool import Spool
+from ergo_cli.stores.files import Spool
 
 
 def fail(error: OSError) -> NoReturn:

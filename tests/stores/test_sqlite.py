@@ -15,10 +15,10 @@ from threading import Thread
 import pytest
 
 from ergo_cli.errors import StoreError, exit_code
-from ergo_cli.stores.journals import JournalTable
-from ergo_cli.stores.locating import open_store
-from ergo_cli.stores.sqlite import SqliteDatabase, SqliteJournal, SqliteSnapshots
-from ergo_cli.stores.sqlite.faults import sqlite_fault
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.backends import open_store
+from ergo_cli.stores.database import RunTables
+from ergo_cli.stores.sqlite import SqliteDatabase, SqliteJournal, SqliteSnapshots, sqlite_fault
 from ergo_cli.testing.stores import refused
 
 USE_STORE = Path(__file__).with_name("use_store.py")
@@ -28,14 +28,14 @@ USE_STORE = Path(__file__).with_name("use_store.py")
 def file(tmp_path: Path) -> Path:
     """A store that holds one run of three records."""
     path = tmp_path / "runs.db"
-    with open_store(f"sqlite:{path}", tmp_path, lambda: 0) as store:
+    with open_store(f"sqlite:{path}", tmp_path, lambda: 0, KERNEL_TABLES) as store:
         store.journal.append("r", ['"a"', '"b"', '"c"'])
     return path
 
 
 @pytest.fixture
 def database(file: Path) -> Generator[SqliteDatabase]:
-    database = SqliteDatabase(str(file), lambda: 0, busy_seconds=0.01)
+    database = SqliteDatabase(str(file), lambda: 0, KERNEL_TABLES, busy_seconds=0.01)
     yield database
     database.close()
 
@@ -107,7 +107,7 @@ def test_a_file_of_a_newer_ergo(file: Path, database: SqliteDatabase) -> None:
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but long enough to be taken for one\n" * 100)
-    database = SqliteDatabase(str(path), lambda: 0)
+    database = SqliteDatabase(str(path), lambda: 0, KERNEL_TABLES)
     for ask in everything(database):
         with refused("store.corrupt", str(path)):
             ask()
@@ -116,7 +116,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 
 def test_a_damaged_database(file: Path, database: SqliteDatabase) -> None:
-    SqliteJournal(database, JournalTable.KERNEL).append("r", [f'"{"x" * 1000}"'] * 100)
+    SqliteJournal(database).append("r", [f'"{"x" * 1000}"'] * 100)
     database.close()
     pages = file.read_bytes()
     file.write_bytes(pages[:4096] + b"\xa5" * (len(pages) - 4096))
@@ -146,7 +146,7 @@ def test_a_locked_database(file: Path, database: SqliteDatabase) -> None:
 
 
 def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
-    for ask in everything(SqliteDatabase(str(tmp_path), lambda: 0)):
+    for ask in everything(SqliteDatabase(str(tmp_path), lambda: 0, KERNEL_TABLES)):
         with refused("store.unreachable", str(tmp_path)):
             ask()
 
@@ -155,7 +155,7 @@ def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").touch()
     with refused("store.unreachable", "its folder cannot be made"):
-        SqliteJournal(SqliteDatabase(f"{tmp_path}/{path}", lambda: 0)).head("r")
+        SqliteJournal(SqliteDatabase(f"{tmp_path}/{path}", lambda: 0, KERNEL_TABLES)).head("r")
 
 
 def test_a_full_database_keeps_what_it_has(file: Path) -> None:
@@ -204,7 +204,7 @@ def without_privileges() -> list[str]:
 
 def test_looking_at_a_store_does_not_change_it(file: Path) -> None:
     before = file.read_bytes()
-    with open_store(f"sqlite:{file}", file.parent, lambda: 0, create=False) as store:
+    with open_store(f"sqlite:{file}", file.parent, lambda: 0, KERNEL_TABLES, create=False) as store:
         assert store.journal.runs() == ["r"]
         assert store.snapshots.load_latest("r") is None
     assert file.read_bytes() == before
@@ -221,12 +221,47 @@ def test_a_file_of_the_original_is_taken_over(tmp_path: Path) -> None:
         "INSERT INTO kernel_events VALUES ('r', 1, '\"Completed\"', 0)",
         "INSERT INTO kernel_snapshots VALUES ('r', 1, '7', 0)",
     )
-    with open_store(f"sqlite:{file}", tmp_path, lambda: 0) as store:
+    with open_store(f"sqlite:{file}", tmp_path, lambda: 0, KERNEL_TABLES) as store:
         assert list(store.journal.scan("r")) == [(1, '"Completed"')]
         snapshot = store.snapshots.load_latest("r")
         assert snapshot is not None
         assert (snapshot.at_seq, snapshot.text, snapshot.version) == (1, "7", 0)
         assert store.journal.append("r", ["2"]) == 2
+
+
+def test_a_file_of_an_earlier_ergo_gets_the_tables_of_a_kind_of_program_that_it_lacked(file: Path) -> None:
+    """It came with empty tables of records for kinds of programs that were still to be written."""
+    change(
+        file,
+        "CREATE TABLE other_events (run_id TEXT NOT NULL, seq INTEGER NOT NULL, event_json TEXT NOT NULL,"
+        " created_at_ms INTEGER NOT NULL, PRIMARY KEY (run_id, seq))",
+    )
+    tables = RunTables("other_events", "other_attempts", "other_snapshots", "other_snapshot_versions")
+    with open_store(f"sqlite:{file}", file.parent, lambda: 0, tables) as store:
+        assert store.journal.append("r", ["1"]) == 1
+        store.snapshots.save("r", 1, "1", 2)
+    with open_store(f"sqlite:{file}", file.parent, lambda: 0, KERNEL_TABLES) as store:
+        assert store.journal.head("r") == 3
+
+
+def test_the_tables_are_defined_as_they_always_were(file: Path) -> None:
+    """Other programs read them, and a file's form has one version."""
+    with closing(sqlite3.connect(file)) as connection:
+        query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+        defined = [" ".join(sql.split()) for (sql,) in connection.execute(query)]
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    run = "run_id TEXT NOT NULL,"
+    record = f"{run} seq INTEGER NOT NULL, event_json TEXT NOT NULL, created_at_ms INTEGER NOT NULL,"
+    state = f"{run} at_seq INTEGER NOT NULL, state_json TEXT NOT NULL, created_at_ms INTEGER NOT NULL,"
+    version = f"{run} at_seq INTEGER NOT NULL, version INTEGER NOT NULL,"
+    assert defined == [
+        "CREATE INDEX idx_kernel_events_run_seq ON kernel_events (run_id, seq)",
+        "CREATE INDEX idx_kernel_snapshots_run_seq ON kernel_snapshots (run_id, at_seq DESC)",
+        f"CREATE TABLE kernel_attempts ( {record} PRIMARY KEY (run_id, seq) )",
+        f"CREATE TABLE kernel_events ( {record} PRIMARY KEY (run_id, seq) )",
+        f"CREATE TABLE kernel_snapshot_versions ( {version} PRIMARY KEY (run_id, at_seq) )",
+        f"CREATE TABLE kernel_snapshots ( {state} PRIMARY KEY (run_id, at_seq) )",
+    ]
 
 
 def test_connections_of_threads_that_ended_are_given_back(file: Path, database: SqliteDatabase) -> None:

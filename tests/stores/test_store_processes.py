@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ergo_cli.stores.locating import open_store
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.backends import open_store
 
 USE_STORE = Path(__file__).with_name("use_store.py")
 KINDS = ["sqlite", "postgres"]
@@ -28,7 +29,7 @@ def appending(named: str, run: str, name: str, batches: int, size: int) -> subpr
 
 
 def records(named: str, folder: Path, run: str) -> list[tuple[int, str]]:
-    with open_store(named, folder, lambda: 0) as store:
+    with open_store(named, folder, lambda: 0, KERNEL_TABLES) as store:
         return list(store.journal.scan(run))
 
 

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 from ergo_cli.errors import StoreError
-from ergo_cli.stores.locating import open_store
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.backends import open_store
 
 
 def main(named: str, run: str, name: str, batches: str, size: str) -> None:
-    with open_store(named, Path("nowhere"), lambda: 0) as store:
+    with open_store(named, Path("nowhere"), lambda: 0, KERNEL_TABLES) as store:
         for number in range(int(batches)):
             texts = [f'"{name} {number} {part}"' for part in range(int(size))]
             print(store.journal.append(run, texts), flush=True)

@@ -10,7 +10,7 @@ import pytest
 
 from ergo_cli.core.time import Duration
 from ergo_cli.events.external import EventKind, ExternalEvent
-from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.supervisor.seam import Constraints
 from ergo_cli.supervisor.supervisor import Supervisor
 from ergo_cli.testing.logs import RecordingLog
 from ergo_cli.testing.scripted import ScriptedInvoker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ergo_cli.core.effects import Effect
+from ergo_cli.core.values import Effect
 from ergo_cli.events.external import EventKind, ExternalEvent
 from ergo_cli.supervisor.seam import EffectfulInvoker, ErrKind, Failed, Outcome, RunTermination
 from ergo_cli.testing.scripted import ScriptedInvoker

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import inspect
 
-from ergo_cli.core.effects import Effect
 from ergo_cli.core.time import NANOS
+from ergo_cli.core.values import Effect
 from ergo_cli.events.external import Context, EventKind, ExternalEvent
 from ergo_cli.supervisor import supervisor as module
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.log import Decision, DecisionLog, LogEntry
-from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
+from ergo_cli.supervisor.seam import (
+    Constraints,
+    Decision,
+    DecisionLog,
+    ErrKind,
+    Failed,
+    LogEntry,
+    Outcome,
+    RunTermination,
+)
 from ergo_cli.supervisor.supervisor import Supervisor
 from ergo_cli.testing.logs import RecordingLog
 from ergo_cli.testing.scripted import ScriptedInvoker

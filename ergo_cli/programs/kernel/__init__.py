@@ -5,11 +5,25 @@ The names below are what a user's program is written with.
 
 from __future__ import annotations
 
-from ergo_cli.programs.kernel.action_error import ActionError
-from ergo_cli.programs.kernel.actions import Action, ActionCall, CallLLM, CallTool, Failure, Sleep, Success, WaitSignal
-from ergo_cli.programs.kernel.backoff_policy import RetryWithBackoff
-from ergo_cli.programs.kernel.errors import KernelError, denied
-from ergo_cli.programs.kernel.events import (
+from ergo_cli.programs.kernel.engine.actions import (
+    Action,
+    ActionCall,
+    CallLLM,
+    CallTool,
+    Complete,
+    Do,
+    Emit,
+    Failure,
+    Interrupt,
+    Next,
+    Resume,
+    Signal,
+    Sleep,
+    Success,
+    WaitSignal,
+)
+from ergo_cli.programs.kernel.engine.errors import ActionError, KernelError, denied
+from ergo_cli.programs.kernel.engine.events import (
     ActionFailed,
     ActionRequested,
     ActionSucceeded,
@@ -20,15 +34,10 @@ from ergo_cli.programs.kernel.events import (
     SequencedEvent,
     StateUpdated,
 )
-from ergo_cli.programs.kernel.extensions import Extensions, OnOrphan
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.limits import Limits
-from ergo_cli.programs.kernel.policy import AllowAll, AllowList, BudgetRules, Policy
-from ergo_cli.programs.kernel.program import KernelProgram
-from ergo_cli.programs.kernel.reducers import state_updated_only
-from ergo_cli.programs.kernel.signals import Resume, Signal
-from ergo_cli.programs.kernel.snapshotting import SnapshotCadence
-from ergo_cli.programs.kernel.steps import Complete, Do, Emit, Interrupt, Next
+from ergo_cli.programs.kernel.engine.options import Extensions, OnOrphan
+from ergo_cli.programs.kernel.engine.policy import AllowAll, AllowList, BudgetRules, Limits, Policy, RetryWithBackoff
+from ergo_cli.programs.kernel.engine.state import SnapshotCadence, state_updated_only
+from ergo_cli.programs.kernel.program import Kernel, KernelProgram
 
 __all__ = [
     "Action",

@@ -1,40 +1,46 @@
-"""The front door of kernel programs: what the supervisor runs and the host drains (spec 40 §19.1–2, 00 §13.1)."""
+"""The invoker of kernel programs: the supervisor runs it, the host drains it (spec 40 §19.1–2, 00 §13.1)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from msgspec import Raw, Struct
 
-from ergo_cli.core.canonical import record_text
-from ergo_cli.core.clock import Clock
-from ergo_cli.core.effects import Effect, ProducedEffect
-from ergo_cli.core.json import decode
+from ergo_cli.core.json import decode, record_text, template_pieces
+from ergo_cli.core.time import Clock
+from ergo_cli.core.values import Effect, ProducedEffect
 from ergo_cli.events.external import Context
-from ergo_cli.programs.kernel.actions import Executor
-from ergo_cli.programs.kernel.attempts import JournalAttemptLog, LastAttempt
-from ergo_cli.programs.kernel.endings import is_store_failure, termination_of_error, termination_of_status
-from ergo_cli.programs.kernel.episode_effects import EpisodeEffects
-from ergo_cli.programs.kernel.errors import KernelError
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.program import KernelProgram
-from ergo_cli.programs.kernel.run_ids import RunIdRule
-from ergo_cli.programs.kernel.run_starts import RunStarts
-from ergo_cli.programs.kernel.status import RunStatus
-from ergo_cli.programs.kernel.turns import Turn
-from ergo_cli.stores.journals import EventJournal
-from ergo_cli.stores.noting import NotingJournal
-from ergo_cli.stores.snapshots import SnapshotStore
+from ergo_cli.programs.kernel.calls import (
+    EpisodeEffects,
+    EventStep,
+    KnownRuns,
+    RunIdRule,
+    is_store_failure,
+    termination_of_error,
+    termination_of_status,
+)
+from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.programs.kernel.engine.actions import Executor
+from ergo_cli.programs.kernel.engine.errors import KernelError
+from ergo_cli.programs.kernel.engine.events import Completed, RunStatus, SequencedEvent
+from ergo_cli.programs.kernel.engine.policy import JournalAttemptLog, LastAttempt
+from ergo_cli.programs.kernel.program import Kernel, KernelProgram
+from ergo_cli.stores.journals import EventJournal, RememberingJournal, SnapshotStore
 from ergo_cli.supervisor.journals import CallError, End, EpisodeJournal, EpisodeLog
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 
 S = TypeVar("S")
 
-_RECORD = b'{"seq":%d,"event":%b}'
+_BEFORE_SEQ, _BEFORE_EVENT, _AFTER_EVENT = template_pieces(
+    wire.encode(SequencedEvent(987654321, Completed())), b"987654321", wire.encode(Completed())
+)
+_RECORD = _BEFORE_SEQ + b"%d" + _BEFORE_EVENT + b"%b" + _AFTER_EVENT
+"""The text of a ``SequencedEvent`` whose event is already encoded: cheaper than decoding that and encoding both."""
 
 
 class CallEnding(Struct, frozen=True):
-    """How a call ended: with a status of the run, or with an error; ``state`` is the digest of the state after it."""
+    """The end of a call: a status of the run, or an error; ``state`` is the digest of the state after it."""
 
     termination: RunTermination
     status: RunStatus | None = None
@@ -45,9 +51,8 @@ class CallEnding(Struct, frozen=True):
 class KernelInvoker(Generic[S]):
     """Runs episodes of one kernel program live; keeps effects and records until they are drained (HST-4).
 
-    ``executor`` is the program's ``execute`` once it is found, ``clock`` the one that deadlines and waits go by. Runs
-    in a ``journal`` with ``snapshots`` may go on in another process; ``attempts`` takes the log of failed tries where
-    the program asks for one.
+    ``executor`` is the program's resolved ``execute``, ``clock`` measures deadlines and waits. Runs in a ``journal``
+    with ``snapshots`` can continue in another process; ``attempts`` stores failed tries if the program logs them.
     """
 
     def __init__(
@@ -63,19 +68,19 @@ class KernelInvoker(Generic[S]):
     ) -> None:
         self._program = program
         self._executor = executor
-        self._journal = NotingJournal(journal)
+        self._journal = RememberingJournal(journal)
         self._clock = clock
         self._run_ids = run_ids
         self._snapshots = snapshots
         wanted = attempts if program.extensions.log_attempts else None
         self._attempts = None if wanted is None else JournalAttemptLog(wanted)
-        self._starts = RunStarts(program, self._journal, snapshots)
+        self._starts = KnownRuns(program, self._journal, snapshots)
         self._log = EpisodeLog()
         self._effects: list[ProducedEffect] = []
         self._run_calls = 0
 
     def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
-        """One call for the run of an event (spec 40 §19.1). Replaces the pending effects, whatever it comes to."""
+        """One call for the run of an event (spec 40 §19.1). Always replaces the pending effects."""
         self._run_calls += 1
         sink = EpisodeEffects(graph_id, event_id)
         ending = self._call(graph_id, event_id, context, deadline, sink)
@@ -98,34 +103,35 @@ class KernelInvoker(Generic[S]):
 
     @property
     def pending(self) -> int:
-        """How many effects wait to be drained."""
+        """The number of effects not drained yet."""
         return len(self._effects)
 
     def drain_rendered(self) -> list[ProducedEffect]:
-        """The effects of the last attempt, in the order in which they occurred; empties the buffer."""
+        """Drain the effects of the last attempt, in order of occurrence."""
         effects, self._effects = self._effects, []
         return effects
 
     def drain(self) -> list[Effect]:
-        """The same as values."""
+        """Drain the same effects as values."""
         return [produced.effect for produced in self.drain_rendered()]
 
-    def drain_journal(self) -> EpisodeJournal:
+    def drain_journals(self) -> Sequence[EpisodeJournal]:
         """The records of all calls since the last drain, which were those of one episode."""
         if not self._run_ids.is_shared:
             self._starts.forget()
-        return self._log.drain()
+        return (self._log.drain(),)
 
-    def close(self, interrupted: bool) -> None:
-        """Nothing is left to do: runs may stay blocked."""
+    def close(self, interrupted: bool) -> Sequence[EpisodeJournal]:
+        """Record nothing: runs may stay blocked."""
+        return ()
 
     def _call(
         self, graph_id: str, event_id: str, context: Context, deadline: int | None, sink: EpisodeEffects
     ) -> CallEnding:
-        """Begin the records of a call, and make it."""
+        """Begin the records of a call, then make it."""
         moment = None if deadline is None else self._clock.monotonic_ns() + deadline
         payload = decode(context.payload) if context.payload else None
-        turn = Turn(payload, self._run_ids.is_shared, is_retry=not self._log.is_empty)
+        turn = EventStep(payload, self._run_ids.is_shared, is_retry=not self._log.is_empty)
         try:
             run_id = self._run_ids.run_id(graph_id, event_id, payload)
         except KernelError as error:
@@ -140,7 +146,7 @@ class KernelInvoker(Generic[S]):
             return CallEnding(termination_of_error(start.error), error=start.error)
         return self._taken(turn, run_id, start.head, sink, moment)
 
-    def _taken(self, turn: Turn, run_id: str, head: int, sink: EpisodeEffects, moment: int | None) -> CallEnding:
+    def _taken(self, turn: EventStep, run_id: str, head: int, sink: EpisodeEffects, moment: int | None) -> CallEnding:
         last = LastAttempt(self._attempts)
         kernel = self._program.kernel(
             self._journal,
@@ -163,7 +169,7 @@ class KernelInvoker(Generic[S]):
         return CallEnding(termination, status, error, self._state(kernel, run_id))
 
     def _state(self, kernel: Kernel[S], run_id: str) -> str | None:
-        """The digest of the state that the run's log folds to; None where it cannot be folded."""
+        """The digest of the state that the run's log folds to; None if it cannot be folded."""
         try:
             return kernel.codec.digest(kernel.replay_from_snapshot(run_id, self._starts.initial(run_id)))
         except KernelError:

@@ -15,14 +15,26 @@ from authoring_samples import well_typed
 from graph_shorthand import NodeShort, cluster, run
 
 from ergo_cli import primitives
-from ergo_cli.core.declarations import ContextNeed, IntentFieldSpec, IntentSpec, MirrorWrite, WriteSpec
-from ergo_cli.core.effects import derive_intent_id
-from ergo_cli.core.values import NativeValue, ValueType
+from ergo_cli.core.values import (
+    ContextNeed,
+    IntentFieldSpec,
+    IntentSpec,
+    MirrorWrite,
+    NativeValue,
+    ValueType,
+    WriteSpec,
+    derive_intent_id,
+)
 from ergo_cli.errors import RuleError
 from ergo_cli.primitives import ActionOutcome, IntentTemplate, OwnPrimitive, action, compute, source, trigger
-from ergo_cli.programs.graph.catalog import build_inventory
-from ergo_cli.programs.graph.manifest import InputSpec, OutputSpec, ParameterSpec
-from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
+from ergo_cli.programs.graph.check.catalog import build_inventory
+from ergo_cli.programs.graph.primitives.primitive import (
+    InputSpec,
+    OutputSpec,
+    ParameterSpec,
+    ParameterType,
+    ParameterValue,
+)
 
 SAMPLES = Path(__file__).parent / "authoring_samples"
 NUMBER, SERIES, STRING, EVENT = ValueType.NUMBER, ValueType.SERIES, ValueType.STRING, ValueType.EVENT

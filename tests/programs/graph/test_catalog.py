@@ -4,16 +4,17 @@ import pytest
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.catalog import Catalog, Metadata, build_inventory, standard_inventory
-from ergo_cli.programs.graph.manifest import (
+from ergo_cli.programs.graph.check.catalog import Catalog, Metadata, build_inventory, standard_inventory
+from ergo_cli.programs.graph.primitives.primitive import (
     ComputeManifest,
     Family,
     InputSpec,
     OutputSpec,
     ParameterSpec,
+    ParameterType,
+    ParameterValue,
     SourceManifest,
 )
-from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
 
 IN, OUT = InputSpec("in", ValueType.NUMBER), OutputSpec("out", ValueType.NUMBER)
 

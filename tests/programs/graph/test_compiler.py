@@ -10,25 +10,35 @@ import pytest
 from graph_shorthand import Bound, NodeShort, cluster, validated
 from passes import outcome
 
-from ergo_cli.core.effects import encode_effect
-from ergo_cli.core.values import NativeValue, ValueType
+from ergo_cli.core.values import (
+    EffectSpecs,
+    IntentFieldSpec,
+    IntentSpec,
+    MirrorWrite,
+    NativeValue,
+    ValueType,
+    WriteSpec,
+    derive_intent_id,
+    encode_effect,
+)
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.catalog import Inventory, build_inventory, standard_inventory
-from ergo_cli.programs.graph.compiler import compile_graph, graph_pass, interpret_graph, passes
-from ergo_cli.programs.graph.compiler.lowering import generate
-from ergo_cli.programs.graph.execution import execute
-from ergo_cli.programs.graph.manifest import (
+from ergo_cli.programs.graph.check.catalog import Inventory, build_inventory, standard_inventory
+from ergo_cli.programs.graph.check.validation import ValidatedGraph
+from ergo_cli.programs.graph.primitives.primitive import (
     ActionManifest,
+    ActionOutcome,
     ComputeManifest,
     InputSpec,
     OutputSpec,
+    Primitive,
     SourceManifest,
+    TriggerEvent,
     TriggerManifest,
 )
-from ergo_cli.programs.graph.primitives import STANDARD
-from ergo_cli.programs.graph.primitives.primitive import Primitive
-from ergo_cli.programs.graph.signals import ActionOutcome, TriggerEvent
-from ergo_cli.programs.graph.validation import ValidatedGraph
+from ergo_cli.programs.graph.primitives.standard import STANDARD
+from ergo_cli.programs.graph.run import compiler
+from ergo_cli.programs.graph.run.compiler import compile_graph, generate, graph_pass, interpret_graph
+from ergo_cli.programs.graph.run.interpreter import execute
 
 NUMBER, SERIES, BOOL, STRING, EVENT = ValueType
 GATE: dict[str, NodeShort] = {"yes": ("const_bool@0.1.0", {"value": True}), "fire": "emit_if_true@0.1.0"}
@@ -120,6 +130,35 @@ def test_the_effect_is_the_interpreters() -> None:
     assert produced.effect == effect
     assert produced.text == encode_effect(effect)
     assert produced.writes == (("out", -0.1),)
+
+
+def test_the_bytes_of_effects_of_every_type() -> None:
+    ports = {"flag": BOOL, "level": NUMBER, "name": STRING, "path": SERIES}
+    fields = tuple(IntentFieldSpec(port, type, from_input=port) for port, type in ports.items())
+    mirror = MirrorWrite("last_name", STRING, "name")
+    effects = EffectSpecs((WriteSpec("seen", NUMBER, "level"),), (IntentSpec("notify", fields, (mirror,)),))
+    inputs = (InputSpec("event", EVENT), *(InputSpec(port, type) for port, type in ports.items()))
+    manifest = ActionManifest("tell", "0.1.0", inputs, (OutputSpec("outcome", EVENT),), (), effects)
+    inventory = build_inventory([Primitive(manifest, lambda inputs, params: {"outcome": ActionOutcome.COMPLETED})])
+    nodes: dict[str, NodeShort] = {**GATE, "tell": "tell@0.1.0"}
+    nodes |= {port: (f"context_{TAGS[type]}_source@0.1.0", {"key": port}) for port, type in ports.items()}
+    edges = [*GATED, "fire.event -> tell.event", *(f"{port}.value -> tell.{port}" for port in ports)]
+    graph = validated(cluster("g", nodes, edges), inventory=inventory)
+    values: dict[str, NativeValue] = {"flag": True, "level": 2.0, "name": 'a"b', "path": [0.5, 1.0]}
+    written, sent = compile_graph(graph, inventory)(values, "g", "e1")
+    [act] = (runtime_id for runtime_id, node in graph.nodes.items() if node.node.path == "tell")
+    assert written.text == (
+        b'{"kind":"set_context","writes":[{"key":"seen","value":{"Number":2.0}},'
+        b'{"key":"last_name","value":{"String":"a\\"b"}}]}'
+    )
+    assert sent.text == (
+        b'{"kind":"notify","writes":[],"intents":[{"kind":"notify",'
+        b'"intent_id":"%b",'
+        b'"fields":[{"name":"flag","value":{"Bool":true}},{"name":"level","value":{"Number":2.0}},'
+        b'{"name":"name","value":{"String":"a\\"b"}},{"name":"path","value":{"Series":[0.5,1.0]}}]}]}'
+        % derive_intent_id("g", "e1", act, "notify", 0).encode()
+    )
+    both(graph, inventory, values)
 
 
 def test_what_does_not_depend_on_the_context_is_computed_beforehand() -> None:
@@ -286,8 +325,8 @@ def test_a_deep_graph_compiles() -> None:
 def test_a_larger_graph_is_interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = deep(4)
     compiled = outcome(graph_pass(graph, standard_inventory()), {"x": 1.0})
-    monkeypatch.setattr(passes, "MAX_COMPILED_NODES", 3)
-    monkeypatch.delattr(passes, "generate")
+    monkeypatch.setattr(compiler, "MAX_COMPILED_NODES", 3)
+    monkeypatch.delattr(compiler, "generate")
     assert outcome(graph_pass(graph, standard_inventory()), {"x": 1.0}) == compiled
 
 

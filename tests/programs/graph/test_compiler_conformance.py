@@ -8,10 +8,10 @@ import pytest
 from passes import outcome
 
 from ergo_cli.events.external import EventKind, ExternalEvent
-from ergo_cli.programs.graph.catalog import standard_inventory
-from ergo_cli.programs.graph.compiler import compile_graph, interpret_graph
+from ergo_cli.programs.graph.check.catalog import standard_inventory
 from ergo_cli.programs.graph.program import GraphProgram
-from ergo_cli.project.graph_files import load_graph_assets
+from ergo_cli.programs.graph.run.compiler import compile_graph, interpret_graph
+from ergo_cli.project.loading import load_graph_assets
 from tests.conftest import CONFORMANCE
 
 CASES = [

@@ -12,18 +12,22 @@ import pytest
 from graph_shorthand import assets, value
 from passes import outcome
 
-from ergo_cli.core.declarations import EffectSpecs, IntentFieldSpec, IntentSpec, MirrorWrite, WriteSpec
-from ergo_cli.core.values import ValueType
-from ergo_cli.programs.graph.catalog import Inventory, build_inventory
-from ergo_cli.programs.graph.compiler import compile_graph, interpret_graph
-from ergo_cli.programs.graph.compiler.lowering import Generated, generate
-from ergo_cli.programs.graph.definition import ClusterDefinition, Edge, ImplNode, Literal, OutputPort, PortRef
-from ergo_cli.programs.graph.expansion import expand
-from ergo_cli.programs.graph.manifest import ActionManifest, ComputeManifest, InputSpec, OutputSpec, ParameterSpec
-from ergo_cli.programs.graph.parameters import ParameterType
-from ergo_cli.programs.graph.primitives.primitive import Primitive
-from ergo_cli.programs.graph.signals import ActionOutcome
-from ergo_cli.programs.graph.validation import ValidatedGraph, validate
+from ergo_cli.core.values import EffectSpecs, IntentFieldSpec, IntentSpec, MirrorWrite, ValueType, WriteSpec
+from ergo_cli.programs.graph.check.catalog import Inventory, build_inventory
+from ergo_cli.programs.graph.check.validation import ValidatedGraph, validate
+from ergo_cli.programs.graph.expand.expansion import expand
+from ergo_cli.programs.graph.model import ClusterDefinition, Edge, ImplNode, Literal, OutputPort, PortRef
+from ergo_cli.programs.graph.primitives.primitive import (
+    ActionManifest,
+    ActionOutcome,
+    ComputeManifest,
+    InputSpec,
+    OutputSpec,
+    ParameterSpec,
+    ParameterType,
+    Primitive,
+)
+from ergo_cli.programs.graph.run.compiler import Generated, compile_graph, generate, interpret_graph
 
 HOSTILE = [
     "'); __import__('os').abort(); ('",

@@ -7,12 +7,19 @@ from graph_shorthand import NodeShort, cluster, run, validated
 
 from ergo_cli.core.values import NativeValue, ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.catalog import Inventory, build_inventory, standard_inventory
-from ergo_cli.programs.graph.definition import ClusterDefinition
-from ergo_cli.programs.graph.execution import Interpreter, execute, trace
-from ergo_cli.programs.graph.manifest import Family, InputSpec, OutputSpec, SourceManifest, TriggerManifest
-from ergo_cli.programs.graph.primitives.primitive import Primitive
-from ergo_cli.programs.graph.signals import ActionOutcome, TriggerEvent
+from ergo_cli.programs.graph.check.catalog import Inventory, build_inventory, standard_inventory
+from ergo_cli.programs.graph.model import ClusterDefinition
+from ergo_cli.programs.graph.primitives.primitive import (
+    ActionOutcome,
+    Family,
+    InputSpec,
+    OutputSpec,
+    Primitive,
+    SourceManifest,
+    TriggerEvent,
+    TriggerManifest,
+)
+from ergo_cli.programs.graph.run.interpreter import Interpreter, execute, trace
 
 
 def alarm(limit: float) -> ClusterDefinition:

@@ -6,12 +6,11 @@ from msgspec.structs import replace
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.catalog import standard_inventory
-from ergo_cli.programs.graph.definition import ClusterDefinition, Exposed, GraphAssets
-from ergo_cli.programs.graph.expanded import NodePort
-from ergo_cli.programs.graph.expansion import DEPTH_LIMIT, expand
-from ergo_cli.programs.graph.parameters import ParameterType
-from ergo_cli.programs.graph.selectors import SelectorError, resolve_version
+from ergo_cli.programs.graph.check.catalog import standard_inventory
+from ergo_cli.programs.graph.expand.expansion import DEPTH_LIMIT, expand
+from ergo_cli.programs.graph.expand.instances import SelectorError, resolve_version
+from ergo_cli.programs.graph.model import ClusterDefinition, Exposed, GraphAssets, NodePort
+from ergo_cli.programs.graph.primitives.primitive import ParameterType
 
 CATALOG = standard_inventory().catalog
 

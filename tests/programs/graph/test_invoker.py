@@ -5,9 +5,8 @@ from graph_shorthand import NodeShort, assets, cluster
 
 from ergo_cli.errors import RuleError
 from ergo_cli.events.external import EventKind, ExternalEvent
-from ergo_cli.programs.graph.catalog import standard_inventory
-from ergo_cli.programs.graph.invoker import GraphInvoker
-from ergo_cli.programs.graph.program import SCHEDULE, GraphProgram
+from ergo_cli.programs.graph.check.catalog import standard_inventory
+from ergo_cli.programs.graph.program import SCHEDULE, GraphInvoker, GraphProgram
 from ergo_cli.supervisor.seam import EffectfulInvoker, ErrKind, Failed, Outcome, RunTermination
 
 NODES: dict[str, NodeShort] = {

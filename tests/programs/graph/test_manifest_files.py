@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from ergo_cli.core.declarations import IntentFieldSpec, IntentSpec, MirrorWrite
-from ergo_cli.core.values import ValueType
+from ergo_cli.core.values import IntentFieldSpec, IntentSpec, MirrorWrite, ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.manifest import ActionManifest, ComputeErrorType, ComputeManifest
-from ergo_cli.programs.graph.manifest_files import read_manifest
-from ergo_cli.programs.graph.registration import check
+from ergo_cli.programs.graph.check.registration import check
+from ergo_cli.programs.graph.files.manifest_file import read_manifest
+from ergo_cli.programs.graph.primitives.primitive import ActionManifest, ComputeErrorType, ComputeManifest
 
 PORTS = {
     "source": ("[]", "[{name: value, type: number}]"),

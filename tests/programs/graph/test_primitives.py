@@ -7,15 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ergo_cli.core.declarations import ContextNeed, WriteSpec
-from ergo_cli.core.values import ValueType
-from ergo_cli.programs.graph.catalog import standard_inventory
-from ergo_cli.programs.graph.manifest import ComputeErrorType, Family
-from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
-from ergo_cli.programs.graph.primitives import STANDARD
-from ergo_cli.programs.graph.primitives.faults import ComputeFault
-from ergo_cli.programs.graph.primitives.reading import boolean, number, series, text
-from ergo_cli.programs.graph.registration import check
+from ergo_cli.core.values import ContextNeed, ValueType, WriteSpec
+from ergo_cli.programs.graph.check.catalog import standard_inventory
+from ergo_cli.programs.graph.check.registration import check
+from ergo_cli.programs.graph.primitives.primitive import (
+    ComputeErrorType,
+    ComputeFault,
+    Family,
+    ParameterType,
+    ParameterValue,
+    boolean,
+    number,
+    series,
+    text,
+)
+from ergo_cli.programs.graph.primitives.standard import STANDARD
 
 INVENTORY = standard_inventory()
 ORDER = [

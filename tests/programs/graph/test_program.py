@@ -3,14 +3,18 @@ from __future__ import annotations
 import pytest
 from graph_shorthand import NodeShort, assets, cluster
 
-from ergo_cli.core.declarations import ContextNeed, EffectSpecs, IntentFieldSpec, IntentSpec, MirrorWrite
-from ergo_cli.core.values import ValueType
+from ergo_cli.core.values import ContextNeed, EffectSpecs, IntentFieldSpec, IntentSpec, MirrorWrite, ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.catalog import build_inventory, standard_inventory
-from ergo_cli.programs.graph.manifest import ActionManifest, InputSpec, OutputSpec, SourceManifest
-from ergo_cli.programs.graph.primitives.primitive import Primitive
+from ergo_cli.programs.graph.check.catalog import build_inventory, standard_inventory
+from ergo_cli.programs.graph.primitives.primitive import (
+    ActionManifest,
+    ActionOutcome,
+    InputSpec,
+    OutputSpec,
+    Primitive,
+    SourceManifest,
+)
 from ergo_cli.programs.graph.program import SCHEDULE, GraphProgram
-from ergo_cli.programs.graph.signals import ActionOutcome
 
 NOTIFY = EffectSpecs(intents=(IntentSpec("notify", (IntentFieldSpec("qty", ValueType.NUMBER, from_input="qty"),)),))
 MIRRORED = EffectSpecs(

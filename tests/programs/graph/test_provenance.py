@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ergo_cli.programs.graph.catalog import standard_inventory
-from ergo_cli.programs.graph.expanded import ExpandedGraph
-from ergo_cli.programs.graph.provenance import canonical_fingerprint_text, runtime_provenance
+from ergo_cli.programs.graph.check.catalog import standard_inventory
+from ergo_cli.programs.graph.model import ExpandedGraph
+from ergo_cli.programs.graph.run.provenance import canonical_fingerprint_text, runtime_provenance
 
 CATALOG = standard_inventory().catalog
 

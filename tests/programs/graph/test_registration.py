@@ -3,9 +3,16 @@ from __future__ import annotations
 import pytest
 
 from ergo_cli.core.values import ValueType
-from ergo_cli.programs.graph.manifest import InputSpec, OutputSpec, ParameterSpec, SourceManifest, TriggerManifest
-from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
-from ergo_cli.programs.graph.registration import check, registration_failed
+from ergo_cli.programs.graph.check.registration import check, registration_failed
+from ergo_cli.programs.graph.primitives.primitive import (
+    InputSpec,
+    OutputSpec,
+    ParameterSpec,
+    ParameterType,
+    ParameterValue,
+    SourceManifest,
+    TriggerManifest,
+)
 
 
 def source(**members: object) -> SourceManifest:

@@ -5,7 +5,7 @@ from graph_shorthand import cluster, validated
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.topology import find_cycle, topological_order
+from ergo_cli.programs.graph.check.validation import find_cycle, topological_order
 
 
 def test_inbound_edges_are_indexed_in_edge_order() -> None:

@@ -26,9 +26,9 @@ from ergo_cli.programs.kernel import (
     StateUpdated,
     Success,
 )
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.status import RunCompleted
-from ergo_cli.programs.kernel.steps import Next
+from ergo_cli.programs.kernel.engine.actions import Next
+from ergo_cli.programs.kernel.engine.events import RunCompleted
+from ergo_cli.programs.kernel.program import Kernel
 from ergo_cli.stores.journals import EventJournal
 from ergo_cli.stores.memory import MemoryJournal
 from ergo_cli.testing.kernel import CollectingEffectSink, ScriptedClock, ScriptedExecutor, ScriptedStep

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from ergo_cli.errors import ErgoError, StoreError
 from ergo_cli.programs.kernel import AllowAll, CallTool, Complete, Do, Emit, KernelError, StateUpdated, Success
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.modes import KernelMode
-from ergo_cli.programs.kernel.steps import Next
+from ergo_cli.programs.kernel.engine.actions import Next
+from ergo_cli.programs.kernel.engine.options import KernelMode
+from ergo_cli.programs.kernel.program import Kernel
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
 from ergo_cli.testing.kernel import CollectingEffectSink, ScriptedExecutor, ScriptedStep
 

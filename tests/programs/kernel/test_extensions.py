@@ -35,14 +35,12 @@ from ergo_cli.programs.kernel import (
     Success,
     WaitSignal,
 )
-from ergo_cli.programs.kernel.action_error import ActionErrorKind
-from ergo_cli.programs.kernel.actions import ActionResult, action_value
-from ergo_cli.programs.kernel.attempts import Attempt, JournalAttemptLog, LastAttempt
-from ergo_cli.programs.kernel.effects import SignalWait
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.reducers import StateUpdatedOnly
-from ergo_cli.programs.kernel.status import BlockedInfo, RunBlocked, RunCompleted, RunFailed
-from ergo_cli.programs.kernel.steps import Next
+from ergo_cli.programs.kernel.engine.actions import ActionResult, Next, SignalWait, action_value
+from ergo_cli.programs.kernel.engine.errors import ActionErrorKind
+from ergo_cli.programs.kernel.engine.events import BlockedInfo, RunBlocked, RunCompleted, RunFailed
+from ergo_cli.programs.kernel.engine.policy import Attempt, JournalAttemptLog, LastAttempt
+from ergo_cli.programs.kernel.engine.state import StateUpdatedOnly
+from ergo_cli.programs.kernel.program import Kernel
 from ergo_cli.stores.journals import EventJournal
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
 from ergo_cli.testing.kernel import CollectingEffectSink, ScriptedClock, ScriptedExecutor, ScriptedStep

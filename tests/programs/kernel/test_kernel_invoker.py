@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 from kernel_agents import ASKER, SCORER, Desk, scripted
 
-from ergo_cli.core.effects import derive_intent_id
+from ergo_cli.core.values import derive_intent_id
 from ergo_cli.programs.kernel import (
     ActionError,
     AllowList,
@@ -26,8 +26,8 @@ from ergo_cli.programs.kernel import (
     StateUpdated,
     WaitSignal,
 )
-from ergo_cli.programs.kernel.policy import AllowAll
-from ergo_cli.programs.kernel.run_ids import RunIdRule
+from ergo_cli.programs.kernel.calls import RunIdRule
+from ergo_cli.programs.kernel.engine.policy import AllowAll
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome
 from ergo_cli.testing.kernel import ScriptedClock
@@ -57,6 +57,17 @@ def test_an_event_is_a_run_of_its_own():
         "state": digest('{"amount":5,"score":0.5}'),
         "error": None,
     }
+
+
+def test_the_bytes_of_records():
+    desk = Desk(SCORER, [0.5])
+    desk.run("e1", {"amount": 5})
+    [journal] = desk.invoker.drain_journals()
+    assert journal.records[2:-1] == (
+        b'{"seq":2,"event":{"ActionSucceeded":{"action_id":"approve/e1-1","output":0.5}}}',
+        b'{"seq":3,"event":{"StateUpdated":{"step_id":"score","payload":{"amount":5,"score":0.5}}}}',
+        b'{"seq":4,"event":"Completed"}',
+    )
 
 
 def test_an_event_without_payload_has_none():

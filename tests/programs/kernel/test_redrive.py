@@ -30,23 +30,21 @@ from ergo_cli.programs.kernel import (
     StateUpdated,
     Success,
 )
-from ergo_cli.programs.kernel.deadline import deadline_exceeded
-from ergo_cli.programs.kernel.divergence import (
+from ergo_cli.programs.kernel.engine.actions import Next
+from ergo_cli.programs.kernel.engine.errors import Category
+from ergo_cli.programs.kernel.engine.events import RunBlocked, RunCompleted, RunFailed, RunLog
+from ergo_cli.programs.kernel.engine.policy import deadline_exceeded
+from ergo_cli.programs.kernel.program import Kernel
+from ergo_cli.programs.kernel.replay.divergence import (
     DivergenceKind,
-    Verdict,
+    LogVerdict,
     check_log,
     compare_logs,
     compare_states,
     first_difference,
     orphan_actions,
 )
-from ergo_cli.programs.kernel.errors import Category
-from ergo_cli.programs.kernel.kernel import Kernel
-from ergo_cli.programs.kernel.recording import EndingPoint, RecordedEnding
-from ergo_cli.programs.kernel.redrive import Redriven, redrive
-from ergo_cli.programs.kernel.run_log import RunLog
-from ergo_cli.programs.kernel.status import RunBlocked, RunCompleted, RunFailed
-from ergo_cli.programs.kernel.steps import Next
+from ergo_cli.programs.kernel.replay.redrive import EndingPoint, RecordedEnding, Redriven, redrive
 from ergo_cli.stores.memory import MemoryJournal
 from ergo_cli.testing.kernel import CollectingEffectSink, ScriptedClock, ScriptedExecutor, ScriptedStep
 
@@ -72,14 +70,14 @@ def test_a_resumed_call_goes_on_behind_its_prior_records() -> None:
     redriven = redrive(kernel, "r", lambda today: today.resume("r", 0, Resume("yes")), records, prior=prior)
     assert (redriven.status, redriven.report.verdict, redriven.report.common_prefix) == (
         RunCompleted(),
-        Verdict.MATCH,
+        LogVerdict.MATCH,
         2,
     )
 
 
 def test_a_recorded_failure_fails_again() -> None:
     redriven = again([TOOL], sequenced(REQUEST, ActionFailed("r-1", "Executor: gone")))
-    assert (redriven.status, redriven.report.verdict) == (RunFailed(), Verdict.MATCH)
+    assert (redriven.status, redriven.report.verdict) == (RunFailed(), LogVerdict.MATCH)
 
 
 def test_a_call_that_ends_too_soon_misses_events() -> None:
@@ -106,7 +104,7 @@ def test_a_call_cut_off_in_its_executor(max_retries: int) -> None:
     records = sequenced(REQUEST, ActionFailed("r-1", "Driver error: deadline exceeded"))
     ending = RecordedEnding(deadline_exceeded(), EndingPoint.CHECK)
     redriven = again([TOOL], records, ending, policy=RetryWithBackoff(AllowAll(), max_retries, 1))
-    assert redriven.report.verdict is Verdict.MATCH
+    assert redriven.report.verdict is LogVerdict.MATCH
     assert (redriven.status, redriven.error) == (None, ending.error)
 
 
@@ -119,7 +117,7 @@ def test_a_call_stopped_at_its_deadline_stops_there(records: list[Event]) -> Non
     ]
     ending = RecordedEnding(deadline_exceeded(), EndingPoint.CHECK)
     redriven = again(answers, sequenced(*recorded), ending)
-    assert redriven.report.verdict is Verdict.MATCH
+    assert redriven.report.verdict is LogVerdict.MATCH
     assert redriven.error is not None
     assert redriven.error.code == "kernel.deadline"
 
@@ -140,7 +138,7 @@ def test_a_deadline_met_live_is_met_again() -> None:
         live.run_until_blocked("r", 0)
     records = list(RunLog(live.journal, "r").scan())
     redriven = again([TOOL], records, RecordedEnding(met.value, EndingPoint.CHECK))
-    assert redriven.report.verdict is Verdict.MATCH
+    assert redriven.report.verdict is LogVerdict.MATCH
     assert redriven.error is not None
     assert redriven.error.code == met.value.code
 
@@ -149,7 +147,7 @@ def test_a_store_that_failed_fails_at_the_same_append() -> None:
     failure, sink = KernelError(Category.EVENT_STORE, "disk full", code="store.full"), CollectingEffectSink()
     ending = RecordedEnding(failure, EndingPoint.APPEND)
     redriven = again([Emit([StateUpdated(None, 1)]), TOOL], sequenced(StateUpdated(None, 1)), ending, effect_sink=sink)
-    assert (redriven.error, redriven.report.verdict) == (failure, Verdict.MATCH)
+    assert (redriven.error, redriven.report.verdict) == (failure, LogVerdict.MATCH)
     assert len(sink.effects) == 2, "the effect of the action was recorded before the append failed"
 
 
@@ -157,13 +155,13 @@ def test_a_snapshot_store_that_failed_fails_behind_its_record() -> None:
     failure = KernelError(Category.SNAPSHOT_STORE, "disk full", code="store.full")
     ending = RecordedEnding(failure, EndingPoint.RECORD)
     redriven = again([], sequenced(Completed()), ending)
-    assert (redriven.error, redriven.report.verdict) == (failure, Verdict.MATCH)
+    assert (redriven.error, redriven.report.verdict) == (failure, LogVerdict.MATCH)
 
 
 def test_budgets_strike_where_they_were_recorded_alone() -> None:
     records = sequenced(REQUEST, ActionSucceeded("r-1", 1), Completed())
     redriven = again([TOOL], records, limits=Limits(max_tool_calls=0))
-    assert (redriven.status, redriven.report.verdict) == (RunCompleted(), Verdict.MATCH)
+    assert (redriven.status, redriven.report.verdict) == (RunCompleted(), LogVerdict.MATCH)
 
 
 def test_a_program_that_raises_now_is_told_with_what_is_missing() -> None:
@@ -176,7 +174,7 @@ def test_a_program_that_raises_now_is_told_with_what_is_missing() -> None:
 def test_an_interrupt_is_interrupted_again() -> None:
     redriven = again([Interrupt({"b": 1, "a": 2})], sequenced(Interrupted({"a": 2, "b": 1})))
     assert isinstance(redriven.status, RunBlocked)
-    assert redriven.report.verdict is Verdict.MATCH
+    assert redriven.report.verdict is LogVerdict.MATCH
 
 
 def test_one_and_one_point_zero_differ() -> None:
@@ -188,7 +186,7 @@ def test_the_report_of_the_specification() -> None:
     expected, actual = sequenced(Resumed(1), Completed()), sequenced(Resumed(1), Interrupted("pause"))
     report = compare_logs("r", expected, actual)
     assert (report.verdict, report.kind, report.common_prefix, report.first_divergent_seq, report.path) == (
-        Verdict.DIVERGED,
+        LogVerdict.DIVERGED,
         DivergenceKind.EVENT_MISMATCH,
         1,
         2,
@@ -200,7 +198,7 @@ def test_the_report_of_the_specification() -> None:
 
 def test_equal_logs_match() -> None:
     report = compare_logs("r", sequenced(Completed()), sequenced(Completed()))
-    assert (report.verdict, report.kind, report.common_prefix) == (Verdict.MATCH, None, 1)
+    assert (report.verdict, report.kind, report.common_prefix) == (LogVerdict.MATCH, None, 1)
     assert report.expected_hash == report.actual_hash
 
 
@@ -230,7 +228,7 @@ def test_requests_without_result(events: list[Event], orphans: list[int]) -> Non
 
 
 def test_states_are_compared_by_hash() -> None:
-    assert compare_states("r", 3, "aa", "aa").verdict is Verdict.MATCH
+    assert compare_states("r", 3, "aa", "aa").verdict is LogVerdict.MATCH
     report = compare_states("r", 0, "aa", "bb")
     assert (report.kind, report.first_divergent_seq) == (DivergenceKind.STATE_MISMATCH, 0)
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from ergo_cli.core.clock import StandingClock
-from ergo_cli.host.clock import LiveClock
-from ergo_cli.programs.kernel.errors import KernelError
-from ergo_cli.programs.kernel.guard import Services
-from ergo_cli.programs.kernel.modes import KernelMode
+from ergo_cli.core.time import StandingClock
+from ergo_cli.host.timing import LiveClock
+from ergo_cli.programs.kernel.companions.services import Services
+from ergo_cli.programs.kernel.engine.errors import KernelError
+from ergo_cli.programs.kernel.engine.options import KernelMode
 from ergo_cli.testing.kernel import ScriptedClock
 
 

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from replayed_agents import APPROVE_PROVENANCE, approve, chat, shout
-from replayed_kernels import EXAMPLE, PROVENANCE, artifact, capture, command
+from replayed_kernels import EXAMPLE, artifact, capture, command, known
 
 from ergo_cli.bundle.schema import payload_hash
-from ergo_cli.core.effects import effect_hash
+from ergo_cli.core.values import effect_hash
 from ergo_cli.programs.kernel import ActionError, CallTool, Complete, Do, KernelProgram
-from ergo_cli.replay.kernel.comparison import KernelTarget
-from ergo_cli.supervisor.constraints import Constraints
+from ergo_cli.replay.results import Target
+from ergo_cli.supervisor.seam import Constraints
 
 Tree = dict[str, Any]
 Edit = Callable[[Tree], Any]
@@ -58,10 +58,10 @@ def tools() -> KernelProgram[Any]:
     )
 
 
-BASES: dict[str, tuple[Callable[[], Tree], KernelTarget]] = {
-    "example": (example, KernelTarget(approve(), APPROVE_PROVENANCE)),
-    "room": (room, KernelTarget(chat(), PROVENANCE)),
-    "retried": (retried, KernelTarget(tools(), PROVENANCE)),
+BASES: dict[str, tuple[Callable[[], Tree], Target]] = {
+    "example": (example, Target(known(approve(), APPROVE_PROVENANCE))),
+    "room": (room, Target(known(chat()))),
+    "retried": (retried, Target(known(tools()))),
 }
 
 

@@ -16,10 +16,9 @@ from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.errors import BundleError
 from ergo_cli.events.external import ExternalEvent
 from ergo_cli.programs.kernel import CallTool, Do, Success
-from ergo_cli.programs.kernel.steps import Next
+from ergo_cli.programs.kernel.engine.actions import Next
 from ergo_cli.replay.diffing import diff_bundles
-from ergo_cli.replay.divergence import DivergenceKind
-from ergo_cli.replay.result import BundleResult, Outcome
+from ergo_cli.replay.results import BundleResult, DivergenceKind, Outcome
 
 TURNS = [command(f"e{number}", text=f"hello {number}") for number in range(3)]
 

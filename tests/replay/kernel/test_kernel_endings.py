@@ -32,11 +32,10 @@ from ergo_cli.programs.kernel import (
     RetryWithBackoff,
     WaitSignal,
 )
-from ergo_cli.programs.kernel.errors import driver_error
-from ergo_cli.programs.kernel.steps import Next
-from ergo_cli.replay.result import Outcome
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.seam import ErrKind, Failed
+from ergo_cli.programs.kernel.engine.actions import Next
+from ergo_cli.programs.kernel.engine.errors import driver_error
+from ergo_cli.replay.results import Outcome
+from ergo_cli.supervisor.seam import Constraints, ErrKind, Failed
 from ergo_cli.supervisor.seam import Outcome as Ended
 from ergo_cli.testing.kernel import ScriptedClock
 

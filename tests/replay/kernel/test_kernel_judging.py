@@ -34,13 +34,11 @@ from ergo_cli.programs.kernel import (
     KernelProgram,
     StateUpdated,
 )
-from ergo_cli.programs.kernel.errors import driver_error
-from ergo_cli.programs.kernel.steps import Next
-from ergo_cli.replay.divergence import DivergenceKind
-from ergo_cli.replay.result import Outcome
+from ergo_cli.programs.kernel.engine.actions import Next
+from ergo_cli.programs.kernel.engine.errors import driver_error
+from ergo_cli.replay.results import DivergenceKind, Outcome
 from ergo_cli.stores.memory import MemoryJournal, MemorySnapshots
-from ergo_cli.supervisor.constraints import Constraints
-from ergo_cli.supervisor.seam import ErrKind, Failed
+from ergo_cli.supervisor.seam import Constraints, ErrKind, Failed
 from ergo_cli.supervisor.seam import Outcome as Ended
 
 

@@ -13,20 +13,18 @@ from tampering import BASES, END, FOUND, RECORDS, REFUSED, Edit, Tree, example, 
 from ergo_cli.bundle.checking import check_bundle
 from ergo_cli.bundle.reader import open_bundle
 from ergo_cli.errors import ErgoError
-from ergo_cli.replay.divergence import DivergenceKind
-from ergo_cli.replay.kernel.replaying import replay_kernel
-from ergo_cli.replay.options import ReplayOptions
-from ergo_cli.replay.result import BundleResult, Outcome
-from ergo_cli.replay.scan import scan_bundle
+from ergo_cli.replay.engine import replay_bundle
+from ergo_cli.replay.preflight import scan_bundle
+from ergo_cli.replay.results import BundleResult, DivergenceKind, Outcome, ReplayOptions
 
 INVALID = "bundle.journal_invalid"
 
 
 @pytest.fixture
-def judged(tmp_path: Path) -> Callable[..., BundleResult | ErgoError]:
-    """The replay of a base bundle after an edit, or the error that refuses even to read it."""
+def judged(tmp_path: Path) -> Callable[..., BundleResult]:
+    """The replay of a base bundle after an edit."""
 
-    def judge(base: str, edit: Edit, *, strict: bool = False, reseal: bool = True) -> BundleResult | ErgoError:
+    def judge(base: str, edit: Edit, *, strict: bool = False, reseal: bool = True) -> BundleResult:
         make, target = BASES[base]
         tree = make()
         edit(tree)
@@ -34,18 +32,13 @@ def judged(tmp_path: Path) -> Callable[..., BundleResult | ErgoError]:
             resealed_entry(entry)
         path = tmp_path / "b.json"
         path.write_bytes(sealed(tree))
-        try:
-            return replay_kernel(scan_bundle(str(path)), target, ReplayOptions(strict=strict))
-        except ErgoError as error:
-            return error
+        return replay_bundle(path, target, ReplayOptions(strict=strict))
 
     return judge
 
 
-def code_of(result: BundleResult | ErgoError) -> str | None:
-    if isinstance(result, BundleResult):
-        return None if result.error is None else result.error.code
-    return result.code
+def code_of(result: BundleResult) -> str | None:
+    return None if result.error is None else result.error.code
 
 
 @pytest.mark.parametrize("base", list(BASES))
@@ -58,11 +51,10 @@ def test_untouched_bundles_match(judged: Callable[..., BundleResult], base: str,
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("name", list(REFUSED))
 def test_what_is_not_as_a_capture_writes_it_is_refused(
-    judged: Callable[..., BundleResult | ErgoError], name: str, strict: bool
+    judged: Callable[..., BundleResult], name: str, strict: bool
 ) -> None:
     base, edit = REFUSED[name]
     result = judged(base, edit, strict=strict)
-    assert isinstance(result, BundleResult)
     assert (result.outcome, code_of(result), result.events) == (Outcome.REFUSED, INVALID, None)
     assert result.error is not None
     assert result.error.where is not None
@@ -72,12 +64,9 @@ def test_what_is_not_as_a_capture_writes_it_is_refused(
 
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("name", list(FOUND))
-def test_what_cannot_have_happened_is_found(
-    judged: Callable[..., BundleResult | ErgoError], name: str, strict: bool
-) -> None:
+def test_what_cannot_have_happened_is_found(judged: Callable[..., BundleResult], name: str, strict: bool) -> None:
     base, edit, path = FOUND[name]
     result = judged(base, edit, strict=strict)
-    assert isinstance(result, BundleResult)
     assert (result.outcome, result.error) == (Outcome.DIVERGED, None)
     assert path in [found.path for found in result.divergences]
     kinds = {found.kind for found in result.divergences if found.path.startswith("journals")}
@@ -138,7 +127,7 @@ FACTS = ("message", "sha256")
 
 
 @pytest.mark.parametrize("base", list(BASES))
-def test_no_single_change_of_a_journal_passes(judged: Callable[..., BundleResult | ErgoError], base: str) -> None:
+def test_no_single_change_of_a_journal_passes(judged: Callable[..., BundleResult], base: str) -> None:
     """Every member and item of every entry, changed and removed."""
     unnoticed: list[tuple[str | int, ...]] = []
     for place in list(places(BASES[base][0]()["journals"])):
@@ -156,8 +145,7 @@ def test_no_single_change_of_a_journal_passes(judged: Callable[..., BundleResult
                     del holder[place[-1]]
 
             result = judged(base, edit, reseal=_is_whole(base, edit))
-            matched = isinstance(result, BundleResult) and result.outcome is Outcome.MATCH
-            unnoticed += [place] if matched else []
+            unnoticed += [place] if result.outcome is Outcome.MATCH else []
     assert unnoticed == []
 
 

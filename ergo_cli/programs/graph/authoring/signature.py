@@ -15,16 +15,18 @@ from msgspec import Struct
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.errors import RuleError
-from ergo_cli.programs.graph.manifest import Family, InputSpec, OutputSpec, ParameterSpec
-from ergo_cli.programs.graph.manifest_words import (
-    Heading,
-    unknown_input_type,
-    unknown_output_type,
-    unknown_parameter_type,
+from ergo_cli.programs.graph.check.registration import unknown_input_type, unknown_output_type, unknown_parameter_type
+from ergo_cli.programs.graph.check.rules import Heading, broken
+from ergo_cli.programs.graph.primitives.primitive import (
+    ActionOutcome,
+    Family,
+    InputSpec,
+    OutputSpec,
+    ParameterSpec,
+    ParameterType,
+    ParameterValue,
+    TriggerEvent,
 )
-from ergo_cli.programs.graph.parameters import ParameterType, ParameterValue
-from ergo_cli.programs.graph.registration.rules import broken
-from ergo_cli.programs.graph.signals import ActionOutcome, TriggerEvent
 
 _VALUE_TYPES = {float: ValueType.NUMBER, bool: ValueType.BOOL, str: ValueType.STRING}
 _PARAMETER_TYPES = {
@@ -51,11 +53,11 @@ _OUTPUT_WORDS = {
 _FREE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
 
 
-class Signature(Struct, frozen=True):
+class FunctionSignature(Struct, frozen=True):
     """A function as a primitive: inputs and parameters by argument name, outputs by name.
 
     ``own_lists`` are the inputs annotated ``list[float]``, which the function may change: it is given copies.
-    ``fields`` tells that the outputs are the fields of a NamedTuple.
+    ``fields`` is true where the outputs are the fields of a NamedTuple.
     """
 
     inputs: tuple[InputSpec, ...]
@@ -67,16 +69,16 @@ class Signature(Struct, frozen=True):
 
 
 def place_of(function: Callable[..., object]) -> str | None:
-    """Where a function is written, ``file:line``; None for one that is no Python code."""
+    """Where a function is written, ``file:line``; None for one without Python code."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return None if code is None else f"{code.co_filename}:{code.co_firstlineno}"
 
 
-def read_signature(function: Callable[..., object], heading: Heading) -> Signature:
+def read_signature(function: Callable[..., object], heading: Heading) -> FunctionSignature:
     """The ports and parameters that ``function`` declares.
 
     Raises RuleError for an annotation that its family does not take: CMP-13, TRG-6, ACT-6 (input), SRC-7, CMP-20,
-    TRG-8, ACT-9 (output), CMP-15 (parameter), INTERNAL for whatever else is no signature of a primitive.
+    TRG-8, ACT-9 (output), CMP-15 (parameter), INTERNAL for any other signature that is unfit for a primitive.
     """
     hints = _hints(function, heading)
     arguments = inspect.signature(function).parameters.values()
@@ -86,7 +88,7 @@ def read_signature(function: Callable[..., object], heading: Heading) -> Signatu
     inputs = [argument for argument in arguments if argument.kind is not inspect.Parameter.KEYWORD_ONLY]
     parameters = [argument for argument in arguments if argument.kind is inspect.Parameter.KEYWORD_ONLY]
     outputs, fields = _outputs(hints.get("return"), heading)
-    return Signature(
+    return FunctionSignature(
         tuple(_input(argument, hints.get(argument.name), heading) for argument in inputs),
         tuple(_parameter(argument, hints.get(argument.name), heading) for argument in parameters),
         outputs,

@@ -1,0 +1,1 @@
+"""Child processes that exchange JSON frames with the host: drivers send events, egress channels take intents."""

@@ -1,0 +1,193 @@
+"""Payload schemas: which are refused, how they are compiled, what a property maps to (spec 10 §10.1–10.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NoReturn
+
+from ergo_cli.core.json import JsonValue
+from ergo_cli.core.values import ValueType
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator, ValidationError
+
+
+_UNIONS = ("oneOf", "anyOf")
+_NAME_MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs")
+_CONSTANTS = ("enum", "const", "default", "examples")
+_TYPES = {
+    "number": ValueType.NUMBER,
+    "integer": ValueType.NUMBER,
+    "boolean": ValueType.BOOL,
+    "string": ValueType.STRING,
+}
+_LONGEST_COMPLAINT = 300
+
+
+class SchemaFault(ValueError):
+    """A schema, or one of its properties, that an adapter may not have; the message says what and where."""
+
+
+def compile_schema(schema: JsonValue) -> Draft202012Validator:
+    """The Draft 2020-12 validator: formats are annotations, nothing is retrieved. Raises SchemaFault."""
+    from jsonschema_rs import Draft202012Validator, ValidationError
+
+    if not isinstance(schema, dict):
+        raise SchemaFault("the schema must be a JSON object")
+    try:
+        return Draft202012Validator(schema, validate_formats=False, retriever=_refuse_retrieval)
+    except ValidationError as error:
+        raise SchemaFault(complaint(error)) from error
+
+
+def _refuse_retrieval(uri: str) -> NoReturn:
+    raise ValueError(f"'{uri}' lies outside the schema, and nothing is fetched")
+
+
+def check_schema(schema: JsonValue) -> str | None:
+    """Why the schema is refused (ADP-8, ADP-13); None if it is not."""
+    if not isinstance(schema, dict):
+        return "the schema must be a JSON object"
+    banned = next(_banned(schema, ()), None)
+    if banned is not None:
+        return banned
+    try:
+        compile_schema(schema)
+    except SchemaFault as fault:
+        return str(fault)
+    return None
+
+
+def complaint(error: ValidationError) -> str:
+    """The validator's sentence, led by the member it is about and ended by the keyword that it broke."""
+    place = _json_path(error.instance_path)
+    keyword = next((step for step in reversed(error.schema_path) if isinstance(step, str)), None)
+    text = error.message
+    if len(text) > _LONGEST_COMPLAINT:
+        half = _LONGEST_COMPLAINT // 2
+        text = f"{text[:half]} … {text[-half:]}"
+    return f"{place}: {text}" + (f" (keyword '{keyword}')" if keyword else "")
+
+
+def _json_path(steps: Iterable[str | int]) -> str:
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+
+
+def _banned(node: JsonValue, path: tuple[str | int, ...]) -> Iterator[str]:
+    """What §10.1 bans, in pre-order, members by name. Blind: names and constants are read as schemas too."""
+    if isinstance(node, dict):
+        yield from _banned_here(node, path)
+        for name in sorted(node):
+            yield from _banned(node[name], (*path, name))
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _banned(item, (*path, index))
+
+
+def _banned_here(node: dict[str, JsonValue], path: tuple[str | int, ...]) -> Iterator[str]:
+    place, note = _json_path(path), _blindness(path)
+    for keyword in _UNIONS:
+        if keyword in node:
+            yield f"'{keyword}' at {place} is not allowed{note}"
+    if "$ref" in node:
+        reference = node["$ref"]
+        if not isinstance(reference, str) or not reference.startswith("#"):
+            yield f"'$ref' at {place} must point into the schema itself (begin with '#'){note}"
+    if ("properties" in node or _is_object_type(node.get("type"))) and node.get("additionalProperties") is not False:
+        yield f"the object schema at {place} must have 'additionalProperties: false'{note}"
+
+
+def _blindness(path: tuple[str | int, ...]) -> str:
+    if path and path[-1] in _NAME_MAPS:
+        return " (the check does not tell a property's name from a keyword)"
+    if any(step in _CONSTANTS for step in path):
+        return " (the check does not tell a constant from a schema)"
+    return ""
+
+
+def _is_object_type(declared: JsonValue) -> bool:
+    return declared == "object" or (isinstance(declared, list) and "object" in declared)
+
+
+def describes_object(schema: dict[str, JsonValue]) -> bool:
+    """Whether the schema is one of objects: it has ``properties``, or its ``type`` allows ``object`` (ADP-19)."""
+    return "properties" in schema or _is_object_type(schema.get("type"))
+
+
+def properties_of(schema: JsonValue) -> dict[str, JsonValue]:
+    """The declared properties; none if the schema has no such member."""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    return properties if isinstance(properties, dict) else {}
+
+
+def required_of(schema: JsonValue) -> list[str]:
+    """The required fields, as written."""
+    required = schema.get("required") if isinstance(schema, dict) else None
+    return [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+
+
+def context_type(schema: JsonValue) -> ValueType:
+    """The context type that a property maps to. Raises SchemaFault where it maps to none."""
+    if not isinstance(schema, dict):
+        raise SchemaFault("field schema must be an object")
+    declared = schema.get("type")
+    match declared:
+        case None:
+            raise SchemaFault("the field has no 'type'")
+        case list():
+            raise SchemaFault("the field has a union of types")
+        case "array":
+            return _series_type(schema.get("items"))
+        case str() if declared in _TYPES:
+            return _TYPES[declared]
+        case _:
+            raise SchemaFault(f"type '{declared}' has no counterpart in the context")
+
+
+def field_type(schema: JsonValue, field: str) -> ValueType:
+    """The context type of a field. Raises SchemaFault where it is not declared or maps to none."""
+    properties = properties_of(schema)
+    if field not in properties:
+        raise SchemaFault("it is required, but not declared in 'properties'")
+    return context_type(properties[field])
+
+
+def _series_type(items: JsonValue) -> ValueType:
+    if not isinstance(items, dict):
+        raise SchemaFault("an array needs 'items' of type number")
+    match items:
+        case {"type": "number" | "integer"}:
+            return ValueType.SERIES
+        case _:
+            raise SchemaFault("only arrays of numbers have a counterpart in the context")
+
+
+_SCHEMA = "additionalProperties propertyNames contains items not if then else unevaluatedItems unevaluatedProperties"
+_SCHEMA_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_SCHEMA_MAPS = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs"})
+_PLAIN = """
+    $id $schema $ref $anchor $dynamicRef $dynamicAnchor $vocabulary $comment definitions dependencies type const enum
+    multipleOf maximum exclusiveMaximum minimum exclusiveMinimum maxLength minLength pattern maxItems minItems
+    uniqueItems maxContains minContains maxProperties minProperties required dependentRequired title description
+    default deprecated readOnly writeOnly examples format contentEncoding contentMediaType contentSchema
+"""
+_SCHEMAS = frozenset(_SCHEMA.split())
+_OTHERS = frozenset(_PLAIN.split())
+
+
+def unknown_keywords(schema: JsonValue, path: str) -> Iterator[str]:
+    """The paths of members that the draft does not know, where it reads a schema; ``path`` is the schema's own."""
+    if not isinstance(schema, dict):
+        return
+    for keyword, value in schema.items():
+        below = f"{path}.{keyword}"
+        if keyword in _SCHEMAS:
+            yield from unknown_keywords(value, below)
+        elif keyword in _SCHEMA_LISTS and isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from unknown_keywords(item, f"{below}[{index}]")
+        elif keyword in _SCHEMA_MAPS and isinstance(value, dict):
+            for name, item in value.items():
+                yield from unknown_keywords(item, f"{below}.{name}")
+        elif keyword not in _OTHERS:
+            yield below

@@ -1,0 +1,232 @@
+"""Write the crash journal: every committed step is on disk before the next begins (spec 30 §21)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn, Protocol, Self
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from ergo_cli.bundle.codec import WireConstraints, encode_decision, encode_event
+from ergo_cli.bundle.schema import (
+    BundleSink,
+    DecisionRecord,
+    EventRecord,
+    Header,
+    JournalEntry,
+    ProgramRecord,
+    Version,
+    artifact_text,
+)
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.errors import CaptureWriteError, ErgoError, reason
+from ergo_cli.host.effects import SentIntent
+
+FORMAT = "ergo.journal/2"
+"""The format name in the first line of a journal."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class JournalHead(Struct, frozen=True, forbid_unknown_fields=True):
+    """The first line: what is known before the first event; ``egress_provenance`` is null without egress.
+
+    Only stateful programs are recorded here.
+    """
+
+    journal: str
+    graph_id: str
+    config: WireConstraints
+    adapter_provenance: str
+    runtime_provenance: str
+    egress_provenance: str | None
+    program: ProgramRecord | UnsetType = UNSET
+
+
+class JournalIntent(Struct, frozen=True, forbid_unknown_fields=True):
+    """The line written before each dispatch."""
+
+    intent: SentIntent
+
+
+class JournalStep(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The line written after each step: the event record in its v4 form, the decision with its results.
+
+    ``entries`` are the journal entries of the episode of a stateful program, with the artifacts that they name.
+    """
+
+    event: Raw
+    decision: Raw
+    entries: tuple[Raw, ...] = ()
+    artifacts: Mapping[str, Raw] = {}
+
+
+class Closing(Struct, frozen=True, forbid_unknown_fields=True):
+    """The entries recorded by closing the program, with the artifacts that they name."""
+
+    entries: tuple[Raw, ...]
+    artifacts: Mapping[str, Raw] = {}
+
+
+class JournalClosing(Struct, frozen=True, forbid_unknown_fields=True):
+    """The last line, written if closing the program recorded something."""
+
+    closing: Closing
+
+
+class Entries(Struct, frozen=True):
+    """The entries of one episode, or of closing the program, with the artifacts that they name."""
+
+    entries: Sequence[JournalEntry]
+    artifacts: Mapping[str, bytes]
+
+
+class CrashJournal:
+    """One journal being written; each line is on disk when its method returns.
+
+    Leaving the context closes the file and keeps it: only ``discard`` removes it.
+    Raises ErgoError ``journal.exists`` for a file that already exists, else CaptureWriteError.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        header: Header,
+        egress_provenance: str | None = None,
+        program: ProgramRecord | None = None,
+    ) -> None:
+        self._path = path
+        try:
+            self._file = path.open("xb")
+        except FileExistsError as error:
+            raise _taken(path) from error
+        except (OSError, ValueError) as error:
+            self._fail("CreateTempFile", "cannot create the journal", error)
+        self._line(_encode(_head(header, egress_provenance, program)))
+        self._sync_folder()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._file.close()
+
+    def intent(self, sent: SentIntent) -> None:
+        """Write an intent before it is sent."""
+        self._line(_encode(JournalIntent(sent)))
+
+    def step(self, event: EventRecord, decision: DecisionRecord, episode: Entries | None = None) -> None:
+        """Write a committed step."""
+        try:
+            step = JournalStep(Raw(encode_event(event, Version.V4)), Raw(encode_decision(decision)), *_encoded(episode))
+        except ValueError as error:
+            self._fail("Serialize", "a step cannot be serialized for the journal", error)
+        self._line(_encode(step))
+
+    def closed(self, closing: Entries) -> None:
+        """Write the entries recorded by closing the program."""
+        self._line(_encode(JournalClosing(Closing(*_encoded(closing)))))
+
+    def discard(self) -> tuple[Notice, ...]:
+        """Remove the file once the bundle holds its contents; a failure to remove it becomes a notice."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            message = f"the journal is no longer needed, but cannot be removed: {reason(error)}"
+            return (Notice(message, str(self._path)),)
+        return ()
+
+    def _line(self, text: bytes) -> None:
+        try:
+            self._file.write(text + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._fail("SyncTempFile", "cannot write to the journal", error)
+
+    def _sync_folder(self) -> None:
+        """Sync the folder, so that the file's name survives a crash; does nothing where the system cannot."""
+        with suppress(OSError):
+            folder = os.open(self._path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _fail(self, stage: str, what: str, error: Exception) -> NoReturn:
+        fix = "make room, or name another file with --journal"
+        where = str(self._path)
+        raise CaptureWriteError(stage, f"{what} '{where}': {reason(error)}", where=where, fix=fix) from error
+
+
+class EpisodeSink(Protocol):
+    """Takes journal entries; those of an episode arrive between its event and its decision."""
+
+    def episode(self, entries: Sequence[JournalEntry], artifacts: Mapping[str, bytes]) -> None:
+        """Keep the entries of one episode, or of closing the program, with the artifacts that they name."""
+        ...
+
+
+class JournaledSink:
+    """A bundle sink that writes each step to the crash journal before passing it on."""
+
+    def __init__(self, sink: BundleSink, journal: CrashJournal, episodes: EpisodeSink | None = None) -> None:
+        self._sink = sink
+        self._journal = journal
+        self._episodes = episodes
+        self._event: EventRecord | None = None
+        self._episode: Entries | None = None
+
+    def event(self, record: EventRecord) -> None:
+        """Hold an event until its decision arrives: together they are one step."""
+        self._event = record
+
+    def episode(self, entries: Sequence[JournalEntry], artifacts: Mapping[str, bytes]) -> None:
+        """Hold the entries of an episode, which belong to its step; pass on those of closing the program."""
+        recorded = Entries(entries, artifacts)
+        if all(entry.episode_id is not None for entry in entries):
+            self._episode = recorded
+            return
+        self._journal.closed(recorded)
+        if self._episodes is not None:
+            self._episodes.episode(entries, artifacts)
+
+    def decision(self, record: DecisionRecord) -> None:
+        """Write the step to the journal, then pass it on."""
+        episode, self._episode = self._episode, None
+        if self._event is not None:
+            self._journal.step(self._event, record, episode)
+            self._sink.event(self._event)
+        if episode is not None and self._episodes is not None:
+            self._episodes.episode(episode.entries, episode.artifacts)
+        self._sink.decision(record)
+
+
+def _encoded(recorded: Entries | None) -> tuple[tuple[Raw, ...], dict[str, Raw]]:
+    if recorded is None:
+        return (), {}
+    artifacts = {name: Raw(artifact_text(data)) for name, data in recorded.artifacts.items()}
+    return tuple(Raw(entry.encode()) for entry in recorded.entries), artifacts
+
+
+def _head(header: Header, egress_provenance: str | None, program: ProgramRecord | None) -> JournalHead:
+    return JournalHead(
+        FORMAT,
+        header.graph_id,
+        WireConstraints.of(header.constraints),
+        header.adapter_provenance,
+        header.runtime_provenance,
+        egress_provenance,
+        UNSET if program is None else program,
+    )
+
+
+def _taken(path: Path) -> ErgoError:
+    message = f"the journal '{path}' exists already"
+    fix = "recover what it holds with ergo recover, remove it, or name another file"
+    return ErgoError("journal.exists", message, where=str(path), fix=fix)

@@ -1,0 +1,318 @@
+"""Read the events of a run: byte sources, streams, reading ahead (spec 00 §4, §12.2, 30 §11)."""
+
+from __future__ import annotations
+
+import selectors
+import stat
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from io import FileIO
+from os import fstat
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO, Protocol, cast
+
+from ergo_cli.channels.interruption import End
+from ergo_cli.channels.timeouts import STOP_LATENCY_NS
+from ergo_cli.errors import EventError, StepError, reason
+from ergo_cli.events.adapter import Adapter
+from ergo_cli.events.external import HostedEvent
+from ergo_cli.events.stream import EventStream, SemanticKinds
+from ergo_cli.host.run_plan import STANDARD_INPUT, EventLines, PreparedRun
+from ergo_cli.host.timing import RunControl
+from ergo_cli.programs.kinds import BUILT_IN_ID
+from ergo_cli.stores.files import broken_data, is_compressed, open_compressed
+
+ShouldStop = Callable[[], bool]
+
+_CHUNK = 32 * 1024
+_LATENCY = STOP_LATENCY_NS / 1e9
+
+
+class SourceStopped(Exception):
+    """The run must stop; raised while waiting for more bytes of a pipe."""
+
+
+def source_label(path: str) -> str:
+    """The source's name in errors: its path, or ``<stdin>``."""
+    return "<stdin>" if path == STANDARD_INPUT else path
+
+
+def is_rereadable(path: str) -> bool:
+    """Whether the source can be read twice: a file can, standard input and pipes cannot."""
+    return path != STANDARD_INPUT and Path(path).is_file()
+
+
+@contextmanager
+def open_source(path: str, should_stop: ShouldStop = lambda: False) -> Generator[Iterator[bytes]]:
+    """Open a file or standard input (``-``) as an iterator of chunks of at most 32 KiB, read lazily.
+
+    Names that end in ``.gz`` or ``.zst`` are decompressed. Raises EventError (``driver.input_invalid``) if the file
+    cannot be opened, and from the iterator if it cannot be read on; from the iterator also SourceStopped where a pipe
+    keeps the reader waiting, or has ended, and ``should_stop`` returns True.
+    """
+    if path == STANDARD_INPUT:
+        yield _read_chunks(_standard_input(), path, should_stop)
+        return
+    with _open(path) as file:
+        yield _read_chunks(file, path, should_stop)
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        message, fix = "standard input is closed", "send the events to standard input, or name a file"
+        raise EventError("driver.input_invalid", message, where=source_label(STANDARD_INPUT), fix=fix)
+    return cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+
+
+def _open(path: str) -> BinaryIO:
+    try:
+        return open_compressed(path) if is_compressed(path) else cast(BinaryIO, Path(path).open("rb", buffering=0))
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        raise _not_opened(path, error) from error
+
+
+def _read_chunks(file: BinaryIO, path: str, should_stop: ShouldStop) -> Iterator[bytes]:
+    read = getattr(file, "read1", file.read)  # returns what is available instead of filling the buffer
+    try:
+        if _keeps_waiting(file):
+            yield from _arriving(file, should_stop)
+            return
+        while chunk := read(_CHUNK):
+            yield chunk
+    except broken_data(path) as error:
+        raise _broken(path, error) from error
+    except OSError as error:
+        raise _not_read(path, error) from error
+
+
+def _keeps_waiting(file: BinaryIO) -> bool:
+    """Whether a read may block: pipes, sockets and terminals, as far as the system can watch them.
+
+    Decompressed input is read without watching.
+    """
+    if sys.platform == "win32" or not isinstance(file, FileIO):
+        return False
+    mode = fstat(file.fileno()).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or file.isatty()
+
+
+def _arriving(file: BinaryIO, should_stop: ShouldStop) -> Iterator[bytes]:
+    with selectors.SelectSelector() as selector:
+        selector.register(file, selectors.EVENT_READ)
+        while True:
+            while not selector.select(_LATENCY):
+                _raise_if_stopped(should_stop)
+            chunk = file.read(_CHUNK)
+            if not chunk:
+                _raise_if_stopped(should_stop)  # stopping the run may have ended the writer as well
+                return
+            yield chunk
+
+
+def _raise_if_stopped(should_stop: ShouldStop) -> None:
+    if should_stop():
+        raise SourceStopped
+
+
+def _not_opened(path: str, error: OSError | ValueError) -> EventError:
+    match error:
+        case FileNotFoundError():
+            reason, fix = "there is no such file", "check the path, or give '-' to read standard input"
+        case IsADirectoryError():
+            reason, fix = "it is a folder", "name the file with the events"
+        case PermissionError():
+            reason, fix = "permission denied", "make the file readable"
+        case _:
+            reason, fix = str(error), "check the path and the file"
+    return EventError("driver.input_invalid", f"cannot open events '{path}': {reason}", where=path, fix=fix)
+
+
+def _broken(path: str, error: Exception) -> EventError:
+    message = f"'{path}' is not sound compressed data: {error}"
+    fix = "compress the events again, or rename the file if they are not compressed"
+    return EventError("driver.input_invalid", message, where=source_label(path), fix=fix)
+
+
+def _not_read(path: str, error: OSError) -> EventError:
+    message = f"reading '{path}' failed: {error.strerror or error}"
+    return EventError("driver.input_invalid", message, where=source_label(path), fix="check the file and its device")
+
+
+class Arrivals(Protocol):
+    """A source of events."""
+
+    @property
+    def opened(self) -> Sequence[tuple[str, int]]:
+        """The label of every episode begun so far, and how many events came before it."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """The place of the last returned event, for errors."""
+        ...
+
+    def next(self, should_stop: Callable[[], bool]) -> HostedEvent | End:
+        """The next event, or why there is none. Raises EventError for a bad stream, IngressFailure for a process."""
+        ...
+
+
+class StreamArrivals:
+    """The events of a file, of standard input or of a list; a source that blocks checks ``should_stop`` itself."""
+
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
+        self._events: Iterator[HostedEvent] = iter(stream)
+        self._batches: Iterator[Sequence[HostedEvent]] = stream.batches()
+        self._reached = 0
+
+    @property
+    def opened(self) -> Sequence[tuple[str, int]]:
+        """The label of every episode begun so far, and how many events came before it."""
+        return self._stream.opened
+
+    @property
+    def place(self) -> str:
+        """``<label>:<line>:1`` of the last record read; within a batch, of the event passed to ``reached``."""
+        return self._stream.place_of(self._reached)
+
+    def next(self, should_stop: Callable[[], bool]) -> HostedEvent | End:
+        """The next event of the stream. Raises EventError at its first fault."""
+        try:
+            return next(self._events, End.FINISHED)
+        except SourceStopped:
+            return End.STOPPED
+
+    def together(self) -> Sequence[HostedEvent] | End:
+        """The next batch: at least one event, and all that were read together. Do not mix with ``next``.
+
+        Raises EventError as ``next``.
+        """
+        self._reached = 0
+        try:
+            return next(self._batches, End.FINISHED)
+        except SourceStopped:
+            return End.STOPPED
+
+    def reached(self, index: int) -> None:
+        """Set the event of the last batch that ``place`` refers to."""
+        self._reached = index
+
+
+@contextmanager
+def open_stream(path: str, run: PreparedRun, control: RunControl) -> Generator[StreamArrivals]:
+    """Open the events of ``path`` (``-`` is standard input), read lazily. Raises EventError."""
+    with open_source(path, control.should_stop) as chunks:
+        yield StreamArrivals(_stream(chunks, path, run))
+
+
+@contextmanager
+def open_checked_stream(path: str, run: PreparedRun, control: RunControl) -> Generator[StreamArrivals]:
+    """As ``open_stream``, but read and check the whole stream first; a source that can be read only once is spooled.
+
+    Raises EventError and StepError at the first fault that can be found without running the program: the run itself
+    validates payloads into which values written by earlier episodes may be merged.
+    """
+    if is_rereadable(path):
+        with open_source(path) as chunks:
+            _check(_stream(chunks, path, run), run, control)
+        with open_stream(path, run, control) as arrivals:
+            yield arrivals
+        return
+    with TemporaryFile() as spool:
+        _fill(spool, path, control)
+        _check(_stream(_spooled_chunks(spool, path), path, run), run, control)
+        yield StreamArrivals(_stream(_spooled_chunks(spool, path), path, run))
+
+
+@contextmanager
+def open_lines(lines: EventLines, run: PreparedRun) -> Generator[StreamArrivals]:
+    """Open the events of lines held in memory."""
+    yield StreamArrivals(_labelled(lines.lines, lines.label, run))
+
+
+@contextmanager
+def open_checked_lines(lines: EventLines, run: PreparedRun, control: RunControl) -> Generator[StreamArrivals]:
+    """As ``open_lines``, but check all of them first, as ``open_checked_stream`` does."""
+    _check(_labelled(lines.lines, lines.label, run), run, control)
+    with open_lines(lines, run) as arrivals:
+        yield arrivals
+
+
+def _stream(chunks: Iterator[bytes], path: str, run: PreparedRun) -> EventStream:
+    return _labelled(chunks, source_label(path), run)
+
+
+def _labelled(chunks: Iterable[bytes], label: str, run: PreparedRun) -> EventStream:
+    return EventStream(chunks, label, semantic_kinds=_semantic_kinds(run), numbers=run.numbers)
+
+
+def _semantic_kinds(run: PreparedRun) -> SemanticKinds:
+    if run.program.graph_id == BUILT_IN_ID:
+        return SemanticKinds.IGNORED
+    return SemanticKinds.REFUSED if run.adapter is None else SemanticKinds.REQUIRED
+
+
+def _fill(spool: BinaryIO, path: str, control: RunControl) -> None:
+    try:
+        with open_source(path, control.should_stop) as chunks:
+            for chunk in chunks:
+                spool.write(chunk)
+    except SourceStopped as stopped:
+        raise stopped_too_soon() from stopped
+    except OSError as error:
+        raise _not_spooled(path, error) from error
+
+
+def _spooled_chunks(spool: BinaryIO, path: str) -> Iterator[bytes]:
+    try:
+        spool.seek(0)
+        while chunk := spool.read(_CHUNK):
+            yield chunk
+    except OSError as error:
+        raise _not_spooled(path, error) from error
+
+
+def _check(stream: EventStream, run: PreparedRun, control: RunControl) -> None:
+    for event in stream:
+        if control.should_stop():
+            raise stopped_too_soon()
+        try:
+            _check_event(event, run)
+        except StepError as error:
+            error.where = f"{stream.place} {error.where}" if error.where else stream.place
+            raise
+
+
+def _check_event(event: HostedEvent, run: PreparedRun) -> None:
+    acting = run.program.kind.acting
+    if acting is not None:
+        acting.admit(run.program.value, event)
+    if run.adapter is None:
+        return
+    try:
+        run.adapter.build_event(event, {}, run.numbers)
+    except StepError as error:
+        if acting is None and error.name == "Binding" and _remembers(event, run.adapter):
+            return
+        raise
+
+
+def _remembers(event: HostedEvent, adapter: Adapter) -> bool:
+    """Whether values written by an episode may be merged into the payload of a later event of this kind."""
+    kind = adapter.kinds.get(event.semantic_kind or "")
+    return kind is not None and kind.remembers
+
+
+def _not_spooled(path: str, error: OSError) -> EventError:
+    message = f"reading '{source_label(path)}' ahead failed: {reason(error)}"
+    fix = "make room in the folder for temporary files, or name a file of events"
+    return EventError("driver.input_invalid", message, where=source_label(path), fix=fix)
+
+
+def stopped_too_soon() -> EventError:
+    """The error of a run that was stopped before its first committed step."""
+    message = "the run was stopped before its first event was committed: there is nothing to keep"
+    fix = "let it run longer, or raise --max-events or --max-duration"
+    return EventError("driver.output_incomplete", message, where="canonical host ingress", fix=fix)

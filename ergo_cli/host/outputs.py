@@ -1,0 +1,143 @@
+"""Keep the records of a run: in a bundle, a crash journal, both or neither (spec 00 §13.1, §13.4).
+
+Also refuses output paths that would overwrite an input.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ergo_cli.bundle.schema import BundleSink, DecisionRecord, EventRecord, JournalEntry, artifact_text
+from ergo_cli.bundle.writer import BundleWriter
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.errors import ErgoError, StepError, UsageError
+from ergo_cli.host.crash_journal import CrashJournal, EpisodeSink, JournaledSink
+from ergo_cli.host.effects import OnIntent
+from ergo_cli.supervisor.journals import EpisodeJournal, StatefulInvoker
+from ergo_cli.supervisor.seam import DecidedEffects, Decision
+
+
+class StoreFailure(StepError):
+    """The store of the runs failed: the step cannot be committed, nor any later one; ``error`` is the store's."""
+
+    def __init__(self, error: ErgoError) -> None:
+        message = f"the run cannot go on, its store failed: {error.message}"
+        super().__init__("StoreFailed", message, where=error.where, fix=error.fix, causes=(error,))
+        self.error = error
+
+
+class JournalSink:
+    """A bundle sink that adds to every Invoke decision the journals of its episode.
+
+    A step whose store failed is not passed on.
+    """
+
+    def __init__(self, invoker: StatefulInvoker, sink: BundleSink, episodes: EpisodeSink | None) -> None:
+        self._invoker = invoker
+        self._sink = sink
+        self._episodes = episodes
+        self._event: EventRecord | None = None
+
+    def event(self, record: EventRecord) -> None:
+        """Hold an event until its step is known to be kept."""
+        self._event = record
+
+    def decision(self, record: DecisionRecord) -> None:
+        """Pass a step on, with its journals between event and decision. Raises StoreFailure."""
+        journals = self._invoker.drain_journals() if record.decision is Decision.INVOKE else ()
+        _check_stores(journals)
+        if self._event is not None:
+            self._sink.event(self._event)
+        self._pass_on(record.episode_id, journals)
+        self._sink.decision(record)
+
+    def close(self, interrupted: bool) -> None:
+        """Close the program and pass on the entries that this recorded. Raises StoreFailure."""
+        journals = self._invoker.close(interrupted)
+        _check_stores(journals)
+        self._pass_on(None, journals)
+
+    def _pass_on(self, episode_id: int | None, journals: Sequence[EpisodeJournal]) -> None:
+        if journals and self._episodes is not None:
+            entries = [JournalEntry(episode_id, journal.run_id, journal.records) for journal in journals]
+            self._episodes.episode(entries, _artifacts(journals))
+
+
+def _check_stores(journals: Iterable[EpisodeJournal]) -> None:
+    for journal in journals:
+        if journal.failure is not None:
+            raise StoreFailure(journal.failure)
+
+
+def _artifacts(journals: Iterable[EpisodeJournal]) -> dict[str, bytes]:
+    return {name: data for journal in journals for name, data in journal.artifacts.items()}
+
+
+class Outputs:
+    """Takes the records of a run through ``sink`` and keeps them once the run has ended.
+
+    If no bundle is written, they go to ``other``, if given.
+    """
+
+    def __init__(self, writer: BundleWriter | None, journal: CrashJournal | None, other: BundleSink | None) -> None:
+        self._writer = writer
+        self._journal = journal
+        self._artifacts: dict[str, bytes] = {}
+        sink = writer or other or _Nowhere()
+        journaled = None if journal is None else JournaledSink(sink, journal, self)
+        self.sink: BundleSink = journaled or sink
+        self.episodes: EpisodeSink = journaled or self
+        self.on_intent: OnIntent | None = None if journal is None else journal.intent
+
+    def episode(self, entries: Sequence[JournalEntry], artifacts: Mapping[str, bytes]) -> None:
+        """Keep the entries of an episode, or of closing the program."""
+        if self._writer is None:
+            return
+        for entry in entries:
+            self._writer.journal(entry.encode())
+        for name, data in artifacts.items():
+            self._artifacts.setdefault(name, artifact_text(data))
+
+    def keep(self, egress_provenance: str | None, *, is_broken: bool) -> tuple[Notice, ...]:
+        """Write the bundle, then remove the crash journal; without a bundle, a broken run's journal stays.
+
+        Raises CaptureWriteError.
+        """
+        if self._writer is not None:
+            self._writer.commit(egress_provenance, self._artifacts)
+        if self._journal is None or (self._writer is None and is_broken):
+            return ()
+        return self._journal.discard()
+
+
+class _Nowhere:
+    """A sink that keeps nothing."""
+
+    def event(self, record: EventRecord) -> None:
+        """Drop the record."""
+
+    def decision(self, record: DecisionRecord) -> None:
+        """Drop the record."""
+
+    def steps(self, decided: Sequence[DecidedEffects]) -> None:
+        """Drop the steps."""
+
+
+def is_same_place(one: str | Path, other: str | Path) -> bool:
+    """Whether two paths name the same place after resolving links; neither needs to exist."""
+    try:
+        return os.path.realpath(one) == os.path.realpath(other)
+    except (OSError, ValueError):  # not a valid path
+        return False
+
+
+def refuse_same_path(output: str | Path, source: str | Path, what: str) -> None:
+    """Refuse an ``output`` that is the same path as ``source``, which the message calls ``what``.
+
+    Raises UsageError ``cli.conflicting_options``.
+    """
+    if is_same_place(output, source):
+        message = f"'{output}' is {what}: writing there would destroy it"
+        raise UsageError("cli.conflicting_options", message, where=str(output), fix="name another file to write to")

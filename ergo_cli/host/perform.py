@@ -1,0 +1,240 @@
+"""Perform runs and captures from start to end: processes, events, bundle and program store.
+
+The order is that of spec 30 §10 and §13: faults of the input or the destination are found before a channel is started,
+and channels have stopped before the bundle is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ergo_cli.bundle.schema import BundleSink
+from ergo_cli.bundle.writer import BundleWriter
+from ergo_cli.channels.interruption import HOST_STEP_FAILED, HOST_STOP_REQUESTED, IngressFailure, Interruption
+from ergo_cli.channels.timeouts import ChannelPolicy
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.time import StandingClock
+from ergo_cli.errors import ErgoError, StepError, UsageError
+from ergo_cli.host.crash_journal import CrashJournal
+from ergo_cli.host.event_input import (
+    Arrivals,
+    open_checked_lines,
+    open_checked_stream,
+    open_lines,
+    open_stream,
+)
+from ergo_cli.host.loop import RunEnd, RunResources, RunSummary, run_arrivals
+from ergo_cli.host.outputs import Outputs, is_same_place, refuse_same_path
+from ergo_cli.host.run_plan import STANDARD_INPUT, Driver, EventFile, EventLines, RunPlan, capture_path
+from ergo_cli.host.timing import LiveClock, RunControl, StopHandle
+from ergo_cli.project.profiles import user_folder
+from ergo_cli.project.store import ProgramStore
+from ergo_cli.stores.backends import RunStore, open_store
+
+if TYPE_CHECKING:
+    from ergo_cli.channels.egress import EgressRuntime
+
+OnStep = Callable[[], None]
+
+
+class KeepRequest(Struct, frozen=True):
+    """How to keep the bundle; None takes a setting from the profile, then its default."""
+
+    output: Path | None = None
+    pretty: bool | None = None
+    embed: bool | None = None
+
+
+class RunOptions(Struct, frozen=True):
+    """Options of a run: its stop handle, the path of its crash journal, the timeouts of channels.
+
+    ``sink`` takes the records of a run that writes no bundle.
+    """
+
+    stop: StopHandle | None = None
+    journal: Path | None = None
+    policy: ChannelPolicy = ChannelPolicy()
+    sink: BundleSink | None = None
+
+
+class RunResult(Struct, frozen=True):
+    """A run that ended; ``bundle`` is the path of the written bundle, ``error`` the failure of a channel."""
+
+    summary: RunSummary
+    bundle: str | None = None
+    notices: tuple[Notice, ...] = ()
+    interruption: Interruption | None = None
+    error: ErgoError | None = None
+
+
+def perform(
+    plan: RunPlan, keep: KeepRequest | None = None, on_step: OnStep | None = None, options: RunOptions = RunOptions()
+) -> RunResult:
+    """Run; with ``keep`` also write a bundle and store the program. ``on_step`` is called once per event.
+
+    Raises UsageError, EventError, EgressError, StepError, StoreError, KernelError and CaptureWriteError where nothing
+    must be kept; then no file is left at the bundle's destination or beside it, and no process is left running.
+    """
+    control = RunControl(options.stop, plan.bounds.max_events, plan.bounds.max_duration)
+    destination = None if keep is None else str(capture_path(keep.output, plan.found.profile, plan.named_after))
+    _check_places(plan, destination, options.journal)
+    with ExitStack() as stack:
+        stream = _stream(plan, control, stack)
+        store = stack.enter_context(open_run_store(plan, is_captured=keep is not None))
+        outputs = stack.enter_context(_outputs(plan, keep, destination, options))
+        egress = stack.enter_context(open_channels(plan, options.policy))
+        with _arrivals(plan, stream, control, options.policy) as arrivals:
+            control.start()
+            resources = RunResources(
+                egress,
+                outputs.on_intent,
+                lasting=stream is None or plan.reads_ahead,
+                vouched=bool(stream),
+                store=store,
+                episodes=outputs.episodes,
+            )
+            end = run_arrivals(plan.prepared, arrivals, outputs.sink, control, resources, on_step)
+        end = end if egress is None else _settled(end, egress)
+        notices = outputs.keep(None if egress is None else egress.provenance, is_broken=end.error is not None)
+    if keep is not None:
+        notices += _keep_program(plan)
+    return RunResult(end.summary, destination, notices, end.interruption, end.error)
+
+
+def _check_places(plan: RunPlan, destination: str | None, journal: Path | None) -> None:
+    """Refuse a journal at the bundle's path: the bundle would replace it, and discarding it would remove the bundle."""
+    if destination is None:
+        return
+    if isinstance(plan.source, EventFile) and plan.source.path != STANDARD_INPUT:
+        refuse_same_path(destination, plan.source.path, "the stream of events")
+    if plan.found.file is not None:
+        refuse_same_path(destination, plan.found.file, "the graph")
+    if journal is not None and is_same_place(destination, journal):
+        message = f"bundle and journal cannot both be '{journal}'"
+        fix = "name another file with --journal"
+        raise UsageError("cli.conflicting_options", message, where="option --journal", fix=fix)
+
+
+def _stream(plan: RunPlan, control: RunControl, stack: ExitStack) -> Arrivals | None:
+    """Open the events of a file or of lines in memory; None where an ingress process provides them."""
+    match plan.source:
+        case Driver(command=command, folder=folder):
+            from ergo_cli.channels.ingress import check_command  # imported here: only runs with a process need it
+
+            check_command(command, folder)
+            return None
+        case EventFile(path=path):
+            opened = open_checked_stream if plan.reads_ahead else open_stream
+            return stack.enter_context(opened(path, plan.prepared, control))
+        case EventLines() as lines if plan.reads_ahead:
+            return stack.enter_context(open_checked_lines(lines, plan.prepared, control))
+        case EventLines() as lines:
+            return stack.enter_context(open_lines(lines, plan.prepared))
+        case _:
+            assert_never(plan.source)
+
+
+@contextmanager
+def open_run_store(plan: RunPlan, *, is_captured: bool) -> Generator[RunStore | None]:
+    """Open the store of a program's runs and check that it responds; None where runs are kept in memory.
+
+    Records of a capture carry no wall-clock time (spec 00 §13.3). Raises UsageError, StoreError.
+    """
+    acting = plan.prepared.program.kind.acting
+    if plan.store is None or acting is None or acting.runs is None:
+        yield None
+        return
+    clock = StandingClock() if is_captured else LiveClock()
+    with open_store(plan.store, user_folder(), clock.wall_ms, acting.runs.tables) as store:
+        store.journal.head("")
+        yield store
+
+
+@contextmanager
+def _outputs(
+    plan: RunPlan, keep: KeepRequest | None, destination: str | None, options: RunOptions
+) -> Generator[Outputs]:
+    provenance = None if plan.egress is None else plan.egress.config.provenance
+    with ExitStack() as stack:
+        writer = None
+        if keep is not None and destination is not None:
+            writer = stack.enter_context(_writer(plan, keep, destination))
+        journal = options.journal
+        program = plan.record(embed=_is_embedded(plan, keep)) if plan.prepared.program.kind.acting is not None else None
+        log = None if journal is None else stack.enter_context(CrashJournal(journal, plan.header, provenance, program))
+        yield Outputs(writer, log, options.sink)
+
+
+def _writer(plan: RunPlan, keep: KeepRequest, destination: str) -> BundleWriter:
+    profile = plan.found.profile
+    pretty = _chosen(keep.pretty, profile is not None and profile.pretty)
+    program = plan.record(embed=_is_embedded(plan, keep))
+    return BundleWriter(destination, plan.header, pretty=pretty, program=program)
+
+
+def _is_embedded(plan: RunPlan, keep: KeepRequest | None) -> bool:
+    profile = plan.found.profile
+    return _chosen(None if keep is None else keep.embed, profile is not None and profile.embed)
+
+
+@contextmanager
+def open_channels(plan: RunPlan, policy: ChannelPolicy) -> Generator[EgressRuntime | None]:
+    """Start every egress channel; kill those still running on exit."""
+    if plan.egress is None:
+        yield None
+        return
+    from ergo_cli.channels.egress import EgressRuntime  # imported here: only runs with channels need it
+
+    runtime = EgressRuntime(plan.egress.config, plan.egress.folder, policy)
+    try:
+        runtime.start()
+        yield runtime
+    finally:
+        runtime.kill()
+
+
+def _arrivals(
+    plan: RunPlan, stream: Arrivals | None, control: RunControl, policy: ChannelPolicy
+) -> AbstractContextManager[Arrivals]:
+    if stream is not None or not isinstance(plan.source, Driver):
+        assert stream is not None
+        return nullcontext(stream)
+    from ergo_cli.channels.ingress import ProcessArrivals
+
+    driver = plan.source
+    try:
+        return ProcessArrivals.start(driver.command, driver.folder, policy, plan.prepared.numbers, control.should_stop)
+    except IngressFailure as failure:
+        raise failure.error from failure
+
+
+def _settled(end: RunEnd, egress: EgressRuntime) -> RunEnd:
+    """Stop the channels of a run and return its end; a channel that fails to stop becomes the interruption."""
+    stopped = end.interruption is not None and end.interruption.code == HOST_STOP_REQUESTED
+    try:
+        egress.assert_settled(host_stop=stopped)
+        egress.shutdown()
+    except StepError as error:
+        if end.error is None:
+            return replace(end, interruption=Interruption(HOST_STEP_FAILED), error=error)
+        end.error.causes += (error,)
+    return end
+
+
+def _chosen(asked: bool | None, default: bool) -> bool:
+    return default if asked is None else asked
+
+
+def _keep_program(plan: RunPlan) -> tuple[Notice, ...]:
+    run = plan.prepared
+    if not plan.found.texts:
+        return ()
+    store = ProgramStore.of_user()
+    notice = store.keep(run.program.ref, run.program.provenance, run.adapter_provenance, plan.found.texts)
+    return () if notice is None else (notice,)

@@ -1,1 +1,0 @@
-"""Graphs loaded to be drawn, drawn by Graphviz, and kept."""

@@ -1,0 +1,298 @@
+"""Plan a run and check that it can begin, before any process is started (spec 30 §9–10)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from ergo_cli.bundle.schema import Header, ProgramRecord
+from ergo_cli.channels.egress_config import EgressConfig
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.numbers import Numbers
+from ergo_cli.errors import ErgoError, UsageError
+from ergo_cli.events.adapter import Adapter, adapter_provenance
+from ergo_cli.host.effects import check_ownership
+from ergo_cli.programs.program import AnyProgram
+from ergo_cli.programs.seat import Surroundings
+from ergo_cli.project.finding import FoundProgram, ProgramFlags, choose_profile, find_program_for_run
+from ergo_cli.project.profiles import FixtureFile, IngressProcess, ResolvedProfile, profile_store
+from ergo_cli.supervisor.seam import Constraints
+
+STANDARD_INPUT = "-"
+"""The path that denotes standard input."""
+
+
+class Limits(Struct, frozen=True):
+    """Constraints set by the caller; None takes the profile's. Durations are ns."""
+
+    max_in_flight: int | None = None
+    max_per_window: int | None = None
+    rate_window: int | None = None
+    deadline: int | None = None
+    max_retries: int | None = None
+
+    def over(self, constraints: Constraints) -> Constraints:
+        """Override ``constraints`` with every limit that is set here."""
+        given = {name: limit for name, limit in asdict(self).items() if limit is not None}
+        return replace(constraints, **given)
+
+
+class Bounds(Struct, frozen=True):
+    """When a run stops by itself; None takes the profile's bound. ``max_duration`` is ns."""
+
+    max_events: int | None = None
+    max_duration: int | None = None
+
+    def over(self, profile: ResolvedProfile | None) -> Bounds:
+        """Fill missing bounds from the profile."""
+        if profile is None:
+            return self
+        max_events = profile.max_events if self.max_events is None else self.max_events
+        max_duration = profile.max_duration if self.max_duration is None else self.max_duration
+        return Bounds(max_events, max_duration)
+
+
+class RunRequest(Struct, frozen=True):
+    """A request to run; None takes a setting from the profile.
+
+    ``events`` is a path (``-`` is standard input); ``driver`` is the command of an ingress process used instead.
+    ``egress`` is the file that routes intents, ``store`` the store that keeps the runs of a stateful program.
+    """
+
+    flags: ProgramFlags = ProgramFlags()
+    events: str | None = None
+    driver: tuple[str, ...] | None = None
+    egress: Path | None = None
+    limits: Limits = Limits()
+    bounds: Bounds = Bounds()
+    numbers: Numbers | None = None
+    store: str | None = None
+
+
+class EventFile(Struct, frozen=True):
+    """Events come from the file at ``path``; ``-`` is standard input."""
+
+    path: str
+
+
+class EventLines(Struct, frozen=True):
+    """Events come from lines in memory, each with its line end; ``label`` names them in errors."""
+
+    label: str
+    lines: tuple[bytes, ...]
+
+
+class Driver(Struct, frozen=True):
+    """Events come from the process that ``command`` starts in ``folder`` (None: the current one)."""
+
+    command: tuple[str, ...]
+    folder: Path | None
+
+
+EventSource = EventFile | EventLines | Driver
+
+
+class EgressPlan(Struct, frozen=True):
+    """The routing of intents, and the folder in which channels are started (None: the current one)."""
+
+    config: EgressConfig
+    folder: Path | None
+
+
+class PreparedRun(Struct, frozen=True):
+    """A program that fits its adapter and the settings of its run; ``run_id`` is the profile's rule for run ids."""
+
+    program: AnyProgram
+    adapter: Adapter | None
+    constraints: Constraints = Constraints()
+    numbers: Numbers = Numbers.EXACT
+    run_id: str | None = None
+
+    @property
+    def adapter_provenance(self) -> str:
+        """The adapter's fingerprint, or ``none``."""
+        return adapter_provenance(self.adapter)
+
+
+class RunPlan(Struct, frozen=True):
+    """A run that is ready to begin: its program is found and fits its adapter, every effect has an owner.
+
+    ``store`` names the store of a stateful program's runs; None is memory. A bundle without a given path is
+    ``named_after`` the file of the program, or its id.
+    """
+
+    found: FoundProgram
+    prepared: PreparedRun
+    source: EventSource
+    egress: EgressPlan | None
+    bounds: Bounds
+    named_after: Path | None
+    notices: tuple[Notice, ...]
+    store: str | None = None
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the stream is checked to its end before the first step, because steps cannot be undone."""
+        return self.egress is not None or self.prepared.program.kind.acting is not None
+
+    @property
+    def header(self) -> Header:
+        """The header of this run's bundle."""
+        run = self.prepared
+        return Header(run.program.graph_id, run.constraints, run.program.provenance, run.adapter_provenance)
+
+    def record(self, *, embed: bool) -> ProgramRecord | None:
+        """The program record of a v4 bundle; None where the bundle is v3, which has no journals."""
+        program = self.prepared.program
+        if not embed and program.kind.acting is None:
+            return None
+        return ProgramRecord(program.kind.name, program.ref, self.found.sources if embed else None)
+
+
+def plan_run(request: RunRequest) -> RunPlan:
+    """Find the program and the events of a run, and check that it can begin; starts nothing.
+
+    Raises ErgoError: UsageError for a request without events or with two sources of them, EgressError
+    ``cli.egress_config_*``, and as ``find_program_for_run`` and ``check_ready``; in this order, but for the production
+    gate, which a profile that needs an adapter fails before its graph is read.
+    """
+    _, profile = choose_profile(request.flags, _file_of(request))
+    source = _source(request, profile)
+    egress, notices = _egress(request, profile)
+    if request.driver is None and profile is not None:
+        _check_profile_adapter(request, source, profile)
+    found = find_program_for_run(request.flags, _file_of(request))
+    notices += check_ready(found, source, egress, _run_id(found))
+    return RunPlan(
+        found,
+        _prepared(request, found),
+        source,
+        egress,
+        request.bounds.over(profile),
+        found.file if found.python is None else Path(found.program.graph_id),
+        found.notices + notices,
+        _store(request, found),
+    )
+
+
+def capture_path(output: Path | None, profile: ResolvedProfile | None, graph: Path | None) -> Path:
+    """The bundle's path: ``-o``, else the profile's, else the default for the graph file (None: built-in program)."""
+    if output is not None:
+        return output
+    return default_capture_path(graph) if profile is None else profile.capture
+
+
+def default_capture_path(graph: Path | None) -> Path:
+    """``target/<stem>-capture.json``, relative to the current folder; unusual characters of the stem become ``_``."""
+    stem = re.sub(r"[^A-Za-z0-9_-]", "_", graph.stem) if graph else ""
+    return Path("target") / f"{stem or 'graph'}-capture.json"
+
+
+def check_ready(
+    found: FoundProgram, source: EventSource, egress: EgressPlan | None, run_id: str | None = None
+) -> tuple[Notice, ...]:
+    """Raise unless the program fits its surroundings; returns warnings.
+
+    Raises ErgoError as ``check_fit``, then ``adapter.production_requires_adapter`` for a process without adapter.
+    """
+    notices = check_fit(found.program, found.adapter, None if egress is None else egress.config, run_id)
+    if isinstance(source, Driver) and found.adapter is None:
+        raise production_requires_adapter()
+    return notices
+
+
+def check_fit(
+    program: AnyProgram, adapter: Adapter | None, egress: EgressConfig | None, run_id: str | None = None
+) -> tuple[Notice, ...]:
+    """Raise the first fault of the program in these surroundings (``Kind.check``), then of ownership; returns warnings.
+
+    Raises ErgoError ``host.configuration_invalid`` where an effect kind has no owner, or several (HST-5).
+    """
+    routed = None if egress is None else egress.routes.keys()
+    notices = program.kind.check(program.value, Surroundings(adapter, routed, run_id))
+    if program.kind.computing is None:
+        return notices
+    return notices + check_ownership(program.kind.computing.emits(program.value), adapter, routed)
+
+
+def production_requires_adapter(where: str = "session intent: process ingress") -> ErgoError:
+    """The error of the production gate: events of a process need an adapter, for every program (RUN-CANON-2)."""
+    return ErgoError(
+        "adapter.production_requires_adapter",
+        "events come from a process, and no adapter is bound that says what they may be",
+        rule="RUN-CANON-2",
+        where=where,
+        fix="give an adapter manifest with --adapter, or in the profile",
+    )
+
+
+def _file_of(request: RunRequest) -> Path | None:
+    return None if request.events is None or request.events == STANDARD_INPUT else Path(request.events)
+
+
+def _source(request: RunRequest, profile: ResolvedProfile | None) -> EventFile | Driver:
+    if request.driver is not None:
+        if request.events is not None:
+            message = f"events come either from '{request.events}' or from a driver process, not from both"
+            fix = "leave EVENTS or --driver-cmd out"
+            raise UsageError("cli.conflicting_options", message, where="option --driver-cmd", fix=fix)
+        return Driver(request.driver, None)
+    if request.events is not None:
+        return EventFile(request.events)
+    if profile is None:
+        message = "there are no events to run"
+        fix = "name a file of events, - for standard input, a program with --driver-cmd, or a profile with a fixture"
+        raise UsageError("cli.missing_required_option", message, where="argument EVENTS", fix=fix)
+    match profile.required_ingress():
+        case FixtureFile(path=path):
+            return EventFile(str(path))
+        case IngressProcess(command=command, folder=folder):
+            return Driver(command, folder)
+
+
+def _egress(request: RunRequest, profile: ResolvedProfile | None) -> tuple[EgressPlan | None, tuple[Notice, ...]]:
+    path, folder = request.egress, None
+    if path is None and profile is not None:
+        path, folder = profile.egress, profile.project.root
+    if path is None:
+        return None, ()
+    from ergo_cli.channels.egress_config import load_egress_config  # imported here: only runs with channels need it
+
+    config, notices = load_egress_config(path)
+    return EgressPlan(config, folder), notices
+
+
+def _check_profile_adapter(request: RunRequest, source: EventFile | Driver, profile: ResolvedProfile) -> None:
+    if isinstance(source, Driver) and profile.adapter is None and request.flags.adapter is None:
+        raise production_requires_adapter(f"{profile.project.file} profiles.{profile.name}")
+
+
+def _prepared(request: RunRequest, found: FoundProgram) -> PreparedRun:
+    constraints = request.limits.over(Constraints() if found.profile is None else found.profile.constraints)
+    return PreparedRun(found.live(), found.adapter, constraints, _numbers(request, found), _run_id(found))
+
+
+def _run_id(found: FoundProgram) -> str | None:
+    return None if found.profile is None else found.profile.run_id
+
+
+def _store(request: RunRequest, found: FoundProgram) -> str | None:
+    kind = found.program.kind
+    if kind.acting is None or kind.acting.runs is None:
+        if request.store is not None:
+            message = f"'{found.program.graph_id}' is a {kind.name} program, which keeps no runs in a store"
+            fix = "leave --store out, or name a program whose runs are kept"
+            raise UsageError("cli.conflicting_options", message, where="option --store", fix=fix)
+        return None
+    if request.store is not None or found.profile is None:
+        return request.store
+    return profile_store(found.profile)
+
+
+def _numbers(request: RunRequest, found: FoundProgram) -> Numbers:
+    project = None if found.project is None else found.project.numbers
+    profile = None if found.profile is None else found.profile.numbers
+    return request.numbers or profile or project or Numbers.EXACT

@@ -1,1 +1,0 @@
-"""Every kind of file that a user keeps, checked without running anything (spec 00 §12.8)."""

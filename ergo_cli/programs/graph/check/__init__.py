@@ -1,0 +1,1 @@
+"""Check primitives on registration and graphs before running."""

@@ -1,0 +1,1 @@
+"""From cluster definitions to one flat graph."""

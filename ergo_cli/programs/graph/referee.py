@@ -1,0 +1,147 @@
+"""Compare today's graph with a recording: find the node that made a differing effect, and where the programs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+
+from ergo_cli.core.json import JsonValue
+from ergo_cli.core.numbers import Numbers
+from ergo_cli.events.composition import ActionNode
+from ergo_cli.events.external import Context, EventKind, ExternalEvent, InvalidPayload
+from ergo_cli.programs.graph.program import GraphInvoker, GraphProgram
+from ergo_cli.programs.graph.run.interpreter import Interpreter, NodeTrace
+from ergo_cli.programs.kind import Attempt, Blame, EffectPlace, Finding, Ran
+from ergo_cli.programs.recorded import Episode, JournalDifference
+from ergo_cli.supervisor.seam import RunTermination
+
+
+class GraphReferee:
+    """Runs the compiled graph; traces an episode where its decision differs."""
+
+    def __init__(self, program: GraphProgram, recorded: GraphProgram | None, deadline: int | None) -> None:
+        self._program = program
+        self._deadline = deadline
+        self._invoker = GraphInvoker(program)
+        self.run = self._invoker.run
+        self.drain_rendered = self._invoker.drain_rendered
+        self._today = _Tracer(program)
+        self._before = None if recorded is None else _Tracer(recorded)
+
+    def serve(self, episode: Episode | None) -> None:
+        """Do nothing: graphs record no journals."""
+
+    @property
+    def run_calls(self) -> int:
+        """How many times ``run`` was called."""
+        return self._invoker.run_calls
+
+    @property
+    def pending(self) -> int:
+        """The number of effects not drained yet."""
+        return self._invoker.pending
+
+    def finding(self, recorded: RunTermination | None, *, strict: bool) -> Finding:
+        """Return an empty finding: a graph's results are all in its decision."""
+        return Finding()
+
+    def close(self, closing: Episode | None) -> Iterator[JournalDifference]:
+        """Return no differences: graphs record nothing on closing."""
+        return iter(())
+
+    def blame(self, places: Sequence[EffectPlace | None], ran: Ran | None) -> Sequence[Blame]:
+        """The action that made each effect, and the first node upstream of it whose output differs."""
+        today = [] if ran is None else self._today.trace(ran)
+        before = None if ran is None or self._before is None else self._before.trace(ran)
+        changed = [] if before is None else _changed(before, today)
+        makers = [self._maker(place, before, today) for place in places]
+        return [Blame(maker, self._origin(changed, maker)) for maker in makers]
+
+    def reread(self, ran: Ran) -> Attempt | None:
+        """The pass over the context that the original, misreading numbers, would have had (spec 10 §4)."""
+        context = _misread(ran)
+        if context is None:
+            return None
+        again = self._second
+        termination = again.run(self._program.graph_id, ran.event_id, context, self._deadline)
+        return Attempt(termination, tuple(effect.text for effect in again.drain_rendered()))
+
+    @cached_property
+    def _second(self) -> GraphInvoker:
+        """A second invoker, so that the effects of the actual episode are unchanged."""
+        return GraphInvoker(self._program)
+
+    def _maker(self, place: EffectPlace | None, before: list[NodeTrace] | None, today: list[NodeTrace]) -> str | None:
+        """The action behind an effect: in today's pass, or for a missing one in the recorded program's."""
+        if place is None:
+            return None
+        if not place.is_missing:
+            return _made_by(today, place.index)
+        return _made_by(before, place.index) if before is not None else _only_maker(self._program, place.missing)
+
+    def _origin(self, changed: list[str], maker: str | None) -> str | None:
+        """The first changed node that feeds ``maker``; the first of all if today's program has no such action."""
+        upstream = self._upstream.get(maker) if maker is not None else None
+        return next((path for path in changed if upstream is None or path in upstream), None)
+
+    @cached_property
+    def _upstream(self) -> Mapping[str, frozenset[str]]:
+        """For each node of today's graph the nodes that it depends on, and itself."""
+        graph, found = self._program.validated, dict[str, frozenset[str]]()
+        for node_id in graph.order:
+            node = graph.nodes[node_id]
+            sources = (found[wire.producer.path] for wire in node.inbound)
+            found[node.node.path] = frozenset({node.node.path}).union(*sources)
+        return found
+
+
+class _Tracer:
+    """One program, made ready for tracing when it is first asked."""
+
+    def __init__(self, program: GraphProgram) -> None:
+        self._program = program
+
+    @cached_property
+    def _interpreter(self) -> Interpreter:
+        return Interpreter(self._program.validated, self._program.inventory)
+
+    def trace(self, ran: Ran) -> list[NodeTrace]:
+        return self._interpreter.trace(ran.context.values, self._program.graph_id, ran.event_id)
+
+
+def _misread(ran: Ran) -> Context | None:
+    try:
+        event = ExternalEvent.with_payload(ran.event_id, EventKind.PUMP, 0, ran.context.payload, Numbers.ORIGINAL)
+    except InvalidPayload:
+        return None
+    return None if repr(event.context.values) == repr(ran.context.values) else event.context
+
+
+def _only_maker(program: GraphProgram, effect: JsonValue) -> str | None:
+    """The one action of today's program that can make such an effect: one that sets these keys, or emits this kind."""
+    match effect:
+        case {"kind": "set_context", "writes": [*writes]}:
+            keys = [write.get("key") for write in writes if isinstance(write, dict)]
+            makers = [action.path for action in program.declared_actions() if _written_keys(action) == keys]
+        case {"kind": kind}:
+            actions = program.declared_actions()
+            makers = [action.path for action in actions if kind in {intent.name for intent in action.effects.intents}]
+        case _:
+            makers = []
+    return makers[0] if len(makers) == 1 else None
+
+
+def _written_keys(action: ActionNode) -> list[JsonValue]:
+    names = [write.name for write in action.effects.writes]
+    return [action.parameters.get(name[1:]) if name.startswith("$") else name for name in names]
+
+
+def _made_by(traces: list[NodeTrace], index: int) -> str | None:
+    makers = [node.path for node in traces for _ in node.effects]
+    return makers[index] if index < len(makers) else None
+
+
+def _changed(before: list[NodeTrace], today: list[NodeTrace]) -> list[str]:
+    """The nodes, in today's order, whose outputs are not those of the recorded program's node of their name."""
+    recorded = {node.path: repr(node.outputs) for node in before}
+    return [node.path for node in today if recorded.get(node.path) != repr(node.outputs)]

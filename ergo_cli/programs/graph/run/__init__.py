@@ -1,0 +1,1 @@
+"""Run one pass of a graph: preparation, interpreter, compiler, effects, fingerprint."""

@@ -1,0 +1,1 @@
+"""Views of the runs in a store: timelines, and the result of a fork."""

@@ -1,0 +1,101 @@
+"""The registry of program kinds. A kind is one package, and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from ergo_cli.core.diagnostics import did_you_mean
+from ergo_cli.errors import ProgramError
+from ergo_cli.programs.kind import Kind
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+KINDS = {
+    "graph": "ergo_cli.programs.graph.kind:KIND",
+    "kernel": "ergo_cli.programs.kernel.kind:KIND",
+}
+"""Built-in kinds by name; each is imported on first use."""
+
+TEXTUAL = "graph"
+"""The kind whose programs are texts, not Python values.
+
+It is the kind of v3 bundles, of profiles that name a file, of the program store and of the built-in program.
+"""
+
+BUILT_IN_ID = "ergo:schedule"
+"""The graph id of the built-in program; no authored id can contain a colon."""
+
+GROUP = "ergo.kinds"
+"""The entry point group by which installed packages add kinds; asked only for a name that is not built in."""
+
+
+def is_kind(name: str) -> bool:
+    """Whether there is a kind of this name; imports no kind."""
+    return name in KINDS or name in installed_kinds()
+
+
+def check_kind(name: str, where: str | None = None) -> None:
+    """Raise ProgramError ``program.unknown_kind`` unless there is a kind of this name; imports no kind."""
+    if is_kind(name):
+        return
+    nearest = did_you_mean(name, KINDS)
+    fix = nearest or "use a version of ergo that knows this kind, or install the package that adds it"
+    known = ", ".join(KINDS)
+    message = f"there is no kind of program '{name}'; built in are {known}"
+    raise ProgramError("program.unknown_kind", message, where=where, fix=fix)
+
+
+def find_kind(name: str) -> Kind[Any]:
+    """The kind of this name.
+
+    Raises ProgramError ``program.unknown_kind``, and ``program.import_failed`` for an entry point that gives none.
+    """
+    check_kind(name)
+    if name not in KINDS:
+        return _loaded(_installed()[name])
+    module, _, attribute = KINDS[name].partition(":")
+    return cast("Kind[Any]", getattr(import_module(module), attribute))
+
+
+def kind_of(value: object) -> Kind[Any] | None:
+    """The kind that claims a Python value as its program, built-in kinds first; None where none does."""
+    return next((kind for kind in every_kind() if kind.claims(value)), None)
+
+
+def every_kind() -> Iterator[Kind[Any]]:
+    """All kinds, each imported when it is asked for: those built in, then those of installed packages."""
+    yield from map(find_kind, KINDS)
+    yield from map(find_kind, installed_kinds())
+
+
+def installed_kinds() -> tuple[str, ...]:
+    """The names of the kinds that installed packages add, ascending; a built-in kind cannot be replaced."""
+    return tuple(sorted(_installed().keys() - KINDS.keys()))
+
+
+def _loaded(entry: EntryPoint) -> Kind[Any]:
+    try:
+        kind = entry.load()
+    except (Exception, SystemExit) as error:  # whatever the package's module raises while it is imported
+        raise _unusable(entry, f"{type(error).__name__}: {error}") from error
+    if getattr(kind, "name", None) != entry.name:
+        raise _unusable(entry, f"'{entry.value}' is not a kind named '{entry.name}'")
+    if getattr(kind, "acting", None) is None:
+        raise _unusable(entry, "only a kind with `acting` can be added: programs as texts are those of ergo itself")
+    return cast("Kind[Any]", kind)
+
+
+def _unusable(entry: EntryPoint, why: str) -> ProgramError:
+    package = "an installed package" if entry.dist is None else f"the package '{entry.dist.name}'"
+    message = f"the kind of program '{entry.name}' of {package} cannot be used: {why}"
+    where = f"entry point '{entry.name} = {entry.value}' of {GROUP}"
+    return ProgramError("program.import_failed", message, where=where, fix="mend the package, or uninstall it")
+
+
+def _installed() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # slow to import, needed only for names that are not built in
+
+    return {entry.name: entry for entry in entry_points(group=GROUP)}

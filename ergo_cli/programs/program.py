@@ -1,0 +1,41 @@
+"""A program of any kind (spec 00 §13.1)."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from ergo_cli.programs.kind import Kind
+
+P = TypeVar("P")
+
+
+class Program(Struct, Generic[P], frozen=True):
+    """A program: its kind, the name it is referred to by, the id and fingerprint that bundles record, and its value.
+
+    ``value`` is opaque to everything but the kind.
+    """
+
+    kind: Kind[P]
+    ref: str
+    graph_id: str
+    provenance: str
+    value: P
+
+
+AnyProgram = Program[Any]
+
+
+class AuthoredProgram(Protocol):
+    """The attributes of every program written in Python, besides those that its kind reads."""
+
+    @property
+    def graph_id(self) -> str:
+        """The name that bundles record as their graph id."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The version that enters the fingerprint."""
+        ...

@@ -1,0 +1,155 @@
+"""Runs of stateful programs of any kind in a store, as ``ergo runs`` shows them (spec 00 §13.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+from msgspec import UNSET, Struct, UnsetType
+
+from ergo_cli.core.json import JsonValue
+from ergo_cli.core.time import Clock
+from ergo_cli.errors import ErgoError
+from ergo_cli.stores.backends import RunStore
+from ergo_cli.stores.database import RunTables
+
+
+class Standing(Enum):
+    """The status of a run."""
+
+    EMPTY = "Empty"
+    ACTIVE = "Active"
+    BLOCKED = "Blocked"
+    FAILED = "Failed"
+    COMPLETED = "Completed"
+
+
+class ListedRun(Struct, frozen=True):
+    """One run; ``snapshot`` is the seq of its latest. Where the run cannot be read, ``error`` says why."""
+
+    run_id: str
+    head: int | None = None
+    standing: Standing | None = None
+    snapshot: int | None = None
+    error: ErgoError | None = None
+
+
+class RunRecord(Struct, frozen=True):
+    """One record of a run: ``id`` is the step or action it belongs to; ``record`` and ``content`` are JSON texts."""
+
+    seq: int
+    name: str
+    id: str | None
+    record: bytes
+    content: bytes | None = None
+
+
+class Snapshot(Struct, frozen=True):
+    """The latest snapshot of a run, and the version of the state in it."""
+
+    at_seq: int
+    version: int
+
+
+class Request(Struct, frozen=True):
+    """A request without result: its record, its action and what it asks for, as JSON texts."""
+
+    record: bytes
+    action_id: str
+    payload: bytes
+
+
+class ShownRun(Struct, frozen=True):
+    """A run at its end; ``status`` is the kind's own summary as JSON text.
+
+    ``interrupt`` is the record of the one that is unanswered, ``question`` its value.
+    """
+
+    run_id: str
+    head: int
+    status: bytes
+    standing: Standing
+    snapshot: Snapshot | None
+    interrupt: bytes | None
+    question: bytes | None
+    request: Request | None
+    last_records: Sequence[RunRecord]
+
+
+class TimedRun(Struct, frozen=True):
+    """A run record by record; each row is sequence number, name, step and action."""
+
+    run_id: str
+    records: Sequence[bytes]
+    rows: Sequence[tuple[int, str, str | None, str | None]]
+    final_status: bytes
+    standing: Standing
+
+
+class Resumption(Struct, frozen=True):
+    """What is asked of a resumed run: ``answer`` is given to one that waits; without it one gets null.
+
+    ``payload`` makes the initial state anew, in place of the one kept when the run began. ``rebuild`` drops the
+    snapshots; ``force`` resumes a run that does not wait.
+    """
+
+    answer: JsonValue | UnsetType = UNSET
+    payload: JsonValue | UnsetType = UNSET
+    rebuild: bool = False
+    force: bool = False
+
+
+class ResumedRun(Struct, frozen=True):
+    """A run that was driven on: its status as JSON text, its last record before and after, and what it waits for."""
+
+    run_id: str
+    status: bytes
+    standing: Standing
+    head_before: int
+    head: int
+    question: bytes | None = None
+    wait_signal: str | None = None
+
+
+class ForkedRun(Struct, frozen=True):
+    """A branch that was written; ``alternate_event`` is the JSON text of its own first event, ``head`` its length."""
+
+    source_run_id: str
+    branch_id: str
+    fork_point_seq: int
+    alternate_event: bytes | None
+    head: int
+
+
+class RunTools(Protocol):
+    """What can be done with the runs of one kind. Every method raises StoreError and the kind's own errors."""
+
+    @property
+    def tables(self) -> RunTables:
+        """Where a database keeps them."""
+        ...
+
+    def is_run_id(self, text: str) -> bool:
+        """Whether a text can be the id of a run."""
+        ...
+
+    def list(self, store: RunStore) -> Sequence[ListedRun]:
+        """Every run, ascending by id."""
+        ...
+
+    def show(self, store: RunStore, run_id: str) -> ShownRun:
+        """The status of a run. Raises StoreError ``store.not_found``."""
+        ...
+
+    def timeline(self, store: RunStore, run_id: str) -> TimedRun:
+        """What happened in a run. Raises as ``show``."""
+        ...
+
+    def resume(self, store: RunStore, program: Any, run_id: str, asked: Resumption, clock: Clock) -> ResumedRun:
+        """Resume a run live. Raises UsageError for missing requirements."""
+        ...
+
+    def fork(self, store: RunStore, source: str, at: int, branch: str, event: JsonValue | UnsetType) -> ForkedRun:
+        """Write a run of the first ``at`` records of ``source``, followed by ``event``."""
+        ...

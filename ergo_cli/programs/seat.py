@@ -1,0 +1,43 @@
+"""The surroundings of a program that runs live (spec 00 §13.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+
+from ergo_cli.core.time import Clock
+from ergo_cli.events.adapter import Adapter
+from ergo_cli.stores.backends import RunStore
+
+T = TypeVar("T")
+
+
+class Surroundings(Struct, frozen=True):
+    """What a live run puts around a program: adapter, effect kinds that egress routes, the profile's run id rule."""
+
+    adapter: Adapter | None = None
+    routed: Set[str] | None = None
+    run_id: str | None = None
+
+
+class DeadlinePassed(Exception):
+    """A call exceeded its limit and was abandoned."""
+
+
+class CallWithin(Protocol):
+    """Calls a function that may take too long."""
+
+    def __call__(self, limit: int, work: Callable[[], T], name: str) -> T:
+        """Return or raise the result of ``work`` within ``limit`` ns, else DeadlinePassed; ``name`` aids debugging."""
+        ...
+
+
+class Seat(Struct, frozen=True):
+    """What a live program runs with: clock, deadline guard, run id rule, and the store of its runs (None: memory)."""
+
+    clock: Clock
+    within: CallWithin
+    run_id: str | None = None
+    store: RunStore | None = None

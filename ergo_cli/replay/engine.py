@@ -1,0 +1,158 @@
+"""Replay: today's program driven from recorded bundles; one iterator under every way to ask for it (spec 11 §12–13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from os import PathLike, fspath
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ergo_cli.bundle.journals import BundleJournals
+from ergo_cli.bundle.memory import CaptureBundle
+from ergo_cli.bundle.reader import BundleReader, skim_bundle
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.errors import ErgoError, ProjectError, UsageError
+from ergo_cli.programs.program import AnyProgram
+from ergo_cli.replay.byte_match import match_bytes
+from ergo_cli.replay.preflight import Scan, check_comparable, check_kind, scan_bundle, scan_value
+from ergo_cli.replay.results import BundleResult, Outcome, ReplayOptions, Target, failure
+
+Bundle = str | PathLike[str] | CaptureBundle
+"""A bundle by the path of its file, or as a value."""
+
+IN_MEMORY = "<bundle>"
+"""The name in errors of a bundle that is not a file."""
+
+
+class Assignment(Struct, frozen=True):
+    """What one bundle is replayed with. ``recall`` gives the program of its capture, where that is known.
+
+    ``rule`` says which rule found the program (spec 00 §3), ``notices`` what finding it had to say.
+    """
+
+    target: Target
+    options: ReplayOptions
+    recall: Callable[[], AnyProgram | None]
+    rule: str | None = None
+    notices: tuple[Notice, ...] = ()
+
+
+Assign = Callable[[BundleReader], Assignment]
+OnEvent = Callable[[], None]
+
+
+def replay_bundle(
+    bundle: Bundle, target: Target, options: ReplayOptions = ReplayOptions(), *, raise_on_failure: bool = False
+) -> BundleResult:
+    """Replay one bundle and compare.
+
+    Whatever is wrong with it is in the result's ``error``; with ``raise_on_failure`` it is raised, and so is a
+    divergence, as ReplayError.
+    """
+    [result] = replay_bundles([bundle], lambda reader: target, options, raise_on_failure=raise_on_failure)
+    return result
+
+
+def replay_bundles(
+    bundles: Iterable[Bundle],
+    find: Callable[[BundleReader], Target],
+    options: ReplayOptions = ReplayOptions(),
+    *,
+    raise_on_failure: bool = False,
+) -> list[BundleResult]:
+    """The results of ``iter_replays``, all at once."""
+    return list(iter_replays(bundles, find, options, raise_on_failure=raise_on_failure))
+
+
+def iter_replays(
+    bundles: Iterable[Bundle],
+    find: Callable[[BundleReader], Target],
+    options: ReplayOptions = ReplayOptions(),
+    *,
+    raise_on_failure: bool = False,
+) -> Iterator[BundleResult]:
+    """Replay bundles one by one, each with the program that ``find`` gives for it. Raises as ``replay_bundle``."""
+
+    def assign(reader: BundleReader) -> Assignment:
+        target = find(reader)
+        return Assignment(target, options, lambda: target.recorded)
+
+    for bundle in bundles:
+        result = replay(bundle, assign)
+        error = failure(result) if raise_on_failure else None
+        if error is not None:
+            raise error
+        yield result
+
+
+def replay(bundle: Bundle, assign: Assign, on_event: OnEvent | None = None) -> BundleResult:
+    """Replay one bundle: find the program once, match bytes, else check and compare in full.
+
+    ``on_event`` is called after each event. Raises UsageError and ProjectError, which are not about the bundle.
+    """
+    find = _Once(assign)
+    try:
+        result = _matched(bundle, find, on_event) or _compared(bundle, find, on_event)
+    except (UsageError, ProjectError):
+        raise
+    except ErgoError as error:
+        return BundleResult(_label(bundle), Outcome.REFUSED, error)
+    found = find.found
+    assert found is not None, "a result needs a program"
+    return replace(result, found_by=found.rule, warnings=found.notices + result.warnings)
+
+
+def _matched(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleResult | None:
+    """The result of the fast path, or None; any error is left to the full path to report."""
+    if isinstance(bundle, CaptureBundle):
+        return None
+    with suppress(ErgoError), skim_bundle(fspath(bundle)) as reader:
+        found = find(reader)
+        return match_bytes(reader, found.target, found.options, on_event)
+    return None
+
+
+def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleResult:
+    """Check, replay and compare; what refuses the comparison is in the result, which knows the bundle's graph then."""
+    scan = _scan(bundle)
+    found = find(scan.reader)
+    options, target = found.options, replace(found.target, recorded=found.recall())
+    check_kind(scan.reader, target.program, strict=options.strict)
+    journals = BundleJournals(scan.reader)
+    try:
+        warnings = check_comparable(scan, journals, target, strict=options.strict)
+    except ErgoError as error:
+        return BundleResult(scan.reader.path, Outcome.REFUSED, error, graph_id=scan.reader.graph_id)
+    from ergo_cli.replay.comparison import Comparison  # imported here: a byte match does not need it
+
+    return Comparison(scan, journals, target, options, on_event).run(warnings)
+
+
+def _scan(bundle: Bundle) -> Scan:
+    return scan_value(bundle, IN_MEMORY) if isinstance(bundle, CaptureBundle) else scan_bundle(fspath(bundle))
+
+
+def _label(bundle: Bundle) -> str:
+    return IN_MEMORY if isinstance(bundle, CaptureBundle) else fspath(bundle)
+
+
+class _Once:
+    """Finds the program of one bundle once for all paths; an error is raised again on each call."""
+
+    def __init__(self, assign: Assign) -> None:
+        self._assign = assign
+        self._error: ErgoError | None = None
+        self.found: Assignment | None = None
+
+    def __call__(self, reader: BundleReader) -> Assignment:
+        if self._error is not None:
+            raise self._error
+        if self.found is None:
+            try:
+                self.found = self._assign(reader)
+            except ErgoError as error:
+                self._error = error
+                raise
+        return self.found

@@ -1,0 +1,183 @@
+"""Options and results of a replay or a diff (spec 00 §7, §12.7–8)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Struct
+
+from ergo_cli.bundle.inspection import DecisionCounts
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.json import JsonValue
+from ergo_cli.core.numbers import Numbers
+from ergo_cli.errors import ErgoError, ReplayError
+from ergo_cli.events.adapter import Adapter
+from ergo_cli.programs.program import AnyProgram
+from ergo_cli.programs.recorded import LogDifference
+from ergo_cli.replay.paths import Pattern
+
+
+class DivergenceKind(Enum):
+    """What differs."""
+
+    DECISION = "decision"
+    TERMINATION = "termination"
+    DECISION_MISSING = "decision_missing"
+    DECISION_EXTRA = "decision_extra"
+    EFFECT_CHANGED = "effect_changed"
+    EFFECT_MISSING = "effect_missing"
+    EFFECT_EXTRA = "effect_extra"
+    EFFECT_ORDER = "effect_order"
+    JOURNAL = "journal"
+    PROGRAM = "program"
+    EVENT_MISSING = "event_missing"
+    EVENT_EXTRA = "event_extra"
+    EVENT_MOVED = "event_moved"
+    EVENT_CHANGED = "event_changed"
+    HEADER = "header"
+    EVIDENCE = "evidence"
+
+
+_EFFECT_KINDS = frozenset(
+    {
+        DivergenceKind.EFFECT_CHANGED,
+        DivergenceKind.EFFECT_MISSING,
+        DivergenceKind.EFFECT_EXTRA,
+        DivergenceKind.EFFECT_ORDER,
+    }
+)
+
+
+class Divergence(Struct, frozen=True):
+    """One difference between what was recorded and what came out now (in a diff: between A and B)."""
+
+    seq: int
+    """Position in the decision stream, from 0: of the recording, for an extra of the other side."""
+    event_id: str | None
+    episode_id: int | None
+    kind: DivergenceKind
+    path: str
+    """Inside the decision: ``effects[0].writes[1].value.Number``; empty where the whole decision or event is meant.
+
+    Of a journal: ``journals[0].records[1].event.ActionRequested.payload``.
+    """
+    expected: JsonValue
+    """What the recording (A) has; None where it has nothing."""
+    actual: JsonValue
+    """What came out now (what B has); None where there is nothing."""
+    occurrence: int = 0
+    """How many earlier events have the same id."""
+    code: str | None = None
+    """What the original would have called it; None in a diff."""
+    node: str | None = None
+    """Authoring path of the action that made the effect; in a journal the step or the action."""
+    origin: str | None = None
+    """Authoring path of the first node whose output differs from the recorded program's."""
+    cause: str | None = None
+    """``numbers``, ``program_changed``, ``adapter_changed``, the kind of a log's difference (40 §9.2), or None."""
+    log: LogDifference | None = None
+    """Of a journal: the difference in full."""
+
+
+def replay_code(kind: DivergenceKind) -> str:
+    """The original's code for a divergence of a replay."""
+    if kind in _EFFECT_KINDS:
+        return "replay.effect_mismatch"
+    if kind is DivergenceKind.PROGRAM:
+        return "replay.host_step_failed"
+    if kind is DivergenceKind.JOURNAL:
+        return "replay.journal_mismatch"
+    return "replay.decision_mismatch"
+
+
+class Divergences:
+    """Collects divergences: counts all, keeps the first ``limit``."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.count = 0
+        self.kept: list[Divergence] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether further divergences are only counted."""
+        return len(self.kept) >= self.limit
+
+    def add(self, divergence: Divergence) -> None:
+        """Count one more; keep it while there is room."""
+        self.count += 1
+        if not self.full:
+            self.kept.append(divergence)
+
+
+class ReplayOptions(Struct, frozen=True):
+    """How to compare: ``ignore`` leaves parts of decisions out, ``max_divergences`` bounds what is listed."""
+
+    strict: bool = True
+    ignore: tuple[Pattern, ...] = ()
+    max_divergences: int = 1000
+    numbers: Numbers = Numbers.EXACT
+
+
+class Target(Struct, frozen=True):
+    """The program a bundle is replayed with; ``recorded`` is the program of the capture where it is known."""
+
+    program: AnyProgram
+    adapter: Adapter | None = None
+    recorded: AnyProgram | None = None
+
+
+class Outcome(Enum):
+    """How a comparison ended."""
+
+    MATCH = "match"
+    DIVERGED = "diverged"
+    REFUSED = "refused"
+
+
+class Episode(Struct, frozen=True):
+    """One decision in short: the context that a text report shows before the first divergence."""
+
+    seq: int
+    event_id: str
+    episode_id: int
+    decision: str
+    termination: str | None
+    effects: int
+
+
+class BundleResult(Struct, frozen=True):
+    """One bundle's result; ``events`` and ``decisions`` are None where it was refused before anything ran.
+
+    ``base`` is A of a diff. ``divergence_count`` is exact, ``divergences`` holds the first of them.
+    """
+
+    path: str
+    outcome: Outcome
+    error: ErgoError | None = None
+    events: int | None = None
+    decisions: DecisionCounts | None = None
+    warnings: tuple[Notice, ...] = ()
+    divergence_count: int = 0
+    divergences: tuple[Divergence, ...] = ()
+    graph_id: str | None = None
+    base: str | None = None
+    before_first: tuple[Episode, ...] = ()
+    """The episodes before the first divergence, at most three."""
+    found_by: str | None = None
+    """Which rule found the program (spec 00 §3)."""
+
+
+def failure(result: BundleResult) -> ErgoError | None:
+    """The error of a result that is not a match: its own, else a ReplayError for its divergences."""
+    if result.outcome is not Outcome.DIVERGED:
+        return result.error
+    first = result.divergences[0] if result.divergences else None
+    code = replay_code(DivergenceKind.DECISION if first is None else first.kind)
+    message = f"{result.path}: the program does not decide as it was recorded: {result.divergence_count} divergences"
+    fix = "look at the divergences of the result; capture again if the new decisions are right"
+    if first is None:
+        return ReplayError(code, message, fix=fix)
+    where = f"decision {first.seq}, event '{first.event_id}' {first.path}".rstrip()
+    details = (f"expected: {first.expected}", f"got: {first.actual}")
+    return ReplayError(code, message, where=where, fix=fix, details=details)

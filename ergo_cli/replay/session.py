@@ -1,0 +1,199 @@
+"""Select the bundles of a replay and find the program of each in the order of spec 00 §3."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ergo_cli.bundle.reader import BundleReader
+from ergo_cli.bundle.recognition import SUFFIXES, looks_like_bundle
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.numbers import Numbers
+from ergo_cli.errors import AdapterError, ErgoError, ProgramError
+from ergo_cli.programs.kinds import TEXTUAL
+from ergo_cli.programs.program import AnyProgram
+from ergo_cli.project.finding import FoundProgram, ProgramFlags, RecordedProgram, find_program_for_replay
+from ergo_cli.project.profiles import captured_profiles
+from ergo_cli.project.project_file import current_folder, load_project, locate_project
+from ergo_cli.project.store import ProgramStore
+from ergo_cli.replay.engine import Assignment, replay
+from ergo_cli.replay.paths import Pattern, parse_patterns, unmatched
+from ergo_cli.replay.preflight import replay_setup_failed
+from ergo_cli.replay.results import BundleResult, ReplayOptions, Target
+
+
+class BundlePath(Struct, frozen=True):
+    """A bundle to replay; ``profile`` is the one that captures to it, where that is why it is here."""
+
+    path: str
+    profile: str | None = None
+
+
+def bundle_paths(arguments: Sequence[str], profile: str | None, project: Path | None) -> list[BundlePath]:
+    """The bundles that ``arguments`` name, each once; without any, those that profiles capture to.
+
+    Folders and globs may turn out empty. Raises ProjectError as ``locate_project`` and ``captured_profiles``.
+    """
+    if arguments:
+        paths = (path for argument in arguments for path in _expanded(argument))
+        return [BundlePath(path) for path in dict.fromkeys(paths)]
+    found = locate_project(None, project)
+    if found is None and profile is not None:
+        found = load_project(current_folder())
+    if found is None:
+        return []
+    return [BundlePath(str(each.capture), each.name) for each in captured_profiles(found, profile)]
+
+
+def _expanded(argument: str) -> Iterator[str]:
+    if os.path.isdir(argument):
+        yield from _bundles_below(argument)
+    elif os.path.lexists(argument) or not glob.has_magic(argument):
+        yield argument
+    else:
+        yield from sorted(path for path in glob.iglob(argument, recursive=True) if os.path.isfile(path))
+
+
+def _bundles_below(folder: str) -> list[str]:
+    found: list[str] = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (os.path.join(root, name) for name in names if name.endswith(SUFFIXES))
+        found += (path for path in paths if looks_like_bundle(path))
+    return sorted(found)
+
+
+class ReplayRequest(Struct, frozen=True):
+    """A request to replay; None takes a setting from the profile. ``ignore`` holds path texts."""
+
+    flags: ProgramFlags
+    strict: bool
+    ignore: tuple[str, ...] | None = None
+    max_divergences: int = 1000
+    numbers: Numbers | None = None
+
+
+class ReplaySession:
+    """Replays bundles for one request; afterwards it knows which patterns never matched."""
+
+    def __init__(self, request: ReplayRequest, store: ProgramStore) -> None:
+        self.request = request
+        self._store = store
+        self._patterns: dict[str, Pattern] = {}
+        for text in request.ignore or ():
+            self._pattern(text)
+
+    def results(
+        self, bundles: Iterable[BundlePath], on_event: Callable[[], None] | None = None
+    ) -> Iterator[BundleResult]:
+        """Yield one result per bundle; faults of a bundle are in its result.
+
+        Raises UsageError and ProjectError, which are not about a bundle.
+        """
+        for bundle in bundles:
+            yield replay(bundle.path, partial(self.assign, self._flags(bundle)), on_event)
+
+    def notices(self) -> tuple[Notice, ...]:
+        """A warning for each pattern that matched nothing so far."""
+        return unmatched(self._patterns.values())
+
+    def matched(self) -> dict[str, bool]:
+        """The text of each pattern met so far, and whether it ever matched."""
+        return {text: pattern.matched for text, pattern in self._patterns.items()}
+
+    def met(self, matched: Mapping[str, bool]) -> None:
+        """Take over what another session, of another process, has met."""
+        for text, has_matched in matched.items():
+            pattern = self._pattern(text)
+            pattern.matched = pattern.matched or has_matched
+
+    def assign(self, flags: ProgramFlags, reader: BundleReader) -> Assignment:
+        """What a bundle is replayed with. Raises ErgoError as ``find_for_bundle``."""
+        found = find_for_bundle(reader, flags, self._store)
+        target, options = Target(found.program, found.adapter), self._options(found)
+        recall = partial(_program_of_capture, reader, found.program, self._store)
+        return Assignment(target, options, recall, found.rule, found.notices)
+
+    def _flags(self, bundle: BundlePath) -> ProgramFlags:
+        flags = self.request.flags
+        return flags if bundle.profile is None else replace(flags, profile=bundle.profile)
+
+    def _options(self, found: FoundProgram) -> ReplayOptions:
+        asked, profile, project = self.request, found.profile, found.project
+        settings = profile or project
+        ignore = asked.ignore if asked.ignore is not None else settings.ignore if settings is not None else ()
+        return ReplayOptions(
+            strict=asked.strict,
+            ignore=tuple(self._pattern(text) for text in ignore),
+            max_divergences=asked.max_divergences,
+            numbers=numbers_for(found, asked.numbers),
+        )
+
+    def _pattern(self, text: str) -> Pattern:
+        """One pattern for each text, so that a match in any bundle counts."""
+        if text not in self._patterns:
+            [self._patterns[text]] = parse_patterns([text])
+        return self._patterns[text]
+
+
+def found_by(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> str | None:
+    """The rule that would find the program of a bundle; None where none does."""
+    try:
+        return find_program_for_replay(recorded_program(reader), flags, store).rule
+    except ErgoError:
+        return None
+
+
+def numbers_for(found: FoundProgram, asked: Numbers | None) -> Numbers:
+    """How the payloads of a bundle are read: as asked, else as the profile or the project has it."""
+    settings = found.profile or found.project
+    return asked or (settings.numbers if settings is not None else None) or Numbers.EXACT
+
+
+def recorded_program(reader: BundleReader) -> RecordedProgram:
+    """What a bundle says of its program."""
+    program, is_textual = reader.program, reader.kind_name == TEXTUAL
+    return RecordedProgram(
+        Path(reader.path),
+        reader.graph_id,
+        reader.runtime_provenance,
+        reader.adapter_provenance,
+        () if program is None or not is_textual else program.sources or (),
+        None if program is None or is_textual else program.ref,
+    )
+
+
+def find_for_bundle(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> FoundProgram:
+    """Today's program of a bundle.
+
+    Raises ReplayError ``replay.host_setup_failed`` for a graph or an adapter that cannot be used, else as
+    ``find_program_for_replay``.
+    """
+    try:
+        return find_program_for_replay(recorded_program(reader), flags, store)
+    except (ProgramError, AdapterError) as error:
+        if not error.code.startswith(("graph.", "adapter.")):
+            raise
+        raise replay_setup_failed(error) from error
+
+
+def _program_of_capture(reader: BundleReader, today: AnyProgram, store: ProgramStore) -> AnyProgram | None:
+    """The program that made the bundle, where it is not today's and its texts are known (spec 00 §3 rule 3)."""
+    recorded = recorded_program(reader)
+    if today.kind.name != TEXTUAL or today.provenance == recorded.runtime_provenance:
+        return None
+    kept = store.find(recorded.runtime_provenance, recorded.adapter_provenance)
+    sources = kept if isinstance(kept, tuple) else recorded.sources
+    from ergo_cli.project.loading import load_program_from_sources  # imported here: a match does not need it
+
+    try:
+        program = load_program_from_sources(sources, today.value.inventory).program
+    except (ErgoError, ValueError):
+        return None
+    return program if program.provenance == recorded.runtime_provenance else None

@@ -1,0 +1,253 @@
+"""Render the results of ``inspect``, ``validate``, ``init`` and ``fixture``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct, UnsetType
+
+from ergo_cli.bundle.inspection import Inspection, JournalCounts
+from ergo_cli.core.time import Duration
+from ergo_cli.errors import exit_code
+from ergo_cli.report.command_result import CommandResult
+from ergo_cli.report.document import (
+    ConversionDocument,
+    FileDocument,
+    InitDocument,
+    Report,
+    error_document,
+    gravest,
+    unicode,
+    warning_texts,
+)
+from ergo_cli.report.text import Block, Line, Tone, fields
+
+if TYPE_CHECKING:
+    from ergo_cli.tools.fixture_stats import FixtureCheck, FixtureStats
+    from ergo_cli.tools.init_project import Initialised
+    from ergo_cli.tools.validation import FileResult
+
+
+def render_inspection(inspection: Inspection) -> CommandResult:
+    """Render the content of a bundle."""
+    report = Report(command="inspect", outcome="ok", exit_code=0, inspect=inspection)
+    return CommandResult(report, (Line(inspection.path, Tone.STRONG), fields(_inspection_pairs(inspection), indent=2)))
+
+
+def _inspection_pairs(found: Inspection) -> list[tuple[str, object | None]]:
+    compression = "" if found.compression is None else f", {found.compression}"
+    decisions = found.decisions
+    return [
+        ("format", f"{found.capture_version}, {found.style}{compression}, {found.size_bytes:,} bytes"),
+        ("graph", found.graph_id),
+        ("program", None if found.program is None else f"{found.program.kind} {found.program.ref}"),
+        ("found by", found.found_by or "no rule: name the program to replay it"),
+        ("runtime", found.runtime_provenance),
+        ("adapter", found.adapter_provenance),
+        ("egress", found.egress_provenance),
+        ("constraints", _constraints(found)),
+        ("events", f"{found.events:,} ({_counts(found.event_kinds)}), {found.payload_bytes:,} payload bytes"),
+        ("time span", _span(found.first_at, found.last_at)),
+        ("decisions", f"{decisions.invoke:,} invoke, {decisions.defer:,} defer, {decisions.skip:,} skip"),
+        ("terminations", _counts(found.terminations)),
+        ("retries", f"{found.retries:,}"),
+        ("effects", _counts(found.effects)),
+        ("intents", _counts(found.intents)),
+        ("acks", f"{found.acks:,}"),
+        ("interruptions", f"{found.interruptions:,}"),
+        ("journals", None if isinstance(found.journals, UnsetType) else _journal_counts(found.journals)),
+    ]
+
+
+def _journal_counts(counts: JournalCounts) -> str:
+    return f"entries {counts.entries:,}, runs {counts.runs:,}, calls {counts.calls:,}; {_counts(counts.records)}"
+
+
+def _constraints(found: Inspection) -> str:
+    config = found.config
+    limits = {
+        "max_in_flight": config.max_in_flight,
+        "max_per_window": config.max_per_window,
+        "rate_window": None if config.rate_window is None else _time(config.rate_window),
+        "deadline": None if config.deadline is None else _time(config.deadline),
+        "max_retries": config.max_retries,
+    }
+    return ", ".join(f"{name} {limit}" for name, limit in limits.items() if limit is not None)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
+
+
+def _span(first: Duration | None, last: Duration | None) -> str | None:
+    return None if first is None or last is None else f"{_time(first)} to {_time(last)}"
+
+
+def _time(duration: Duration) -> str:
+    fraction = f"{duration.nanos:09d}".rstrip("0")
+    return f"{duration.secs}.{fraction}s" if fraction else f"{duration.secs}s"
+
+
+def render_validation(results: Sequence[FileResult]) -> CommandResult:
+    """Render the results of all files; one invalid file makes the outcome ``invalid``."""
+    errors = tuple(error for result in results for error in result.errors)
+    code = gravest(exit_code(error.code) for error in errors)
+    headline = next((error for error in errors if exit_code(error.code) == code), None)
+    report = Report(
+        command="validate",
+        outcome=_outcome(not errors),
+        exit_code=code,
+        error=None if headline is None else error_document(headline),
+        files=tuple(_file_document(result) for result in results),
+    )
+    notices = tuple(notice for result in results for notice in result.notices)
+    return CommandResult(report, tuple(_file_lines(results)), errors, notices)
+
+
+def _file_document(result: FileResult) -> FileDocument:
+    return FileDocument(
+        path=unicode(result.path),
+        kind=None if result.type is None else result.type.value,
+        id=result.id,
+        outcome=_outcome(not result.errors),
+        errors=tuple(error_document(error) for error in result.errors),
+        warnings=warning_texts(result.notices),
+    )
+
+
+def _file_lines(results: Sequence[FileResult]) -> Iterator[Block]:
+    for result in results:
+        what = " ".join(part for part in (result.type.value if result.type else None, result.id) if part)
+        line = f"{_outcome(not result.errors)}: {result.path}" + (f" ({what})" if what else "")
+        yield Line(line, Tone.BAD if result.errors else Tone.GOOD)
+
+
+def _outcome(valid: bool) -> str:
+    return "valid" if valid else "invalid"
+
+
+def render_initialisation(directory: str, made: Initialised) -> CommandResult:
+    """Render a project made in ``directory``: its path, its requirement, the next steps."""
+    guide, bundle = os.path.join(directory, made.guide), os.path.join(directory, made.capture)
+    document = InitDocument(
+        path=unicode(directory),
+        name=made.name,
+        requirement=made.requirement,
+        guide=unicode(guide),
+        bundle=unicode(bundle),
+        files=made.files,
+    )
+    report = Report(command="init", outcome="ok", exit_code=0, warnings=warning_texts(made.notices), init=document)
+    pairs = (
+        ("name", made.name),
+        ("depends on", f"{made.requirement}, as requirements.txt says"),
+        ("channels", "need Python 3, as python3 on the PATH"),
+        ("guide", guide),
+        ("bundle", bundle),
+    )
+    blocks = (Line(f"created: {directory}", Tone.GOOD), fields(pairs, indent=2), *_next_steps(directory))
+    return CommandResult(report, blocks, notices=made.notices)
+
+
+def _next_steps(directory: str) -> Iterator[Block]:
+    yield Line()
+    yield Line("next steps")
+    if os.path.normpath(directory) != os.curdir:
+        yield Line(f"  cd {shlex.quote(directory)}")
+    yield Line("  scripts/test")
+    yield Line("  ergo replay --strict")
+
+
+FIXTURE_INSPECT = "fixture.inspect"
+FIXTURE_VALIDATE = "fixture.validate"
+FIXTURE_FROM_CSV = "fixture.from-csv"
+
+_FIXTURE_SCHEMA = "v1"
+
+
+class _FixtureIssue(Struct, frozen=True):
+    code: str
+    message: str
+
+
+class _FixtureInspection(Struct, frozen=True):
+    schema_version: str
+    command: str
+    fixture_path: str
+    stats: FixtureStats
+
+
+class _FixtureValidation(Struct, frozen=True):
+    schema_version: str
+    command: str
+    fixture_path: str
+    valid: bool
+    stats: FixtureStats | None
+    issues: tuple[_FixtureIssue, ...]
+
+
+def render_fixture_stats(path: str, stats: FixtureStats) -> CommandResult:
+    """Render the counts of a fixture, in the original's JSON and text (spec 10 §7.2, 30 §23.5)."""
+    lines = [
+        "fixture inspect",
+        f"path: {path}",
+        f"total_items: {stats.total_items}",
+        f"episode_count: {stats.episode_count}",
+        f"event_count: {stats.event_count}",
+        f"events_with_payload: {stats.events_with_payload}",
+        f"events_with_semantic_kind: {stats.events_with_semantic_kind}",
+        *_list_lines("event_kind_counts", (f"{kind}: {count}" for kind, count in stats.event_kind_counts.items())),
+        *_list_lines("episodes", (f"{episode.label}: {episode.event_count}" for episode in stats.episodes)),
+    ]
+    report = Report(command=FIXTURE_INSPECT, outcome="ok", exit_code=0)
+    document = _pretty(_FixtureInspection(_FIXTURE_SCHEMA, FIXTURE_INSPECT, unicode(path), stats))
+    return CommandResult(report, tuple(map(Line, lines)), document=document)
+
+
+def render_fixture_check(path: str, check: FixtureCheck) -> CommandResult:
+    """Render the counts and faults of a fixture, in the original's JSON and text."""
+    valid, errors = not check.issues, check.issues
+    report = Report(
+        command=FIXTURE_VALIDATE,
+        outcome="valid" if valid else "invalid",
+        exit_code=0 if valid else exit_code(errors[0].code),
+        error=None if valid else error_document(errors[0]),
+    )
+    issues = tuple(_FixtureIssue(error.code, unicode(error.message)) for error in errors)
+    document = _pretty(_FixtureValidation(_FIXTURE_SCHEMA, FIXTURE_VALIDATE, unicode(path), valid, check.stats, issues))
+    first, *others = _fixture_lines(path, check)
+    blocks = (Line(first, Tone.GOOD if valid else Tone.BAD), *map(Line, others))
+    return CommandResult(report, blocks, errors, document=document)
+
+
+def render_conversion(path: str, events: int) -> CommandResult:
+    """Render a fixture that was written."""
+    document = ConversionDocument(unicode(path), events)
+    report = Report(command=FIXTURE_FROM_CSV, outcome="ok", exit_code=0, fixture=document)
+    return CommandResult(report, (Line(f"wrote {events} event(s) to {path}"),))
+
+
+def _fixture_lines(path: str, check: FixtureCheck) -> Iterator[str]:
+    yield "fixture invalid" if check.issues else "fixture valid"
+    yield f"path: {path}"
+    if check.stats is not None:
+        yield f"episode_count: {check.stats.episode_count}"
+        yield f"event_count: {check.stats.event_count}"
+    if not check.issues:
+        yield "issues: (none)"
+        return
+    yield from _list_lines("issues", (f"[{issue.code}] {issue.message}" for issue in check.issues))
+
+
+def _list_lines(name: str, items: Iterable[str]) -> Iterator[str]:
+    yield f"{name}:"
+    lines = [f"  - {item}" for item in items]
+    yield from lines or ["  - (none)"]
+
+
+def _pretty(document: Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"

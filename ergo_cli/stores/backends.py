@@ -1,0 +1,94 @@
+"""The stores of runs, by the text that names one: ``sqlite:PATH``, ``postgres:DSN``, ``default`` (spec 00 §13.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from msgspec import Struct
+
+from ergo_cli.errors import StoreError, UsageError
+from ergo_cli.stores.artifacts import ArtifactStore, FileArtifacts
+from ergo_cli.stores.database import RunTables
+from ergo_cli.stores.journals import EventJournal, SnapshotStore
+from ergo_cli.stores.memory import MemoryArtifacts, MemoryJournal, MemorySnapshots
+
+_FIX = "write sqlite:PATH, postgres:DSN or default"
+
+
+class RunStore(Struct, frozen=True):
+    """Journals, snapshots and artifacts of the runs of one kind; a context manager that closes them."""
+
+    journal: EventJournal
+    snapshots: SnapshotStore
+    attempts: EventJournal
+    artifacts: ArtifactStore
+    close: Callable[[], None]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def memory_store() -> RunStore:
+    """A new store that lasts as long as the process; ``run`` and ``capture`` use it unless a store is named."""
+    return RunStore(MemoryJournal(), MemorySnapshots(), MemoryJournal(), MemoryArtifacts(), lambda: None)
+
+
+def open_store(
+    named: str,
+    user_folder: Path,
+    wall_ms: Callable[[], int],
+    tables: RunTables,
+    *,
+    create: bool = True,
+) -> RunStore:
+    """The store that ``named`` means, opened at its first use; ``user_folder`` holds the one of ``default``.
+
+    ``tables`` are those of the kind of program whose runs it keeps. Artifacts lie in the folder ``artifacts`` beside a
+    SQLite file, else in that of ``user_folder``. Raises UsageError ``cli.invalid_option_value``; StoreError
+    ``store.not_found``, unless ``create``, for a file that does not exist.
+    """
+    if named == "default":
+        return _sqlite(str(user_folder / "runs.db"), wall_ms, tables, create)
+    match named.partition(":"):
+        case "sqlite", ":", path if path:
+            return _sqlite(path, wall_ms, tables, create)
+        case (("postgres" | "postgresql"), ":", dsn):
+            return _postgres(named if dsn.startswith("//") else dsn, user_folder, tables)
+        case _:
+            message = f"there is no kind of store '{named}'"
+            raise UsageError("cli.invalid_option_value", message, fix=_FIX)
+
+
+def _sqlite(path: str, wall_ms: Callable[[], int], tables: RunTables, create: bool) -> RunStore:
+    from ergo_cli.stores.sqlite import IN_MEMORY, SqliteDatabase, SqliteJournal, SqliteSnapshots
+
+    in_memory = path == IN_MEMORY
+    if not (create or in_memory or Path(path).exists()):
+        message = f"there is no store '{path}'"
+        raise StoreError("store.not_found", message, where=path, fix="name the store that the run was kept in")
+    database = SqliteDatabase(path, wall_ms, tables)
+    return RunStore(
+        SqliteJournal(database),
+        SqliteSnapshots(database),
+        SqliteJournal(database, tables.attempts),
+        MemoryArtifacts() if in_memory else FileArtifacts(Path(path).with_name("artifacts")),
+        database.close,
+    )
+
+
+def _postgres(dsn: str, user_folder: Path, tables: RunTables) -> RunStore:
+    from ergo_cli.stores.postgres import PostgresDatabase, PostgresJournal, PostgresSnapshots
+
+    database = PostgresDatabase(dsn, tables)
+    return RunStore(
+        PostgresJournal(database),
+        PostgresSnapshots(database),
+        PostgresJournal(database, tables.attempts),
+        FileArtifacts(user_folder / "artifacts"),
+        database.close,
+    )

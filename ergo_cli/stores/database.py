@@ -1,0 +1,204 @@
+"""The shared parts of SQLite and PostgreSQL stores: names of tables, one connection per thread, journals in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from threading import Lock, Thread, current_thread
+from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from ergo_cli.stores.journals import HIGHEST_SEQ, check_head, check_texts, checked, checked_head
+
+_PAGE = 256  # no query stays open between two pages, so that readers do not block writers
+
+
+class RunTables(Struct, frozen=True):
+    """The names of the tables that one kind of program keeps its runs in; indexes are named after their tables.
+
+    Several kinds of programs share a database, each with tables of its own.
+    """
+
+    events: str
+    attempts: str
+    """Failed attempts, which are not part of any run's log (spec 40 §20)."""
+    snapshots: str
+    snapshot_versions: str
+    """SQLite only: kept apart, because the table of snapshots has a fixed layout that other programs read."""
+
+
+class Closable(Protocol):
+    """A connection, as ``ThreadConnections`` sees it."""
+
+    def close(self) -> None:
+        """Close the connection. May be called from another thread than the one it was opened for."""
+        ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+class ThreadConnections(Generic[C]):
+    """One connection per thread (spec 00 §13.3); those of ended threads are closed when the next one opens."""
+
+    def __init__(self, connect: Callable[[], C]) -> None:
+        self._connect = connect
+        self._open: dict[Thread, C] = {}
+        self._lock = Lock()
+
+    def current(self) -> C:
+        """The calling thread's connection. Raises what ``connect`` raises; the next call tries again."""
+        thread = current_thread()
+        connection = self._open.get(thread)
+        if connection is None:
+            self._close_ended()
+            connection = self._connect()
+            with self._lock:
+                self._open[thread] = connection
+        return connection
+
+    def discard(self) -> None:
+        """Close the calling thread's connection; the next use opens a new one."""
+        with self._lock:
+            connection = self._open.pop(current_thread(), None)
+        if connection is not None:
+            connection.close()
+
+    def close(self) -> None:
+        """Close the connections of all threads; a later use opens one again."""
+        self._close(lambda _: True)
+
+    def _close_ended(self) -> None:
+        self._close(lambda thread: not thread.is_alive())
+
+    def _close(self, chosen: Callable[[Thread], bool]) -> None:
+        with self._lock:
+            closing = [self._open.pop(thread) for thread in list(self._open) if chosen(thread)]
+        for connection in closing:
+            connection.close()
+
+
+Statement = TypeVar("Statement", str, bytes)
+"""A statement as the driver takes it."""
+
+_StatementIn = TypeVar("_StatementIn", str, bytes, contravariant=True)
+
+
+class Cursor(Protocol[_StatementIn]):
+    """The part of a driver's cursor that journals use."""
+
+    def executemany(self, statement: _StatementIn, rows: Sequence[tuple[object, ...]], /) -> object:
+        """Execute ``statement`` with each of ``rows``."""
+        ...
+
+    def fetchone(self) -> Any:
+        """The next row of the result, a tuple; None if there is none left."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """All rows of the result that are left."""
+        ...
+
+
+class Connection(Protocol[_StatementIn]):
+    """The part of a driver's connection that journals use."""
+
+    def execute(self, statement: _StatementIn, parameters: tuple[object, ...] = ..., /) -> Cursor[_StatementIn]:
+        """Execute ``statement`` and return its result."""
+        ...
+
+    def cursor(self) -> Cursor[_StatementIn]:
+        """A cursor without a result."""
+        ...
+
+
+class Database(Protocol[Statement]):
+    """A database that journals and snapshots share."""
+
+    @property
+    def tables(self) -> RunTables:
+        """The names of its tables."""
+        ...
+
+    def named(self, table: str) -> str:
+        """A table as statements name it."""
+        ...
+
+    def statement(self, text: str) -> Statement:
+        """A statement whose parameters are written ``?``, as the driver takes it."""
+        ...
+
+    def stamp(self) -> tuple[object, ...]:
+        """The parameters of an inserted record that follow run, number and text."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Connection[Statement]]:
+        """A connection for single queries. Raises StoreError."""
+        ...
+
+    def writing(self, turn: str) -> AbstractContextManager[Connection[Statement]]:
+        """A transaction that waits until no other with the same ``turn`` is open. Raises StoreError."""
+        ...
+
+
+class TableJournal(Generic[Statement]):
+    """An EventJournal in one table of a database.
+
+    ``insert`` takes run, number, text and the database's stamp; ``runs`` selects the ids of all runs, ascending.
+    """
+
+    def __init__(self, database: Database[Statement], table: str, insert: str, runs: str) -> None:
+        self._database = database
+        self._table = table
+        name = database.named(table)
+        self._insert = database.statement(insert.format(table=name))
+        self._runs = database.statement(runs.format(table=name))
+        self._head = database.statement(f"SELECT max(seq) FROM {name} WHERE run_id = ?")
+        self._page = database.statement(
+            f"SELECT seq, event_json FROM {name} WHERE run_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT {_PAGE}"
+        )
+
+    def append(self, run: str, texts: Sequence[str], expected_head: int | None = None) -> int:
+        """Number and keep all of ``texts``, or none; return the new head."""
+        if not texts:
+            head = self.head(run)
+            check_head(run, head, expected_head)
+            return head
+        check_texts(texts)
+        with self._database.writing(f"{self._table}/{run}") as connection:
+            head = self._read_head(connection, run)
+            check_head(run, head, expected_head)
+            stamp = self._database.stamp()
+            rows = [(run, seq, text, *stamp) for seq, text in enumerate(texts, head + 1)]
+            connection.cursor().executemany(self._insert, rows)
+        return head + len(texts)
+
+    def scan(self, run: str, start: int = 1, to: int | None = None) -> Iterator[tuple[int, str]]:
+        """Numbers and texts from ``start`` to ``to``, read page by page."""
+        start = max(start, 1)
+        return checked(run, start, self._rows(run, start, HIGHEST_SEQ if to is None else min(to, HIGHEST_SEQ)))
+
+    def head(self, run: str) -> int:
+        """The highest number of the run; 0 for an unknown one."""
+        with self._database.reading() as connection:
+            return self._read_head(connection, run)
+
+    def runs(self) -> list[str]:
+        """The ids of all runs that have records, ascending."""
+        with self._database.reading() as connection:
+            ids: list[str | bytes] = [run for (run,) in connection.execute(self._runs).fetchall()]
+        return [run if isinstance(run, str) else run.decode(errors="replace") for run in ids]
+
+    def _read_head(self, connection: Connection[Statement], run: str) -> int:
+        row = connection.execute(self._head, (run,)).fetchone()
+        return checked_head(run, row and row[0])
+
+    def _rows(self, run: str, start: int, to: int) -> Iterator[tuple[int, bytes | str]]:
+        while start <= to:
+            with self._database.reading() as connection:
+                page = connection.execute(self._page, (run, start, to)).fetchall()
+            yield from page
+            if len(page) < _PAGE:
+                break
+            start = page[-1][0] + 1

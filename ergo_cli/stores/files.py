@@ -1,0 +1,269 @@
+"""Atomically written files, spools beside them, and compression by suffix (spec 11 §9, 00 §5)."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import import_module
+from itertools import count
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn, Protocol, Self, cast
+
+from ergo_cli.errors import CaptureWriteError, reason
+
+BLOCK = 1 << 18
+"""How many bytes are read at a time."""
+
+_GZIP_WINDOW = 31  # tells zlib to write a gzip header, without name and time
+_LEVEL = 6
+
+
+class Compressor(Protocol):
+    """Something that turns a stream of bytes into a shorter one."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """The next part of the output; may be empty."""
+        ...
+
+    def flush(self) -> bytes:
+        """The end of the output."""
+        ...
+
+
+class CompressionError(ValueError):
+    """A file whose content is not in the compression that its suffix names."""
+
+
+def compressor_for(path: str) -> Compressor | None:
+    """The compressor for the suffix of ``path``, ``.gz`` or ``.zst``; None for any other."""
+    if path.endswith(".gz"):
+        return zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    if path.endswith(".zst"):
+        return _zstd().ZstdCompressor()
+    return None
+
+
+def read_blocks(path: str) -> Iterator[bytes]:
+    """The content of a file in blocks, decompressed by its suffix. Raises OSError, and CompressionError on bad data."""
+    try:
+        with open_compressed(path) if is_compressed(path) else open(path, "rb") as file:
+            yield from iter(lambda: file.read(BLOCK), b"")
+    except broken_data(path) as error:
+        form = "gzip" if path.endswith(".gz") else "Zstandard"
+        raise CompressionError(f"not a whole {form} file: {error}") from error
+
+
+def is_compressed(path: str) -> bool:
+    """Whether the suffix of ``path`` names a compression."""
+    return path.endswith((".gz", ".zst"))
+
+
+def open_compressed(path: str) -> BinaryIO:
+    """The content of a file with such a suffix, decompressed as it is read. Raises OSError, then ``broken_data``."""
+    return cast(BinaryIO, _zstd().open(path) if path.endswith(".zst") else _gzip().open(path, "rb"))
+
+
+def broken_data(path: str) -> tuple[type[Exception], ...]:
+    """The exceptions that reading a compressed file raises for bad data."""
+    if path.endswith(".zst"):
+        return (EOFError, _zstd().ZstdError)
+    return (EOFError, zlib.error, _gzip().BadGzipFile) if path.endswith(".gz") else ()
+
+
+def _gzip() -> Any:
+    return import_module("gzip")
+
+
+def _zstd() -> Any:
+    """The Zstandard module: of the standard library from Python 3.14 on, before that its backport."""
+    return import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+
+
+ATTEMPTS = 64
+"""The number of temporary names tried; on Windows also of attempts to rename."""
+
+_BUFFER = 1 << 16
+_RETRY_SECONDS = 0.010
+_FIX = "make the folder writable and free some space, or choose another place"
+_FIX_NAME = "name a plain file"
+
+_counter = count()
+_counter_lock = threading.Lock()
+
+
+class AtomicFile:
+    """A file being written under a temporary name; a context manager that aborts unless ``commit`` was called.
+
+    Raises CaptureWriteError, with the stage of spec 11 §9.2, from every method but ``abort``. The operating system's
+    error is its ``__cause__``; the destination is unchanged and the temporary file removed.
+    """
+
+    def __init__(self, destination: str) -> None:
+        self.destination = destination
+        self._folder, name = _split(destination)
+        self._make_folder()
+        if name in ("", ".."):
+            message = f"cannot write '{destination}': it does not name a file"
+            raise CaptureWriteError("InvalidDestination", message, where=destination, fix=_FIX_NAME)
+        if _is_device(destination):
+            message = f"cannot write '{destination}': it is a device or a pipe, and would be replaced by a file"
+            raise CaptureWriteError("InvalidDestination", message, where=destination, fix=_FIX_NAME)
+        self.temp_path, self._file = self._create(name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abort()
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        try:
+            self._file.write(data)
+        except OSError as error:
+            self._fail("WriteTempFile", "cannot write to the temporary file", error)
+
+    def spool(self) -> Spool:
+        """An unnamed temporary file in the destination's folder."""
+        try:
+            return Spool(self._folder or os.curdir, self._fail_spool)
+        except OSError as error:
+            self.abort()
+            message = f"cannot write '{self.destination}': cannot create a spool in its folder: {reason(error)}"
+            raise CaptureWriteError("CreateTempFile", message, where=self.destination, fix=_FIX) from error
+
+    def commit(self) -> None:
+        """Flush, fsync, close, replace the destination: stages 5 to 8."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            self._fail("WriteTempFile", "cannot write to the temporary file", error)
+        try:
+            os.fsync(self._file.fileno())
+            self._file.close()
+        except OSError as error:
+            self._fail("SyncTempFile", "cannot sync the temporary file", error)
+        try:
+            _replace(self.temp_path, self.destination)
+        except OSError as error:
+            self._fail("RenameTempFile", "cannot move into place the temporary file", error)
+
+    def abort(self) -> None:
+        """Close and remove the temporary file; nothing happens after a commit. Errors of the removal are ignored."""
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            os.unlink(self.temp_path)
+
+    def _make_folder(self) -> None:
+        try:
+            if self._folder:
+                _make_folders(Path(self._folder))
+        except (OSError, ValueError) as error:
+            message = f"cannot write '{self.destination}': cannot create the folder '{self._folder}': {reason(error)}"
+            raise CaptureWriteError("CreateOutputDirectory", message, where=self.destination, fix=_FIX) from error
+
+    def _create(self, name: str) -> tuple[str, BinaryIO]:
+        for _ in range(ATTEMPTS):
+            path = os.path.join(self._folder, f"{name}.{os.getpid()}.{_next_number()}.tmp")
+            try:
+                return path, open(path, "xb", buffering=_BUFFER)
+            except FileExistsError:
+                continue
+            except (OSError, ValueError) as error:
+                message = self._message("cannot create the temporary file", path, error)
+                raise CaptureWriteError("CreateTempFile", message, where=self.destination, fix=_FIX) from error
+        message = f"cannot write '{self.destination}': {ATTEMPTS} temporary names beside it are taken already"
+        fix = f"remove the files '{name}.*.tmp' that earlier runs left behind"
+        raise CaptureWriteError("ExhaustedTempFileAttempts", message, where=self.destination, fix=fix)
+
+    def _fail(self, stage: str, what: str, error: OSError) -> NoReturn:
+        self.abort()
+        raise CaptureWriteError(
+            stage, self._message(what, self.temp_path, error), where=self.destination, fix=_FIX
+        ) from error
+
+    def _fail_spool(self, error: OSError) -> NoReturn:
+        self._fail("WriteTempFile", "cannot write to the spool of the temporary file", error)
+
+    def _message(self, what: str, path: str, error: Exception) -> str:
+        return f"cannot write '{self.destination}': {what} '{path}': {reason(error)}"
+
+
+def _split(destination: str) -> tuple[str, str]:
+    """Folder and file name; trailing separators and ``.`` components are ignored."""
+    separators = os.sep + (os.altsep or "")
+    path = destination.rstrip(separators)
+    while path == os.curdir or path.endswith(tuple(separator + os.curdir for separator in separators)):
+        path = path[:-1].rstrip(separators)
+    return os.path.split(path)
+
+
+def _make_folders(folder: Path) -> None:
+    """Make a folder and all above it in a loop: a long path would exceed the recursion limit of ``mkdir``."""
+    with suppress(FileNotFoundError):
+        os.stat(folder)  # an invalid path fails here, before any folder is made
+    for each in reversed((folder, *folder.parents)):
+        each.mkdir(exist_ok=True)
+
+
+def _is_device(path: str) -> bool:
+    """Whether something other than a file or a folder stands at ``path``."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _next_number() -> int:
+    with _counter_lock:
+        return next(_counter)
+
+
+def _replace(source: str, destination: str) -> None:
+    """Rename over the destination; retries on Windows, which refuses while another process reads it."""
+    for _ in range(ATTEMPTS - 1 if sys.platform == "win32" else 0):
+        try:
+            return os.replace(source, destination)
+        except PermissionError:
+            time.sleep(_RETRY_SECONDS)
+    return os.replace(source, destination)
+
+
+class Spool:
+    """Blocks of bytes, written once, then read once in the same blocks. ``fail`` is called with an OSError."""
+
+    def __init__(self, folder: str, fail: Callable[[OSError], NoReturn]) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=_BUFFER)  # noqa: SIM115 - closed by `close`
+        self._fail = fail
+        self._sizes: list[int] = []
+
+    def append(self, block: bytes) -> None:
+        """Add a block."""
+        try:
+            self._file.write(block)
+        except OSError as error:
+            self._fail(error)
+        self._sizes.append(len(block))
+
+    def blocks(self) -> Iterator[bytes]:
+        """Every block in the order of writing."""
+        try:
+            self._file.seek(0)
+            for size in self._sizes:
+                yield self._file.read(size)
+        except OSError as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """Release the space. Unread blocks are discarded, so errors are ignored."""
+        with suppress(OSError):
+            self._file.close()

@@ -1,0 +1,301 @@
+"""Runs in one SQLite file that many threads and processes may use at once (spec 00 §13.3, 40 §13.2).
+
+The version of the schema is the file's ``user_version``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from threading import RLock
+
+from ergo_cli.errors import StoreError, reason
+from ergo_cli.stores.database import RunTables, TableJournal, ThreadConnections
+from ergo_cli.stores.journals import StoredSnapshot, read_snapshot
+
+_PRIMARY = 0xFF  # the low byte is the primary error code
+
+_CODES = {
+    sqlite3.SQLITE_IOERR_WRITE: "store.full",  # also a bad disk: SQLite does not distinguish it from a quota
+    sqlite3.SQLITE_BUSY: "store.locked",
+    sqlite3.SQLITE_LOCKED: "store.locked",
+    sqlite3.SQLITE_PERM: "store.read_only",
+    sqlite3.SQLITE_AUTH: "store.read_only",
+    sqlite3.SQLITE_READONLY: "store.read_only",
+    sqlite3.SQLITE_FULL: "store.full",
+    sqlite3.SQLITE_TOOBIG: "store.full",
+    sqlite3.SQLITE_CONSTRAINT: "store.conflict",
+    sqlite3.SQLITE_CORRUPT: "store.corrupt",
+    sqlite3.SQLITE_NOTADB: "store.corrupt",
+    sqlite3.SQLITE_ERROR: "store.corrupt",  # ergo's statements are well-formed: a table or a column is missing
+    sqlite3.SQLITE_MISMATCH: "store.corrupt",
+}
+
+_FIXES = {
+    "store.locked": "wait until the program that writes to it is done, then try again",
+    "store.read_only": "make the file and its folder writable, or name another store",
+    "store.full": "free some space, or name another store",
+    "store.conflict": "another process drives this run: wait until it is done, then run again",
+    "store.corrupt": "name a file that ergo wrote, or restore this one from a copy",
+    "store.unreachable": "check that the path leads to a file that can be opened, or name another store",
+}
+
+
+def sqlite_fault(path: str, error: sqlite3.Error) -> StoreError:
+    """The StoreError for an SQLite error about the database at ``path``."""
+    number: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN)  # errors of the module have no code
+    code = _CODES.get(number) or _CODES.get(number & _PRIMARY, "store.unreachable")
+    return store_fault(code, path, str(error))
+
+
+def store_fault(code: str, path: str, why: str) -> StoreError:
+    """The error ``code`` about the database at ``path``."""
+    return StoreError(code, f"the store '{path}' cannot be used: {why}", where=path, fix=_FIXES[code])
+
+
+SCHEMA_VERSION = 1
+"""The schema version that this ergo writes. Version 0 is a new file, or one of the original, with the same tables."""
+
+_JOURNAL = """
+CREATE TABLE IF NOT EXISTS {table} (
+    run_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    event_json TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (run_id, seq)
+)"""
+
+_SNAPSHOTS = """
+CREATE TABLE IF NOT EXISTS {table} (
+    run_id TEXT NOT NULL,
+    at_seq INTEGER NOT NULL,
+    state_json TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (run_id, at_seq)
+)"""
+
+_SNAPSHOT_VERSIONS = """
+CREATE TABLE IF NOT EXISTS {table} (
+    run_id TEXT NOT NULL,
+    at_seq INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (run_id, at_seq)
+)"""
+
+_EVENTS_INDEX = "CREATE INDEX IF NOT EXISTS idx_{table}_run_seq ON {table} (run_id, seq)"
+_SNAPSHOTS_INDEX = "CREATE INDEX IF NOT EXISTS idx_{table}_run_seq ON {table} (run_id, at_seq DESC)"
+_HAS_TABLE = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+
+_PAUSE_SECONDS = 0.010
+_PAUSES = 500
+
+
+def _ensure_schema(connection: sqlite3.Connection, path: str, tables: RunTables) -> None:
+    """Make the tables if they are missing; a file that has them is only read.
+
+    A file of this version without the table of attempts lacks all tables of this kind of program, except for an empty
+    one of events: early files of version 1 have those of kinds that were added later. Any other missing table is
+    damage. Raises StoreError ``store.schema_newer`` and sqlite3.Error.
+    """
+    if (
+        _version(connection, path) == SCHEMA_VERSION
+        and connection.execute(_HAS_TABLE, (tables.attempts,)).fetchone()[0]
+    ):
+        return
+    _write_ahead(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _definitions(tables):
+        connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _definitions(tables: RunTables) -> tuple[str, ...]:
+    return (
+        _JOURNAL.format(table=tables.events),
+        _JOURNAL.format(table=tables.attempts),
+        _SNAPSHOTS.format(table=tables.snapshots),
+        _SNAPSHOT_VERSIONS.format(table=tables.snapshot_versions),
+        _EVENTS_INDEX.format(table=tables.events),
+        _SNAPSHOTS_INDEX.format(table=tables.snapshots),
+        f"PRAGMA user_version={SCHEMA_VERSION}",
+    )
+
+
+def _version(connection: sqlite3.Connection, path: str) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        message = f"the store '{path}' has form {version}; this version of ergo knows form {SCHEMA_VERSION}"
+        fix = "use the version of ergo that wrote it, or a newer one"
+        raise StoreError("store.schema_newer", message, where=path, fix=fix)
+    return version
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn on the write-ahead log. Retries: SQLite's busy timeout does not apply to this change."""
+    for _ in range(_PAUSES):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+    connection.execute("PRAGMA journal_mode=WAL")
+
+
+IN_MEMORY = ":memory:"
+"""The path of a database that is lost when it is closed."""
+
+
+class SqliteDatabase:
+    """A database that journals and snapshots share; nothing is opened before its first use.
+
+    ``wall_ms`` gives the time stamp of rows; ``busy_seconds`` is how long a writer waits for its turn. Each
+    thread has its own connection, but for ``:memory:``, whose one connection the threads take in turns. Texts come back
+    as bytes.
+    """
+
+    def __init__(self, path: str, wall_ms: Callable[[], int], tables: RunTables, busy_seconds: float = 5.0) -> None:
+        self.path = path
+        self.wall_ms = wall_ms
+        self.tables = tables
+        self._busy_seconds = busy_seconds
+        self._connections = ThreadConnections(self._connect)
+        self._shared = self._connect() if path == IN_MEMORY else None
+        self._turn = RLock() if path == IN_MEMORY else nullcontext()
+
+    def named(self, table: str) -> str:
+        """The table's own name."""
+        return table
+
+    def statement(self, text: str) -> str:
+        """The statement as it is."""
+        return text
+
+    def stamp(self) -> tuple[int]:
+        """The time stamp of a record."""
+        return (self.wall_ms(),)
+
+    @contextmanager
+    def reading(self) -> Generator[sqlite3.Connection]:
+        """A connection for single queries. Raises StoreError."""
+        with self._faults(), self._turn:
+            yield self._shared or self._connections.current()
+
+    @contextmanager
+    def writing(self, turn: str = "") -> Generator[sqlite3.Connection]:
+        """A transaction that begins by waiting for its turn to write; committed unless an error leaves it.
+
+        SQLite lets one write at a time, so that ``turn`` makes no difference. Raises StoreError.
+        """
+        with self.reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                _roll_back(connection)
+                raise
+
+    def close(self) -> None:
+        """Close every connection; a database in memory is lost."""
+        self._connections.close()
+        if self._shared is not None:
+            self._shared.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.path != IN_MEMORY:
+            self._make_folder()
+        connection = sqlite3.connect(
+            self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.text_factory = bytes
+            connection.execute("PRAGMA synchronous=FULL")
+            _ensure_schema(connection, self.path, self.tables)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _make_folder(self) -> None:
+        try:
+            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            code = "store.read_only" if isinstance(error, PermissionError) else "store.unreachable"
+            raise store_fault(code, self.path, f"its folder cannot be made: {reason(error)}") from error
+
+    @contextmanager
+    def _faults(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise sqlite_fault(self.path, error) from error
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:  # SQLite has rolled back already after errors such as a full disk
+        connection.execute("ROLLBACK")
+
+
+_INSERT = "INSERT INTO {table} (run_id, seq, event_json, created_at_ms) VALUES (?, ?, ?, ?)"
+_RUNS = "SELECT DISTINCT run_id FROM {table} ORDER BY run_id"
+
+
+class SqliteJournal(TableJournal[str]):
+    """An EventJournal in one table of a database, by default that of events."""
+
+    def __init__(self, database: SqliteDatabase, table: str | None = None) -> None:
+        super().__init__(database, table or database.tables.events, _INSERT, _RUNS)
+
+
+_LATEST = """
+SELECT at_seq, state_json, coalesce(version, 0)
+FROM {0.snapshots} LEFT JOIN {0.snapshot_versions} USING (run_id, at_seq)
+WHERE run_id = ? ORDER BY at_seq DESC LIMIT 1"""
+
+_SAVE = """
+INSERT INTO {0.snapshots} (run_id, at_seq, state_json, created_at_ms) VALUES (?, ?, ?, ?)
+ON CONFLICT (run_id, at_seq) DO UPDATE SET state_json = excluded.state_json, created_at_ms = excluded.created_at_ms"""
+
+_SAVE_VERSION = "INSERT OR REPLACE INTO {0.snapshot_versions} (run_id, at_seq, version) VALUES (?, ?, ?)"
+
+_PRUNE = """
+DELETE FROM {1} WHERE run_id = :run AND at_seq NOT IN (
+    SELECT at_seq FROM {0.snapshots} WHERE run_id = :run ORDER BY at_seq DESC LIMIT :keep)"""
+
+
+class SqliteSnapshots:
+    """A SnapshotStore in a database."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+        tables = database.tables
+        self._latest, self._save, self._save_version = (text.format(tables) for text in (_LATEST, _SAVE, _SAVE_VERSION))
+        # the versions first: the statement selects from the snapshots which to keep
+        self._prune = [_PRUNE.format(tables, table) for table in (tables.snapshot_versions, tables.snapshots)]
+
+    def load_latest(self, run: str) -> StoredSnapshot | None:
+        """The snapshot with the highest ``at_seq``; None if there is none."""
+        with self._database.reading() as connection:
+            row = connection.execute(self._latest, (run,)).fetchone()
+        return None if row is None else read_snapshot(run, *row)
+
+    def save(self, run: str, at_seq: int, text: str, version: int = 0) -> None:
+        """Keep a snapshot; one of the same run and ``at_seq`` is replaced."""
+        with self._database.writing() as connection:
+            connection.execute(self._save, (run, at_seq, text, self._database.wall_ms()))
+            connection.execute(self._save_version, (run, at_seq, version))
+
+    def prune(self, run: str, keep: int) -> None:
+        """Remove all snapshots of a run but the ``keep`` highest."""
+        with self._database.writing() as connection:
+            for statement in self._prune:
+                connection.execute(statement, {"run": run, "keep": max(keep, 0)})
+
+    def drop(self, run: str) -> None:
+        """Remove every snapshot of a run."""
+        self.prune(run, 0)

@@ -1,0 +1,174 @@
+"""``ergo graph``: load a graph for a picture, draw it with Graphviz, write the file (spec 30 §25)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.errors import CaptureWriteError, ErgoError, ProgramError, RuleError, reason
+from ergo_cli.programs.graph.check.catalog import Catalog, standard_inventory
+from ergo_cli.programs.graph.expand.boundary import with_bound_parameters
+from ergo_cli.programs.graph.expand.expansion import expand
+from ergo_cli.programs.graph.expand.instances import version_candidates
+from ergo_cli.programs.graph.files.discovery import Discovered
+from ergo_cli.programs.graph.model import ExpandedGraph
+from ergo_cli.project.loading import load_graph_assets
+from ergo_cli.project.primitives import graph_inventory, graph_project
+from ergo_cli.project.project_file import Project
+from ergo_cli.stores.files import AtomicFile
+
+
+class Picture(Struct, frozen=True):
+    """A graph to be drawn, with the catalog of its primitives and the notices of loading it."""
+
+    graph: ExpandedGraph
+    catalog: Catalog
+    notices: tuple[Notice, ...] = ()
+
+
+def load_picture(path: Path, cluster_paths: tuple[Path, ...] = (), named: Path | None = None) -> Picture:
+    """Load the graph or cluster at ``path``, valid or not, with the clusters and primitives of its project.
+
+    The project is ``named``, or found above ``path``; without trust its primitives are drawn without being imported.
+    Raises ProgramError: ``cli.graph_to_dot_load_failed``, ``cli.graph_to_dot_expand_failed``; ProjectError, and as
+    ``load_inventory``.
+    """
+    project = graph_project(path, named)
+    folders = () if project is None else (project.root / "clusters",)
+    try:
+        found = load_graph_assets(path, folders + cluster_paths)
+    except ErgoError as error:
+        message = f"graph '{path}' cannot be loaded: {error.message}"
+        raise _failed("cli.graph_to_dot_load_failed", message, error) from error
+    catalog, notices = _catalog(path, project)
+    return Picture(expand_for_picture(found, catalog, os.path.realpath), catalog, found.notices + notices)
+
+
+def expand_for_picture(
+    found: Discovered, catalog: Catalog, locate: Callable[[str], str] | None = None
+) -> ExpandedGraph:
+    """Expand what discovery found to a flat graph; stand-ins are bound to the parameters of the root.
+
+    ``locate`` turns a label into the path of a file; without it, labels name texts in memory. Raises
+    ProgramError ``cli.graph_to_dot_expand_failed``, which for a version that does not exist lists those that do.
+    """
+    assets = found.assets
+    try:
+        return expand(replace(assets, root=with_bound_parameters(assets.root)), catalog)
+    except RuleError as error:
+        message = f"graph expansion failed: [{error.rule}] {error.message}"
+        heading = "available cluster sources:" if locate is None else "available cluster files:"
+        details = tuple(version_candidates(error, assets, heading, locate or str))
+        raise _failed("cli.graph_to_dot_expand_failed", message, error, details) from error
+
+
+def _catalog(path: Path, project: Project | None) -> tuple[Catalog, tuple[Notice, ...]]:
+    try:
+        return graph_inventory(path, project).catalog, ()
+    except ProgramError as error:
+        if error.code != "program.import_refused":
+            raise
+        return standard_inventory().catalog, (Notice(error.message, error.where),)
+
+
+def _failed(code: str, message: str, cause: ErgoError, details: tuple[str, ...] = ()) -> ProgramError:
+    details += tuple(cause.details)
+    return ProgramError(
+        code, message, where=cause.where, fix=cause.fix, rule=cause.rule, details=details, causes=cause.causes
+    )
+
+
+SVG_LIMIT = 64 * 1024 * 1024
+"""How many bytes an SVG picture may have."""
+
+_WORDS = 4096
+_FIX_INSTALL = (
+    "install Graphviz (apt install graphviz, brew install graphviz, https://graphviz.org/download), or use --as dot"
+)
+
+
+def draw_svg(dot: str) -> str:
+    """Draw a DOT text as SVG with Graphviz. Its program ``dot`` is found on PATH and run without a shell.
+
+    Raises ErgoError: ``cli.graphviz_unavailable``, ``cli.graphviz_write_failed`` (the text cannot be handed over),
+    ``cli.graphviz_wait_failed``, ``cli.graphviz_render_failed``.
+    """
+    program = shutil.which("dot")
+    if program is None:
+        message = "Graphviz is not installed: there is no program 'dot' on the PATH"
+        raise ErgoError("cli.graphviz_unavailable", message, where="program 'dot'", fix=_FIX_INSTALL)
+    with tempfile.TemporaryFile() as text, tempfile.TemporaryFile() as complaints:
+        _hand_over(dot, text)
+        svg, status = _run(program, text, complaints)
+        if len(svg) > SVG_LIMIT:
+            raise _not_rendered(program, f"the picture is larger than {SVG_LIMIT // 2**20} MiB", complaints)
+        if status:
+            raise _not_rendered(program, f"'dot' ended with status {status}", complaints)
+        if not svg:
+            raise _not_rendered(program, "'dot' drew nothing", complaints)
+    return svg.decode(errors="replace")
+
+
+def _hand_over(dot: str, text: IO[bytes]) -> None:
+    """Write the text to a file: a pipe would block if ``dot`` does not read it."""
+    try:
+        text.write(dot.encode())
+        text.seek(0)
+    except OSError as error:
+        message, fix = f"the graph cannot be handed to 'dot': {reason(error)}", "make room for temporary files"
+        raise ErgoError("cli.graphviz_write_failed", message, where="temporary file", fix=fix) from error
+
+
+def _run(program: str, text: IO[bytes], complaints: IO[bytes]) -> tuple[bytes, int]:
+    """The program's output, cut off one byte beyond the limit, and its exit status."""
+    try:
+        process = subprocess.Popen(
+            [program, "-Tsvg"], stdin=text, stdout=subprocess.PIPE, stderr=complaints, process_group=0
+        )
+    except OSError as error:
+        message = f"'{program}' cannot be started: {reason(error)}"
+        raise ErgoError("cli.graphviz_unavailable", message, where=program, fix=_FIX_INSTALL) from error
+    with process:
+        try:
+            svg = cast(BinaryIO, process.stdout).read(SVG_LIMIT + 1)
+            if len(svg) > SVG_LIMIT:
+                _kill(process)
+            return svg, process.wait()
+        except OSError as error:
+            message, fix = f"waiting for '{program}' failed: {reason(error)}", "try again, or use --as dot"
+            raise ErgoError("cli.graphviz_wait_failed", message, where=program, fix=fix) from error
+        finally:
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process group if the process still runs: ``dot`` may be a script that starts another program."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _not_rendered(program: str, message: str, complaints: IO[bytes]) -> ErgoError:
+    complaints.seek(0)
+    words = complaints.read(_WORDS).decode(errors="replace").strip()
+    fix = "use --as dot and look at the text, or reinstall Graphviz"
+    return ErgoError("cli.graphviz_render_failed", message, where=program, fix=fix, details=(words,) if words else ())
+
+
+def write_picture(path: Path, text: str) -> None:
+    """Write a picture atomically. Raises ErgoError ``cli.graph_to_dot_write_failed``."""
+    try:
+        with AtomicFile(str(path)) as file:
+            file.write(text.encode())
+            file.commit()
+    except CaptureWriteError as error:
+        raise ErgoError("cli.graph_to_dot_write_failed", error.message, where=error.where, fix=error.fix) from error

@@ -1,0 +1,159 @@
+"""Check a project with everything that its profiles name, without running anything (spec 30 §22, §26)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar, assert_never
+
+from ergo_cli.channels.egress_config import EgressConfig, load_egress_config
+from ergo_cli.channels.ingress import check_command
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.documents import TEXT_LIMIT
+from ergo_cli.errors import ErgoError, ProjectError, reason
+from ergo_cli.events.adapter import Adapter
+from ergo_cli.events.stream import SemanticKinds
+from ergo_cli.host.run_plan import check_fit, production_requires_adapter
+from ergo_cli.programs.graph.primitives.primitive import AnyPrimitive
+from ergo_cli.programs.program import AnyProgram
+from ergo_cli.project.authored import load_adapter_file, notices_of
+from ergo_cli.project.loading import load_program_from_files
+from ergo_cli.project.primitives import load_inventory, with_trust
+from ergo_cli.project.profiles import FixtureFile, IngressProcess, ResolvedProfile, resolve_profile
+from ergo_cli.project.project_file import Project, read_project
+from ergo_cli.tools.file_checks import Checked, Surroundings, all_errors, read_events
+
+_T = TypeVar("_T")
+
+
+def check_project(path: str, surroundings: Surroundings) -> Checked:
+    """Check a project file and every profile in it; all faults are found, and each names its profile."""
+    try:
+        project = with_trust(read_project(Path(path).absolute()), surroundings.folder)
+    except ErgoError as error:
+        return Checked(None, tuple(all_errors(error)))
+    checks = [check_profile(project, name) for name in project.profiles]
+    errors = tuple(error for check in checks for error in check.errors)
+    notices = (*project.notices, *(notice for check in checks for notice in check.notices))
+    return Checked(project.name, errors, tuple(dict.fromkeys(notices)))
+
+
+def check_profile(project: Project, name: str, primitives: tuple[AnyPrimitive, ...] = ()) -> Checked:
+    """Check one profile: program, adapter, egress, ingress and the files that they name; each fault names the profile.
+
+    ``primitives`` are offered in addition to those of the project's modules.
+    """
+    check = _ProfileCheck(project, name, primitives)
+    return Checked(name, tuple(check.errors), tuple(check.notices))
+
+
+class _ProfileCheck:
+    """The checks of one profile; a fault of one part does not hide those of the others."""
+
+    def __init__(self, project: Project, name: str, primitives: tuple[AnyPrimitive, ...]) -> None:
+        self.errors: list[ErgoError] = []
+        self.notices: list[Notice] = []
+        self._name = name
+        self._primitives = primitives
+        profile = self._attempt(lambda: resolve_profile(project, name))
+        if profile is not None:
+            self._check_parts(profile)
+
+    def _check_parts(self, profile: ResolvedProfile) -> None:
+        egress = self._attempt(lambda: self._egress(profile))
+        adapter = self._attempt(lambda: self._adapter(profile))
+        program = self._attempt(lambda: self._program(profile))
+        self._attempt(lambda: self._ingress(profile))
+        complete = (adapter or not profile.adapter) and (egress or not profile.egress)
+        if program is not None and complete:
+            self.notices += self._attempt(lambda: check_fit(program, adapter, egress, profile.run_id)) or ()
+
+    def _egress(self, profile: ResolvedProfile) -> EgressConfig | None:
+        if profile.egress is None:
+            return None
+        config, notices = load_egress_config(profile.egress)
+        self.notices += notices
+        for _, command in sorted(config.channels.items()):
+            self._found(script_faults(command, profile.project.root))
+        return config
+
+    def _adapter(self, profile: ResolvedProfile) -> Adapter | None:
+        adapter = None if profile.adapter is None else load_adapter_file(profile.adapter)
+        self.notices += notices_of(adapter)
+        return adapter
+
+    def _program(self, profile: ResolvedProfile) -> AnyProgram | None:
+        inventory = load_inventory(profile.project, profile.primitives, self._primitives)
+        if profile.graph is None:
+            from ergo_cli.project.python_programs import load_python_program  # only Python programs need the import
+
+            return load_python_program(profile.project, profile.program.ref, profile.program.kind).program
+        loaded = load_program_from_files(profile.graph, profile.cluster_paths, None, inventory)
+        self.notices += loaded.notices
+        return loaded.program
+
+    def _ingress(self, profile: ResolvedProfile) -> None:
+        match profile.ingress:
+            case None:
+                pass
+            case FixtureFile(path):
+                read_events(str(path), SemanticKinds.REFUSED if profile.adapter is None else SemanticKinds.REQUIRED)
+            case IngressProcess(command, folder):
+                self._found(script_faults(command, folder))
+                if profile.adapter is None:
+                    self._found([production_requires_adapter(f"{profile.project.file} profiles.{self._name}")])
+                check_command(command, folder)
+            case _:
+                assert_never(profile.ingress)
+
+    def _attempt(self, work: Callable[[], _T]) -> _T | None:
+        try:
+            return work()
+        except ErgoError as error:
+            self._found(all_errors(error))
+            return None
+
+    def _found(self, errors: Iterable[ErgoError]) -> None:
+        self.errors += (_in_profile(error, self._name) for error in errors)
+
+
+def _in_profile(error: ErgoError, profile: str) -> ErgoError:
+    message = f"profile '{profile}': {error.message}"
+    return ErgoError(error.code, message, where=error.where, fix=error.fix, rule=error.rule, details=error.details)
+
+
+def script_faults(command: Sequence[str], folder: Path) -> Iterator[ProjectError]:
+    """Yield the faults of the scripts among a command's words, those that end in ``.py``; nothing is run or written.
+
+    The code is ``PRJ-SCRIPT``. Relative paths are taken from ``folder``.
+    """
+    for word in command:
+        if word.endswith(".py") and not word.startswith("-"):
+            fault = _fault(word, folder / word)
+            if fault is not None:
+                yield fault
+
+
+def _fault(name: str, path: Path) -> ProjectError | None:
+    try:
+        with path.open("rb") as file:
+            source = file.read(TEXT_LIMIT)
+    except (OSError, ValueError) as error:
+        message = f"channel script '{name}' cannot be read: {reason(error)}"
+        return _script_fault(message, str(path), "restore the file, or correct the command")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(source, str(path), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        where = f"{path}:{error.lineno or 1}:{error.offset or 1}"
+        return _script_fault(f"channel script '{name}' does not compile: {error.msg}", where, "mend the script")
+    except (ValueError, RecursionError, MemoryError) as error:
+        message = f"channel script '{name}' does not compile: {error or type(error).__name__}"
+        return _script_fault(message, str(path), "mend the script")
+    return None
+
+
+def _script_fault(message: str, where: str, fix: str) -> ProjectError:
+    return ProjectError("PRJ-SCRIPT", message, where=where, fix=fix)

@@ -1,0 +1,74 @@
+"""The parts of the scaffold: its template, what it requires, how it is written."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import PathDistribution
+from pathlib import Path
+
+import pytest
+
+import ergo_cli.tools
+from ergo_cli import __version__
+from ergo_cli.errors import ErgoError
+from ergo_cli.tools.init_folder import ScaffoldFile, find_target, plant
+from ergo_cli.tools.init_project import requirement_of, scaffold_files
+
+TEMPLATE = Path(ergo_cli.tools.__file__).with_name("init_template")
+
+
+def test_every_file_of_the_template_is_used_and_filled_in() -> None:
+    files = {file.path: file.content.decode() for file in scaffold_files("sample", "ergo==1.2.3")}
+    there = {str(path.relative_to(TEMPLATE)) for path in TEMPLATE.rglob("*") if path.is_file()}
+    assert set(files) == {path for path in there if "__pycache__" not in path}
+    assert files["requirements.txt"] == "ergo==1.2.3\n"
+    assert files["README.md"].startswith("# sample\n")
+    for text in files.values():
+        assert not {"@name@", "@requirement@", "@runtime_level@"} & set(text.split())
+
+
+@pytest.mark.parametrize(
+    ("origin", "requirement"),
+    [
+        (None, f"ergo=={__version__}"),
+        ({"url": "file:///srv/ergo", "dir_info": {"editable": True}}, "ergo @ file:///srv/ergo"),
+        ({"url": "https://host/ergo.whl", "archive_info": {}}, "ergo @ https://host/ergo.whl"),
+        (
+            {
+                "url": "https://host/ergo.git",
+                "vcs_info": {"vcs": "git", "commit_id": "abc"},
+            },
+            "ergo @ git+https://host/ergo.git@abc",
+        ),
+        (
+            {"url": "https://host/all.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}, "subdirectory": "ergo"},
+            "ergo @ git+https://host/all.git@abc#subdirectory=ergo",
+        ),
+    ],
+)
+def test_the_requirement_is_what_was_installed(
+    tmp_path: Path, origin: dict[str, object] | None, requirement: str
+) -> None:
+    if origin is not None:
+        (tmp_path / "direct_url.json").write_text(json.dumps(origin))
+    assert requirement_of(PathDistribution(tmp_path)) == requirement
+
+
+def test_a_failure_removes_the_folders_that_were_made_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a").mkdir()
+    files = [ScaffoldFile("x", b"a file"), ScaffoldFile("x/y", b"and a folder of its name")]
+    with pytest.raises(ErgoError) as caught:
+        plant(files, find_target("a/b/c/d", force=False))
+    assert caught.value.code == "cli.init_scaffold_create_failed"
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["a"]
+
+
+def test_a_target_that_appeared_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    target = find_target(str(tmp_path / "x"), force=False)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "own").write_text("mine")
+    with pytest.raises(ErgoError) as caught:
+        plant([ScaffoldFile("x", b"")], target)
+    assert caught.value.code == "cli.init_target_create_failed"
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["x", "own"]
