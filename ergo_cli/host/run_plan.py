@@ -18,7 +18,8 @@ from ergo_cli.host.effects import check_ownership
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.seat import Surroundings
 from ergo_cli.project.finding import FoundProgram, ProgramFlags, choose_profile, find_program_for_run
-from ergo_cli.project.profiles import FixtureFile, IngressProcess, ResolvedProfile, profile_store
+from ergo_cli.project.profiles import FixtureFile, IngressProcess, ResolvedProfile, capture_of, profile_store
+from ergo_cli.project.trust import check_settings
 from ergo_cli.supervisor.seam import Constraints
 
 STANDARD_INPUT = "-"
@@ -156,10 +157,13 @@ def plan_run(request: RunRequest) -> RunPlan:
     """Find the program and the events of a run, and check that it can begin; starts nothing.
 
     Raises ErgoError: UsageError for a request without events or with two sources of them, EgressError
-    ``cli.egress_config_*``, and as ``find_program_for_run`` and ``check_ready``; in this order, but for the production
-    gate, which a profile that needs an adapter fails before its graph is read.
+    ``cli.egress_config_*``, and as ``find_program_for_run`` and ``check_ready``; in this order, but for the settings
+    that a project may not give (``trust``), which come first, and for the production gate, which a profile that needs
+    an adapter fails before its graph is read.
     """
     _, profile = choose_profile(request.flags, _file_of(request))
+    if profile is not None:
+        check_settings(profile.project, profile.name, _unused(request))
     source = _source(request, profile)
     egress, notices = _egress(request, profile)
     if request.driver is None and profile is not None:
@@ -179,10 +183,13 @@ def plan_run(request: RunRequest) -> RunPlan:
 
 
 def capture_path(output: Path | None, profile: ResolvedProfile | None, graph: Path | None) -> Path:
-    """The bundle's path: ``-o``, else the profile's, else the default for the graph file (None: built-in program)."""
+    """The bundle's path: ``-o``, else the profile's, else the default for the graph file (None: built-in program).
+
+    Raises ProgramError ``program.import_refused`` for the path of a project that may not say where to write.
+    """
     if output is not None:
         return output
-    return default_capture_path(graph) if profile is None else profile.capture
+    return default_capture_path(graph) if profile is None else capture_of(profile)
 
 
 def default_capture_path(graph: Path | None) -> Path:
@@ -231,6 +238,21 @@ def production_requires_adapter(where: str = "session intent: process ingress") 
 
 def _file_of(request: RunRequest) -> Path | None:
     return None if request.events is None or request.events == STANDARD_INPUT else Path(request.events)
+
+
+def _unused(request: RunRequest) -> frozenset[str]:
+    """The keys of a profile that options replace; where a capture goes is looked at by ``capture_path``."""
+    flags = request.flags
+    replaced = {
+        "program": flags.graph is not None or flags.program is not None,
+        "adapter": flags.adapter is not None,
+        "fixture": request.events is not None or request.driver is not None,
+        "ingress": request.events is not None or request.driver is not None,
+        "egress": request.egress is not None,
+        "store": request.store is not None,
+        "capture_output": True,
+    }
+    return frozenset(key for key, is_replaced in replaced.items() if is_replaced)
 
 
 def _source(request: RunRequest, profile: ResolvedProfile | None) -> EventFile | Driver:

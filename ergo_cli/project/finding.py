@@ -30,6 +30,7 @@ from ergo_cli.project.profiles import (
 )
 from ergo_cli.project.project_file import Project, current_folder, load_project, locate_project
 from ergo_cli.project.store import ProgramStore
+from ergo_cli.project.trust import check_key, cluster_gate, folders_of_caller
 
 if TYPE_CHECKING:
     from ergo_cli.programs.graph.check.catalog import Inventory
@@ -187,6 +188,8 @@ def _named_profile(project: Project | None, flags: ProgramFlags) -> ResolvedProf
 def _from_files(flags: ProgramFlags, project: Project | None, profile: ResolvedProfile | None) -> FoundProgram | None:
     """The program that a flag names, else the profile."""
     named = "" if profile is None else f"profile {profile.name} of {profile.project.file.name}"
+    if profile is not None:
+        _check_files(flags, profile)
     if flags.graph is not None:
         return _from_graph(flags.graph, "flag --graph", flags, project, profile)
     if flags.program is not None:
@@ -198,14 +201,24 @@ def _from_files(flags: ProgramFlags, project: Project | None, profile: ResolvedP
     return _from_python(profile.program.ref, profile.program.kind, named, flags, profile.project, profile)
 
 
+def _check_files(flags: ProgramFlags, profile: ResolvedProfile) -> None:
+    """Refuse a program or an adapter that the profile names and must not (``trust``)."""
+    if not _names_program(flags):
+        check_key(profile.project, profile.name, "program")
+    if flags.adapter is None:
+        check_key(profile.project, profile.name, "adapter")
+
+
 def _from_graph(
     graph: Path, rule: str, flags: ProgramFlags, project: Project | None, profile: ResolvedProfile | None
 ) -> FoundProgram:
     clusters = flags.cluster_paths if profile is None else profile.cluster_paths + flags.cluster_paths
-    from ergo_cli.project.loading import load_program_from_files  # programs in Python do not need the import
+    from ergo_cli.project.loading import load_gated_program  # programs in Python do not need the import
 
     inventory = _inventory(flags, project, profile)
-    loaded = load_program_from_files(graph, clusters, _adapter(flags, profile), inventory)
+    callers = flags.cluster_paths if flags.graph is None else folders_of_caller(project, graph, flags.cluster_paths)
+    gate = cluster_gate(project, callers)
+    loaded = load_gated_program(graph, clusters, _adapter(flags, profile), inventory, gate)
     return _found(rule, loaded, project, profile, file=graph)
 
 

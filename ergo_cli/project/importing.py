@@ -10,8 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 from ergo_cli.core.diagnostics import did_you_mean
-from ergo_cli.errors import ErgoError, ProgramError
+from ergo_cli.errors import ErgoError
 from ergo_cli.project.project_file import Project
+from ergo_cli.project.trust import import_refused
 
 
 class ImportFault(Exception):
@@ -34,14 +35,7 @@ def trusted(project: Project | None, names: tuple[str, ...]) -> Project:
     """Return the project if its modules may be imported. Raises ProgramError ``program.import_refused``."""
     if project is not None and project.trusted:
         return project
-    quoted = ", ".join(f"'{name}'" for name in names)
-    if project is None:
-        message, where = f"{quoted} cannot be imported: modules are imported from a project, and there is none", None
-    else:
-        message = f"{quoted} is not imported: the project was found beside an input file, not from the current folder"
-        where = str(project.file)
-    fix = "change to the project's folder, or name it with --project DIR if you trust what it holds"
-    raise ProgramError("program.import_refused", message, where=where, fix=fix)
+    raise import_refused(project, names)
 
 
 def import_module(name: str, project: Project) -> ModuleType:

@@ -31,6 +31,7 @@ from ergo_cli.programs.graph.model import ClusterDefinition, ClusterKey, GraphAs
 from ergo_cli.programs.graph.program import decode_sources, sources_of
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.project.authored import load_adapter_file, notices_of, read_text
+from ergo_cli.project.trust import REFUSED, Gate
 
 
 class GraphSources(Struct, frozen=True):
@@ -41,13 +42,14 @@ class GraphSources(Struct, frozen=True):
     source_map: Mapping[str, str]
 
 
-def load_graph_assets(path: Path, search_paths: Iterable[Path] = ()) -> Discovered:
+def load_graph_assets(path: Path, search_paths: Iterable[Path] = (), gate: Gate | None = None) -> Discovered:
     """The graph in a file with its clusters; ``.json`` is read as JSON, everything else as YAML.
 
-    Raises DiscoveryError LOAD-IO (the root cannot be read), DIS-* (a cluster), DocumentError DEC-* (the root).
+    ``gate`` is asked about each file of a cluster before it is opened. Raises DiscoveryError LOAD-IO (the root cannot
+    be read), DIS-* (a cluster), DocumentError DEC-* (the root), and what ``gate`` raises.
     """
     root = _located(path)
-    return discover(root, _FileLookup(tuple(search_paths)), _decoder_of(path))
+    return discover(root, _FileLookup(tuple(search_paths), gate), _decoder_of(path))
 
 
 def load_graph_sources(path: Path, search_paths: Iterable[Path] = ()) -> GraphSources:
@@ -76,12 +78,16 @@ def resolve_cluster_candidates(folder: Path, cluster_id: str, search_paths: Iter
 class _FileLookup:
     """Looks clusters up by file name; an identity is a canonical path, a label the path as opened."""
 
-    def __init__(self, search_paths: tuple[Path, ...]) -> None:
+    def __init__(self, search_paths: tuple[Path, ...], gate: Gate | None) -> None:
         self._search_paths = search_paths
+        self._gate = gate
 
     def candidates(self, cluster_id: str, referrer: Located) -> Sequence[Located]:
-        folder = Path(referrer.label).parent
-        return [_located(path) for path in resolve_cluster_candidates(folder, cluster_id, self._search_paths)]
+        paths = resolve_cluster_candidates(Path(referrer.label).parent, cluster_id, self._search_paths)
+        if self._gate is not None:
+            for path in paths:
+                self._gate(path)
+        return [_located(path) for path in paths]
 
     def read(self, source: Located) -> str:
         return _read(Path(source.label))
@@ -187,15 +193,27 @@ def load_program_from_files(
     is broken; ``rule`` names it; a PrimitiveError if a primitive is not offered), AdapterError
     ``adapter.setup_failed``; in this order.
     """
+    adapter = None if adapter_path is None else Path(adapter_path)
+    return load_gated_program(Path(graph_path), map(Path, cluster_paths), adapter, inventory, None)
+
+
+def load_gated_program(
+    graph_path: Path,
+    cluster_paths: Iterable[Path],
+    adapter_path: Path | None,
+    inventory: Inventory | None,
+    gate: Gate | None,
+) -> LoadedProgram:
+    """As ``load_program_from_files``; what ``gate`` raises for a file of a cluster is raised."""
     with _loading():
-        loaded = load_graph_assets(Path(graph_path), map(Path, cluster_paths))
+        loaded = load_graph_assets(graph_path, cluster_paths, gate)
     program = prepare_program(loaded.assets, inventory)
     adapter = None if adapter_path is None else load_adapter_file(adapter_path)
     return LoadedProgram(program, adapter, loaded.notices + notices_of(adapter))
 
 
 def load_cluster_from_files(
-    path: Path, cluster_paths: tuple[Path, ...] = (), inventory: Inventory | None = None
+    path: Path, cluster_paths: tuple[Path, ...] = (), inventory: Inventory | None = None, gate: Gate | None = None
 ) -> LoadedCluster:
     """The graph or cluster at ``path`` for a check: its inputs and parameters are bound to stand-ins.
 
@@ -203,7 +221,7 @@ def load_cluster_from_files(
     ``load_program_from_files``.
     """
     with _loading():
-        loaded = load_graph_assets(path, cluster_paths)
+        loaded = load_graph_assets(path, cluster_paths, gate)
     program = prepare_program(with_stand_ins(loaded.assets), inventory)
     notices = loaded.notices + _signature_notices(loaded.assets, program.value.inventory)
     return LoadedCluster(loaded.assets.root.id, program, notices)
@@ -280,6 +298,8 @@ def _loading() -> Generator[None]:
     try:
         yield
     except ErgoError as error:
+        if error.code == REFUSED:
+            raise
         raise _behind("graph.load_failed", error, rule=None) from error
 
 

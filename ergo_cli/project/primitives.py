@@ -101,7 +101,8 @@ def with_trust(project: Project, named: Path | None = None) -> Project:
         trusted = locate_project(None, named) if named is not None else find_project(current_folder())
     except ErgoError:
         return project
-    return replace(project, trusted=trusted is not None and trusted.root == project.root)
+    is_same = trusted is not None and os.path.realpath(trusted.root) == os.path.realpath(project.root)
+    return replace(project, trusted=is_same)
 
 
 def graph_inventory(path: Path, project: Project | None) -> Inventory:

@@ -12,6 +12,7 @@ from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError, ProjectError, UsageError
 from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.project.project_file import Profile, ProgramKey, Project, current_folder, load_project, locate_project
+from ergo_cli.project.trust import check_key, check_path
 from ergo_cli.supervisor.seam import Constraints
 
 DEFAULT_PROFILE = "default"
@@ -101,6 +102,13 @@ def resolve_profile(project: Project, name: str) -> ResolvedProfile:
         primitives=project.primitives if profile.primitives is None else profile.primitives,
         ignore=project.ignore + profile.ignore,
     )
+
+
+def capture_of(profile: ResolvedProfile) -> Path:
+    """Where the profile captures to. Raises ProgramError ``program.import_refused`` if its project may not say so."""
+    check_key(profile.project, profile.name, "capture_output")
+    check_path(profile.project, profile.capture, f"profiles.{profile.name}")
+    return profile.capture
 
 
 def implied_profile(project: Project) -> str | None:
@@ -203,10 +211,11 @@ def _is_named(profile: ResolvedProfile, graph_id: str, reference: str | None) ->
 
 
 def _graph_id(profile: ResolvedProfile) -> str | None:
-    """The id in the profile's graph file; None for a file that cannot be read."""
+    """The id in the profile's graph file; None for a file that cannot be read or must not be."""
     from ergo_cli.project.loading import parse_graph_file  # needed only to choose among several profiles
 
     try:
+        check_key(profile.project, profile.name, "program")
         return None if profile.graph is None else parse_graph_file(profile.graph).id
     except ErgoError:
         return None

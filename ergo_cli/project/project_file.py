@@ -65,7 +65,7 @@ class Profile(Struct, frozen=True):
 class Project(Struct, frozen=True):
     """A project: ``root`` is the folder of ``file``, absolute; ``profiles`` ascend by name.
 
-    ``trusted``: its modules may be imported, because it was named or found from the current folder upwards.
+    ``trusted``: it was named, or found from the current folder upwards; what another may do is in ``trust``.
     """
 
     file: Path

@@ -28,6 +28,7 @@ from ergo_cli.programs.graph.primitives.primitive import ActionManifest, Manifes
 from ergo_cli.project.authored import read_text
 from ergo_cli.project.loading import load_cluster_from_files
 from ergo_cli.project.primitives import graph_inventory, graph_project
+from ergo_cli.project.trust import cluster_gate
 
 _STAGES = ("graph.load_failed", "graph.prepare_failed", "adapter.setup_failed")
 
@@ -178,7 +179,8 @@ def check_graph(path: str, surroundings: Surroundings) -> Checked:
         project = graph_project(file, surroundings.folder)
         folders = () if project is None else (project.root / "clusters",)
         inventory = graph_inventory(file, project)
-        loaded = load_cluster_from_files(file, (*folders, *map(Path, surroundings.cluster_paths)), inventory)
+        named = tuple(map(Path, surroundings.cluster_paths))
+        loaded = load_cluster_from_files(file, folders + named, inventory, cluster_gate(project, named))
         computing = loaded.program.kind.computing
         if surroundings.adapter is not None and computing is not None:
             computing.fits(loaded.program.value, surroundings.adapter)

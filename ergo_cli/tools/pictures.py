@@ -25,6 +25,7 @@ from ergo_cli.programs.graph.model import ExpandedGraph
 from ergo_cli.project.loading import load_graph_assets
 from ergo_cli.project.primitives import graph_inventory, graph_project
 from ergo_cli.project.project_file import Project
+from ergo_cli.project.trust import REFUSED, cluster_gate
 from ergo_cli.stores.files import AtomicFile
 
 
@@ -46,8 +47,10 @@ def load_picture(path: Path, cluster_paths: tuple[Path, ...] = (), named: Path |
     project = graph_project(path, named)
     folders = () if project is None else (project.root / "clusters",)
     try:
-        found = load_graph_assets(path, folders + cluster_paths)
+        found = load_graph_assets(path, folders + cluster_paths, cluster_gate(project, cluster_paths))
     except ErgoError as error:
+        if error.code == REFUSED:
+            raise
         message = f"graph '{path}' cannot be loaded: {error.message}"
         raise _failed("cli.graph_to_dot_load_failed", message, error) from error
     catalog, notices = _catalog(path, project)
@@ -76,7 +79,7 @@ def _catalog(path: Path, project: Project | None) -> tuple[Catalog, tuple[Notice
     try:
         return graph_inventory(path, project).catalog, ()
     except ProgramError as error:
-        if error.code != "program.import_refused":
+        if error.code != REFUSED:
             raise
         return standard_inventory().catalog, (Notice(error.message, error.where),)
 

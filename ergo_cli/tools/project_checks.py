@@ -18,10 +18,11 @@ from ergo_cli.host.run_plan import check_fit, production_requires_adapter
 from ergo_cli.programs.graph.primitives.primitive import AnyPrimitive
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.project.authored import load_adapter_file, notices_of
-from ergo_cli.project.loading import load_program_from_files
+from ergo_cli.project.loading import load_gated_program
 from ergo_cli.project.primitives import load_inventory, with_trust
 from ergo_cli.project.profiles import FixtureFile, IngressProcess, ResolvedProfile, resolve_profile
 from ergo_cli.project.project_file import Project, read_project
+from ergo_cli.project.trust import check_key, check_path, cluster_gate
 from ergo_cli.tools.file_checks import Checked, Surroundings, all_errors, read_events
 
 _T = TypeVar("_T")
@@ -72,13 +73,15 @@ class _ProfileCheck:
     def _egress(self, profile: ResolvedProfile) -> EgressConfig | None:
         if profile.egress is None:
             return None
+        check_path(profile.project, profile.egress, self._place("egress"))
         config, notices = load_egress_config(profile.egress)
         self.notices += notices
         for _, command in sorted(config.channels.items()):
-            self._found(script_faults(command, profile.project.root))
+            self._check_scripts(profile, command, "egress")
         return config
 
     def _adapter(self, profile: ResolvedProfile) -> Adapter | None:
+        check_key(profile.project, self._name, "adapter")
         adapter = None if profile.adapter is None else load_adapter_file(profile.adapter)
         self.notices += notices_of(adapter)
         return adapter
@@ -89,7 +92,9 @@ class _ProfileCheck:
             from ergo_cli.project.python_programs import load_python_program  # only Python programs need the import
 
             return load_python_program(profile.project, profile.program.ref, profile.program.kind).program
-        loaded = load_program_from_files(profile.graph, profile.cluster_paths, None, inventory)
+        check_key(profile.project, self._name, "program")
+        gate = cluster_gate(profile.project)
+        loaded = load_gated_program(profile.graph, profile.cluster_paths, None, inventory, gate)
         self.notices += loaded.notices
         return loaded.program
 
@@ -98,14 +103,23 @@ class _ProfileCheck:
             case None:
                 pass
             case FixtureFile(path):
+                check_key(profile.project, self._name, "fixture")
                 read_events(str(path), SemanticKinds.REFUSED if profile.adapter is None else SemanticKinds.REQUIRED)
             case IngressProcess(command, folder):
-                self._found(script_faults(command, folder))
+                self._check_scripts(profile, command, "ingress")
                 if profile.adapter is None:
                     self._found([production_requires_adapter(f"{profile.project.file} profiles.{self._name}")])
                 check_command(command, folder)
             case _:
                 assert_never(profile.ingress)
+
+    def _check_scripts(self, profile: ResolvedProfile, command: Sequence[str], key: str) -> None:
+        for word in scripts_of(command):
+            check_path(profile.project, profile.project.root / word, self._place(key))
+        self._found(script_faults(command, profile.project.root))
+
+    def _place(self, key: str) -> str:
+        return f"profiles.{self._name}.{key}"
 
     def _attempt(self, work: Callable[[], _T]) -> _T | None:
         try:
@@ -123,16 +137,20 @@ def _in_profile(error: ErgoError, profile: str) -> ErgoError:
     return ErgoError(error.code, message, where=error.where, fix=error.fix, rule=error.rule, details=error.details)
 
 
+def scripts_of(command: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a command that name Python scripts."""
+    return (word for word in command if word.endswith(".py") and not word.startswith("-"))
+
+
 def script_faults(command: Sequence[str], folder: Path) -> Iterator[ProjectError]:
     """Yield the faults of the scripts among a command's words, those that end in ``.py``; nothing is run or written.
 
     The code is ``PRJ-SCRIPT``. Relative paths are taken from ``folder``.
     """
-    for word in command:
-        if word.endswith(".py") and not word.startswith("-"):
-            fault = _fault(word, folder / word)
-            if fault is not None:
-                yield fault
+    for word in scripts_of(command):
+        fault = _fault(word, folder / word)
+        if fault is not None:
+            yield fault
 
 
 def _fault(name: str, path: Path) -> ProjectError | None:

@@ -14,7 +14,7 @@ from ergo_cli.project.profiles import (
     profile_for_run,
     resolve_profile,
 )
-from ergo_cli.project.project_file import read_project
+from ergo_cli.project.project_file import locate_project, read_project
 from ergo_cli.supervisor.seam import Constraints
 
 HEAD = 'name = "n"\nversion = "1"\n'
@@ -92,12 +92,14 @@ def test_an_unknown_profile_lists_those_there_are(write):
 
 
 def test_a_capture_goes_to_the_flag_then_the_profile_then_target(write, tmp_path: Path):
-    project = load(
+    load(
         write,
         '[profiles.p]\ngraph = "g.yaml"\ncapture_output = "out/p.json"\n[profiles.v1.2]\ngraph = "g"\n'.replace(
             "v1.2", '"v1.2"'
         ),
     )
+    project = locate_project(None, tmp_path)
+    assert project is not None
     p, v = resolve_profile(project, "p"), resolve_profile(project, "v1.2")
     assert capture_path(Path("o.json"), p, None) == Path("o.json")
     assert capture_path(None, p, Path("g.yaml")) == tmp_path / "out/p.json"
