@@ -280,14 +280,10 @@ def open_bundle(path: str | os.PathLike[str]) -> BundleReader:
     at the top level that spec 11 §2.1 refuses; ProgramError ``program.unknown_kind``.
     """
     path = os.fspath(path)
+    if "\0" in path:  # open would raise ValueError
+        raise read_failed(path, "the path has a zero byte")
     try:
-        file = _seekable(path)
-    except ValueError as error:  # a path with a zero byte
-        raise read_failed(path, str(error)) from error
-    except (OSError, CompressionError) as error:
-        raise read_failed(path, reason(error)) from error
-    try:
-        return BundleReader(path, file)
+        return BundleReader(path, _seekable(path))
     except (OSError, CompressionError) as error:
         raise read_failed(path, reason(error)) from error
 

@@ -104,9 +104,9 @@ class _Lines:
         if head.journal != FORMAT:
             why = f"'{head.journal}' is not a journal that this version reads, which is '{FORMAT}'"
             raise self.corrupt(why, "recover it with the version of ergo that wrote it")
-        self._keeps_entries = head.program is not UNSET
         if head.program is not UNSET:
             check_kind(head.program.kind, f"{self._label}:1:1 program.kind")
+            self._keeps_entries = True
         return head
 
     def steps(self) -> Iterator[tuple[EventRecord, DecisionRecord]]:
