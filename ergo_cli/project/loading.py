@@ -31,7 +31,8 @@ from ergo_cli.programs.graph.model import ClusterDefinition, ClusterKey, GraphAs
 from ergo_cli.programs.graph.program import decode_sources, sources_of
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.project.authored import load_adapter_file, notices_of, read_text
-from ergo_cli.project.trust import REFUSED, Gate
+from ergo_cli.project.project_file import IMPORT_REFUSED
+from ergo_cli.project.trust import Gate
 
 
 class GraphSources(Struct, frozen=True):
@@ -298,7 +299,7 @@ def _loading() -> Generator[None]:
     try:
         yield
     except ErgoError as error:
-        if error.code == REFUSED:
+        if error.code == IMPORT_REFUSED:
             raise
         raise _behind("graph.load_failed", error, rule=None) from error
 

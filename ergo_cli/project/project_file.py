@@ -13,12 +13,18 @@ from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.numbers import Numbers
-from ergo_cli.errors import ProjectError, reason
+from ergo_cli.errors import ProgramError, ProjectError, reason
 from ergo_cli.programs.kinds import KINDS, TEXTUAL, installed_kinds
 from ergo_cli.project.authored import Findings, Table, parse_fault, parse_toml, read_text
 
 ERGO_TOML = "ergo.toml"
 PYPROJECT_TOML = "pyproject.toml"
+
+IMPORT_REFUSED = "program.import_refused"
+"""The code of everything that a project found beside an input file must not give (``trust``)."""
+
+FOUND_BESIDE_INPUT = "the project was found beside an input file, not from the current folder"
+NAME_IT = "change to the project's folder, or name it with --project DIR if you trust what it holds"
 
 _MODULE_REF = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -243,12 +249,14 @@ def find_project(start: Path) -> Project | None:
     """As ``load_project``, but None if no project is found.
 
     In one folder ``ergo.toml`` wins over ``pyproject.toml``; a ``pyproject.toml`` without ``[tool.ergo]`` is skipped.
-    The project is trusted if the search began in the current folder (spec 00 §12.5).
+    The project is trusted if the search began in the current folder (spec 00 §12.5). Raises ProgramError
+    ``program.import_refused`` for a file that is not trusted and a link out of its folder.
     """
+    trusted = _is_current(_folder_of(start))
     for folder in _upwards(start):
-        project = _project_in(folder)
+        project = _project_in(folder, trusted)
         if project is not None:
-            return replace(project, trusted=_is_current(_folder_of(start)))
+            return replace(project, trusted=trusted)
     return None
 
 
@@ -276,7 +284,7 @@ def current_folder() -> Path:
 
 
 def _named_project(named: Path) -> Project:
-    project = _project_in(_folder_of(named))
+    project = _project_in(_folder_of(named), trusted=True)
     if project is None:
         raise _no_project(named)
     return replace(project, trusted=True)
@@ -289,12 +297,18 @@ def _is_current(folder: Path) -> bool:
         return False
 
 
-def _project_in(folder: Path) -> Project | None:
-    ergo_toml = folder / ERGO_TOML
-    if os.path.isfile(ergo_toml):
-        return read_project(ergo_toml)
-    pyproject = folder / PYPROJECT_TOML
-    return read_project_if_any(pyproject) if os.path.isfile(pyproject) else None
+def _project_in(folder: Path, trusted: bool) -> Project | None:
+    for file, read in ((folder / ERGO_TOML, read_project), (folder / PYPROJECT_TOML, read_project_if_any)):
+        if os.path.isfile(file):
+            if not trusted and not is_below(file, folder):
+                raise _leads_out(file)
+            return read(file)
+    return None
+
+
+def is_below(path: Path, root: Path) -> bool:
+    """Whether ``path`` ends in ``root`` once the links of both are followed."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def _upwards(start: Path) -> Iterator[Path]:
@@ -306,6 +320,15 @@ def _upwards(start: Path) -> Iterator[Path]:
 def _folder_of(start: Path) -> Path:
     absolute = Path(os.path.normpath(start if start.is_absolute() else current_folder() / start))
     return absolute.parent if os.path.isfile(absolute) else absolute
+
+
+def _leads_out(file: Path) -> ProgramError:
+    return ProgramError(
+        IMPORT_REFUSED,
+        f"'{file}' is not read: it is a link out of its folder, and {FOUND_BESIDE_INPUT}",
+        where=str(file),
+        fix=NAME_IT,
+    )
 
 
 def _no_project(start: Path) -> ProjectError:

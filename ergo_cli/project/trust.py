@@ -6,7 +6,6 @@ current folder upwards, may give everything.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Set
 from enum import Enum
 from pathlib import Path
@@ -15,13 +14,7 @@ from msgspec import Struct
 
 from ergo_cli.errors import ProgramError
 from ergo_cli.programs.kinds import TEXTUAL
-from ergo_cli.project.project_file import Profile, Project
-
-REFUSED = "program.import_refused"
-"""The code of everything that is refused here."""
-
-_FOUND = "the project was found beside an input file, not from the current folder"
-_FIX = "change to the project's folder, or name it with --project DIR if you trust what it holds"
+from ergo_cli.project.project_file import FOUND_BESIDE_INPUT, IMPORT_REFUSED, NAME_IT, Profile, Project, is_below
 
 Gate = Callable[[Path], None]
 """Raises ProgramError for a file that must not be opened."""
@@ -80,8 +73,8 @@ def import_refused(project: Project | None, names: tuple[str, ...]) -> ProgramEr
     if project is None:
         message, where = f"{quoted} cannot be imported: modules are imported from a project, and there is none", None
     else:
-        message, where = f"{quoted} is not imported: {_FOUND}", str(project.file)
-    return ProgramError(REFUSED, message, where=where, fix=_FIX)
+        message, where = f"{quoted} is not imported: {FOUND_BESIDE_INPUT}", str(project.file)
+    return ProgramError(IMPORT_REFUSED, message, where=where, fix=NAME_IT)
 
 
 def check_settings(project: Project, name: str, unused: Set[str] = frozenset()) -> None:
@@ -111,8 +104,8 @@ def check_path(project: Project, path: Path, key: str) -> None:
 
     ``key`` is the place in the project file that the path comes from.
     """
-    if not project.trusted and not _is_below(path, project.root):
-        raise ProgramError(REFUSED, _leads_out(path, project), where=f"{project.file} {key}", fix=_FIX)
+    if not project.trusted and not is_below(path, project.root):
+        raise ProgramError(IMPORT_REFUSED, _leads_out(path, project), where=f"{project.file} {key}", fix=NAME_IT)
 
 
 def cluster_gate(project: Project | None, callers: tuple[Path, ...] = ()) -> Gate | None:
@@ -124,15 +117,15 @@ def cluster_gate(project: Project | None, callers: tuple[Path, ...] = ()) -> Gat
         return None
 
     def refuse(path: Path) -> None:
-        if not any(path.is_relative_to(folder) for folder in callers) and not _is_below(path, project.root):
-            raise ProgramError(REFUSED, _leads_out(path, project), where=str(path), fix=_FIX)
+        if not any(path.is_relative_to(folder) for folder in callers) and not is_below(path, project.root):
+            raise ProgramError(IMPORT_REFUSED, _leads_out(path, project), where=str(path), fix=NAME_IT)
 
     return refuse
 
 
 def folders_of_caller(project: Project | None, graph: Path, cluster_paths: tuple[Path, ...]) -> tuple[Path, ...]:
     """The folders of clusters that are the caller's who named ``graph``: also its own, unless the project holds it."""
-    if project is None or _is_below(graph, project.root):
+    if project is None or is_below(graph, project.root):
         return cluster_paths
     return (*cluster_paths, graph.parent)
 
@@ -148,8 +141,8 @@ def _check(project: Project, holder: Struct, key: str, standing: Standing | None
             for path in _paths(value):
                 check_path(project, project.root / path, place)
         case Standing.REFUSED | None:
-            message = f"'{place}' is not used: {_FOUND}"
-            raise ProgramError(REFUSED, message, where=f"{project.file} {place}", fix=_FIX)
+            message = f"'{place}' is not used: {FOUND_BESIDE_INPUT}"
+            raise ProgramError(IMPORT_REFUSED, message, where=f"{project.file} {place}", fix=NAME_IT)
 
 
 def _paths(value: object) -> tuple[str, ...]:
@@ -165,9 +158,5 @@ def _as_written(profile: Profile, key: str) -> str:
     return profile.program.kind if key == "program" else key
 
 
-def _is_below(path: Path, root: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
-
-
 def _leads_out(path: Path, project: Project) -> str:
-    return f"'{path}' is not opened: it leads out of the project's folder, and {_FOUND}"
+    return f"'{path}' is not opened: it leads out of the project's folder, and {FOUND_BESIDE_INPUT}"

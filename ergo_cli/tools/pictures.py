@@ -24,8 +24,8 @@ from ergo_cli.programs.graph.files.discovery import Discovered
 from ergo_cli.programs.graph.model import ExpandedGraph
 from ergo_cli.project.loading import load_graph_assets
 from ergo_cli.project.primitives import graph_inventory, graph_project
-from ergo_cli.project.project_file import Project
-from ergo_cli.project.trust import REFUSED, cluster_gate
+from ergo_cli.project.project_file import IMPORT_REFUSED, Project
+from ergo_cli.project.trust import cluster_gate
 from ergo_cli.stores.files import AtomicFile
 
 
@@ -49,7 +49,7 @@ def load_picture(path: Path, cluster_paths: tuple[Path, ...] = (), named: Path |
     try:
         found = load_graph_assets(path, folders + cluster_paths, cluster_gate(project, cluster_paths))
     except ErgoError as error:
-        if error.code == REFUSED:
+        if error.code == IMPORT_REFUSED:
             raise
         message = f"graph '{path}' cannot be loaded: {error.message}"
         raise _failed("cli.graph_to_dot_load_failed", message, error) from error
@@ -79,7 +79,7 @@ def _catalog(path: Path, project: Project | None) -> tuple[Catalog, tuple[Notice
     try:
         return graph_inventory(path, project).catalog, ()
     except ProgramError as error:
-        if error.code != REFUSED:
+        if error.code != IMPORT_REFUSED:
             raise
         return standard_inventory().catalog, (Notice(error.message, error.where),)
 

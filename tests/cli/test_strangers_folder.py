@@ -168,6 +168,15 @@ def test_files_outside_of_a_strangers_folder_are_not_read(
     assert named.report["error"]["code"] in {"graph.load_failed", "adapter.setup_failed"}
 
 
+@pytest.mark.parametrize("name", ["ergo.toml", "pyproject.toml"])
+def test_a_project_file_that_is_a_link_out_of_its_folder_is_not_read(evil: Folder, tmp_path: Path, name: str):
+    evil.profile()
+    (evil.root / "ergo.toml").rename(tmp_path / "secret.toml")
+    (evil.root / name).symlink_to("../secret.toml")
+    check_refused(evil.use("run"), name)
+    assert evil.untouched()
+
+
 def test_clusters_of_a_strangers_graph_are_those_in_the_folder(evil: Folder, tmp_path: Path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "inner.yaml").write_text(INNER)
