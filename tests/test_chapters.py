@@ -85,7 +85,8 @@ def test_a_script_of_the_recipes_runs(number: int, environment: dict[str, str], 
     home = tmp_path / "project"
     shutil.copytree(ROOT / "fixtures" / "order_threshold", home)
     author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    for command in (["init", "-q", "-b", "main"], ["add", "."], [*author, "commit", "-qm", "first"], ["switch", "-qc", "b"]):
+    first = [*author, "commit", "-qm", "first"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], first, ["switch", "-qc", "b"]):
         subprocess.run(["git", *command], cwd=home, env=environment, check=True)
     path = f"{Path(sys.executable).parent}:{environment['PATH']}"
     ran = subprocess.run(["sh", "-e", "-c", scripts[number]], cwd=home, env={**environment, "PATH": path}, check=False)

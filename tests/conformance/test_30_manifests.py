@@ -197,7 +197,7 @@ def test_what_is_written_as_a_name_is_a_string(manifest: str, old: str, new: str
     error = refusal(changed(manifest, old, new), "m.yaml")
     assert error.code == "INTERNAL"
     assert "expected a string" in error.message
-    assert error.where is not None and error.where.startswith("m.yaml:")
+    assert str(error.where).startswith("m.yaml:")
 
 
 @pytest.mark.parametrize(
