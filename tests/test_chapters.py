@@ -31,6 +31,7 @@ WALKS: dict[tuple[str, ...], str | None] = {
     ("channels.md",): "own_primitives",
     ("kernel.md", "runs.md"): None,
     ("projects.md",): None,
+    ("recipes.md",): "order_threshold",
 }
 """Chapters that are read one after the other, and the example that they begin with."""
 
@@ -75,6 +76,21 @@ def test_no_example_is_left_out() -> None:
     walked = {page for pages in WALKS for page in pages}
     for page in {path.name for path in DOCS.glob("*.md")} - walked - ELSEWHERE:
         assert not [block["form"] for block in blocks([page]) if block["form"] in ("python", "console")], page
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["hook", "branches"])
+def test_a_script_of_the_recipes_runs(number: int, environment: dict[str, str], tmp_path: Path) -> None:
+    scripts = [block["text"] for block in blocks(["recipes.md"]) if block["form"] == "sh"]
+    assert len(scripts) == 2
+    home = tmp_path / "project"
+    shutil.copytree(ROOT / "fixtures" / "order_threshold", home)
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    first = [*author, "commit", "-qm", "first"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], first, ["switch", "-qc", "b"]):
+        subprocess.run(["git", *command], cwd=home, env=environment, check=True)
+    path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    ran = subprocess.run(["sh", "-e", "-c", scripts[number]], cwd=home, env={**environment, "PATH": path}, check=False)
+    assert ran.returncode == 0
 
 
 def test_the_kernel_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ def test_the_public_names_are_these_and_can_be_imported() -> None:
 
 
 def test_the_two_used_by_lines_work_in_an_empty_folder(ergo: Ergo, tmp_path: Path) -> None:
-    shutil.copy(ROOT / "fixtures" / "rate_limited" / "events" / "burst.jsonl", tmp_path / "events.jsonl")
+    (stream,) = re.findall(r"`events\.jsonl`:\n\n```json\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (tmp_path / "events.jsonl").write_text(stream)
     lines = re.findall(r"^\$ ergo (.*?) +#", README, re.MULTILINE)[:2]
     assert lines == ["capture events.jsonl -o bundle.json", "replay bundle.json --strict"]
     for line in lines:

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from ergo_cli.core.numbers import U64_MAX, Numbers
+from ergo_cli.core.numbers import I64_MAX, U64_MAX, Numbers
 from ergo_cli.version import __version__
 
 
@@ -34,6 +34,10 @@ class Color(Enum):
     NEVER = "never"
 
 
+MOST_JOBS = 1024
+"""The most processes that ``--jobs`` may ask for."""
+
+
 def _duration(literal: str) -> int:
     from ergo_cli.core.time import parse_duration  # most command lines have no duration
 
@@ -46,9 +50,10 @@ def _duration(literal: str) -> int:
 def _jobs(text: str) -> int:
     if text == "auto":
         return os.cpu_count() or 1
-    if not str(text).isdecimal() or int(text) == 0:
-        raise typer.BadParameter(f"'{text}' is neither a number of processes from 1 nor auto")
-    return int(text)
+    digits = str(text)
+    if not digits.isdecimal() or len(digits) > len(str(MOST_JOBS)) or not 1 <= int(digits) <= MOST_JOBS:
+        raise typer.BadParameter(f"'{digits[:40]}' is neither a number of processes from 1 to {MOST_JOBS} nor auto")
+    return int(digits)
 
 
 def _show_version(asked: bool) -> None:
@@ -59,6 +64,11 @@ def _show_version(asked: bool) -> None:
 
 def _count_option(name: str, help_text: str) -> object:
     return typer.Option(name, min=0, max=U64_MAX, metavar="N", help=help_text, show_default=False)
+
+
+def place_option(name: str, metavar: str, help_text: str) -> object:
+    """An option that counts records from 0: no file holds more than an i64 can count."""
+    return typer.Option(name, min=0, max=I64_MAX, metavar=metavar, help=help_text)
 
 
 def _duration_option(name: str, help_text: str) -> object:
@@ -145,7 +155,7 @@ JobsOption = Annotated[
     typer.Option("--jobs", parser=_jobs, metavar="N|auto", help="Bundles replayed at once; auto: one a core."),
 ]
 MaxDivergencesOption = Annotated[
-    int, typer.Option("--max-divergences", min=0, metavar="N", help="How many divergences a bundle lists at most.")
+    int, place_option("--max-divergences", "N", "How many divergences a bundle lists at most.")
 ]
 
 MaxEventsOption = Annotated[int | None, _count_option("--max-events", "Stop after so many events.")]

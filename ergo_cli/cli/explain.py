@@ -21,6 +21,7 @@ from ergo_cli.cli.commands import (
     QuietOption,
     VerboseOption,
     VersionOption,
+    place_option,
 )
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
 
 BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help="The bundle.")]
 EventOption = Annotated[str, typer.Option("--event", metavar="ID", help="The event whose episode is shown.")]
-OccurrenceOption = Annotated[
-    int, typer.Option("--occurrence", min=0, metavar="N", help="Which of several events of one id, from 0.")
-]
+OccurrenceOption = Annotated[int, place_option("--occurrence", "N", "Which of several events of one id, from 0.")]
 
 
 def explain(

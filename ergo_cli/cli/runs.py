@@ -19,6 +19,7 @@ from ergo_cli.cli.commands import (
     StoreOption,
     VerboseOption,
     VersionOption,
+    place_option,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ PayloadOption = Annotated[
 ]
 RebuildOption = Annotated[bool, typer.Option("--rebuild", help="Drop the snapshots; the state is folded anew.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Resume a run that does not wait.")]
-AtOption = Annotated[int, typer.Option("--at", min=0, metavar="SEQ", help="The last event that is taken over.")]
+AtOption = Annotated[int, place_option("--at", "SEQ", "The last event that is taken over.")]
 AsOption = Annotated[str, typer.Option("--as", parser=_run_id, metavar="NEW_RUN", help="The id of the new run.")]
 EventOption = Annotated[str | None, typer.Option("--event", metavar="JSON", help="An event to follow it.")]
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 from ergo_cli.core.diagnostics import Notice, did_you_mean, nearest
 from ergo_cli.core.documents import Mapping, Mark, Node, Scalar, Sequence, Style
 from ergo_cli.core.json import JsonValue
-from ergo_cli.core.numbers import I64_MIN, U64_MAX
+from ergo_cli.core.numbers import I64_MAX, I64_MIN, U64_MAX
 from ergo_cli.errors import DocumentError, headline
 
 _T = TypeVar("_T")
@@ -253,8 +253,6 @@ def shown(text: str) -> str:
 
 ScalarValue = None | bool | int | float | str
 """A resolved scalar: ints lie within 64 signed bits, floats are finite."""
-
-I64_MAX = -I64_MIN - 1
 
 _INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]+")

@@ -7,6 +7,7 @@ from math import isfinite
 
 U64_MAX = 2**64 - 1
 I64_MIN = -(2**63)
+I64_MAX = 2**63 - 1
 _I32_MAX = 2**31 - 1
 _POWERS = [float(f"1e{n}") for n in range(309)]
 

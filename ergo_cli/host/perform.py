@@ -232,9 +232,9 @@ def _chosen(asked: bool | None, default: bool) -> bool:
 
 
 def _keep_program(plan: RunPlan) -> tuple[Notice, ...]:
-    run = plan.prepared
-    if not plan.found.texts:
+    program, adapter = plan.prepared.program, plan.prepared.adapter_provenance
+    texts = plan.found.kept_texts
+    if not texts:
         return ()
-    store = ProgramStore.of_user()
-    notice = store.keep(run.program.ref, run.program.provenance, run.adapter_provenance, plan.found.texts)
+    notice = ProgramStore.of_user().keep(program.ref, program.provenance, adapter, texts, program.kind.name)
     return () if notice is None else (notice,)

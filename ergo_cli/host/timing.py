@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import TIMEOUT_MAX, Thread
 from time import monotonic_ns
 from typing import NoReturn, TypeVar
 
@@ -26,21 +26,26 @@ class LiveClock:
 
     def sleep_ns(self, duration: int) -> None:
         """Block the calling thread for ``duration`` nanoseconds."""
-        time.sleep(duration / NANOS)
+        time.sleep(_seconds(duration))
+
+
+def _seconds(duration: int) -> float:
+    """Seconds of a duration in ns, at most 146 years: half of what a wait may last, as the clock is added to it."""
+    return min(duration / NANOS, TIMEOUT_MAX / 2)
 
 
 T = TypeVar("T")
 
 
 def call_within(limit: int, work: Callable[[], T], name: str) -> T:
-    """Run ``work`` on a thread called ``name``; return or raise its result within ``limit`` ns.
+    """Run ``work`` on a thread called ``name``; return or raise its result within ``limit`` ns, however many.
 
     Raises DeadlinePassed after that: the abandoned thread may still finish, and its result is dropped.
     """
     answers: SimpleQueue[Callable[[], T]] = SimpleQueue()
     Thread(target=_answer, args=(work, answers), name=name, daemon=True).start()
     try:
-        answer = answers.get(timeout=limit / NANOS)
+        answer = answers.get(timeout=_seconds(limit))
     except Empty:
         raise DeadlinePassed from None
     return answer()

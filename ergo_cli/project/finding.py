@@ -74,7 +74,7 @@ class RecordedProgram(Struct, frozen=True):
 class FoundProgram(Struct, frozen=True):
     """A program and the rule that found it. Without a profile the top-level keys of ``project`` apply.
 
-    ``texts`` are kept in the program store; ``file`` is the file that defines the program, None if there is none;
+    ``texts`` are those of a program of texts; ``file`` is the file that defines the program, None if there is none;
     ``python`` is set for a program written in Python.
     """
 
@@ -92,6 +92,14 @@ class FoundProgram(Struct, frozen=True):
     def sources(self) -> tuple[ProgramSource, ...]:
         """The texts that a bundle may embed. Raises ProgramError for a file that is not UTF-8."""
         return self.texts if self.python is None else self.python.sources
+
+    @property
+    def kept_texts(self) -> tuple[ProgramSource, ...]:
+        """The texts that the program store keeps: none of a program with a file that is not UTF-8."""
+        try:
+            return self.sources
+        except ProgramError:
+            return ()
 
     def live(self) -> AnyProgram:
         """The program including the imports that only live runs need. Raises ProgramError."""

@@ -18,6 +18,7 @@ from ergo_cli.project.authored import read_text
 
 _SCHEMA = "ergo.program/1"
 _RECORD = "program.json"
+_MODULE_FILE = re.compile(r"(?:\w+/)*\w+\.py")
 _HEX = re.compile(r".*\bsha256:([0-9a-f]{64})", re.DOTALL)
 
 
@@ -51,21 +52,31 @@ class ProgramStore:
         return cls(platformdirs.user_data_path("ergo", appauthor=False) / "programs")
 
     def keep(
-        self, ref: str, runtime_provenance: str, adapter_provenance: str, sources: tuple[ProgramSource, ...]
+        self,
+        ref: str,
+        runtime_provenance: str,
+        adapter_provenance: str,
+        sources: tuple[ProgramSource, ...],
+        kind: str = TEXTUAL,
     ) -> Notice | None:
-        """Keep a program of texts unless it is already kept. Returns a notice if it could not be kept."""
+        """Keep the texts of a program unless they are already kept. Returns a notice if they could not be kept.
+
+        Those of a program written in Python are kept to say what changed; they are never run.
+        """
         folder = self._folder(runtime_provenance, adapter_provenance)
         if folder is None or os.path.lexists(folder):
             return None
         digests = tuple(SourceDigest(source.path, source.sha256) for source in sources)
-        record = KeptProgram(_SCHEMA, TEXTUAL, ref, runtime_provenance, adapter_provenance, digests)
+        record = KeptProgram(_SCHEMA, kind, ref, runtime_provenance, adapter_provenance, digests)
         try:
             _write(folder, record, sources)
         except (OSError, ValueError) as error:
             return Notice(f"the program could not be kept in the program store: {error}", str(folder))
         return None
 
-    def find(self, runtime_provenance: str, adapter_provenance: str) -> tuple[ProgramSource, ...] | Notice | None:
+    def find(
+        self, runtime_provenance: str, adapter_provenance: str, kind: str = TEXTUAL
+    ) -> tuple[ProgramSource, ...] | Notice | None:
         """The sources kept under these provenances, with digests checked; None if nothing is kept.
 
         Returns a notice for kept sources that are damaged. The caller must check that they still have these
@@ -75,7 +86,7 @@ class ProgramStore:
         if folder is None or not os.path.lexists(folder):
             return None
         try:
-            record = _read_record(folder, runtime_provenance, adapter_provenance)
+            record = _read_record(folder, runtime_provenance, adapter_provenance, kind)
             return tuple(_read_source(folder, source) for source in record.sources)
         except (OSError, ValueError) as error:
             return Notice(f"a program of the program store was passed over: {error}", str(folder))
@@ -100,7 +111,7 @@ def _write(folder: Path, record: KeptProgram, sources: tuple[ProgramSource, ...]
     temporary = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         for source in sources:
-            if not is_source_path(source.path):
+            if not _is_file_name(source.path):
                 raise ValueError(f"'{source.path}' cannot be the name of a file")
             _write_file(temporary / source.path, source.text.encode())
         _write_file(temporary / _RECORD, msgspec.json.encode(record) + b"\n")
@@ -109,8 +120,13 @@ def _write(folder: Path, record: KeptProgram, sources: tuple[ProgramSource, ...]
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _is_file_name(path: str) -> bool:
+    """Whether a text of a program may have this name: that of a graph's text, or of a Python module."""
+    return is_source_path(path) or _MODULE_FILE.fullmatch(path) is not None
+
+
 def _write_file(path: Path, content: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as file:
         file.write(content)
         file.flush()
@@ -125,17 +141,17 @@ def _rename(temporary: Path, folder: Path) -> None:
             raise
 
 
-def _read_record(folder: Path, runtime_provenance: str, adapter_provenance: str) -> KeptProgram:
+def _read_record(folder: Path, runtime_provenance: str, adapter_provenance: str, kind: str) -> KeptProgram:
     record = msgspec.json.decode(_text(folder, _RECORD), type=KeptProgram)
-    if record.schema != _SCHEMA or record.kind != TEXTUAL:
-        raise ValueError(f"'{record.schema}' of kind '{record.kind}' is not a program of texts that can be read")
+    if record.schema != _SCHEMA or record.kind != kind:
+        raise ValueError(f"'{record.schema}' of kind '{record.kind}' is not a {kind} program that can be read")
     if (record.runtime_provenance, record.adapter_provenance) != (runtime_provenance, adapter_provenance):
         raise ValueError(f"it is kept for other provenances than {_RECORD} names")
     return record
 
 
 def _read_source(folder: Path, source: SourceDigest) -> ProgramSource:
-    if not is_source_path(source.path):
+    if not _is_file_name(source.path):
         raise ValueError(f"'{source.path}' is not a source name")
     kept = ProgramSource(source.path, source.sha256, _text(folder, source.path))
     if not kept.is_intact:

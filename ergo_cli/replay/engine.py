@@ -16,7 +16,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, ProjectError, UsageError
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.replay.byte_match import match_bytes
-from ergo_cli.replay.preflight import Scan, check_comparable, check_kind, scan_bundle, scan_value
+from ergo_cli.replay.preflight import PROGRAM_CHANGED, Scan, check_comparable, check_kind, scan_bundle, scan_value
 from ergo_cli.replay.results import BundleResult, Outcome, ReplayOptions, Target, failure
 
 Bundle = str | PathLike[str] | CaptureBundle
@@ -29,6 +29,7 @@ IN_MEMORY = "<bundle>"
 class Assignment(Struct, frozen=True):
     """What one bundle is replayed with. ``recall`` gives the program of its capture, where that is known.
 
+    ``changes`` says for a refusal which files of the program differ from those of the capture, where that is known;
     ``rule`` says which rule found the program (spec 00 §3), ``notices`` what finding it had to say.
     """
 
@@ -37,6 +38,7 @@ class Assignment(Struct, frozen=True):
     recall: Callable[[], AnyProgram | None]
     rule: str | None = None
     notices: tuple[Notice, ...] = ()
+    changes: Callable[[], tuple[str, ...]] = tuple
 
 
 Assign = Callable[[BundleReader], Assignment]
@@ -124,6 +126,8 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
     try:
         warnings = check_comparable(scan, journals, target, strict=options.strict)
     except ErgoError as error:
+        if error.code == PROGRAM_CHANGED:
+            error.details += found.changes()
         return BundleResult(scan.reader.path, Outcome.REFUSED, error, graph_id=scan.reader.graph_id)
     from ergo_cli.replay.comparison import Comparison  # imported here: a byte match does not need it
 

@@ -19,6 +19,9 @@ from ergo_cli.host.effects import HANDLER_KINDS, replay_owned_kinds
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.replay.results import Target
 
+PROGRAM_CHANGED = "replay.runtime_provenance_mismatch"
+"""The code of a strict refusal of a changed program."""
+
 _VERSIONS = ("v3", "v4")
 
 
@@ -256,7 +259,7 @@ def check_runtime_provenance(recorded: str, current: str) -> None:
     """Raise ``replay.runtime_provenance_mismatch`` unless the program is the one of the capture."""
     if recorded != current:
         raise ReplayError(
-            "replay.runtime_provenance_mismatch",
+            PROGRAM_CHANGED,
             f"the program changed since the capture: recorded '{recorded}', current '{current}'",
             where="capture runtime provenance vs replay runtime surface",
             fix="give the program of the capture, or capture again; without --strict the change is allowed",

@@ -118,7 +118,8 @@ class ReplaySession:
         found = find_for_bundle(reader, flags, self._store)
         target, options = Target(found.program, found.adapter), self._options(found)
         recall = partial(_program_of_capture, reader, found.program, self._store)
-        return Assignment(target, options, recall, found.rule, found.notices)
+        changes = partial(_changed_files, reader, found, self._store)
+        return Assignment(target, options, recall, found.rule, found.notices, changes)
 
     def _flags(self, bundle: BundlePath) -> ProgramFlags:
         flags = self.request.flags
@@ -197,3 +198,17 @@ def _program_of_capture(reader: BundleReader, today: AnyProgram, store: ProgramS
     except (ErgoError, ValueError):
         return None
     return program if program.provenance == recorded.runtime_provenance else None
+
+
+def _changed_files(reader: BundleReader, found: FoundProgram, store: ProgramStore) -> tuple[str, ...]:
+    """Which files of a program written in Python changed since the capture; none where its texts are not known."""
+    if found.python is None:
+        return ()
+    kept = store.find(reader.runtime_provenance, reader.adapter_provenance, reader.kind_name)
+    embedded = () if reader.program is None else reader.program.sources or ()
+    recorded, today = kept if isinstance(kept, tuple) else embedded, found.kept_texts
+    if not recorded or not today:
+        return ("which files changed is not known: the texts of the capture are not in the program store",)
+    from ergo_cli.replay.source_changes import source_changes  # only a refusal needs it
+
+    return source_changes(recorded, today)

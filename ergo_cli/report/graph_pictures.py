@@ -289,7 +289,7 @@ def _dot_input(end: DrawnInput) -> str:
 
 def _dot_rank(rank: str, ids: Sequence[str]) -> Iterator[str]:
     if ids:
-        yield f"  {{ rank={rank}; {' '.join(f'{_dot_id(node_id)};' for node_id in ids)} }}"
+        yield f"  {{ rank={rank}; {'; '.join(map(_dot_id, ids))} }}"
 
 
 def _dot_edge(edge: DrawnEdge) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import signal
 import subprocess
 import sys
@@ -24,26 +24,29 @@ EVENTS = "".join(
 
 
 class Home:
-    """A project whose program is an echo, and a package that adds the kind, installed beside it."""
+    """A project with one program, and a package ``<name>_kind`` that adds its kind, installed beside it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, name: str = "echo", kind: str = KIND.read_text(encoding="utf-8"), program: str = PROGRAM
+    ) -> None:
+        self._program = program
         self.folder = folder / "project"
         self.folder.mkdir()
         site = folder / "site"
-        info = site / "echo_kind-1.0.dist-info"
+        info = site / f"{name}_kind-1.0.dist-info"
         info.mkdir(parents=True)
-        shutil.copy(KIND, site)
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: echo-kind\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[ergo.kinds]\necho = echo_kind:KIND\n")
+        (site / f"{name}_kind.py").write_text(kind, encoding="utf-8")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-kind\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[ergo.kinds]\n{name} = {name}_kind:KIND\n")
         (self.folder / "ergo.toml").write_text(
-            'name = "talk"\nversion = "1"\n[profiles.default]\necho = "talk:program"\nfixture = "events.jsonl"\n'
+            f'name = "talk"\nversion = "1"\n[profiles.default]\n{name} = "talk:program"\nfixture = "events.jsonl"\n'
         )
         (self.folder / "events.jsonl").write_text('{"kind":"episode_start","id":"d"}\n' + EVENTS)
         self.program()
         self.environment = {"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "PYTHONPATH": str(site)}
 
     def program(self, more: str = "") -> None:
-        (self.folder / "talk.py").write_text(PROGRAM.format(more=more))
+        (self.folder / "talk.py").write_text(self._program.format(more=more))
 
     def ergo(self, *arguments: str, code: int = 0, known: bool = True) -> str:
         environment = self.environment if known else {**self.environment, "PYTHONPATH": ""}
@@ -79,6 +82,25 @@ def test_the_bundle_has_two_entries_an_episode_and_a_closing_one(home: Home):
         (None, "echo"),
     ]
     assert bundle["journals"][-1]["records"][1] == {"answers": 3}
+
+
+def test_the_least_kind_of_the_chapter_is_a_kind(tmp_path: Path):
+    """Its code is that of ``docs/house.md``: it captures, replays, diffs, explains, inspects and validates."""
+    page = (Path(__file__).parents[2] / "docs" / "house.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"`talk_kind\.py`.*?^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    home = Home(tmp_path, "talk", code, "from talk_kind import Talk\n\nprogram = Talk('talk', str.{more})\n")
+    home.program("upper")
+    home.ergo("capture", "-o", "bundle.json")
+    entry = json.loads((home.folder / "bundle.json").read_text())["journals"][0]
+    assert entry["records"][1] == {"said": "AHOY"}
+    home.ergo("replay", "bundle.json", "--strict")
+    home.ergo("diff", "bundle.json", "bundle.json")
+    assert "AHOY" in home.ergo("explain", "bundle.json", "--event", "e0")
+    home.ergo("inspect", "bundle.json")
+    home.ergo("validate", "bundle.json")
+    home.program("lower")
+    [bundle] = home.report("replay", "bundle.json", code=1)["bundles"]
+    assert bundle["divergence_count"] == 3
 
 
 def test_a_second_capture_is_equal_to_the_byte(home: Home):

@@ -83,6 +83,29 @@ def test_strict_does_not_compare_another_program(ergo: Ergo, agent: Path) -> Non
     assert ran.report["error"]["code"] == "replay.runtime_provenance_mismatch"
 
 
+def test_a_strict_refusal_names_the_files_that_changed(ergo: Ergo, agent: Path) -> None:
+    shutil.copy(AGENT / "refunds" / "desk.py", agent / "refunds" / "desk.py")
+    assert ergo("capture", "-o", "b.json", cwd=agent).exit_code == 0
+    strict = ("replay", "b.json", "--strict", "-P", "refunds.agent:program")
+    module = agent / "refunds" / "agent.py"
+    module.write_text(module.read_text() + "\n# a remark\n")
+    ran = ergo(*strict, cwd=agent)
+    assert ran.exit_code == 4
+    assert "refunds/agent.py: changed, comments, blank lines or docstrings only\n" in ran.stderr + ran.stdout
+    assert "no statement changed: capture again" in ran.stderr + ran.stdout
+    edit(agent, "How likely", "Say how likely")
+    ran = ergo(*strict, "--format", "json", cwd=agent)
+    assert ran.report["error"]["details"][2:] == ["refunds/agent.py: changed"]
+
+
+def test_a_strict_refusal_says_that_the_texts_of_the_capture_are_not_kept(ergo: Ergo, agent: Path) -> None:
+    edit(agent, "How likely", "Say how likely")
+    ran = ergo("replay", "--strict", "--format", "json", cwd=agent)
+    assert ran.report["error"]["details"][2:] == [
+        "which files changed is not known: the texts of the capture are not in the program store"
+    ]
+
+
 def test_a_bundle_makes_nobody_import_anything(ergo: Ergo, agent: Path, tmp_path: Path) -> None:
     shutil.copy(agent / BUNDLE, tmp_path / "b.json")
     ran = ergo("replay", "b.json", "--format", "json", cwd=tmp_path)

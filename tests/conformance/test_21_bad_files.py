@@ -131,6 +131,8 @@ def test_c21_09_scalars_that_no_parameter_can_have(text: str):
         (VALID + "outputs: {o: x}\n", "DEC-OUTPUT", "invalid output target"),
         (VALID + "outputs: {o: x.a.b}\n", "DEC-OUTPUT", "invalid output target"),
         (VALID + "outputs: {o: x . a}\n", "DEC-OUTPUT", "invalid output target"),
+        (VALID + 'outputs: {o: "a@0.1"}\n', "DEC-IDENT", "output target node must not contain '@'"),
+        (VALID + 'outputs: {o: "$x.a"}\n', "DEC-IDENT", "output target node must not contain '$'"),
         (VALID + "inputs: [{name: x, type: int}]\n", "DEC-ENUM", "unknown value type 'int'"),
         (VALID + "inputs: [{name: x, type: event, required: 1}]\n", "DEC-TYPE", "invalid type"),
         (parameter("{name: p, type: series}"), "DEC-ENUM", "unknown parameter type 'series'"),

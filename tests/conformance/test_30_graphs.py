@@ -63,8 +63,8 @@ def test_c30_122_the_dot_text_byte_for_byte(ergo: Ergo, tmp_path: Path) -> None:
         f'  "n2" [label="fire", {TRIGGER}]\n'
         f'  "n3" [label="over", {COMPUTE}]\n'
         "\n"
-        '  { rank=min; "n1"; }\n'
-        '  { rank=max; "n0"; }\n'
+        '  { rank=min; "n1" }\n'
+        '  { rank=max; "n0" }\n'
         "\n"
         '  "n1" -> "n3"\n'
         '  "n1" -> "n3"\n'
@@ -86,7 +86,7 @@ def test_c30_122_an_external_input_is_a_note(ergo: Ergo, tmp_path: Path) -> None
     (tmp_path / "visual_external.yaml").write_text(EXTERNAL)
     text = ergo("graph", "visual_external.yaml", "--as", "dot").stdout
     note = 'label="input: threshold", shape=note, style=dashed, color="#6a6a6a"'
-    assert f'\n\n  "external_input_visual_external/threshold" [{note}]\n  {{ rank=min; "n0"; }}\n\n' in text
+    assert f'\n\n  "external_input_visual_external/threshold" [{note}]\n  {{ rank=min; "n0" }}\n\n' in text
     assert '  "external_input_visual_external/threshold" -> "n1"\n' in text
     assert "rank=max" not in text
 

@@ -180,6 +180,43 @@ def test_c30_117_int_default_has_to_be_whole_and_within_64_bits(default: str) ->
 
 
 @pytest.mark.parametrize(
+    ("manifest", "old", "new"),
+    [
+        (SOURCE, "id: feed", "id: false"),
+        (SOURCE, "id: feed", "id: null"),
+        (SOURCE, "version: 0.1.0", "version: 1.0"),
+        (SOURCE, "name: value", "name: null"),
+        (SOURCE, "name: value", "name: 5"),
+        (SOURCE, "name: price", "name: true"),
+        (COMPUTE, 'bounds: "> 0"', "bounds: 1"),
+        (COMPUTE, "types: [DivisionByZero, non_finite_result]", "types: [null]"),
+        (ACTION, "from_input: qty", "from_input: 1"),
+    ],
+)
+def test_what_is_written_as_a_name_is_a_string(manifest: str, old: str, new: str) -> None:
+    error = refusal(changed(manifest, old, new), "m.yaml")
+    assert error.code == "INTERNAL"
+    assert "expected a string" in error.message
+    assert str(error.where).startswith("m.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "old", "new"),
+    [
+        (SOURCE, "parameters:\n  - { name: scale, type: number, default: 1.5 }\n", "parameters: null\n"),
+        (SOURCE, "requires:\n  context:\n    - { name: price, type: number, required: true }\n", "requires: null\n"),
+        (SOURCE, "  context:\n    - { name: price, type: number, required: true }\n", "  context: null\n"),
+        (ACTION, "  writes:\n    - { name: order_qty, type: number, from_input: qty }\n", "  writes: null\n"),
+    ],
+)
+def test_a_written_null_is_no_empty_list(manifest: str, old: str, new: str) -> None:
+    error = refusal(changed(manifest, old, new), "m.yaml")
+    assert error.code == "INTERNAL"
+    assert "got null" in error.message
+    read_manifest(changed(manifest, old, new.replace(" null", "")), "m.yaml")  # an empty value is
+
+
+@pytest.mark.parametrize(
     "text",
     [
         SOURCE.replace("kind: source\n", ""),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ergo_cli.core.time import MAX_NS
 from ergo_cli.events.external import EventKind, ExternalEvent
 from ergo_cli.host.timing import LiveClock, call_within
 from ergo_cli.programs.kernel import Action, ActionCall, ActionError, CallTool, Complete, Do, KernelProgram
@@ -23,6 +24,26 @@ SECOND = 1_000_000_000
 
 def test_an_answer_in_time_is_passed_on() -> None:
     assert call_within(60 * SECOND, lambda: ["t", "r-1"], "r-1") == ["t", "r-1"]
+
+
+@pytest.mark.parametrize("limit", [2**63 - 1, 2**63, MAX_NS])
+def test_an_endless_limit_is_the_longest_wait_there_is(limit: int) -> None:
+    assert call_within(limit, lambda: "t", "r-1") == "t"
+
+
+def test_an_endless_sleep_sleeps() -> None:
+    slept = Event()
+
+    def sleep() -> None:
+        slept.set()
+        LiveClock().sleep_ns(MAX_NS)
+        slept.clear()
+
+    thread = Thread(target=sleep, daemon=True)
+    thread.start()
+    assert slept.wait(60)
+    thread.join(0.05)
+    assert thread.is_alive()
 
 
 def test_a_call_has_a_thread_of_its_own_that_keeps_no_process_alive() -> None:

@@ -130,3 +130,16 @@ def edit(folder: Path, key: str, value: object) -> None:
 def test_the_store_of_the_user_lies_in_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert ProgramStore.of_user().root == tmp_path / "ergo" / "programs"
+
+
+def test_the_texts_of_a_python_program_are_kept_under_its_kind(store: ProgramStore):
+    sources = (ProgramSource.of("agent.py", "x = 1\n"), ProgramSource.of("a/b/c.py", "y = 2\n"))
+    assert store.keep("agent:program", RUNTIME, "none", sources, "kernel") is None
+    assert store.find(RUNTIME, "none", "kernel") == sources
+    assert isinstance(store.find(RUNTIME, "none"), Notice)
+
+
+@pytest.mark.parametrize("path", ["../a.py", "/a.py", "a/../b.py", "a.txt", "a/.py", ""])
+def test_a_text_with_the_name_of_no_module_is_not_kept(store: ProgramStore, path: str):
+    assert isinstance(store.keep("a:p", RUNTIME, "none", (ProgramSource.of(path, ""),), "kernel"), Notice)
+    assert store.find(RUNTIME, "none", "kernel") is None

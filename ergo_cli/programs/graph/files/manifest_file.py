@@ -13,7 +13,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.core.document_fields import Fields, Reading, described, raw_text
+from ergo_cli.core.document_fields import Fields, Reading, described, string
 from ergo_cli.core.document_parsers import parse_yaml
 from ergo_cli.core.documents import Node, Scalar
 from ergo_cli.core.values import (
@@ -125,7 +125,7 @@ def decode_manifest(node: Node, label: str) -> DecodedManifest:
     reading = Reading(label)
     try:
         fields = Fields(node, reading)
-        heading = Heading(fields.text("id"), _family(fields, reading))
+        heading = Heading(fields.string("id"), _family(fields, reading))
     except DocumentError as error:
         raise unreadable(error, label) from error
     parts = Parts(heading, reading)
@@ -138,7 +138,7 @@ def decode_manifest(node: Node, label: str) -> DecodedManifest:
 
 
 def _family(fields: Fields, reading: Reading) -> Family:
-    written = fields.text("kind")
+    written = fields.string("kind")
     family = lookup(FAMILIES, written)
     if family is None:
         fix = f"write one of {', '.join(FAMILIES)}"
@@ -162,7 +162,7 @@ def _source(impl_id: str, parts: Parts, fields: Fields) -> SourceManifest:
     execution, state = parts.section(fields, "execution"), parts.section(fields, "state")
     return SourceManifest(
         id=impl_id,
-        version=fields.text("version"),
+        version=fields.string("version"),
         inputs=parts.inputs(fields),
         outputs=parts.outputs(fields),
         parameters=parts.parameters(fields),
@@ -179,7 +179,7 @@ def _compute(impl_id: str, parts: Parts, fields: Fields) -> ComputeManifest:
     errors = parts.section(fields, "errors")
     return ComputeManifest(
         id=impl_id,
-        version=fields.text("version"),
+        version=fields.string("version"),
         inputs=parts.inputs(fields),
         outputs=parts.outputs(fields),
         parameters=parts.parameters(fields),
@@ -191,7 +191,7 @@ def _compute(impl_id: str, parts: Parts, fields: Fields) -> ComputeManifest:
         errors_deterministic=errors.boolean("deterministic"),
         state_allowed=state.boolean("allowed"),
         state_resettable=state.boolean("resettable"),
-        state_description=state.optional_text("description"),
+        state_description=state.optional_string("description"),
         side_effects=fields.boolean("side_effects"),
     )
 
@@ -200,14 +200,14 @@ def _trigger(impl_id: str, parts: Parts, fields: Fields) -> TriggerManifest:
     execution, state = parts.section(fields, "execution"), parts.section(fields, "state")
     return TriggerManifest(
         id=impl_id,
-        version=fields.text("version"),
+        version=fields.string("version"),
         inputs=parts.inputs(fields),
         outputs=parts.outputs(fields),
         parameters=parts.parameters(fields),
         deterministic=execution.boolean("deterministic"),
         cadence=parts.cadence(execution),
         state_allowed=state.boolean("allowed"),
-        state_description=state.optional_text("description"),
+        state_description=state.optional_string("description"),
         side_effects=fields.boolean("side_effects"),
     )
 
@@ -216,7 +216,7 @@ def _action(impl_id: str, parts: Parts, fields: Fields) -> ActionManifest:
     execution, state = parts.section(fields, "execution"), parts.section(fields, "state")
     return ActionManifest(
         id=impl_id,
-        version=fields.text("version"),
+        version=fields.string("version"),
         inputs=parts.inputs(fields),
         outputs=parts.outputs(fields),
         parameters=parts.parameters(fields),
@@ -252,7 +252,7 @@ class Parts:
         return self._each(fields.fields_each("inputs"), self._input)
 
     def _input(self, port: Fields) -> InputSpec:
-        name, heading = port.text("name"), self._heading
+        name, heading = port.string("name"), self._heading
         type_ = self._word(port, "type", PORT_TYPES, partial(unknown_input_type, heading, name))
         cardinality = Cardinality.SINGLE
         if port.optional_node("cardinality") is not None:
@@ -265,7 +265,7 @@ class Parts:
         return self._each(fields.fields_each("outputs"), self._output)
 
     def _output(self, port: Fields) -> OutputSpec:
-        name, heading = port.text("name"), self._heading
+        name, heading = port.string("name"), self._heading
         type_ = self._word(port, "type", PORT_TYPES, partial(unknown_output_type, heading, name))
         return OutputSpec(name, type_)
 
@@ -274,12 +274,12 @@ class Parts:
         return self._each_of(fields, "parameters", self._parameter)
 
     def _parameter(self, parameter: Fields) -> ParameterSpec:
-        name, heading = parameter.text("name"), self._heading
+        name, heading = parameter.string("name"), self._heading
         words = parameter_types(heading.family)
         type_ = self._word(parameter, "type", words, partial(unknown_parameter_type, heading, name))
         default = self._default(parameter, name, type_)
         required = default is None if heading.family is Family.SOURCE else parameter.boolean("required")
-        return ParameterSpec(name, type_, default, required, parameter.optional_text("bounds"))
+        return ParameterSpec(name, type_, default, required, parameter.optional_string("bounds"))
 
     def _default(self, parameter: Fields, name: str, declared: ParameterType) -> ParameterValue | None:
         node = parameter.optional_node("default")
@@ -296,7 +296,7 @@ class Parts:
         return self._each_of(requires, "context", self._need) if requires else ()
 
     def _need(self, need: Fields) -> ContextNeed:
-        name = need.text("name")
+        name = need.string("name")
         type_ = self._data_type(need, "$.requires.context[].type", f"reads context key '{name}'")
         return ContextNeed(name, type_, need.boolean("required"))
 
@@ -309,24 +309,24 @@ class Parts:
         return EffectSpecs(writes, self._each_of(effects, "intents", self._intent))
 
     def _write(self, write: Fields) -> WriteSpec:
-        name, heading = write.text("name"), self._heading
+        name, heading = write.string("name"), self._heading
         type_ = self._word(write, "type", PORT_TYPES, partial(write_type, heading, name))
-        return WriteSpec(name, type_, write.text("from_input"))
+        return WriteSpec(name, type_, write.string("from_input"))
 
     def _intent(self, intent: Fields) -> IntentSpec:
-        name = intent.text("name")
+        name = intent.string("name")
         fields = self._each_of(intent, "fields", self._intent_field)
         return IntentSpec(name, fields, self._each_of(intent, "mirror_writes", self._mirror_write))
 
     def _intent_field(self, field: Fields) -> IntentFieldSpec:
-        name = field.text("name")
+        name = field.string("name")
         type_ = self._data_type(field, "$.effects.intents[].fields[].type", f"declares intent field '{name}'")
-        return IntentFieldSpec(name, type_, field.optional_text("from_input"), field.optional_text("from_param"))
+        return IntentFieldSpec(name, type_, field.optional_string("from_input"), field.optional_string("from_param"))
 
     def _mirror_write(self, mirror: Fields) -> MirrorWrite:
-        name = mirror.text("name")
+        name = mirror.string("name")
         type_ = self._data_type(mirror, "$.effects.intents[].mirror_writes[].type", f"mirrors a field as '{name}'")
-        return MirrorWrite(name, type_, mirror.text("from_field"))
+        return MirrorWrite(name, type_, mirror.string("from_field"))
 
     def cadence(self, execution: Fields) -> Cadence:
         """The member ``cadence`` of ``execution``."""
@@ -336,7 +336,7 @@ class Parts:
         """The member ``types`` of ``errors``; none if absent."""
         found: list[ComputeErrorType] = []
         for index, node in enumerate(errors.sequence_or_empty("types")):
-            word = raw_text(self._reading, node, f"{errors.path_of('types')}[{index}]")
+            word = string(self._reading, node, f"{errors.path_of('types')}[{index}]")
             error_type = lookup(COMPUTE_ERRORS, word)
             if error_type is None:
                 sentence = f"may fail with '{word}', which no compute does"
@@ -351,7 +351,7 @@ class Parts:
         return self._word(fields, "type", DATA_TYPES, unknown)
 
     def _word(self, fields: Fields, name: str, words: dict[str, _T], unknown: Callable[[str], RuleError]) -> _T:
-        word = fields.text(name)
+        word = fields.string(name)
         meaning = lookup(words, word)
         if meaning is None:
             raise self._placed(unknown(word), fields.node(name))
@@ -368,11 +368,11 @@ class Parts:
         return section
 
     def optional_section(self, fields: Fields, name: str) -> Fields | None:
-        """A member that is a mapping, or None if absent or null."""
-        return None if fields.optional_node(name) is None else self.section(fields, name)
+        """A member that is a mapping, or None if absent. A written null is refused."""
+        return self.section(fields, name) if name in fields else None
 
     def _each_of(self, fields: Fields, name: str, read: Callable[[Fields], _T]) -> tuple[_T, ...]:
-        return () if fields.optional_node(name) is None else self._each(fields.fields_each(name), read)
+        return self._each(fields.fields_each(name), read) if name in fields else ()
 
     def _each(self, items: Sequence[Fields], read: Callable[[Fields], _T]) -> tuple[_T, ...]:
         self.opened += items

@@ -297,13 +297,13 @@ def edge(reading: Reading, node: Node, path: str, scope: Scope) -> Edge:
 
 
 def output_target(reading: Reading, node: Node, path: str) -> PortRef:
-    """The ``node.port`` that an output is taken from. Raises DEC-TYPE, DEC-OUTPUT."""
+    """The ``node.port`` that an output is taken from. Raises DEC-TYPE, DEC-OUTPUT, DEC-IDENT."""
     text = raw_text(reading, node, path)
     parts = text.split(".")
     if len(parts) != 2 or not all(parts) or " " in text:
         message = f"invalid output target '{shown(text)}': expected 'node.port'"
         raise reading.error("DEC-OUTPUT", message, node, path, fix="write node.port")
-    return PortRef(*parts)
+    return PortRef(check_identifier(reading, parts[0], "output target node", node, path), parts[1])
 
 
 def _shorthand(reading: Reading, node: Node, path: str) -> tuple[Source, PortRef]:
