@@ -51,9 +51,7 @@ def compile_schema(schema: JsonValue) -> Draft202012Validator:
     _check_pattern_sizes(schema)
     linear = RegexOptions(size_limit=_COMPILED_LIMIT, dfa_size_limit=_COMPILED_LIMIT)
     try:
-        return Draft202012Validator(
-            schema, validate_formats=False, retriever=_refuse_retrieval, pattern_options=linear
-        )
+        return Draft202012Validator(schema, validate_formats=False, retriever=_refuse_retrieval, pattern_options=linear)
     except ValidationError as error:
         why = f"; {_NO_PATTERN}" if error.message.endswith('is not a "regex"') else ""
         raise SchemaFault(complaint(error) + why) from error
