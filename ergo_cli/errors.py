@@ -31,6 +31,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
+from ergo_cli.core.secrets import without_passwords
+
 
 class ErgoError(Exception):
     """An error that the user can cause and correct; only ``internal.error`` reports a defect of ergo."""
@@ -46,10 +48,11 @@ class ErgoError(Exception):
         details: Iterable[str] = (),
         causes: Iterable[ErgoError] = (),
     ) -> None:
+        message = without_passwords(message)
         super().__init__(message)
         self.code = code
         self.message = message
-        self.where = where
+        self.where = None if where is None else without_passwords(where)
         self.fix = fix
         self.rule = rule
         self.details = tuple(details)

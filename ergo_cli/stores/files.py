@@ -115,12 +115,15 @@ _counter_lock = threading.Lock()
 class AtomicFile:
     """A file being written under a temporary name; a context manager that aborts unless ``commit`` was called.
 
+    ``opener`` is that of ``open``: it decides who may read the file.
+
     Raises CaptureWriteError, with the stage of spec 11 §9.2, from every method but ``abort``. The operating system's
     error is its ``__cause__``; the destination is unchanged and the temporary file removed.
     """
 
-    def __init__(self, destination: str) -> None:
+    def __init__(self, destination: str, opener: Callable[[str, int], int] | None = None) -> None:
         self.destination = destination
+        self._opener = opener
         self._folder, name = _split(destination)
         self._make_folder()
         if name in ("", ".."):
@@ -188,7 +191,7 @@ class AtomicFile:
         for _ in range(ATTEMPTS):
             path = os.path.join(self._folder, f"{name}.{os.getpid()}.{_next_number()}.tmp")
             try:
-                return path, open(path, "xb", buffering=_BUFFER)
+                return path, open(path, "xb", buffering=_BUFFER, opener=self._opener)
             except FileExistsError:
                 continue
             except (OSError, ValueError) as error:
