@@ -7,9 +7,9 @@ import re
 HIDDEN = "***"
 """What stands where a password stood."""
 
-_IN_URL = re.compile(r"(://[^\s:@/'\"]*):[^\s'\"]*@")
+_IN_URL = re.compile(r"(://[^\s:@/'\"]*):[^\n]*@")  # to the last @: a password may hold anything
 _QUOTED = r"'(?:[^'\\]|\\.)*(?:'|\Z)"
-_PARAMETER = re.compile(rf"(\w*password\s*(?:=|%3d)\s*)(?!\*\*\*)({_QUOTED}|[^\s&'\"]+)", re.IGNORECASE)
+_PARAMETER = re.compile(rf"(\w*password\s*(?:=|%3d)\s*)(?!\*\*\*)({_QUOTED}|(?:\\.|[^\s&'\"\\])+)", re.IGNORECASE)
 
 
 def without_passwords(text: str) -> str:

@@ -221,10 +221,10 @@ class PostgresDatabase:
             message = "the store 'postgres' cannot be used: its connection string cannot be read"
             raise store_fault("store.unreachable", self._place, message) from None
         host, port, name = (parameters.get(part) for part in ("host", "port", "dbname"))
-        if "@" in str(host or ""):  # the password ended at its first `@`: what follows is part of it
-            message = "the store 'postgres' cannot be used: its host holds `@`"
+        if any("@" in str(part or "") for part in (host, port, name)):  # cut inside of a password, at its @ or slash
+            message = "the store 'postgres' cannot be used: its host, port or database holds `@`"
             fault = store_fault("store.unreachable", self._place, message)
-            fault.fix = "write `@` in a password as %40"
+            fault.fix = "write `@` in a password as %40, and `/` as %2F"
             raise fault
         self._secrets = tuple(str(parameters[part]) for part in ("password", "sslpassword") if parameters.get(part))
         self._place = f"postgres:{host or ''}{f':{port}' if port else ''}/{name or ''}"

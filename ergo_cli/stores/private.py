@@ -12,7 +12,7 @@ def private_folder(folder: Path) -> None:
     Raises OSError and ValueError.
     """
     for each in reversed((folder, *folder.parents)):  # a loop: `mkdir` with parents ignores the mode for these
-        if not each.exists():
+        if not each.is_dir():
             each.mkdir(mode=0o700, exist_ok=True)
 
 
