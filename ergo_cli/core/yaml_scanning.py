@@ -4,6 +4,9 @@ Here a pattern finds the whole run at once, so that megabytes take a second. Wha
 anchor, an alias or a directive has a limit.
 """
 
+# ruamel.yaml leaves its members untyped
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import re

@@ -14,6 +14,7 @@ from ergo_cli.bundle.checking import check_bundle
 from ergo_cli.bundle.reader import open_bundle
 from ergo_cli.bundle.recognition import SUFFIXES, looks_like_bundle
 from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.document_fields import shown
 from ergo_cli.core.document_parsers import parse_json, parse_yaml
 from ergo_cli.core.documents import LimitError, Mapping, Node, Scalar
 from ergo_cli.errors import AdapterError, BundleError, DocumentError, ErgoError, EventError, RuleError, reason
@@ -118,7 +119,7 @@ def type_by_content(text: str, path: str) -> FileType:
         raise unrecognised(path, "it has no member 'kind' that is a text")
     if kind.text.lower() not in AUTHORED:
         where = f"{path}:{kind.mark.line}:{kind.mark.column}"
-        raise unrecognised(path, f"its kind '{kind.text}' is unknown", where=where)
+        raise unrecognised(path, f"its kind '{shown(kind.text)}' is unknown", where=where)
     return FileType(kind.text.lower())
 
 
