@@ -16,7 +16,18 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from ergo_cli.core.documents import NODE_LIMIT, Mapping, Mark, Node, Scalar, Sequence, Style, SyntaxSource, TreeBuilder
+from ergo_cli.core.documents import (
+    NODE_LIMIT,
+    TOO_DEEP,
+    Mapping,
+    Mark,
+    Node,
+    Scalar,
+    Sequence,
+    Style,
+    SyntaxSource,
+    TreeBuilder,
+)
 from ergo_cli.errors import DocumentError
 
 _TOKEN = re.compile(
@@ -296,7 +307,7 @@ def _parts(text: str, source: SyntaxSource) -> Iterator[_Part]:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
     from ruamel.yaml.reader import ReaderError
 
-    from ergo_cli.core.yaml_scanning import LinearReader, LinearScanner
+    from ergo_cli.core.yaml_scanning import LinearReader, LinearScanner, NestingError
 
     parser: Any = YAML(typ="safe", pure=True, plug_ins=[])
     parser.Reader, parser.Scanner = LinearReader, LinearScanner
@@ -305,6 +316,8 @@ def _parts(text: str, source: SyntaxSource) -> Iterator[_Part]:
             part_type = _PART_TYPES.get(event.__class__.__name__)
             if part_type is not None:
                 yield _part(part_type, event)
+    except NestingError as error:
+        raise _too_deep(error, source) from error
     except MarkedYAMLError as error:
         raise _marked_error(error, source) from error
     except ReaderError as error:
@@ -324,6 +337,10 @@ def _part(part_type: _PartType, event: Any) -> _Part:
         text=getattr(event, "value", ""),
         plain=getattr(event, "style", None) is None,
     )
+
+
+def _too_deep(error: Any, source: SyntaxSource) -> DocumentError:
+    return source.limit(TOO_DEEP, _yaml_mark(error.problem_mark))
 
 
 def _marked_error(error: Any, source: SyntaxSource) -> DocumentError:

@@ -55,6 +55,9 @@ NODE_LIMIT = 100_000
 """How many nodes a YAML document may have once its aliases are expanded (spec 00 §12.4)."""
 
 
+TOO_DEEP = f"nesting deeper than {NESTING_LIMIT} levels"
+"""What is wrong with a text in which more collections are open at once."""
+
 LINE_LIMIT = 250_000
 """How many lines a YAML document may have: each takes time, whether it holds anything or not."""
 
@@ -195,7 +198,7 @@ class TreeBuilder:
         if self.expects_key:
             raise self._source.error("a key must be a scalar", mark, fix="write a name as the key")
         if len(self._open) == NESTING_LIMIT:
-            raise self._source.limit(f"nesting deeper than {NESTING_LIMIT} levels", mark)
+            raise self._source.limit(TOO_DEEP, mark)
         self._count(1, mark)
         self._open.append(_Open(collection, mark, self._nodes - 1))
 

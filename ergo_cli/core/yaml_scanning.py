@@ -16,6 +16,8 @@ from ruamel.yaml.reader import Reader
 from ruamel.yaml.scanner import Scanner, ScannerError
 from ruamel.yaml.tokens import ScalarToken
 
+from ergo_cli.core.json import NESTING_LIMIT
+
 NAME_LIMIT = 1024
 """The most characters of a tag, an anchor, an alias or a directive."""
 
@@ -36,6 +38,10 @@ _DOUBLE = re.compile(rf'(?:[^{_BREAKS}\0 \t"\\]++|{_BLANKS_INSIDE}|{_ESCAPE.patt
 _SINGLE = re.compile(rf"(?:[^{_BREAKS}\0 \t']++|{_BLANKS_INSIDE}|'')*+")
 _LONG_NAME = re.compile(rf"[^\s,\[\]{{}}]{{{NAME_LIMIT}}}")
 _LONG_LINE = re.compile(rf"[^\r\n]{{{NAME_LIMIT}}}")
+
+
+class NestingError(ScannerError):
+    """More brackets are open than a text may nest; the scanner looks far ahead of the parser."""
 
 
 class LinearReader(Reader):
@@ -79,6 +85,12 @@ class LinearScanner(Scanner):
         skipped = reader.matched(_SKIPPED_IN_FLOW if self.flow_level else _SKIPPED)
         if not self.flow_level and _BREAK.search(skipped):
             self.allow_simple_key = True
+
+    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:  # noqa: N803
+        """An opening bracket."""
+        if self.flow_level == NESTING_LIMIT:
+            raise NestingError(None, None, "nesting", self.reader.get_mark())
+        super().fetch_flow_collection_start(TokenClass, to_push)
 
     def scan_plain(self) -> Any:
         """A scalar without quotes, a line at a time."""
