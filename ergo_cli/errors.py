@@ -28,8 +28,23 @@ or the errors behind this one).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TypeVar
+
+_HIDDEN = "***"
+_IN_URL = re.compile(r"(://[^\s:@/'\"]*):[^\n]*@")  # to the last @: a password may hold anything
+_QUOTED = r"'(?:[^'\\]|\\.)*(?:'|\Z)"
+_PARAMETER = re.compile(rf"(\w*password\s*(?:=|%3d)\s*)(?!\*\*\*)({_QUOTED}|(?:\\.|[^\s&'\"\\])+)", re.IGNORECASE)
+
+
+def without_passwords(text: str) -> str:
+    """``text`` with ``***`` for every password in a URL (``//user:…@``) or a parameter (``password=…``)."""
+    if "://" in text:
+        text = _IN_URL.sub(rf"\1:{_HIDDEN}@", text)
+    if "password" in text.lower():
+        text = _PARAMETER.sub(rf"\1{_HIDDEN}", text)
+    return text
 
 
 class ErgoError(Exception):
@@ -46,10 +61,11 @@ class ErgoError(Exception):
         details: Iterable[str] = (),
         causes: Iterable[ErgoError] = (),
     ) -> None:
+        message = without_passwords(message)
         super().__init__(message)
         self.code = code
         self.message = message
-        self.where = where
+        self.where = None if where is None else without_passwords(where)
         self.fix = fix
         self.rule = rule
         self.details = tuple(details)

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import FIX, DecisionRecord, EventRecord, Version, payload_hash
+from ergo_cli.core.json import JsonError, check_nesting
 from ergo_cli.core.values import effect_hash
 from ergo_cli.errors import BundleError
 from ergo_cli.supervisor.seam import Decision
@@ -78,6 +79,12 @@ def _check_event(event: EventRecord, index: int) -> Iterator[BundleError]:
     if payload_hash(event.payload) != event.payload_hash:
         message = f"the payload of event '{event.event_id}' does not match its payload_hash"
         yield BundleError("replay.hash_mismatch", message, where=f"events[{index}] event '{event.event_id}'", fix=_FIX)
+    try:
+        check_nesting(event.payload)
+    except JsonError as error:
+        message = f"the payload of event '{event.event_id}' cannot be read: {error}"
+        where = f"events[{index}].payload event '{event.event_id}'"
+        yield BundleError("replay.event_rehydrate_failed", message, where=where, fix=_FIX)
 
 
 def _check_decision(decision: DecisionRecord, index: int) -> Iterator[BundleError]:

@@ -40,7 +40,8 @@ from ergo_cli.bundle.schema import (
 from ergo_cli.errors import BundleError, reason
 from ergo_cli.programs.kind import Kind
 from ergo_cli.programs.kinds import TEXTUAL, check_kind, find_kind
-from ergo_cli.stores.files import CompressionError, is_compressed, read_blocks
+from ergo_cli.stores.files import is_compressed, read_blocks
+from ergo_cli.stores.inflation import CompressionError
 from ergo_cli.supervisor.seam import Constraints
 
 R = TypeVar("R")
@@ -284,7 +285,9 @@ def open_bundle(path: str | os.PathLike[str]) -> BundleReader:
         raise read_failed(path, "the path has a zero byte")
     try:
         return BundleReader(path, _seekable(path))
-    except (OSError, CompressionError) as error:
+    except CompressionError as error:
+        raise read_failed(path, str(error), error.fix) from error
+    except OSError as error:
         raise read_failed(path, reason(error)) from error
 
 
@@ -298,7 +301,9 @@ def skim_bundle(path: str) -> BundleReader:
         raise read_failed(path, "it is not a regular file")
     try:
         return BundleReader(path, _seekable(path), proven=False)
-    except (OSError, CompressionError) as error:
+    except CompressionError as error:
+        raise read_failed(path, str(error), error.fix) from error
+    except OSError as error:
         raise read_failed(path, reason(error)) from error
 
 

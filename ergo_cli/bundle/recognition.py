@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ergo_cli.stores.files import CompressionError, read_blocks
+from ergo_cli.stores.files import read_blocks
+from ergo_cli.stores.inflation import CompressionError
 
 SUFFIXES = (".json", ".json.gz", ".json.zst")
 _BEGINNING = re.compile(rb'\s*\{\s*"capture_version"\s*:')

@@ -20,6 +20,12 @@ from ergo_cli.core.json import JsonError, decode
 BLOCK = 1 << 16
 """The usual number of bytes in the window; a longer value enlarges it."""
 
+VALUE_LIMIT = 16 * 1024 * 1024
+"""The most bytes of a member's name, of a value that is no record, and of white space between two of these."""
+
+RECORD_LIMIT = 256 * 1024 * 1024
+"""The most bytes of one record: v3 writes each byte of a payload as a number, the pretty layout on a line by itself."""
+
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
 _TOKEN = re.compile(rb'([\[{])|[\]}]|"[^"\\]*+(?:\\.[^"\\]*+)*+("?)', re.DOTALL)
 _SCALAR = re.compile(rb"[^,\[\]{}\" \t\r\n]*+")
@@ -63,9 +69,13 @@ class Window:
 
     def next(self) -> bytes:
         """Skip white space; returns the next byte without consuming it, or nothing at the end of the file."""
+        skipped = 0
         while True:
             match = _BLANKS.match(self.text, self.at)
-            self.at = match.end() if match else self.at
+            at = match.end() if match else self.at
+            skipped, self.at = skipped + at - self.at, at
+            if skipped > VALUE_LIMIT:
+                raise self.fault(f"more than {VALUE_LIMIT // 2**20} MiB of white space in one place")
             if self.at < len(self.text) or not self.more():
                 return self.text[self.at : self.at + 1]
 
@@ -75,20 +85,25 @@ class Window:
             raise self.unexpected(f"`{byte.decode()}`")
         self.at += 1
 
-    def value(self) -> bytes:
-        """Skip white space and one value; returns its text. Raises TextFault where the file ends inside it."""
+    def value(self, limit: int = VALUE_LIMIT) -> bytes:
+        """Skip white space and one value; returns its text. Raises TextFault as ``value_end`` does."""
         self.next()
-        end = self.value_end()
+        end = self.value_end(limit)
         text = self.text[self.at : end]
         self.at = end
         return text
 
-    def value_end(self) -> int:
-        """The end in ``text`` of the value that begins at ``at``. Raises TextFault where the file ends inside it."""
+    def value_end(self, limit: int) -> int:
+        """The end in ``text`` of the value that begins at ``at``.
+
+        Raises TextFault where the file ends inside it, and for one of more than ``limit`` bytes before it is read.
+        """
         while True:
             end = end_of_value(self.text, self.at)
             if end == self.at:
                 raise self.unexpected("a value")
+            if (len(self.text) if end is None else end) - self.at > limit:
+                raise self.fault(f"a name, value or record longer than {limit // 2**20} MiB")
             if end is not None:
                 return end
             if not self.more():
@@ -243,7 +258,7 @@ def _last_seam(window: Window, seam: bytes) -> int:
 
 def _count_brackets(window: Window, length: int) -> int:
     """The end of a chunk of at least one record and of all further ones that end within ``length`` bytes."""
-    end = window.value_end()
+    end = window.value_end(RECORD_LIMIT)
     limit = window.at + length
     while end < limit and (comma := _COMMA.match(window.text, end)):
         after = end_of_value(window.text, comma.end())
@@ -339,7 +354,10 @@ def _scan_member(window: Window, members: Members, proven: bool) -> None:
     if name in _LISTS:
         members.lists[name] = _record_list(window, _LISTS[name], proven)
         return
-    members.values[name] = _decoded(window)
+    if name == "artifacts" and window.next() == b"{":
+        members.values[name] = _artifacts(window)
+        return
+    members.values[name] = _decoded(window, RECORD_LIMIT if name == "program" else VALUE_LIMIT)
     if name == "capture_version" and members.values[name] == Version.V4.value:
         members.version = Version.V4
 
@@ -350,9 +368,27 @@ def _name(window: Window) -> str:
     return _decoded(window)
 
 
-def _decoded(window: Window) -> Any:
+def _artifacts(window: Window) -> dict[str, Any]:
+    """The artifacts, read one by one: each may be as long as a record, and there may be any number of them."""
+    artifacts: dict[str, Any] = {}
+    window.expect(b"{")
+    if window.next() == b"}":
+        window.at += 1
+        return artifacts
+    while True:
+        name = _name(window)
+        window.expect(b":")
+        artifacts[name] = _decoded(window, RECORD_LIMIT)
+        if window.next() != b",":
+            window.expect(b"}")
+            return artifacts
+        window.at += 1
+
+
+def _decoded(window: Window, limit: int = VALUE_LIMIT) -> Any:
+    window.next()
     start = window.offset
-    text = window.value()
+    text = window.value(limit)
     try:
         return decode(text)
     except JsonError as error:

@@ -80,9 +80,8 @@ def parse_failed(label: str, message: str, where: str) -> BundleError:
     return BundleError("bundle.parse_failed", f"'{label}' is not a capture bundle: {message}", where=where, fix=FIX)
 
 
-def read_failed(label: str, message: str) -> BundleError:
+def read_failed(label: str, message: str, fix: str = "check that the file is there, whole and readable") -> BundleError:
     """The error for a file that cannot be read."""
-    fix = "check that the file is there, whole and readable"
     return BundleError("bundle.read_failed", f"cannot read bundle '{label}': {message}", where=label, fix=fix)
 
 

@@ -25,6 +25,7 @@ from ergo_cli.cli.commands import (
     MaxDurationOption,
     MaxEventsOption,
     MaxInFlightOption,
+    MaxInputOption,
     MaxPerWindowOption,
     MaxRetriesOption,
     NumbersOption,
@@ -73,6 +74,7 @@ def capture(
     rate_window: RateWindowOption = None,
     deadline: DeadlineOption = None,
     max_retries: MaxRetriesOption = None,
+    max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -85,7 +87,7 @@ def capture(
     from ergo_cli.host.run_plan import Bounds, Limits, RunRequest
     from ergo_cli.project.finding import ProgramFlags
 
-    session = Session("capture", form, color, quiet=quiet, verbose=verbose)
+    session = Session("capture", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     limits = Limits(max_in_flight, max_per_window, rate_window, deadline, max_retries)
     bounds = Bounds(max_events, max_duration)

@@ -47,6 +47,17 @@ def _duration(literal: str) -> int:
         raise typer.BadParameter(str(error)) from error
 
 
+_SIZES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def _size(literal: str) -> int:
+    digits = str(literal).rstrip("KMGTiB")
+    unit = str(literal)[len(digits) :]
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 20 and unit in _SIZES):
+        raise typer.BadParameter(f"'{literal}' is not a size such as 500MiB or 100GiB")
+    return int(digits) * _SIZES[unit]
+
+
 def _jobs(text: str) -> int:
     if text == "auto":
         return os.cpu_count() or 1
@@ -107,6 +118,16 @@ StoreOption = Annotated[
     str | None,
     typer.Option(
         "--store", metavar="STORE", help="Where runs of Python programs are kept: sqlite:PATH, postgres:DSN, default."
+    ),
+]
+MaxInputOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-input",
+        parser=_size,
+        metavar="SIZE",
+        help="What a compressed file may hold: 500MiB, 100GiB.",
+        show_default=False,
     ),
 ]
 OutputOption = Annotated[

@@ -14,6 +14,7 @@ from ergo_cli.cli.commands import (
     FormatOption,
     IgnoreOption,
     MaxDivergencesOption,
+    MaxInputOption,
     ProjectOption,
     QuietOption,
     VerboseOption,
@@ -33,6 +34,7 @@ def diff(
     ignore: IgnoreOption = None,
     max_divergences: MaxDivergencesOption = 1000,
     project: ProjectOption = None,
+    max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -45,7 +47,7 @@ def diff(
     from ergo_cli.replay.paths import patterns_of_project, unmatched
     from ergo_cli.report.comparisons import DIFF, render_comparison
 
-    session = Session("diff", form, color, quiet=quiet, verbose=verbose)
+    session = Session("diff", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
 
     def work() -> CommandResult:
         patterns = patterns_of_project(ignore, Path(base), project)

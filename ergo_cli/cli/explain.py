@@ -14,6 +14,7 @@ from ergo_cli.cli.commands import (
     Format,
     FormatOption,
     GraphOption,
+    MaxInputOption,
     NumbersOption,
     ProfileOption,
     ProgramOption,
@@ -44,6 +45,7 @@ def explain(
     profile: ProfileOption = None,
     project: ProjectOption = None,
     numbers: NumbersOption = None,
+    max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -59,7 +61,7 @@ def explain(
     from ergo_cli.replay.session import find_for_bundle, numbers_for
     from ergo_cli.report.episodes import render_explanation
 
-    session = Session("explain", form, color, quiet=quiet, verbose=verbose)
+    session = Session("explain", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project)
 
     def work() -> CommandResult:

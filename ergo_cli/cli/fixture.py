@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ergo_cli.cli.commands import Color, ColorOption, Format, FormatOption, QuietOption, VerboseOption, VersionOption
+from ergo_cli.cli.commands import (
+    Color,
+    ColorOption,
+    Format,
+    FormatOption,
+    MaxInputOption,
+    QuietOption,
+    VerboseOption,
+    VersionOption,
+)
 
 if TYPE_CHECKING:
     from ergo_cli.report.command_result import CommandResult
@@ -47,6 +56,7 @@ EpisodeIdOption = Annotated[
 
 def inspect(
     events: EventsArgument,
+    max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -58,12 +68,13 @@ def inspect(
     from ergo_cli.report.tool_results import FIXTURE_INSPECT, render_fixture_stats
     from ergo_cli.tools.fixture_stats import inspect_fixture
 
-    session = Session(FIXTURE_INSPECT, form, color, quiet=quiet, verbose=verbose)
+    session = Session(FIXTURE_INSPECT, form, color, quiet=quiet, verbose=verbose, max_input=max_input)
     return session.conclude(lambda: render_fixture_stats(events, inspect_fixture(events)))
 
 
 def validate(
     events: EventsArgument,
+    max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -75,7 +86,7 @@ def validate(
     from ergo_cli.report.tool_results import FIXTURE_VALIDATE, render_fixture_check
     from ergo_cli.tools.fixture_stats import validate_fixture
 
-    session = Session(FIXTURE_VALIDATE, form, color, quiet=quiet, verbose=verbose)
+    session = Session(FIXTURE_VALIDATE, form, color, quiet=quiet, verbose=verbose, max_input=max_input)
     return session.conclude(lambda: render_fixture_check(events, validate_fixture(events)))
 
 
@@ -85,6 +96,7 @@ def from_csv(
     semantic_kind: SemanticKindOption = "price_bar",
     event_kind: EventKindOption = "DataAvailable",
     episode_id: EpisodeIdOption = "E1",
+    max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -97,7 +109,7 @@ def from_csv(
     from ergo_cli.report.tool_results import FIXTURE_FROM_CSV, render_conversion
     from ergo_cli.tools.fixture_from_csv import ConversionOptions, convert_csv
 
-    session = Session(FIXTURE_FROM_CSV, form, color, quiet=quiet, verbose=verbose)
+    session = Session(FIXTURE_FROM_CSV, form, color, quiet=quiet, verbose=verbose, max_input=max_input)
 
     def work() -> CommandResult:
         options = ConversionOptions(semantic_kind, EventKind(event_kind), episode_id)

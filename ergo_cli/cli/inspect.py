@@ -11,6 +11,7 @@ from ergo_cli.cli.commands import (
     ColorOption,
     Format,
     FormatOption,
+    MaxInputOption,
     ProfileOption,
     ProjectOption,
     QuietOption,
@@ -28,6 +29,7 @@ def inspect(
     bundle: BundleArgument,
     profile: ProfileOption = None,
     project: ProjectOption = None,
+    max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -45,7 +47,7 @@ def inspect(
     from ergo_cli.replay.session import found_by
     from ergo_cli.report.tool_results import render_inspection
 
-    session = Session("inspect", form, color, quiet=quiet, verbose=verbose)
+    session = Session("inspect", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
     flags = ProgramFlags(profile=profile, project=project)
 
     def work() -> CommandResult:

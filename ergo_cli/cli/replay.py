@@ -18,6 +18,7 @@ from ergo_cli.cli.commands import (
     IgnoreOption,
     JobsOption,
     MaxDivergencesOption,
+    MaxInputOption,
     NumbersOption,
     ProfileOption,
     ProgramOption,
@@ -50,6 +51,7 @@ def replay(
     jobs: JobsOption = 1,
     numbers: NumbersOption = None,
     guard: GuardOption = False,
+    max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -63,7 +65,7 @@ def replay(
     from ergo_cli.replay.session import ReplayRequest, ReplaySession, bundle_paths
     from ergo_cli.report.comparisons import REPLAY, render_comparison
 
-    session = Session("replay", form, color, quiet=quiet, verbose=verbose)
+    session = Session("replay", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     request = ReplayRequest(flags, strict, None if ignore is None else tuple(ignore), max_divergences, numbers)
 

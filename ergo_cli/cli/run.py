@@ -26,6 +26,7 @@ from ergo_cli.cli.commands import (
     MaxDurationOption,
     MaxEventsOption,
     MaxInFlightOption,
+    MaxInputOption,
     MaxPerWindowOption,
     MaxRetriesOption,
     NumbersOption,
@@ -72,6 +73,7 @@ def run(
     rate_window: RateWindowOption = None,
     deadline: DeadlineOption = None,
     max_retries: MaxRetriesOption = None,
+    max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -84,7 +86,7 @@ def run(
     from ergo_cli.host.run_plan import Bounds, Limits, RunRequest
     from ergo_cli.project.finding import ProgramFlags
 
-    session = Session("run", form, color, quiet=quiet, verbose=verbose)
+    session = Session("run", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     limits = Limits(max_in_flight, max_per_window, rate_window, deadline, max_retries)
     bounds = Bounds(max_events, max_duration)

@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, TextIO
 
 from ergo_cli.cli.commands import Color, Format
@@ -38,12 +38,14 @@ class Session:
         *,
         quiet: bool = False,
         verbose: bool = False,
+        max_input: int | None = None,
     ) -> None:
         self.command = command
         self._form = form
         self._color = color
         self._quiet = quiet
         self._verbose = verbose
+        self._max_input = max_input
 
     def conclude(self, work: Callable[[], CommandResult]) -> int:
         """Run ``work``, write its result or its error, and return the exit code."""
@@ -85,7 +87,7 @@ class Session:
 
     def _result_of(self, work: Callable[[], CommandResult]) -> CommandResult:
         try:
-            with redirect_stdout(sys.stderr):  # prints of a user's Python are not the result
+            with redirect_stdout(sys.stderr), self._bounded():  # prints of a user's Python are not the result
                 return work()
         except ErgoError as error:
             return refusal(self.command, error, exit_code(error.code))
@@ -94,6 +96,14 @@ class Session:
             return interruption(self.command)
         except BaseException as error:  # noqa: BLE001 - also sys.exit in a user's Python: it must not count as success
             return refusal(self.command, _reported(error), DEFECT)
+
+    def _bounded(self) -> AbstractContextManager[None]:
+        """Within, compressed files may hold what ``--max-input`` says."""
+        if self._max_input is None:
+            return nullcontext()
+        from ergo_cli.stores.inflation import reading_at_most  # only for those who ask for it
+
+        return reading_at_most(self._max_input)
 
     def _write(self, result: CommandResult) -> None:
         if sys.stdout is None:

@@ -13,6 +13,7 @@ from ergo_cli.cli.commands import (
     ColorOption,
     Format,
     FormatOption,
+    MaxInputOption,
     ProjectOption,
     QuietOption,
     VerboseOption,
@@ -35,6 +36,7 @@ def validate(
     adapter: AdapterOption = None,
     cluster_path: ClusterPathOption = None,
     project: ProjectOption = None,
+    max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -48,7 +50,7 @@ def validate(
     from ergo_cli.tools.file_checks import Surroundings
     from ergo_cli.tools.validation import validate_files
 
-    session = Session("validate", form, color, quiet=quiet, verbose=verbose)
+    session = Session("validate", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
 
     def work() -> CommandResult:
         bound = None if adapter is None else load_adapter_file(adapter)

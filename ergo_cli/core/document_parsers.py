@@ -16,7 +16,18 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from ergo_cli.core.documents import NODE_LIMIT, Mapping, Mark, Node, Scalar, Sequence, Style, SyntaxSource, TreeBuilder
+from ergo_cli.core.documents import (
+    NODE_LIMIT,
+    TOO_DEEP,
+    Mapping,
+    Mark,
+    Node,
+    Scalar,
+    Sequence,
+    Style,
+    SyntaxSource,
+    TreeBuilder,
+)
 from ergo_cli.errors import DocumentError
 
 _TOKEN = re.compile(
@@ -156,6 +167,7 @@ def parse_yaml(text: str, label: str) -> Node:
     """
     source = SyntaxSource("YAML", label)
     source.check_size(text)
+    source.check_lines(text)
     reader = _YamlReader(text, source)
     for part in _parts(text, source):
         reader.take(part)
@@ -170,6 +182,7 @@ class _YamlReader:
         self._source = source
         self._tree = TreeBuilder(source, NODE_LIMIT)
         self._documents = 0
+        self._line = 0
         self._anchored: dict[str, tuple[Node, int] | None] = {}
         self._open_anchors: list[str | None] = []
 
@@ -238,6 +251,9 @@ class _YamlReader:
 
     def _check_indentation(self, part: _Part) -> None:
         """Refuse a tab before the first thing of a line: ruamel.yaml allows it inside brackets."""
+        if part.mark.line == self._line:
+            return
+        self._line = part.mark.line
         before = self._text[part.offset - part.mark.column + 1 : part.offset]
         if "\t" in before and before.isspace():
             raise self._source.error("a tab is used for indentation", part.mark, fix="indent with spaces")
@@ -291,12 +307,17 @@ def _parts(text: str, source: SyntaxSource) -> Iterator[_Part]:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
     from ruamel.yaml.reader import ReaderError
 
+    from ergo_cli.core.yaml_scanning import LinearReader, LinearScanner, NestingError
+
     parser: Any = YAML(typ="safe", pure=True, plug_ins=[])
+    parser.Reader, parser.Scanner = LinearReader, LinearScanner
     try:
         for event in parser.parse(text):
             part_type = _PART_TYPES.get(event.__class__.__name__)
             if part_type is not None:
                 yield _part(part_type, event)
+    except NestingError as error:
+        raise _too_deep(error, source) from error
     except MarkedYAMLError as error:
         raise _marked_error(error, source) from error
     except ReaderError as error:
@@ -316,6 +337,10 @@ def _part(part_type: _PartType, event: Any) -> _Part:
         text=getattr(event, "value", ""),
         plain=getattr(event, "style", None) is None,
     )
+
+
+def _too_deep(error: Any, source: SyntaxSource) -> DocumentError:
+    return source.limit(TOO_DEEP, _yaml_mark(error.problem_mark))
 
 
 def _marked_error(error: Any, source: SyntaxSource) -> DocumentError:

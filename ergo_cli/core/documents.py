@@ -55,6 +55,15 @@ NODE_LIMIT = 100_000
 """How many nodes a YAML document may have once its aliases are expanded (spec 00 §12.4)."""
 
 
+TOO_DEEP = f"nesting deeper than {NESTING_LIMIT} levels"
+"""What is wrong with a text in which more collections are open at once."""
+
+LINE_LIMIT = 250_000
+"""How many lines a YAML document may have: each takes time, whether it holds anything or not."""
+
+_DEEP_INDENT = re.compile(r"^ {4096}", re.MULTILINE)
+
+
 class LimitError(DocumentError):
     """A text is too large or too deep to be read at all (``DEC-SYNTAX``, spec 00 §12.4)."""
 
@@ -129,6 +138,14 @@ class SyntaxSource:
         if len(text) * 4 > TEXT_LIMIT and len(text.encode(errors="surrogatepass")) > TEXT_LIMIT:
             raise self.limit(f"the text is longer than {TEXT_LIMIT // 2**20} MiB", Mark(1, 1))
 
+    def check_lines(self, text: str) -> None:
+        """Raise LimitError for a text of more than 250,000 lines, or with a line behind more than 4,095 spaces."""
+        if sum(map(text.count, "\n\r\x85\u2028\u2029")) > LINE_LIMIT:
+            raise self.limit(f"more than {LINE_LIMIT} lines", Mark(LINE_LIMIT + 1, 1))
+        deep = _DEEP_INDENT.search(text)
+        if deep is not None:
+            raise self.limit("a line behind more than 4095 spaces", Mark(text.count("\n", 0, deep.start()) + 1, 1))
+
     def _where(self, mark: Mark) -> str:
         return f"{self.label}:{mark.line}:{mark.column}"
 
@@ -181,7 +198,7 @@ class TreeBuilder:
         if self.expects_key:
             raise self._source.error("a key must be a scalar", mark, fix="write a name as the key")
         if len(self._open) == NESTING_LIMIT:
-            raise self._source.limit(f"nesting deeper than {NESTING_LIMIT} levels", mark)
+            raise self._source.limit(TOO_DEEP, mark)
         self._count(1, mark)
         self._open.append(_Open(collection, mark, self._nodes - 1))
 

@@ -24,7 +24,9 @@ RUNTIME_LEVEL = "0.1.0-alpha.1"
 """The level of bundle compatibility that ``runtime_compatibility`` is held against; not the product's own version."""
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
-_SCHEMA_FIX = "correct the schema: Draft 2020-12, closed objects, no unions, no references to other documents"
+_SCHEMA_FIX = (
+    "correct the schema: Draft 2020-12, closed objects, no unions, no references to other documents, plain patterns"
+)
 _META_FIELDS = ("meta.adapter_id", "meta.adapter_version", "meta.timestamp")
 
 

@@ -23,6 +23,20 @@ _TYPES = {
 }
 _LONGEST_COMPLAINT = 300
 
+PATTERN_LIMIT = 4096
+"""The most characters of one pattern, before it is compiled."""
+
+PATTERNS_LIMIT = 16_384
+"""The most characters of all patterns of a schema together."""
+
+_COMPILED_LIMIT = 2**18
+"""The most bytes of one compiled pattern: repeats of repeats are multiplied out."""
+
+_NO_PATTERN = (
+    "a pattern is matched in linear time: it has no look-around and no back-reference, and its repeats multiply to "
+    f"at most {_COMPILED_LIMIT // 2**10} KiB"
+)
+
 
 class SchemaFault(ValueError):
     """A schema, or one of its properties, that an adapter may not have; the message says what and where."""
@@ -30,14 +44,43 @@ class SchemaFault(ValueError):
 
 def compile_schema(schema: JsonValue) -> Draft202012Validator:
     """The Draft 2020-12 validator: formats are annotations, nothing is retrieved. Raises SchemaFault."""
-    from jsonschema_rs import Draft202012Validator, ValidationError
+    from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
     if not isinstance(schema, dict):
         raise SchemaFault("the schema must be a JSON object")
+    _check_pattern_sizes(schema)
+    linear = RegexOptions(size_limit=_COMPILED_LIMIT, dfa_size_limit=_COMPILED_LIMIT)
     try:
-        return Draft202012Validator(schema, validate_formats=False, retriever=_refuse_retrieval)
+        return Draft202012Validator(schema, validate_formats=False, retriever=_refuse_retrieval, pattern_options=linear)
     except ValidationError as error:
-        raise SchemaFault(complaint(error)) from error
+        why = f"; {_NO_PATTERN}" if error.message.endswith('is not a "regex"') else ""
+        raise SchemaFault(complaint(error) + why) from error
+
+
+def _check_pattern_sizes(schema: JsonValue) -> None:
+    """Refuse patterns that would take long to compile. Raises SchemaFault."""
+    total = 0
+    for pattern, path in _patterns(schema, ()):
+        total += len(pattern)
+        if len(pattern) > PATTERN_LIMIT:
+            raise SchemaFault(f"{_json_path(path)}: a pattern longer than {PATTERN_LIMIT} characters")
+        if total > PATTERNS_LIMIT:
+            raise SchemaFault(f"{_json_path(path)}: the patterns have more than {PATTERNS_LIMIT} characters together")
+
+
+def _patterns(node: JsonValue, path: tuple[str | int, ...]) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    """Whatever may be a pattern, with its place; blind, as ``_banned`` is."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == "pattern" and isinstance(value, str):
+                yield value, (*path, name)
+            elif name == "patternProperties" and isinstance(value, dict):
+                for pattern in value:
+                    yield pattern, (*path, name)
+            yield from _patterns(value, (*path, name))
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _patterns(item, (*path, index))
 
 
 def _refuse_retrieval(uri: str) -> NoReturn:

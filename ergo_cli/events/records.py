@@ -82,7 +82,7 @@ def read_usual_lines(lines: bytes, ordinal: int) -> list[HostedEvent] | None:
         ids, instants = [body.id for body in bodies], [body.at for body in bodies]
         kinds, payloads = [body.semantic_kind for body in bodies], [body.payload for body in bodies]
         at = [0 if instant is None else instant.ns for instant in instants]
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     # At most 9 members outside the payload: kind, event, type, payload, id, semantic_kind, at, secs, nanos. An absent
     # id or semantic_kind is one less, an absent at three less; a written null counts as absent and so fails the test.
@@ -125,6 +125,8 @@ def read_record(line: bytes, ordinal: int, numbers: Numbers = Numbers.EXACT) -> 
 
     Payload numbers are read under the profile ``numbers``; a payload is an object or None. Raises RecordFault.
     """
+    if not line:
+        return None
     hosted = not line.startswith(_FIXTURE_START) and line.find(b'"event_id"') >= 0
     try:
         record = _hosted(line, numbers) if hosted else _fixture(line, ordinal, numbers)

@@ -39,9 +39,9 @@ def bad_line(label: str, line: int, fault: RecordFault) -> EventError:
 
 
 def too_long(label: str, error: LineTooLong) -> EventError:
-    """The error for a line beyond the limit."""
-    message, where = f"cannot read line {error.line}: {error}", f"{label}:{error.line}:{LINE_LIMIT + 1}"
-    return EventError(_INPUT_INVALID, message, where=where, fix="split the line, or keep large data out of events")
+    """The error for a line, or for blank lines, beyond the limit."""
+    message, where = f"cannot read line {error.line}: {error}", f"{label}:{error.line}:{error.column}"
+    return EventError(_INPUT_INVALID, message, where=where, fix=error.fix)
 
 
 class EventStream:
@@ -237,11 +237,29 @@ LINE_LIMIT = 16 * 1024 * 1024
 """The most bytes a line may have, its line end not counted."""
 
 
+BLANK_LIMIT = 1024 * 1024
+"""The most bytes of blank lines that may follow each other."""
+
+
 class LineTooLong(ValueError):
-    """A line beyond ``LINE_LIMIT``; the rest of it is never read."""
+    """A line beyond ``LINE_LIMIT``; the rest of it is never read. ``column`` is the first one that is too many."""
+
+    column = LINE_LIMIT + 1
+    fix = "split the line, or keep large data out of events"
 
     def __init__(self, line: int) -> None:
         super().__init__(f"the line is longer than {LINE_LIMIT // 2**20} MiB")
+        self.line = line
+
+
+class TooManyBlankLines(LineTooLong):
+    """More than ``BLANK_LIMIT`` of blank lines in one place; ``line`` is one of them."""
+
+    column = 1
+    fix = "remove the blank lines"
+
+    def __init__(self, line: int) -> None:
+        ValueError.__init__(self, f"more than {BLANK_LIMIT // 2**20} MiB of blank lines follow each other")
         self.line = line
 
 
@@ -283,14 +301,20 @@ def set_apart(piece: bytes, mark: bytes) -> Iterator[bytes]:
 def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes cut at line ends only, each piece without its last LF; nothing after a line that is too long.
 
-    ``chunks`` may be cut anywhere. A last line without LF counts. Memory is one chunk and one line.
+    ``chunks`` may be cut anywhere. A last line without LF counts. Memory is one chunk and one line. Raises
+    TooManyBlankLines.
     """
     rest: list[bytes] = []
-    size = 0
+    size = blank = lines = 0
     for chunk in chunks:
         end = chunk.rfind(b"\n")
         if end >= 0:
-            yield b"".join((*rest, chunk[:end]))
+            piece = b"".join((*rest, chunk[:end]))
+            lines += piece.count(b"\n") + 1
+            blank = 0 if piece.strip() else blank + len(piece)
+            if blank > BLANK_LIMIT:
+                raise TooManyBlankLines(lines)
+            yield piece
             chunk, rest, size = chunk[end + 1 :], [], 0
         rest.append(chunk)
         size += len(chunk)

@@ -25,6 +25,7 @@ from ergo_cli.bundle.schema import (
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import CaptureWriteError, ErgoError, reason
 from ergo_cli.host.effects import SentIntent
+from ergo_cli.stores.private import opened_privately
 
 FORMAT = "ergo.journal/2"
 """The format name in the first line of a journal."""
@@ -101,7 +102,7 @@ class CrashJournal:
     ) -> None:
         self._path = path
         try:
-            self._file = path.open("xb")
+            self._file = open(path, "xb", opener=opened_privately)  # noqa: SIM115 - closed on exit
         except FileExistsError as error:
             raise _taken(path) from error
         except (OSError, ValueError) as error:

@@ -23,6 +23,7 @@ from ergo_cli.host.run_plan import STANDARD_INPUT, EventLines, PreparedRun
 from ergo_cli.host.timing import RunControl
 from ergo_cli.programs.kinds import BUILT_IN_ID
 from ergo_cli.stores.files import broken_data, is_compressed, open_compressed
+from ergo_cli.stores.inflation import InflationError
 
 ShouldStop = Callable[[], bool]
 
@@ -81,6 +82,9 @@ def _read_chunks(file: BinaryIO, path: str, should_stop: ShouldStop) -> Iterator
             return
         while chunk := read(_CHUNK):
             yield chunk
+    except InflationError as error:
+        message = f"cannot read '{path}' on: {error}"
+        raise EventError("driver.input_invalid", message, where=source_label(path), fix=error.fix) from error
     except broken_data(path) as error:
         raise _broken(path, error) from error
     except OSError as error:

@@ -12,19 +12,24 @@ from ergo_cli.core.diagnostics import Notice, did_you_mean
 from ergo_cli.core.documents import TEXT_LIMIT
 from ergo_cli.core.numbers import U64_MAX
 from ergo_cli.core.time import parse_duration
-from ergo_cli.errors import DiscoveryError, ErgoError, ProjectError, headline, reason
+from ergo_cli.errors import DiscoveryError, DocumentError, ErgoError, ProjectError, headline, reason
 from ergo_cli.events.adapter import Adapter, load_adapter, setup_failed
+
+
+class TextTooLong(ValueError):
+    """An authored file of more than 8 MiB (spec 00 §12.4); the text is the reason."""
 
 
 def read_text(path: Path) -> str:
     """The text of an authored file.
 
-    Raises OSError if it cannot be read, ValueError (its text is the reason) if it is longer than 8 MiB or not UTF-8.
+    Raises OSError if it cannot be read, TextTooLong beyond 8 MiB, ValueError (its text is the reason) if it is not
+    UTF-8.
     """
     with path.open("rb") as file:
         content = file.read(TEXT_LIMIT + 1)
     if len(content) > TEXT_LIMIT:
-        raise ValueError(f"the file is longer than the limit of {TEXT_LIMIT} bytes")
+        raise TextTooLong(f"the file is longer than the limit of {TEXT_LIMIT} bytes")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -256,6 +261,9 @@ def load_adapter_file(path: str | PathLike[str]) -> Adapter:
     path = Path(path)
     try:
         text = read_text(path)
+    except TextTooLong as error:
+        message, fix = f"parse adapter '{path}': {error}", "split or simplify the adapter"
+        raise setup_failed(str(path), [DocumentError("DEC-SYNTAX", message, where=str(path), fix=fix)]) from error
     except (OSError, ValueError) as error:
         message = f"io error at '{path}': {reason(error)}"
         fault = DiscoveryError("LOAD-IO", message, where=str(path), fix="name an adapter manifest that can be read")

@@ -15,6 +15,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.documents import NO_ADAPTER, ProgramSource, is_source_path
 from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.project.authored import read_text
+from ergo_cli.stores.private import opened_privately, private_folder
 
 _SCHEMA = "ergo.program/1"
 _RECORD = "program.json"
@@ -105,7 +106,7 @@ def _hex(provenance: str) -> str | None:
 
 
 def _write(folder: Path, record: KeptProgram, sources: tuple[ProgramSource, ...]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(folder.parent)
     from tempfile import mkdtemp  # needed only to keep a program
 
     temporary = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -126,8 +127,8 @@ def _is_file_name(path: str) -> bool:
 
 
 def _write_file(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
+    private_folder(path.parent)
+    with open(path, "xb", opener=opened_privately) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

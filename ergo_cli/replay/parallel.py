@@ -23,6 +23,7 @@ from ergo_cli.errors import ErgoError, defect
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.results import BundleResult, Outcome
 from ergo_cli.replay.session import BundlePath, ReplayRequest, ReplaySession
+from ergo_cli.stores.inflation import limit_in_force, reading_at_most
 
 _SPAWN = get_context("spawn")
 _COUNTED_AT_ONCE = 1000
@@ -115,7 +116,7 @@ class _Worker:
 
     def __init__(self, request: ReplayRequest, index: int, bundle: BundlePath, *, counts: bool) -> None:
         self.pipe, self._its_end = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_work, args=(request, counts, self._its_end))
+        self._process = _SPAWN.Process(target=_work, args=(request, counts, limit_in_force(), self._its_end))
         self.take(index, bundle)
 
     def start(self) -> None:
@@ -164,11 +165,11 @@ def _interrupts_held() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(request: ReplayRequest, counts: bool, pipe: Connection[Any, Any]) -> None:
+def _work(request: ReplayRequest, counts: bool, max_input: int | None, pipe: Connection[Any, Any]) -> None:
     """What a worker does: bundles come in, answers go out, until the pipe breaks."""
     sys.stdout = sys.stderr  # output of user code is not a result
     session, counter = ReplaySession(request, ProgramStore.of_user()), _Counter(pipe)
-    with suppress(EOFError, ConnectionError):
+    with suppress(EOFError, ConnectionError), reading_at_most(max_input):
         while True:
             answer = _answer(session, pipe.recv(), counter.step if counts else None)
             counter.tell()

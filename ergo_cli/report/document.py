@@ -5,6 +5,7 @@ Spec 00 §7, §12.8.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -301,6 +302,15 @@ def unicode(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+_CONTROLS = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
+"""DEL, C1, and the characters that change the direction or the lines of a text, in UTF-8."""
+
+
+def encoded(document: Struct) -> bytes:
+    """The JSON of a document, with characters that could control a terminal as escapes: input may hold them."""
+    return _CONTROLS.sub(lambda control: b"\\u%04x" % ord(control[0].decode()), msgspec.json.encode(document))
+
+
 def encode_report(report: Report) -> bytes:
     """The document as one line of JSON, ended by a newline."""
-    return msgspec.json.encode(report) + b"\n"
+    return encoded(report) + b"\n"

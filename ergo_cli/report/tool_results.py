@@ -19,6 +19,7 @@ from ergo_cli.report.document import (
     FileDocument,
     InitDocument,
     Report,
+    encoded,
     error_document,
     gravest,
     unicode,
@@ -250,4 +251,4 @@ def _list_lines(name: str, items: Iterable[str]) -> Iterator[str]:
 
 
 def _pretty(document: Struct) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    return msgspec.json.format(encoded(document), indent=2) + b"\n"

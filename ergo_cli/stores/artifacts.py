@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ergo_cli.errors import CaptureWriteError, StoreError, reason
+from ergo_cli.stores.private import opened_privately, private_folder
 
 _ID = re.compile(r"[0-9a-f]{64}")
 
@@ -89,11 +90,13 @@ class FileArtifacts:
             return artifact
         from ergo_cli.stores.files import AtomicFile  # needed only by runs that keep artifacts
 
+        path = self._path(artifact)
         try:
-            with AtomicFile(str(self._path(artifact))) as file:
+            private_folder(path.parent)
+            with AtomicFile(str(path), opened_privately) as file:
                 file.write(data)
                 file.commit()
-        except CaptureWriteError as error:
+        except (CaptureWriteError, OSError) as error:
             raise _fault(artifact, error.__cause__ or error) from error
         return artifact
 

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Protocol, Self, cast
 
 from ergo_cli.errors import CaptureWriteError, reason
+from ergo_cli.stores.inflation import CompressionError, Inflated
 
 BLOCK = 1 << 18
 """How many bytes are read at a time."""
 
 _GZIP_WINDOW = 31  # tells zlib to write a gzip header, without name and time
 _LEVEL = 6
+_WINDOW_LOG = 27  # 128 MiB, what `zstd --long` writes; a decompressor keeps as much in memory as a frame asks for
 
 
 class Compressor(Protocol):
@@ -37,10 +39,6 @@ class Compressor(Protocol):
         ...
 
 
-class CompressionError(ValueError):
-    """A file whose content is not in the compression that its suffix names."""
-
-
 def compressor_for(path: str) -> Compressor | None:
     """The compressor for the suffix of ``path``, ``.gz`` or ``.zst``; None for any other."""
     if path.endswith(".gz"):
@@ -51,7 +49,10 @@ def compressor_for(path: str) -> Compressor | None:
 
 
 def read_blocks(path: str) -> Iterator[bytes]:
-    """The content of a file in blocks, decompressed by its suffix. Raises OSError, and CompressionError on bad data."""
+    """The content of a file in blocks, decompressed by its suffix.
+
+    Raises OSError, and CompressionError for bad data and for more than a compressed file may hold.
+    """
     try:
         with open_compressed(path) if is_compressed(path) else open(path, "rb") as file:
             yield from iter(lambda: file.read(BLOCK), b"")
@@ -66,8 +67,12 @@ def is_compressed(path: str) -> bool:
 
 
 def open_compressed(path: str) -> BinaryIO:
-    """The content of a file with such a suffix, decompressed as it is read. Raises OSError, then ``broken_data``."""
-    return cast(BinaryIO, _zstd().open(path) if path.endswith(".zst") else _gzip().open(path, "rb"))
+    """The content of a file with such a suffix, decompressed as it is read.
+
+    Raises OSError, then ``broken_data``, and InflationError where it holds more than it may.
+    """
+    source = open(path, "rb")  # noqa: SIM115 - closed with the reader
+    return cast(BinaryIO, Inflated(source, _unzstd if path.endswith(".zst") else _gunzip))
 
 
 def broken_data(path: str) -> tuple[type[Exception], ...]:
@@ -75,6 +80,15 @@ def broken_data(path: str) -> tuple[type[Exception], ...]:
     if path.endswith(".zst"):
         return (EOFError, _zstd().ZstdError)
     return (EOFError, zlib.error, _gzip().BadGzipFile) if path.endswith(".gz") else ()
+
+
+def _unzstd(source: Any) -> Any:
+    zstd = _zstd()
+    return zstd.ZstdFile(source, options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG})
+
+
+def _gunzip(source: Any) -> Any:
+    return _gzip().GzipFile(fileobj=source, mode="rb")
 
 
 def _gzip() -> Any:
@@ -101,12 +115,15 @@ _counter_lock = threading.Lock()
 class AtomicFile:
     """A file being written under a temporary name; a context manager that aborts unless ``commit`` was called.
 
+    ``opener`` is that of ``open``: it decides who may read the file.
+
     Raises CaptureWriteError, with the stage of spec 11 §9.2, from every method but ``abort``. The operating system's
     error is its ``__cause__``; the destination is unchanged and the temporary file removed.
     """
 
-    def __init__(self, destination: str) -> None:
+    def __init__(self, destination: str, opener: Callable[[str, int], int] | None = None) -> None:
         self.destination = destination
+        self._opener = opener
         self._folder, name = _split(destination)
         self._make_folder()
         if name in ("", ".."):
@@ -174,7 +191,7 @@ class AtomicFile:
         for _ in range(ATTEMPTS):
             path = os.path.join(self._folder, f"{name}.{os.getpid()}.{_next_number()}.tmp")
             try:
-                return path, open(path, "xb", buffering=_BUFFER)
+                return path, open(path, "xb", buffering=_BUFFER, opener=self._opener)
             except FileExistsError:
                 continue
             except (OSError, ValueError) as error:

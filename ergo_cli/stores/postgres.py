@@ -7,7 +7,7 @@ Records and states are kept as TEXT: JSONB would rewrite numbers, and with them 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +48,13 @@ _FIXES = {
 }
 
 
-def postgres_fault(place: str, error: psycopg.Error) -> StoreError:
-    """The StoreError for an error of the server or the driver about the database ``place``."""
+def postgres_fault(place: str, error: psycopg.Error, secrets: Iterable[str] = ()) -> StoreError:
+    """The StoreError for an error of the server or the driver about the database ``place``, without ``secrets``."""
     state = error.sqlstate or ""
     code = next((_CODES[state[:end]] for end in (5, 2) if state[:end] in _CODES), "store.unreachable")
     why = error.diag.message_primary or " ".join(str(error).split())
+    if any(secret in why for secret in secrets):
+        why = "the driver's message is left out, because it holds the password"
     return store_fault(code, place, f"the store '{place}' cannot be used: {why}")
 
 
@@ -155,6 +157,7 @@ class PostgresDatabase:
         self._schema = schema
         self._connections = ThreadConnections(self._connect)
         self._place = "postgres"
+        self._secrets: tuple[str, ...] = ()
 
     def named(self, table: str) -> str:
         """A table with its schema, whose name is checked before a statement is executed."""
@@ -179,7 +182,10 @@ class PostgresDatabase:
         except psycopg.Error as error:
             if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
                 self._connections.discard()
-            raise postgres_fault(self._place, error) from error
+            fault = postgres_fault(self._place, error, self._secrets)
+            if any(secret in str(error) for secret in self._secrets):
+                raise fault from None
+            raise fault from error
 
     @contextmanager
     def writing(self, turn: str) -> Generator[Connection[Any]]:
@@ -215,6 +221,12 @@ class PostgresDatabase:
             message = "the store 'postgres' cannot be used: its connection string cannot be read"
             raise store_fault("store.unreachable", self._place, message) from None
         host, port, name = (parameters.get(part) for part in ("host", "port", "dbname"))
+        if any("@" in str(part or "") for part in (host, port, name)):  # cut inside of a password, at its @ or slash
+            message = "the store 'postgres' cannot be used: its host, port or database holds `@`"
+            fault = store_fault("store.unreachable", self._place, message)
+            fault.fix = "write `@` in a password as %40, and `/` as %2F"
+            raise fault
+        self._secrets = tuple(str(parameters[part]) for part in ("password", "sslpassword") if parameters.get(part))
         self._place = f"postgres:{host or ''}{f':{port}' if port else ''}/{name or ''}"
         return {**_PATIENCE, **parameters, "client_encoding": "UTF8"}
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import RLock
 
 from ergo_cli.errors import StoreError, reason
 from ergo_cli.stores.database import RunTables, TableJournal, ThreadConnections
 from ergo_cli.stores.journals import StoredSnapshot, read_snapshot
+from ergo_cli.stores.private import opened_privately, private_folder
 
 _PRIMARY = 0xFF  # the low byte is the primary error code
 
@@ -208,7 +209,7 @@ class SqliteDatabase:
 
     def _connect(self) -> sqlite3.Connection:
         if self.path != IN_MEMORY:
-            self._make_folder()
+            self._make_file()
         connection = sqlite3.connect(
             self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
         )
@@ -221,12 +222,15 @@ class SqliteDatabase:
             raise
         return connection
 
-    def _make_folder(self) -> None:
+    def _make_file(self) -> None:
+        """Make folder and file for the owner alone; SQLite gives the file's mode to those that it makes beside it."""
         try:
-            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            private_folder(Path(self.path).parent)
         except (OSError, ValueError) as error:
             code = "store.read_only" if isinstance(error, PermissionError) else "store.unreachable"
             raise store_fault(code, self.path, f"its folder cannot be made: {reason(error)}") from error
+        with suppress(OSError), open(self.path, "xb", opener=opened_privately):  # SQLite reports what cannot be opened
+            pass
 
     @contextmanager
     def _faults(self) -> Generator[None]:

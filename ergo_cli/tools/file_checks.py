@@ -14,8 +14,9 @@ from ergo_cli.bundle.checking import check_bundle
 from ergo_cli.bundle.reader import open_bundle
 from ergo_cli.bundle.recognition import SUFFIXES, looks_like_bundle
 from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.document_fields import shown
 from ergo_cli.core.document_parsers import parse_json, parse_yaml
-from ergo_cli.core.documents import Mapping, Node, Scalar
+from ergo_cli.core.documents import LimitError, Mapping, Node, Scalar
 from ergo_cli.errors import AdapterError, BundleError, DocumentError, ErgoError, EventError, RuleError, reason
 from ergo_cli.events.adapter import Adapter, load_adapter
 from ergo_cli.events.adapter_manifest import nearest_node
@@ -25,7 +26,7 @@ from ergo_cli.host.event_input import open_source, source_label
 from ergo_cli.programs.graph.check.registration import check
 from ergo_cli.programs.graph.files.manifest_file import DecodedManifest, read_manifest
 from ergo_cli.programs.graph.primitives.primitive import ActionManifest, Manifest, SourceManifest
-from ergo_cli.project.authored import read_text
+from ergo_cli.project.authored import TextTooLong, read_text
 from ergo_cli.project.loading import load_cluster_from_files
 from ergo_cli.project.primitives import graph_inventory, graph_project
 from ergo_cli.project.trust import cluster_gate
@@ -100,9 +101,14 @@ def type_by_name(path: str) -> FileType | None:
 
 
 def type_by_content(text: str, path: str) -> FileType:
-    """The type by the content of an authored text. Raises ErgoError ``INTERNAL`` if it declares none (C-118)."""
+    """The type by the content of an authored text.
+
+    Raises ErgoError ``INTERNAL`` if it declares none (C-118), LimitError for what is too large or too deep to be read.
+    """
     try:
         document = parse_json(text, path) if path.endswith(".json") else parse_yaml(text, path)
+    except LimitError:
+        raise
     except DocumentError as error:
         raise _unreadable(error) from error
     members = {name.text: node for name, node in document.entries} if isinstance(document, Mapping) else {}
@@ -113,16 +119,19 @@ def type_by_content(text: str, path: str) -> FileType:
         raise unrecognised(path, "it has no member 'kind' that is a text")
     if kind.text.lower() not in AUTHORED:
         where = f"{path}:{kind.mark.line}:{kind.mark.column}"
-        raise unrecognised(path, f"its kind '{kind.text}' is unknown", where=where)
+        raise unrecognised(path, f"its kind '{shown(kind.text)}' is unknown", where=where)
     return FileType(kind.text.lower())
 
 
 def authored_text(path: str) -> str:
-    """The text of an authored file. Raises ErgoError ``INTERNAL`` if it cannot be read."""
+    """The text of an authored file. Raises ErgoError ``INTERNAL`` if it cannot be read, LimitError beyond 8 MiB."""
     try:
         return read_text(Path(path))
     except OSError as error:
         raise unrecognised(path, f"it cannot be read: {reason(error)}", fix="name a file that can be read") from error
+    except TextTooLong as error:
+        message, fix = f"'{path}' cannot be validated: {error}", "split or simplify the document"
+        raise LimitError("DEC-SYNTAX", message, where=path, fix=fix) from error
     except ValueError as error:
         raise unrecognised(path, str(error)) from error
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ergo_cli.bundle.checking import check_bundle
 from ergo_cli.bundle.reader import open_bundle
+from ergo_cli.bundle.scanning import (
+    BLOCK,
+    VALUE_LIMIT,
+    TextFault,
+    Window,
+    _artifacts,  # pyright: ignore[reportPrivateUsage]
+    cut_list,
+)
 from ergo_cli.errors import BundleError
 from ergo_cli.events.external import EventKind
 from ergo_cli.testing.bundles import bundle_of, completed, event_record, set_context
@@ -259,3 +269,46 @@ def test_a_path_that_nothing_can_have_is_a_bundle_that_cannot_be_read() -> None:
     with pytest.raises(BundleError) as caught:
         open_bundle("a\0b.json")
     assert caught.value.code == "bundle.read_failed"
+
+
+def _window(*pieces: bytes) -> Window:
+    return Window(BytesIO(b"".join(pieces)))
+
+
+def test_a_value_has_a_size_and_is_not_read_beyond_it() -> None:
+    window = _window(b'"', b"a" * (40 * 2**20), b'"')
+    with pytest.raises(TextFault, match="longer than 16 MiB"):
+        window.value()
+    assert len(window.text) < 2 * VALUE_LIMIT + BLOCK
+
+
+def test_a_record_may_be_longer() -> None:
+    record = b'{"a":"' + b"a" * (17 * 2**20) + b'"}'
+    [(chunk, count)] = cut_list(_window(b"[", record, b"]"), b'"decisions"')
+    assert (chunk.length, count) == (len(record), 1)
+    assert _window(record, b",").value_end(len(record)) == len(record)
+    with pytest.raises(TextFault, match="longer than"):
+        _window(record, b",").value_end(len(record) - 1)
+
+
+def test_white_space_has_a_size() -> None:
+    assert _window(b" " * VALUE_LIMIT, b"1").next() == b"1"
+    with pytest.raises(TextFault, match="more than 16 MiB of white space"):
+        _window(b"\n" * (VALUE_LIMIT + 1), b"1").next()
+
+
+def test_artifacts_are_read_one_by_one() -> None:
+    artifacts = {name * 64: {"text": name * (9 * 2**20)} for name in "ab"}
+    text = json.dumps({"artifacts": artifacts})
+    window = _window(text[len('{"artifacts":') :].encode())
+    assert _artifacts(window) == artifacts
+    assert _artifacts(_window(b"{ }")) == {}
+
+
+def test_validate_refuses_a_payload_that_a_replay_cannot_read(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_bytes(
+        bundle_of([event_record("e1", b'{"x":' + b"[" * 127 + b"]" * 127 + b"}")], [completed("e1", 0, [])]).encode()
+    )
+    with open_bundle(tmp_path / "b.json") as reader:
+        [fault] = check_bundle(reader)
+    assert (fault.code, fault.message[-30:]) == ("replay.event_rehydrate_failed", "nesting deeper than 127 levels")

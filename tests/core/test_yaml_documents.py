@@ -170,3 +170,30 @@ def test_yaml_is_not_imported_before_a_text_is_read():
         "y.parse_yaml('a', 'a'); assert 'ruamel.yaml' in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("#\n" * 250_001, "250000 lines"),
+        ("\r" * 250_001, "250000 lines"),
+        ("a: |\n" + " " * 4096 + "x", "4095 spaces"),
+        ("!" + "a" * 2000 + " x", "a tag of more than 1024"),
+        ("&" + "a" * 2000 + " x", "an anchor or an alias of more than 1024"),
+        ("[*" + "a" * 2000 + "]", "an anchor or an alias of more than 1024"),
+        ("%" + "a" * 2000 + "\n---\n", "a directive of more than 1024"),
+    ],
+)
+def test_what_would_take_long_is_refused(text: str, words: str):
+    error = refusal(text)
+    assert error.code == "DEC-SYNTAX"
+    assert words in error.message
+
+
+def test_250_000_lines_are_read():
+    assert read("#\n" * 249_999 + "a: 1") == {"a": 1}
+
+
+@pytest.mark.parametrize("quotes", ["", "'", '"'])
+def test_a_scalar_of_megabytes_is_read(quotes: str):
+    assert read(f"a: {quotes}{'x ' * 2**21}y{quotes}") == {"a": "x " * 2**21 + "y"}

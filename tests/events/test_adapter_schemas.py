@@ -141,3 +141,28 @@ def test_context_types(schema: Any, type: ValueType) -> None:
 def test_no_context_type(schema: Any, words: str) -> None:
     with pytest.raises(SchemaFault, match=words):
         context_type(schema)
+
+
+def of(**pattern: Any) -> dict[str, Any]:
+    return {**CLOSED, "properties": {"a": {"type": "string", **pattern}}}
+
+
+@pytest.mark.parametrize(
+    "pattern", ["^[a-z]{3}$", r"^\d{4}-\d{2}$", r"^\p{L}+$", r"\w{1,255}", "(a|b)+c?", "^.{1,200}$"]
+)
+def test_plain_patterns(pattern: str) -> None:
+    assert check_schema(of(pattern=pattern)) is None
+
+
+@pytest.mark.parametrize("pattern", ["a{1,50000}{1,50000}", "(?=(a+)+$)x", "(?!a)b", "(?<=a)b", r"(a)\1"])
+@pytest.mark.parametrize("keyword", ["pattern", "patternProperties"])
+def test_patterns_that_are_not_matched_in_linear_time(pattern: str, keyword: str) -> None:
+    schema = of(pattern=pattern) if keyword == "pattern" else {**CLOSED, keyword: {pattern: True}}
+    assert "linear time" in (check_schema(schema) or "")
+
+
+def test_patterns_have_a_size() -> None:
+    assert check_schema(of(pattern="a" * 4096)) is None
+    assert "$.properties.a.pattern: a pattern longer than 4096" in (check_schema(of(pattern="a" * 4097)) or "")
+    many = {**CLOSED, "patternProperties": {f"{number:04}" + "a" * 4000: True for number in range(5)}}
+    assert "more than 16384 characters together" in (check_schema(many) or "")

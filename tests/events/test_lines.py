@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ergo_cli.events.stream import LINE_LIMIT, LineTooLong, split_lines
+from ergo_cli.events.stream import BLANK_LIMIT, LINE_LIMIT, LineTooLong, TooManyBlankLines, split_lines
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,11 @@ def test_lines_come_as_soon_as_they_are_whole():
         raise AssertionError("the first line was whole already")
 
     assert next(split_lines(chunks())) == (1, b"a")
+
+
+def test_blank_lines_have_a_size_in_one_place():
+    blanks = b" \n" * (BLANK_LIMIT // 4)
+    chunks = [b"a\n", blanks, blanks, b"b\n", blanks, blanks, b"c\n"]
+    assert [line for _, line in split_lines(chunks) if line.strip()] == [b"a", b"b", b"c"]
+    with pytest.raises(TooManyBlankLines, match="more than 1 MiB of blank lines"):
+        list(split_lines([b"a\n", blanks, blanks, blanks, b"b\n"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,13 @@ def test_intents_are_noted_before_they_are_sent(tmp_path: Path) -> None:
     cut = recover(file, str(tmp_path / "cut.json"))
     assert (cut.steps, cut.unconfirmed) == (1, (SentIntent("b", "i1", "broker"), SentIntent("b", "i2", "broker")))
     assert (tmp_path / "cut.json").read_bytes().endswith(b'"egress_provenance":"epv1:sha256:test"}\n')
+
+
+def test_a_journal_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "run.journal"
+    before = os.umask(0)
+    try:
+        with CrashJournal(file, HEADER):
+            assert file.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)

@@ -144,3 +144,13 @@ def test_outcomes_of_failures() -> None:
 
 def test_names_of_files_that_are_not_unicode_are_escaped() -> None:
     assert unicode("caf\udce9.json") == "caf\\udce9.json"
+
+
+def test_what_could_control_a_terminal_is_escaped() -> None:
+    controls = "\x7f\x80\x9b\x9f\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069"
+    harmless = "\xa0é\u200d\u2027\u202f\u2065\u206a😀"
+    document = encode_report(Report(command="run", outcome="ok", exit_code=0, warnings=(controls, harmless)))
+    assert not set(controls) & set(document.decode())
+    assert harmless in document.decode()
+    assert json.loads(document)["warnings"] == [controls, harmless]
+    assert b"\\u202e" in document

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ergo_cli.stores.files import BLOCK, CompressionError, compressor_for, is_compressed, read_blocks
+from ergo_cli.stores.files import BLOCK, compressor_for, is_compressed, read_blocks
+from ergo_cli.stores.inflation import CompressionError
 
 TEXT = b"".join(b"%d\n" % number for number in range(100_000))
 

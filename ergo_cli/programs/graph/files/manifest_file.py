@@ -15,7 +15,7 @@ from msgspec import Struct
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.document_fields import Fields, Reading, described, string
 from ergo_cli.core.document_parsers import parse_yaml
-from ergo_cli.core.documents import Node, Scalar
+from ergo_cli.core.documents import LimitError, Node, Scalar
 from ergo_cli.core.values import (
     ContextNeed,
     EffectSpecs,
@@ -381,7 +381,8 @@ class Parts:
 
 
 def unreadable(error: DocumentError, label: str) -> RuleError:
-    """The INTERNAL error of a text that cannot be read as a manifest; names the file."""
+    """The INTERNAL error of a text that cannot be read as a manifest, DEC-SYNTAX beyond a limit; names the file."""
     message = f"manifest '{label}' cannot be read: {error.message}"
     fix = error.fix or "Correct the text so that it is valid YAML or JSON"
-    return RuleError("INTERNAL", message, phase="registration", where=error.where, fix=fix, causes=error.causes)
+    rule = error.code if isinstance(error, LimitError) else "INTERNAL"
+    return RuleError(rule, message, phase="registration", where=error.where, fix=fix, causes=error.causes)
