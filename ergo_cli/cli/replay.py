@@ -60,7 +60,9 @@ def replay(
     from ergo_cli.cli.session import Session
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
-    from ergo_cli.replay.session import ReplayRequest, ReplaySession, bundle_paths
+    from ergo_cli.replay.results import BundleResult, Outcome
+    from ergo_cli.replay.selection import select_bundles
+    from ergo_cli.replay.session import ReplayRequest, ReplaySession
     from ergo_cli.report.comparisons import REPLAY, render_comparison
 
     session = Session("replay", form, color, quiet=quiet, verbose=verbose)
@@ -69,7 +71,8 @@ def replay(
 
     def work() -> CommandResult:
         replays = ReplaySession(request, ProgramStore.of_user())
-        paths = bundle_paths(bundles or (), profile, project)
+        selection = select_bundles(bundles or (), profile, project, strict=strict)
+        paths = selection.bundles
         with session.progress("replay") as on_event:
             if min(jobs, len(paths)) > 1:
                 from ergo_cli.replay.parallel import (
@@ -82,6 +85,7 @@ def replay(
         for result in results:
             if result.found_by is not None:
                 session.note(f"{result.path}: program '{result.graph_id}' found by {result.found_by}")
-        return render_comparison("replay", results, REPLAY, replays.notices())
+        results += (BundleResult(each.path, Outcome.REFUSED, each.error) for each in selection.refusals)
+        return render_comparison("replay", results, REPLAY, selection.notices + replays.notices())
 
     return session.conclude(work)

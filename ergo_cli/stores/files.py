@@ -18,6 +18,9 @@ from typing import Any, BinaryIO, NoReturn, Protocol, Self, cast
 
 from ergo_cli.errors import CaptureWriteError, reason
 
+STANDARD_INPUT = "-"
+"""The path that stands for standard input."""
+
 BLOCK = 1 << 18
 """How many bytes are read at a time."""
 
@@ -43,9 +46,10 @@ class CompressionError(ValueError):
 
 def compressor_for(path: str) -> Compressor | None:
     """The compressor for the suffix of ``path``, ``.gz`` or ``.zst``; None for any other."""
-    if path.endswith(".gz"):
+    suffix = compression_of(path)
+    if suffix == ".gz":
         return zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-    if path.endswith(".zst"):
+    if suffix == ".zst":
         return _zstd().ZstdCompressor()
     return None
 
@@ -56,25 +60,32 @@ def read_blocks(path: str) -> Iterator[bytes]:
         with open_compressed(path) if is_compressed(path) else open(path, "rb") as file:
             yield from iter(lambda: file.read(BLOCK), b"")
     except broken_data(path) as error:
-        form = "gzip" if path.endswith(".gz") else "Zstandard"
+        form = "gzip" if compression_of(path) == ".gz" else "Zstandard"
         raise CompressionError(f"not a whole {form} file: {error}") from error
+
+
+def compression_of(path: str) -> str | None:
+    """The suffix that names a compression, ``.gz`` or ``.zst``, in any case of letters; None without one."""
+    suffix = os.path.splitext(path)[1].lower()
+    return suffix if suffix in (".gz", ".zst") else None
 
 
 def is_compressed(path: str) -> bool:
     """Whether the suffix of ``path`` names a compression."""
-    return path.endswith((".gz", ".zst"))
+    return compression_of(path) is not None
 
 
 def open_compressed(path: str) -> BinaryIO:
     """The content of a file with such a suffix, decompressed as it is read. Raises OSError, then ``broken_data``."""
-    return cast(BinaryIO, _zstd().open(path) if path.endswith(".zst") else _gzip().open(path, "rb"))
+    return cast(BinaryIO, _zstd().open(path) if compression_of(path) == ".zst" else _gzip().open(path, "rb"))
 
 
 def broken_data(path: str) -> tuple[type[Exception], ...]:
     """The exceptions that reading a compressed file raises for bad data."""
-    if path.endswith(".zst"):
+    suffix = compression_of(path)
+    if suffix == ".zst":
         return (EOFError, _zstd().ZstdError)
-    return (EOFError, zlib.error, _gzip().BadGzipFile) if path.endswith(".gz") else ()
+    return (EOFError, zlib.error, _gzip().BadGzipFile) if suffix == ".gz" else ()
 
 
 def _gzip() -> Any:
