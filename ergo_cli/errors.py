@@ -236,6 +236,7 @@ _EXIT_BY_CODE = {
     "replay.adapter_required": 4,
     "replay.unexpected_adapter": 4,
     "replay.external_effect_kind_unrepresentable": 4,
+    "replay.nothing_matched": 5,
     "replay.decision_mismatch": 1,
     "replay.effect_mismatch": 1,
     "replay.journal_mismatch": 1,
@@ -258,7 +259,7 @@ _EXIT_BY_CODE = {
 
 
 def exit_code(code: str) -> int:
-    """The exit code that an error code leads to (spec 00 §12.9): 1, 2, 3, 4, 6 or 70."""
+    """The exit code that an error code leads to (spec 00 §12.9): 1 to 6, or 70."""
     if code in _EXIT_BY_CODE:
         return _EXIT_BY_CODE[code]
     if not code.startswith("cli."):

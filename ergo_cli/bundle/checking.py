@@ -6,6 +6,9 @@ import json
 from collections.abc import Iterator
 from itertools import zip_longest
 
+from msgspec import Struct
+
+from ergo_cli.bundle.codec import EVENT_FORMS, WireConstraints, WireDecision, may_repeat, unknown_member
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import FIX, DecisionRecord, EventRecord, Version, payload_hash
@@ -21,9 +24,8 @@ _FIX = "restore the bundle from where it was captured; no run writes it so"
 def check_bundle(reader: BundleReader) -> Iterator[BundleError]:
     """Yield every fault inside a bundle, in the order of its records.
 
-    Checks: the version; duplicate top-level members; payload and effect hashes; decision *i* belongs to event *i*; a
-    termination exactly with Invoke; acks that name intents of their decision; duplicate members in records; embedded
-    sources; journals and artifacts. Raises BundleError where the rest of the bundle cannot be read.
+    Checks: the version; payload and effect hashes; decision *i* belongs to event *i*; its form (``check_form``);
+    journals and artifacts. Raises BundleError where the rest of the bundle cannot be read.
     """
     if reader.capture_version not in ("v3", "v4"):
         message = f"capture version '{reader.capture_version}' is not supported"
@@ -31,13 +33,31 @@ def check_bundle(reader: BundleReader) -> Iterator[BundleError]:
         yield BundleError(
             "replay.unsupported_capture_version", message, where=f"{reader.path} capture_version", fix=fix
         )
+    for fault in _check_pairs(reader):
+        fault.where = f"{reader.path} {fault.where}"
+        yield fault
+    yield from check_form(reader)
+    yield from _check_journals(reader)
+
+
+def check_form(reader: BundleReader) -> Iterator[BundleError]:
+    """Yield what no run writes, though readers that are not strict accept it.
+
+    These are: members written twice or unknown, at any depth; a termination without Invoke or Invoke without one; acks
+    that name no intent of their decision; embedded sources of another digest. ``ergo replay --strict`` and ``ergo
+    validate`` refuse them. Raises BundleError as ``check_bundle``.
+    """
     for name in reader.repeated:
         yield _fault(f"member '{name}' is written twice at the top", f"{reader.path} {name}")
-    for fault in _check_records(reader):
+    for fault in (*_check_members(reader), *_check_records(reader)):
         fault.where = f"{reader.path} {fault.where}"
         yield fault
     yield from _check_sources(reader)
-    yield from _check_journals(reader)
+
+
+def has_plain_form(reader: BundleReader) -> bool:
+    """Whether the members at the top, but for decisions and events, are surely free of what ``check_form`` yields."""
+    return not (reader.repeated or any(_check_members(reader)) or any(_check_sources(reader)))
 
 
 def _check_sources(reader: BundleReader) -> Iterator[BundleError]:
@@ -63,16 +83,37 @@ def _check_journals(reader: BundleReader) -> Iterator[BundleError]:
         yield error
 
 
+def _check_members(reader: BundleReader) -> Iterator[BundleError]:
+    """Yield the faults of the members at the top that are not lists of records."""
+    for name, text in reader.member_texts():
+        yield from _check_closed(text, WireConstraints if name == "config" else None, reader.version, name)
+
+
 def _check_records(reader: BundleReader) -> Iterator[BundleError]:
+    for index, decision in enumerate(reader.decisions()):
+        yield from _check_decision(decision, index)
+    forms = EVENT_FORMS[reader.version], WireDecision, None
+    texts = reader.event_texts(), reader.decision_texts(), reader.journal_texts()
+    for name, form, records in zip(("events", "decisions", "journals"), forms, texts, strict=True):
+        for index, text in enumerate(records):
+            yield from _check_closed(text, form, reader.version, f"{name}[{index}]")
+
+
+def _check_pairs(reader: BundleReader) -> Iterator[BundleError]:
+    """Yield wrong hashes, and events and decisions that do not belong together."""
     for index, (event, decision) in enumerate(zip_longest(reader.events(), reader.decisions())):
         if event is not None:
             yield from _check_event(event, index)
         if decision is not None:
-            yield from _check_decision(decision, index)
+            yield from _check_effects(decision, index)
         yield from _check_pair(event, decision, index)
-    for name, texts in (("events", reader.event_texts()), ("decisions", reader.decision_texts())):
-        for index, text in enumerate(texts):
-            yield from _duplicates(text, f"{name}[{index}]")
+
+
+def _check_effects(decision: DecisionRecord, index: int) -> Iterator[BundleError]:
+    for position, captured in enumerate(decision.effects):
+        if effect_hash(captured.text) != captured.effect_hash:
+            message = f"effect {position} of event '{decision.event_id}' does not match its effect_hash"
+            yield _fault(message, f"decisions[{index}].effects[{position}]")
 
 
 def _check_event(event: EventRecord, index: int) -> Iterator[BundleError]:
@@ -94,11 +135,8 @@ def _check_decision(decision: DecisionRecord, index: int) -> Iterator[BundleErro
         has = "no termination" if invoked else "a termination"
         yield _fault(f"the decision {decision.decision.value} for event '{decision.event_id}' has {has}", where)
     intents = set[str]()
-    for position, captured in enumerate(decision.effects):
+    for captured in decision.effects:
         intents.update(intent.intent_id for intent in captured.effect.intents)
-        if effect_hash(captured.text) != captured.effect_hash:
-            message = f"effect {position} of event '{decision.event_id}' does not match its effect_hash"
-            yield _fault(message, f"decisions[{index}].effects[{position}]")
     for position, ack in enumerate(decision.intent_acks):
         if ack.intent_id not in intents:
             message = f"an ack names intent '{ack.intent_id}', which the decision does not have"
@@ -113,6 +151,15 @@ def _check_pair(event: EventRecord | None, decision: DecisionRecord | None, inde
     elif event.event_id != decision.event_id:
         message = f"decision {index} is for event '{decision.event_id}', event {index} is '{event.event_id}'"
         yield _fault(message, f"decisions[{index}].event_id")
+
+
+def _check_closed(text: bytes, form: type[Struct] | None, version: Version, where: str) -> Iterator[BundleError]:
+    """Yield members of a text that are written twice, and members that ``form`` does not know, if it is given."""
+    if may_repeat(text):
+        yield from _duplicates(text, where)
+    unknown = unknown_member(text, form) if form is not None and version is Version.V3 else None
+    if unknown is not None:
+        yield _fault(f"member '{unknown}' is unknown", where)
 
 
 def _duplicates(text: bytes, where: str) -> Iterator[BundleError]:

@@ -59,6 +59,12 @@ class EventV4(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     payload_hash: str
 
 
+EVENT_FORMS: dict[Version, type[Struct]] = {Version.V3: EventV3, Version.V4: EventV4}
+"""The wire form of events, by version."""
+
+_EVENT_MEMBERS = len(EventV3.__struct_fields__) + len(Duration.__struct_fields__)
+
+
 class WireEffect(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The wire form of a captured effect, for decoding."""
 
@@ -286,6 +292,51 @@ def decode_events(text: bytes, version: Version) -> list[EventRecord]:
 def decode_decisions(text: bytes, version: Version) -> list[DecisionRecord]:
     """The decision records between the brackets of a list. Raises RecordFault with the index of the first bad one."""
     return _decode_list(text, lambda array: [_decision(d) for d in _decode_decisions(array)], decode_decision, version)
+
+
+_SPACED_COLON = re.compile(rb'"[ \t\r\n]+:')
+
+
+def _members_in(text: bytes) -> int | None:
+    """How many members the objects in a JSON text have; None where only a parser can tell.
+
+    A quote and a colon end the name of a member; inside strings a backslash stands before the quote.
+    """
+    if b'\\\\":' in text or _SPACED_COLON.search(text):
+        return None
+    return text.count(b'":') - text.count(b'\\":')
+
+
+def may_repeat(text: bytes) -> bool:
+    """Whether an object in a JSON text may hold a member twice; a negative answer is certain."""
+    written = _members_in(text)
+    try:
+        return written is None or written != _members_in(_encode(msgspec.json.decode(text)))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return True
+
+
+def decode_plain_events(text: bytes, version: Version) -> list[EventRecord]:
+    """As ``decode_events``. Raises ValueError unless the records surely have no member twice and no unknown one."""
+    records = decode_events(text, version)
+    members = len(records) * _EVENT_MEMBERS  # as many as the decoder has found at least
+    if text.count(b":") != members and _members_in(text) != members:
+        raise ValueError("an event record that no run writes")
+    return records
+
+
+def unknown_member(text: bytes, form: type[Struct]) -> str | None:
+    """The path of the first member of a record that ``form`` does not know; None if there is none."""
+    try:
+        _decoder(form)(text)
+    except msgspec.ValidationError as error:
+        message, path = describe(error)
+        if message.startswith("unknown field "):
+            name = message.removeprefix("unknown field ").strip("`")
+            return f"{path}.{name}" if path else name
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return None
 
 
 def convert_constraints(value: Any, version: Version) -> WireConstraints:

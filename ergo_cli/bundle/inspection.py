@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -14,6 +13,7 @@ from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import DecisionRecord, Version, termination_name
 from ergo_cli.core.time import Duration
 from ergo_cli.programs.recorded import RecordedEntry
+from ergo_cli.stores.files import compression_of
 from ergo_cli.supervisor.seam import Decision
 
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
@@ -86,8 +86,8 @@ def inspect_bundle(reader: BundleReader) -> Inspection:
         path=path,
         capture_version=reader.capture_version,
         style=reader.style.value,
-        compression=_COMPRESSIONS.get(os.path.splitext(path)[1]),
-        size_bytes=os.path.getsize(path),
+        compression=_COMPRESSIONS.get(compression_of(path) or ""),
+        size_bytes=reader.size_bytes,
         graph_id=reader.graph_id,
         program=None if program is None else ProgramName(program.kind, program.ref),
         config=WireConstraints.of(reader.header.constraints),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Any, BinaryIO, Self, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
-from ergo_cli.bundle.codec import Style, convert_constraints, decode_decisions, decode_events
+from ergo_cli.bundle.codec import Style, convert_constraints, decode_decisions, decode_events, decode_plain_events
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.scanning import (
     BLOCK,
@@ -40,7 +41,7 @@ from ergo_cli.bundle.schema import (
 from ergo_cli.errors import BundleError, reason
 from ergo_cli.programs.kind import Kind
 from ergo_cli.programs.kinds import TEXTUAL, check_kind, find_kind
-from ergo_cli.stores.files import is_compressed, read_blocks
+from ergo_cli.stores.files import STANDARD_INPUT, is_compressed, read_blocks
 from ergo_cli.stores.inflation import CompressionError
 from ergo_cli.supervisor.seam import Constraints
 
@@ -128,6 +129,11 @@ class BundleReader:
         return self.header.runtime_provenance
 
     @property
+    def size_bytes(self) -> int:
+        """The size of the file, as it is compressed."""
+        return self._file.seek(0, 2) if self.path == STANDARD_INPUT else os.path.getsize(self.path)
+
+    @property
     def style(self) -> Style:
         """The layout: ``PRETTY`` if a line feed follows the first brace."""
         beginning = self._chunk(Chunk(0, _EDGE, 0)).lstrip()
@@ -150,6 +156,10 @@ class BundleReader:
     def event_batches(self) -> Iterator[list[EventRecord]]:
         """The event records in lists of a few hundred. Raises as ``events``."""
         return self._batches("events", decode_events)
+
+    def plain_event_batches(self) -> Iterator[list[EventRecord]]:
+        """As ``event_batches``. Raises ValueError where a record may have a member twice, or one that is unknown."""
+        return self._batches("events", decode_plain_events)
 
     def decisions(self) -> Iterator[DecisionRecord]:
         """The decision records in order. Raises BundleError ``bundle.parse_failed`` at one that is malformed."""
@@ -181,6 +191,12 @@ class BundleReader:
     def journal_texts(self) -> Iterator[bytes]:
         """The texts of the entries of ``journals`` exactly as in the file; empty for v3."""
         return self._texts("journals")
+
+    def member_texts(self) -> Iterator[tuple[str, bytes]]:
+        """Names and texts of the members at the top that are not lists of records."""
+        for name in self._members.values:
+            self._file.seek(self._members.offsets[name])
+            yield name, Window(self._file).value()
 
     def load(self) -> CaptureBundle:
         """The whole bundle as a value. Raises BundleError ``bundle.parse_failed``."""
@@ -275,7 +291,7 @@ class BundleReader:
 
 
 def open_bundle(path: str | os.PathLike[str]) -> BundleReader:
-    """Open a bundle: v3 or v4, any layout, compressed by its suffix or not.
+    """Open a bundle: v3 or v4, any layout, compressed by its suffix or not; ``-`` is standard input, read once.
 
     Raises BundleError: ``bundle.read_failed``, ``bundle.digest_mismatch`` (v4), ``bundle.parse_failed`` for anything
     at the top level that spec 11 §2.1 refuses; ProgramError ``program.unknown_kind``.
@@ -284,7 +300,7 @@ def open_bundle(path: str | os.PathLike[str]) -> BundleReader:
     if "\0" in path:  # open would raise ValueError
         raise read_failed(path, "the path has a zero byte")
     try:
-        return BundleReader(path, _seekable(path))
+        return BundleReader(path, seekable(path))
     except CompressionError as error:
         raise read_failed(path, str(error), error.fix) from error
     except OSError as error:
@@ -300,15 +316,20 @@ def skim_bundle(path: str) -> BundleReader:
     if not os.path.isfile(path):
         raise read_failed(path, "it is not a regular file")
     try:
-        return BundleReader(path, _seekable(path), proven=False)
+        return BundleReader(path, seekable(path), proven=False)
     except CompressionError as error:
         raise read_failed(path, str(error), error.fix) from error
     except OSError as error:
         raise read_failed(path, reason(error)) from error
 
 
-def _seekable(path: str) -> BinaryIO:
-    """The bundle's bytes, decompressed; spooled to an unnamed temporary file where the source is not seekable."""
+def seekable(path: str) -> BinaryIO:
+    """The bytes of a file, decompressed by its suffix; spooled to an unnamed temporary file where it cannot be sought.
+
+    Raises OSError and CompressionError.
+    """
+    if path == STANDARD_INPUT:
+        return _spooled(_standard_input())
     if is_compressed(path):
         return _spooled(read_blocks(path))
     file = open(path, "rb")  # noqa: SIM115 - closed with the reader
@@ -316,6 +337,13 @@ def _seekable(path: str) -> BinaryIO:
         return file
     with file:
         return _spooled(iter(lambda: file.read(BLOCK), b""))
+
+
+def _standard_input() -> Iterator[bytes]:
+    """What is left of standard input. Raises OSError if it is closed."""
+    if sys.stdin is None:
+        raise OSError("standard input is closed")
+    return iter(lambda: sys.stdin.buffer.read(BLOCK), b"")
 
 
 def _spooled(blocks: Iterable[bytes]) -> BinaryIO:

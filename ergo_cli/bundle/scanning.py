@@ -319,6 +319,28 @@ class Members:
         self.repeated: list[str] = []
 
 
+_FOREIGN = {
+    b"\xef\xbb\xbf": "it begins with a byte order mark; save it as UTF-8 without one",
+    b"\xff\xfe": "it is UTF-16; save it as UTF-8",
+    b"\xfe\xff": "it is UTF-16; save it as UTF-8",
+    b"\x1f\x8b": "it is compressed with gzip; give it the suffix .json.gz",
+    b"\x28\xb5\x2f\xfd": "it is compressed with Zstandard; give it the suffix .json.zst",
+    b"version https://git-lfs": "it is a pointer to a file of a large-file store; fetch that file",
+    b"<<<<<<<": "it holds a merge conflict; resolve it, or capture again",
+    b"<": "it is HTML or XML",
+    b"\0": "it begins with a zero byte",
+}
+"""Beginnings of files that are often found where a bundle should be."""
+
+
+def check_beginning(window: Window) -> None:
+    """Raise TextFault for a text that begins as a well-known form of file which is not JSON."""
+    beginning = window.text[window.at : window.at + 32]
+    for foreign, message in _FOREIGN.items():
+        if beginning.startswith(foreign):
+            raise window.fault(message)
+
+
 def scan_members(window: Window, *, proven: bool = True) -> Members:
     """Scan a whole bundle once. The last of duplicate members counts; ``proven`` as in ``cut_list``.
 
@@ -326,6 +348,7 @@ def scan_members(window: Window, *, proven: bool = True) -> Members:
     """
     if not window.next():
         raise window.fault("the file is empty")
+    check_beginning(window)
     members = Members()
     window.expect(b"{")
     while True:

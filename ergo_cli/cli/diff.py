@@ -43,6 +43,7 @@ def diff(
 ) -> int:
     """Compare two bundles, event by event, without running anything."""
     from ergo_cli.cli.session import Session
+    from ergo_cli.cli.usage import refuse_second_standard_input
     from ergo_cli.replay.diffing import diff_bundles
     from ergo_cli.replay.paths import patterns_of_project, unmatched
     from ergo_cli.report.comparisons import DIFF, render_comparison
@@ -50,6 +51,7 @@ def diff(
     session = Session("diff", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
 
     def work() -> CommandResult:
+        refuse_second_standard_input((base, bundle))
         patterns = patterns_of_project(ignore, Path(base), project)
         result = diff_bundles(base, bundle, patterns, max_divergences)
         return render_comparison("diff", [result], DIFF, unmatched(patterns))

@@ -60,10 +60,14 @@ def replay(
 ) -> int:
     """Drive the program again from bundles and compare."""
     from ergo_cli.cli.session import Session
+    from ergo_cli.cli.usage import refuse_second_standard_input
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
-    from ergo_cli.replay.session import ReplayRequest, ReplaySession, bundle_paths
+    from ergo_cli.replay.results import BundleResult, Outcome
+    from ergo_cli.replay.selection import select_bundles
+    from ergo_cli.replay.session import ReplayRequest, ReplaySession
     from ergo_cli.report.comparisons import REPLAY, render_comparison
+    from ergo_cli.stores.files import STANDARD_INPUT
 
     session = Session("replay", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
@@ -71,19 +75,23 @@ def replay(
 
     def work() -> CommandResult:
         replays = ReplaySession(request, ProgramStore.of_user())
-        paths = bundle_paths(bundles or (), profile, project)
+        refuse_second_standard_input(bundles or ())
+        selection = select_bundles(bundles or (), profile, project, strict=strict)
+        paths = selection.bundles
         with session.progress("replay") as on_event:
-            if min(jobs, len(paths)) > 1:
+            workers = 1 if STANDARD_INPUT in (bundles or ()) else min(jobs, len(paths))  # workers have none
+            if workers > 1:
                 from ergo_cli.replay.parallel import (
                     replay_in_parallel,
                 )  # starting processes costs more than replaying one bundle
 
-                results = list(replay_in_parallel(replays, paths, min(jobs, len(paths)), on_event))
+                results = list(replay_in_parallel(replays, paths, workers, on_event))
             else:
                 results = list(replays.results(paths, on_event))
         for result in results:
             if result.found_by is not None:
                 session.note(f"{result.path}: program '{result.graph_id}' found by {result.found_by}")
-        return render_comparison("replay", results, REPLAY, replays.notices())
+        results += (BundleResult(each.path, Outcome.REFUSED, each.error) for each in selection.refusals)
+        return render_comparison("replay", results, REPLAY, selection.notices + replays.notices())
 
     return session.conclude(work)

@@ -99,6 +99,13 @@ def empty_word(option: str) -> UsageError:
     return _valueless(option)
 
 
+def refuse_second_standard_input(paths: Sequence[str]) -> None:
+    """Raise UsageError ``cli.conflicting_options`` where ``-`` is named twice."""
+    if paths.count("-") > 1:
+        message, fix = "standard input can be read only once", "give '-' once, and the others as files"
+        raise UsageError("cli.conflicting_options", message, where="argument '-'", fix=fix)
+
+
 def _unknown_option(fault: _Fault) -> UsageError:
     option = fault.option_name
     known = [name for parameter in _parameters(fault) for name in parameter.opts if name.startswith("-")]

@@ -45,6 +45,7 @@ def validate(
 ) -> int:
     """Check files for everything that can be wrong with them."""
     from ergo_cli.cli.session import Session
+    from ergo_cli.cli.usage import refuse_second_standard_input
     from ergo_cli.project.authored import load_adapter_file
     from ergo_cli.report.tool_results import render_validation
     from ergo_cli.tools.file_checks import Surroundings
@@ -53,6 +54,7 @@ def validate(
     session = Session("validate", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
 
     def work() -> CommandResult:
+        refuse_second_standard_input(files)
         bound = None if adapter is None else load_adapter_file(adapter)
         surroundings = Surroundings(bound, tuple(cluster_path or ()), project)
         return render_validation(validate_files(files, surroundings, strict=strict))

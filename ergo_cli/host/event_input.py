@@ -19,10 +19,10 @@ from ergo_cli.errors import EventError, StepError, reason
 from ergo_cli.events.adapter import Adapter
 from ergo_cli.events.external import HostedEvent
 from ergo_cli.events.stream import EventStream, SemanticKinds
-from ergo_cli.host.run_plan import STANDARD_INPUT, EventLines, PreparedRun
+from ergo_cli.host.run_plan import EventLines, PreparedRun
 from ergo_cli.host.timing import RunControl
 from ergo_cli.programs.kinds import BUILT_IN_ID
-from ergo_cli.stores.files import broken_data, is_compressed, open_compressed
+from ergo_cli.stores.files import STANDARD_INPUT, broken_data, is_compressed, open_compressed
 from ergo_cli.stores.inflation import InflationError
 
 ShouldStop = Callable[[], bool]

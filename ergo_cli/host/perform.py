@@ -31,11 +31,12 @@ from ergo_cli.host.event_input import (
 )
 from ergo_cli.host.loop import RunEnd, RunResources, RunSummary, run_arrivals
 from ergo_cli.host.outputs import Outputs, is_same_place, refuse_same_path
-from ergo_cli.host.run_plan import STANDARD_INPUT, Driver, EventFile, EventLines, RunPlan, capture_path
+from ergo_cli.host.run_plan import Driver, EventFile, EventLines, RunPlan, capture_path
 from ergo_cli.host.timing import LiveClock, RunControl, StopHandle
 from ergo_cli.project.profiles import user_folder
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.stores.backends import RunStore, open_store
+from ergo_cli.stores.files import STANDARD_INPUT
 
 if TYPE_CHECKING:
     from ergo_cli.channels.egress import EgressRuntime

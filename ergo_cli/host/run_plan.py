@@ -20,10 +20,8 @@ from ergo_cli.programs.seat import Surroundings
 from ergo_cli.project.finding import FoundProgram, ProgramFlags, choose_profile, find_program_for_run
 from ergo_cli.project.profiles import FixtureFile, IngressProcess, ResolvedProfile, capture_of, profile_store
 from ergo_cli.project.trust import check_settings
+from ergo_cli.stores.files import STANDARD_INPUT
 from ergo_cli.supervisor.seam import Constraints
-
-STANDARD_INPUT = "-"
-"""The path that denotes standard input."""
 
 
 class Limits(Struct, frozen=True):

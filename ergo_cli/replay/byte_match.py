@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from ergo_cli.bundle.checking import has_plain_form
 from ergo_cli.bundle.codec import decision_block
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.reader import BundleReader
@@ -40,6 +41,8 @@ def match_bytes(
         check_version(reader.capture_version)
         check_fit(target.program, target.adapter)
         BundleJournals(reader).check()
+        if options.strict and not has_plain_form(reader):
+            return None
         counts = _matching(reader, target, options, on_event)
     except (ErgoError, ValueError):  # the full path reports the fault
         return None
@@ -70,7 +73,7 @@ def _matching(
     effects = ApplyEffects(target.adapter, replay_owned_kinds(computing.emits(value), target.adapter))
     decider = Decider(reader.graph_id, reader.header.constraints, computing.invoker(value))
     recorded, ids, separator = _Recorded(reader.decision_blocks()), DigestSet(), b""
-    for records in reader.event_batches():
+    for records in reader.plain_event_batches() if options.strict else reader.event_batches():
         decided: list[DecidedEffects] = []
         decide_all(decider, effects, _sound(records, ids, options.numbers), decided, on_event)
         if not recorded.goes_on(separator + decision_block(decided, b",")):

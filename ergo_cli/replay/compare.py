@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import zip_longest
 from typing import Any, cast
 
@@ -153,6 +153,22 @@ def compare_effects(expected: Sequence[JsonValue], actual: Sequence[JsonValue]) 
     end = _common_prefix(keys[0][start:][::-1], keys[1][start:][::-1])
     for one, other in zip_longest(here[start : len(here) - end], there[start : len(there) - end]):
         yield from _compare_pair(one, other)
+
+
+def edited_effects(record: DecisionRecord) -> Set[int]:
+    """The indices of the recorded effects whose hash is not their own: they were changed after their capture."""
+    return {index for index, effect in enumerate(record.effects) if effect_hash(effect.text) != effect.effect_hash}
+
+
+def is_of_effects(difference: Difference, indices: Set[int]) -> bool:
+    """Whether a difference is in one of these recorded effects, or in their order."""
+    match difference.kind, difference.location:
+        case DivergenceKind.EFFECT_ORDER, _:
+            return bool(indices)
+        case ((DivergenceKind.EFFECT_CHANGED | DivergenceKind.EFFECT_MISSING), (_, Item(index), *_)):
+            return index in indices
+        case _:
+            return False
 
 
 def leaves(expected: JsonValue, actual: JsonValue, at: Location) -> Iterator[Leaf]:

@@ -31,11 +31,19 @@ from ergo_cli.host.effects import ApplyEffects, EffectSink, IgnoreEffects, StepE
 from ergo_cli.programs.kind import Blame, EffectPlace, Finding, Ran, Referee, SideEffectReached
 from ergo_cli.programs.recorded import Episode as RecordedEpisode
 from ergo_cli.programs.recorded import JournalDifference
-from ergo_cli.replay.compare import Difference, Tree, compare_decisions, decision_tree
+from ergo_cli.replay.compare import (
+    Difference,
+    Tree,
+    compare_decisions,
+    decision_tree,
+    edited_effects,
+    is_of_effects,
+)
 from ergo_cli.replay.joining import Key, Keys, Occurrences, Row, join, rows
 from ergo_cli.replay.paths import all_matched
 from ergo_cli.replay.preflight import Scan
 from ergo_cli.replay.results import (
+    BUNDLE_EDITED,
     BundleResult,
     DecisionCounts,
     Divergence,
@@ -234,11 +242,16 @@ class Comparison:
         if not differences or self._found.full:
             self._found.count += len(differences)
             return
+        edited = edited_effects(was)
         blames = self._referee.blame([_place(difference) for difference in differences], now.ran)
         remaining = self._not_of_numbers(expected, differences, now)
         for difference, blame in zip(differences, blames, strict=True):
+            if is_of_effects(difference, edited):
+                self._add(at.seq, at.key, was.episode_id, difference, cause=BUNDLE_EDITED)
+                continue
             number = (difference.kind, difference.location) not in remaining
-            self._add(at.seq, at.key, was.episode_id, difference, blame, number=number)
+            cause = "numbers" if number else self._cause
+            self._add(at.seq, at.key, was.episode_id, difference, blame, cause=cause)
 
     def _not_of_numbers(
         self, expected: Tree, differences: list[Difference], now: _Played
@@ -257,11 +270,11 @@ class Comparison:
         if recorded is not None:
             record = recorded.record.record
             missing = Difference(DivergenceKind.DECISION_MISSING, (), record.decision.value, None)
-            self._add(recorded.seq, recorded.key, record.episode_id, missing)
+            self._add(recorded.seq, recorded.key, record.episode_id, missing, cause=self._cause)
         elif played is not None:
             record = played.record.record
             extra = Difference(DivergenceKind.DECISION_EXTRA, (), None, record.decision.value)
-            self._add(played.seq, played.key, record.episode_id, extra)
+            self._add(played.seq, played.key, record.episode_id, extra, cause=self._cause)
 
     def _compare_closing(self) -> None:
         """Compare the entry of closing the program, which follows the last decision (spec 00 §13.7)."""
@@ -271,7 +284,7 @@ class Comparison:
                 self._add_journal(seq, (None, 0), None, difference)
         except SideEffectReached as reached:
             broken = Difference(DivergenceKind.PROGRAM, (), None, f"{reached.code}: {reached.message}")
-            self._add(seq, (None, 0), None, broken)
+            self._add(seq, (None, 0), None, broken, cause=self._cause)
 
     def _broke_off(self, broken: _BrokenOff) -> Notice:
         """Add the divergence at which stepping stopped; returns a warning that the rest was not compared."""
@@ -279,7 +292,8 @@ class Comparison:
         recorded = self._recorded_for(at) if broken.recorded is None else broken.recorded.record.record
         expected = None if recorded is None else _termination(recorded)
         difference = Difference(DivergenceKind.PROGRAM, (), expected, broken.why)
-        self._add(at.seq, at.key, None if recorded is None else recorded.episode_id, difference)
+        episode_id = None if recorded is None else recorded.episode_id
+        self._add(at.seq, at.key, episode_id, difference, cause=self._cause)
         return Notice(
             f"the program could not be stepped at event '{at.key[0]}'; the rest of the bundle was not compared"
         )
@@ -297,7 +311,7 @@ class Comparison:
         difference: Difference,
         blame: Blame = Blame(),
         *,
-        number: bool = False,
+        cause: str | None,
     ) -> None:
         self._found.add(
             Divergence(
@@ -312,7 +326,7 @@ class Comparison:
                 replay_code(difference.kind),
                 blame.node,
                 blame.origin,
-                "numbers" if number else self._cause,
+                cause,
             )
         )
 

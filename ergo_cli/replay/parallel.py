@@ -22,7 +22,8 @@ from msgspec import Struct
 from ergo_cli.errors import ErgoError, defect
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.results import BundleResult, Outcome
-from ergo_cli.replay.session import BundlePath, ReplayRequest, ReplaySession
+from ergo_cli.replay.selection import BundlePath
+from ergo_cli.replay.session import ReplayRequest, ReplaySession
 from ergo_cli.stores.inflation import limit_in_force, reading_at_most
 
 _SPAWN = get_context("spawn")

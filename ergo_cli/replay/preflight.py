@@ -7,6 +7,7 @@ from io import BytesIO
 
 from msgspec import Struct
 
+from ergo_cli.bundle.checking import check_form
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import BundleReader, open_bundle
@@ -106,7 +107,7 @@ def check_comparable(scan: Scan, journals: BundleJournals, target: Target, *, st
     """Raise the first reason why a bundle cannot be compared with a program; returns what is allowed but differs.
 
     Order: graph id (strict), adapter fits program, external kinds (strict), version, payload hashes, journals; then,
-    strict, duplicate ids, adapter provenance, runtime provenance.
+    strict, duplicate ids, adapter provenance, runtime provenance, the form of the text.
     """
     reader, program, adapter = scan.reader, target.program, target.adapter
     if strict:
@@ -123,6 +124,8 @@ def check_comparable(scan: Scan, journals: BundleJournals, target: Target, *, st
     _check_unique_ids(scan.duplicate)
     _check_adapter_provenance(reader.adapter_provenance, adapter_provenance(adapter))
     check_runtime_provenance(reader.runtime_provenance, program.provenance)
+    for fault in check_form(reader):
+        raise fault
     return []
 
 

@@ -38,6 +38,9 @@ class DivergenceKind(Enum):
     EVIDENCE = "evidence"
 
 
+BUNDLE_EDITED = "bundle_edited"
+"""The cause of a difference in an effect whose recorded hash is not its own: the bundle was changed by hand."""
+
 _EFFECT_KINDS = frozenset(
     {
         DivergenceKind.EFFECT_CHANGED,
@@ -74,7 +77,10 @@ class Divergence(Struct, frozen=True):
     origin: str | None = None
     """Authoring path of the first node whose output differs from the recorded program's."""
     cause: str | None = None
-    """``numbers``, ``program_changed``, ``adapter_changed``, the kind of a log's difference (40 §9.2), or None."""
+    """``numbers``, ``program_changed``, ``adapter_changed``, ``bundle_edited``, or the kind of a log's difference.
+
+    None where it is not known. The kinds are those of 40 §9.2.
+    """
     log: LogDifference | None = None
     """Of a journal: the difference in full."""
 

@@ -1,10 +1,8 @@
-"""Select the bundles of a replay and find the program of each in the order of spec 00 §3."""
+"""Replay the bundles of one request, each with its program, found in the order of spec 00 §3."""
 
 from __future__ import annotations
 
-import glob
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -12,61 +10,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ergo_cli.bundle.reader import BundleReader
-from ergo_cli.bundle.recognition import SUFFIXES, looks_like_bundle
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import AdapterError, ErgoError, ProgramError
 from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.project.finding import FoundProgram, ProgramFlags, RecordedProgram, find_program_for_replay
-from ergo_cli.project.profiles import captured_profiles
-from ergo_cli.project.project_file import current_folder, load_project, locate_project
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.engine import Assignment, replay
 from ergo_cli.replay.paths import Pattern, parse_patterns, unmatched
 from ergo_cli.replay.preflight import replay_setup_failed
 from ergo_cli.replay.results import BundleResult, ReplayOptions, Target
-
-
-class BundlePath(Struct, frozen=True):
-    """A bundle to replay; ``profile`` is the one that captures to it, where that is why it is here."""
-
-    path: str
-    profile: str | None = None
-
-
-def bundle_paths(arguments: Sequence[str], profile: str | None, project: Path | None) -> list[BundlePath]:
-    """The bundles that ``arguments`` name, each once; without any, those that profiles capture to.
-
-    Folders and globs may turn out empty. Raises ProjectError as ``locate_project`` and ``captured_profiles``.
-    """
-    if arguments:
-        paths = (path for argument in arguments for path in _expanded(argument))
-        return [BundlePath(path) for path in dict.fromkeys(paths)]
-    found = locate_project(None, project)
-    if found is None and profile is not None:
-        found = load_project(current_folder())
-    if found is None:
-        return []
-    return [BundlePath(str(each.capture), each.name) for each in captured_profiles(found, profile)]
-
-
-def _expanded(argument: str) -> Iterator[str]:
-    if os.path.isdir(argument):
-        yield from _bundles_below(argument)
-    elif os.path.lexists(argument) or not glob.has_magic(argument):
-        yield argument
-    else:
-        yield from sorted(path for path in glob.iglob(argument, recursive=True) if os.path.isfile(path))
-
-
-def _bundles_below(folder: str) -> list[str]:
-    found: list[str] = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = (os.path.join(root, name) for name in names if name.endswith(SUFFIXES))
-        found += (path for path in paths if looks_like_bundle(path))
-    return sorted(found)
+from ergo_cli.replay.selection import BundlePath
 
 
 class ReplayRequest(Struct, frozen=True):

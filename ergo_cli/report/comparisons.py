@@ -31,6 +31,7 @@ _CAUSES = {
     "numbers": "numbers: both agree once numbers are read as the original reads them; replay with --numbers original",
     "program_changed": "program_changed: today's program is not the one that was captured",
     "adapter_changed": "adapter_changed: today's adapter is not the one that was captured",
+    "bundle_edited": "bundle_edited: the bundle was changed after its capture: an effect has not its recorded hash",
     "ActionMismatch": "ActionMismatch: the step function asks for another action",
     "EventMismatch": "EventMismatch: another event follows",
     "MissingEvents": "MissingEvents: the run ends too soon",

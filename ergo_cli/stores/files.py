@@ -19,6 +19,9 @@ from typing import Any, BinaryIO, NoReturn, Protocol, Self, cast
 from ergo_cli.errors import CaptureWriteError, reason
 from ergo_cli.stores.inflation import CompressionError, Inflated
 
+STANDARD_INPUT = "-"
+"""The path that stands for standard input."""
+
 BLOCK = 1 << 18
 """How many bytes are read at a time."""
 
@@ -41,9 +44,10 @@ class Compressor(Protocol):
 
 def compressor_for(path: str) -> Compressor | None:
     """The compressor for the suffix of ``path``, ``.gz`` or ``.zst``; None for any other."""
-    if path.endswith(".gz"):
+    suffix = compression_of(path)
+    if suffix == ".gz":
         return zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-    if path.endswith(".zst"):
+    if suffix == ".zst":
         return _zstd().ZstdCompressor()
     return None
 
@@ -57,13 +61,19 @@ def read_blocks(path: str) -> Iterator[bytes]:
         with open_compressed(path) if is_compressed(path) else open(path, "rb") as file:
             yield from iter(lambda: file.read(BLOCK), b"")
     except broken_data(path) as error:
-        form = "gzip" if path.endswith(".gz") else "Zstandard"
+        form = "gzip" if compression_of(path) == ".gz" else "Zstandard"
         raise CompressionError(f"not a whole {form} file: {error}") from error
+
+
+def compression_of(path: str) -> str | None:
+    """The suffix that names a compression, ``.gz`` or ``.zst``, in any case of letters; None without one."""
+    suffix = os.path.splitext(path)[1].lower()
+    return suffix if suffix in (".gz", ".zst") else None
 
 
 def is_compressed(path: str) -> bool:
     """Whether the suffix of ``path`` names a compression."""
-    return path.endswith((".gz", ".zst"))
+    return compression_of(path) is not None
 
 
 def open_compressed(path: str) -> BinaryIO:
@@ -72,14 +82,15 @@ def open_compressed(path: str) -> BinaryIO:
     Raises OSError, then ``broken_data``, and InflationError where it holds more than it may.
     """
     source = open(path, "rb")  # noqa: SIM115 - closed with the reader
-    return cast(BinaryIO, Inflated(source, _unzstd if path.endswith(".zst") else _gunzip))
+    return cast(BinaryIO, Inflated(source, _unzstd if compression_of(path) == ".zst" else _gunzip))
 
 
 def broken_data(path: str) -> tuple[type[Exception], ...]:
     """The exceptions that reading a compressed file raises for bad data."""
-    if path.endswith(".zst"):
+    suffix = compression_of(path)
+    if suffix == ".zst":
         return (EOFError, _zstd().ZstdError)
-    return (EOFError, zlib.error, _gzip().BadGzipFile) if path.endswith(".gz") else ()
+    return (EOFError, zlib.error, _gzip().BadGzipFile) if suffix == ".gz" else ()
 
 
 def _unzstd(source: Any) -> Any:

@@ -16,8 +16,7 @@ from ergo_cli.events.external import EventKind
 from ergo_cli.events.stream import LineTooLong, split_lines
 from ergo_cli.host.event_input import open_source, source_label
 from ergo_cli.host.outputs import refuse_same_path
-from ergo_cli.host.run_plan import STANDARD_INPUT
-from ergo_cli.stores.files import AtomicFile, Compressor, compressor_for
+from ergo_cli.stores.files import STANDARD_INPUT, AtomicFile, Compressor, compressor_for
 
 _SPELLINGS = {"pump": EventKind.PUMP, "dataavailable": EventKind.DATA_AVAILABLE, "command": EventKind.COMMAND}
 

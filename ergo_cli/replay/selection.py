@@ -1,0 +1,133 @@
+"""The bundles that the arguments of a command stand for: files, folders, globs (spec 00 §12.5)."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from ergo_cli.bundle.recognition import Content, content_of, has_suffix
+from ergo_cli.bundle.schema import read_failed
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.errors import ErgoError, ReplayError, reason
+from ergo_cli.project.profiles import captured_profiles
+from ergo_cli.project.project_file import current_folder, load_project, locate_project
+
+
+class BundlePath(Struct, frozen=True):
+    """A bundle to replay; ``profile`` is the one that captures to it, where that is why it is here."""
+
+    path: str
+    profile: str | None = None
+
+
+class Refusal(Struct, frozen=True):
+    """A path below a folder that stands for no bundle and cannot be passed over."""
+
+    path: str
+    error: ErgoError
+
+
+class Selection(Struct, frozen=True):
+    """The bundles to open, each once; what was passed over, and what is refused before anything is opened."""
+
+    bundles: tuple[BundlePath, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+
+def select_bundles(arguments: Sequence[str], profile: str | None, project: Path | None, *, strict: bool) -> Selection:
+    """The bundles that ``arguments`` name; without any, those that profiles capture to.
+
+    A folder, or a folder or file that a glob matches, stands for every file with the suffix of a bundle. A folder or
+    glob that stands for no bundle beside others that do is a notice, with ``strict`` a refusal
+    (``replay.nothing_matched``). Raises ProjectError as ``locate_project`` and ``captured_profiles``.
+    """
+    if not arguments:
+        return Selection(tuple(_captured(profile, project)))
+    walk = _Walk()
+    for argument in arguments:
+        walk.add(argument)
+    empty = walk.empty if walk.paths else ()
+    refusals = tuple(Refusal(argument, _nothing_matched(argument)) for argument in empty) if strict else ()
+    notices = () if strict else tuple(Notice(_nothing_matched(argument).message) for argument in empty)
+    bundles = tuple(BundlePath(path) for path in dict.fromkeys(walk.paths))
+    return Selection(bundles, (*walk.notices, *notices), (*walk.refusals, *refusals))
+
+
+def _captured(profile: str | None, project: Path | None) -> Iterator[BundlePath]:
+    found = locate_project(None, project)
+    if found is None and profile is not None:
+        found = load_project(current_folder())
+    if found is not None:
+        yield from (BundlePath(str(each.capture), each.name) for each in captured_profiles(found, profile))
+
+
+class _Walk:
+    """Gathers what arguments stand for. A folder is walked once, however it is reached."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.notices: list[Notice] = []
+        self.refusals: list[Refusal] = []
+        self.empty: list[str] = []
+        self._folders = set[tuple[int, int]]()
+
+    def add(self, argument: str) -> None:
+        """Take one argument into account; one that is neither a folder nor a glob is opened whatever it is."""
+        before = len(self.paths) + len(self.refusals)
+        if os.path.isdir(argument):
+            self._walk(argument)
+        elif os.path.lexists(argument) or not glob.has_magic(argument):
+            self.paths.append(argument)
+        else:
+            for path in sorted(glob.glob(argument, recursive=True)):
+                self._matched(path)
+        if len(self.paths) + len(self.refusals) == before:
+            self.empty.append(argument)
+
+    def _matched(self, path: str) -> None:
+        if os.path.isdir(path):
+            self._walk(path)
+        elif has_suffix(path):
+            self._file(path)
+        else:
+            self.notices.append(Notice("passed over: it has not the suffix of a bundle", path))
+
+    def _walk(self, folder: str) -> None:
+        """Take every bundle below a folder, ascending by path; hidden folders are left out, links are followed."""
+        names: list[str] = []
+        found: list[str] = []
+        for root, folders, names in os.walk(folder, onerror=self._unreadable, followlinks=True):
+            folders[:] = [name for name in folders if not name.startswith(".") and self._is_new(root, name)]
+            found += (os.path.join(root, name) for name in names if has_suffix(name))
+        for path in sorted(found):
+            self._file(path)
+
+    def _is_new(self, root: str, name: str) -> bool:
+        status = os.stat(os.path.join(root, name))
+        identity = (status.st_dev, status.st_ino)
+        known = identity in self._folders
+        self._folders.add(identity)
+        return not known
+
+    def _file(self, path: str) -> None:
+        if os.path.exists(path) and not os.path.isfile(path):
+            self.refusals.append(Refusal(path, read_failed(path, "it is not a regular file")))
+        elif content_of(path) is Content.OTHER_DOCUMENT:
+            self.notices.append(Notice("passed over: a JSON document without `capture_version`, no bundle", path))
+        else:
+            self.paths.append(path)
+
+    def _unreadable(self, error: OSError) -> None:
+        path = os.fsdecode(error.filename)
+        self.refusals.append(Refusal(path, read_failed(path, reason(error))))
+
+
+def _nothing_matched(argument: str) -> ReplayError:
+    message = f"'{argument}' stands for no bundle"
+    fix = "name a folder or a pattern that holds bundles, or leave it out"
+    return ReplayError("replay.nothing_matched", message, where=argument, fix=fix)
