@@ -29,6 +29,7 @@ from ergo_cli.host.event_input import (
     open_lines,
     open_stream,
 )
+from ergo_cli.host.failures import FailureSummary
 from ergo_cli.host.loop import RunEnd, RunResources, RunSummary, run_arrivals
 from ergo_cli.host.outputs import Outputs, is_same_place, refuse_same_path
 from ergo_cli.host.run_plan import STANDARD_INPUT, Driver, EventFile, EventLines, RunPlan, capture_path
@@ -36,6 +37,7 @@ from ergo_cli.host.timing import LiveClock, RunControl, StopHandle
 from ergo_cli.project.profiles import user_folder
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.stores.backends import RunStore, open_store
+from ergo_cli.supervisor.journals import WaitingRuns
 
 if TYPE_CHECKING:
     from ergo_cli.channels.egress import EgressRuntime
@@ -71,6 +73,8 @@ class RunResult(Struct, frozen=True):
     notices: tuple[Notice, ...] = ()
     interruption: Interruption | None = None
     error: ErgoError | None = None
+    failures: FailureSummary = FailureSummary()
+    waiting: WaitingRuns = WaitingRuns()
 
 
 def perform(
@@ -104,7 +108,7 @@ def perform(
         notices = outputs.keep(None if egress is None else egress.provenance, is_broken=end.error is not None)
     if keep is not None:
         notices += _keep_program(plan)
-    return RunResult(end.summary, destination, notices, end.interruption, end.error)
+    return RunResult(end.summary, destination, notices, end.interruption, end.error, end.failures, end.waiting)
 
 
 def _check_places(plan: RunPlan, destination: str | None, journal: Path | None) -> None:

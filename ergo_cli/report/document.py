@@ -112,8 +112,50 @@ class IntentDocument(Struct, frozen=True):
     channel: str
 
 
+class PlaceDocument(Struct, frozen=True):
+    """A line of the user's code; ``file`` is relative where it is below the current folder."""
+
+    file: str
+    line: int
+    function: str
+
+
+class FailureDocument(Struct, frozen=True):
+    """The failures of one cause: ``count`` of them, from the first event to the last.
+
+    ``error`` is the type of the exception or the code of the broken rule, ``where`` the place that the first error
+    named.
+    """
+
+    count: int
+    event_id: str
+    last_event_id: str
+    termination: str
+    error: str | None
+    message: str | None
+    node: str | None
+    place: PlaceDocument | None
+    where: str | None
+
+
+class WaitingDocument(Struct, frozen=True):
+    """A run that waits: for an answer to its question, or for a signal; ``answer`` is the command that gives it.
+
+    ``answer`` is null where the runs are kept in memory, which ends with the command.
+    """
+
+    run_id: str
+    asks: Raw | None
+    signal: str | None
+    answer: str | None
+
+
 class RunDocument(Struct, frozen=True):
-    """The counts of a run; ``bundle`` is the path of its bundle, if it was kept."""
+    """The counts of a run; ``bundle`` is the path of its bundle, if it was kept.
+
+    ``failures`` has one item a cause, 100 at most; ``other_failures`` counts the failed episodes of further causes,
+    ``waiting`` names 100 runs at most, of ``waiting_runs`` in all.
+    """
 
     graph_id: str
     events: int
@@ -124,6 +166,10 @@ class RunDocument(Struct, frozen=True):
     failed: int
     interruption: InterruptionDocument | None
     bundle: str | None
+    failures: tuple[FailureDocument, ...]
+    other_failures: int
+    waiting: tuple[WaitingDocument, ...]
+    waiting_runs: int
 
 
 class FileDocument(Struct, frozen=True):
