@@ -97,7 +97,7 @@ class RunResources(Struct, frozen=True):
 
     ``lasting``: committed steps can be neither repeated nor undone, so they are kept when a later step fails.
     ``vouched``: the source guarantees unique event ids. ``store`` keeps the runs of a stateful program (None: memory),
-    ``episodes`` takes its journal entries.
+    ``episodes`` takes its journal entries, ``continues`` is that of the ``Seat``.
     """
 
     dispatcher: IntentDispatcher | None = None
@@ -106,6 +106,7 @@ class RunResources(Struct, frozen=True):
     vouched: bool = True
     store: RunStore | None = None
     episodes: EpisodeSink | None = None
+    continues: bool = True
 
 
 class StartedRun(Struct, frozen=True):
@@ -132,7 +133,8 @@ def start_run(
     kind, value = run.program.kind, run.program.value
     if kind.acting is not None:
         acting = kind.acting
-        invoker = acting.invoker(value, Seat(LiveClock(), call_within, run.run_id, resources.store))
+        seat = Seat(LiveClock(), call_within, run.run_id, resources.store, resources.continues)
+        invoker = acting.invoker(value, seat)
         journals = JournalSink(invoker, sink, resources.episodes)
         runner = HostedRunner(
             run.program.graph_id,

@@ -46,11 +46,15 @@ OnStep = Callable[[], None]
 
 
 class KeepRequest(Struct, frozen=True):
-    """How to keep the bundle; None takes a setting from the profile, then its default."""
+    """How to keep the bundle; None takes a setting from the profile, then its default.
+
+    ``continues``: events may belong to runs that the store has as done; otherwise they are refused.
+    """
 
     output: Path | None = None
     pretty: bool | None = None
     embed: bool | None = None
+    continues: bool = False
 
 
 class RunOptions(Struct, frozen=True):
@@ -102,6 +106,7 @@ def perform(
                 vouched=bool(stream),
                 store=store,
                 episodes=outputs.episodes,
+                continues=keep is None or keep.continues,
             )
             end = run_arrivals(plan.prepared, arrivals, outputs.sink, control, resources, on_step)
         end = end if egress is None else _settled(end, egress)

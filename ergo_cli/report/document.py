@@ -73,8 +73,34 @@ class DivergenceDocument(Struct, frozen=True):
     cause: str | None
 
 
+class PlaceDocument(Struct, frozen=True):
+    """A line of the user's code; ``file`` is relative where it is below the current folder."""
+
+    file: str
+    line: int
+    function: str
+
+
+class FailureDocument(Struct, frozen=True):
+    """The failures of one cause: ``count`` of them, from the first event to the last.
+
+    ``error`` is the type of the exception or the code of the broken rule, ``where`` the place that the first error
+    named.
+    """
+
+    count: int
+    event_id: str
+    last_event_id: str
+    termination: str
+    error: str | None
+    message: str | None
+    node: str | None
+    place: PlaceDocument | None
+    where: str | None
+
+
 class BundleDocument(Struct, frozen=True, kw_only=True):
-    """The result of one bundle; only ``diff`` writes ``base``."""
+    """The result of one bundle; only ``diff`` writes ``base``, only a replay ``failures``: episodes that fail today."""
 
     path: str
     base: str | UnsetType = UNSET
@@ -85,6 +111,7 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     divergence_count: int
     divergences: tuple[DivergenceDocument, ...]
+    failures: tuple[FailureDocument, ...] | UnsetType = UNSET
 
 
 class InterruptionDocument(Struct, frozen=True, omit_defaults=True):
@@ -110,32 +137,6 @@ class IntentDocument(Struct, frozen=True):
     event_id: str
     intent_id: str
     channel: str
-
-
-class PlaceDocument(Struct, frozen=True):
-    """A line of the user's code; ``file`` is relative where it is below the current folder."""
-
-    file: str
-    line: int
-    function: str
-
-
-class FailureDocument(Struct, frozen=True):
-    """The failures of one cause: ``count`` of them, from the first event to the last.
-
-    ``error`` is the type of the exception or the code of the broken rule, ``where`` the place that the first error
-    named.
-    """
-
-    count: int
-    event_id: str
-    last_event_id: str
-    termination: str
-    error: str | None
-    message: str | None
-    node: str | None
-    place: PlaceDocument | None
-    where: str | None
 
 
 class WaitingDocument(Struct, frozen=True):

@@ -34,6 +34,7 @@ from ergo_cli.programs.kernel.engine.events import (
 )
 from ergo_cli.programs.kernel.engine.policy import JournalAttemptLog, LastAttempt
 from ergo_cli.programs.kernel.program import Kernel, KernelProgram
+from ergo_cli.programs.kernel.runs.done import refuse_done_run
 from ergo_cli.stores.journals import EventJournal, RememberingJournal, SnapshotStore
 from ergo_cli.supervisor.journals import CallError, End, EpisodeJournal, EpisodeLog, WaitingRun, WaitingRuns
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
@@ -61,6 +62,7 @@ class KernelInvoker(Generic[S]):
 
     ``executor`` is the program's resolved ``execute``, ``clock`` measures deadlines and waits. Runs in a ``journal``
     with ``snapshots`` can continue in another process; ``attempts`` stores failed tries if the program logs them.
+    Unless it ``continues``, an event of a run that was done before raises StepError ``kernel.already_completed``.
     ``last_error`` is what made the last run fail, if it did: where an action failed for good, its executor's exception.
     """
 
@@ -74,12 +76,14 @@ class KernelInvoker(Generic[S]):
         *,
         snapshots: SnapshotStore | None = None,
         attempts: EventJournal | None = None,
+        continues: bool = True,
     ) -> None:
         self._program = program
         self._executor = executor
         self._journal = RememberingJournal(journal)
         self._clock = clock
         self._run_ids = run_ids
+        self._continues = continues
         self._snapshots = snapshots
         wanted = attempts if program.extensions.log_attempts else None
         self._attempts = None if wanted is None else JournalAttemptLog(wanted)
@@ -159,6 +163,8 @@ class KernelInvoker(Generic[S]):
             self._log.begin(run_id)
             return CallEnding(Outcome.ABORTED)
         start = self._starts.start(run_id, payload)
+        if not self._continues and start.prior is not None:
+            refuse_done_run(self._journal, run_id)
         self._log.begin(run_id, start.head, start.prior, start.initial)
         if start.error is not None:
             return CallEnding(termination_of_error(start.error), error=start.error)

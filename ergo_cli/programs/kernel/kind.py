@@ -67,6 +67,7 @@ class KernelActing(Struct, frozen=True):
             _rule(seat.run_id),
             snapshots=None if store is None else store.snapshots,
             attempts=None if store is None else store.attempts,
+            continues=seat.continues,
         )
 
     def reader(self, artifacts: Mapping[str, bytes]) -> KernelReader:
