@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol, cast
 
 from ergo_cli.channels.interruption import End
 from ergo_cli.channels.timeouts import STOP_LATENCY_NS
+from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import EventError, StepError, reason
 from ergo_cli.events.adapter import Adapter
 from ergo_cli.events.external import HostedEvent
@@ -289,12 +290,19 @@ def _check_event(event: HostedEvent, run: PreparedRun) -> None:
     acting = run.program.kind.acting
     if acting is not None:
         acting.admit(run.program.value, event)
-    if run.adapter is None:
-        return
+    if run.adapter is not None:
+        check_binding(event, run.adapter, run.numbers, is_merged=acting is None)
+
+
+def check_binding(event: HostedEvent, adapter: Adapter, numbers: Numbers, *, is_merged: bool = True) -> None:
+    """Raise StepError for an event that the adapter cannot bind, whatever earlier episodes write.
+
+    ``is_merged``: values that earlier episodes stored are merged into the payload.
+    """
     try:
-        run.adapter.build_event(event, {}, run.numbers)
+        adapter.build_event(event, {}, numbers)
     except StepError as error:
-        if acting is None and error.name == "Binding" and _remembers(event, run.adapter):
+        if is_merged and error.name == "Binding" and _remembers(event, adapter):
             return
         raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shlex
 import shutil
@@ -122,3 +123,54 @@ def test_runs_that_are_done_are_not_captured_again(ergo: Ergo, tmp_path: Path) -
     assert refused.report["error"]["details"] == ["also completed: run 'own/e2'"]
     assert (tmp_path / "b.json").read_bytes() == before
     assert ergo(*again, "--continue").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("def execute(action, call)", "async def execute(action, call)", "is an async function"),
+        ("def execute(action, call)", "def execute(action)", "cannot be called with (action, call)"),
+        ("def step(state)", "def step()", "cannot be called with (state)"),
+        ("    return Complete()", "    yield Complete()", "is a generator function"),
+    ],
+)
+def test_an_unfit_function_is_refused_at_load(ergo: Ergo, tmp_path: Path, old: str, new: str, why: str) -> None:
+    agent(tmp_path, "pass")
+    module = tmp_path / "agent.py"
+    text = module.read_text()
+    assert old in text
+    module.write_text(text.replace(old, new))
+    error = ergo("run", "--format", "json").report["error"]
+    assert error["code"] == "program.unfit_function"
+    assert why in error["message"]
+    line = 14 if "execute" in new else 4
+    assert error["where"].endswith(f"agent.py:{line}")
+
+
+def test_fixtures_are_validated_against_the_adapter_and_the_gate_proves_the_folder(ergo: Ergo, tmp_path: Path) -> None:
+    assert ergo("init", "flow").exit_code == 0
+    home = tmp_path / "flow"
+    assert ergo("validate", "ergo.toml", "--strict", cwd=home).exit_code == 0
+    for gate in ("scripts/test", ".github/workflows/ergo.yml"):
+        assert "ergo replay captures --strict" in (home / gate).read_text()
+    fixture = home / "fixtures" / "historical.jsonl"
+    fixture.write_text(fixture.read_text().replace('{"message":"hello-from-historical"}', '{"message":7}'))
+    for arguments in (("ergo.toml",), ("fixtures/historical.jsonl", "-a", "adapters/sample.yaml")):
+        ran = ergo("validate", *arguments, "--format", "json", cwd=home)
+        assert ran.exit_code == 3
+        [error] = ran.report["files"][0]["errors"]
+        assert "historical.jsonl:2" in error["where"]
+
+
+def test_a_byte_order_mark_before_events_is_skipped(ergo: Ergo, tmp_path: Path) -> None:
+    agent(tmp_path, "pass")
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"\xef\xbb\xbf" + events.read_bytes())
+    assert ergo("run", "--format", "json").report["run"]["events"] == 2
+
+
+def test_compressed_events_are_recognised_under_another_name(ergo: Ergo, tmp_path: Path) -> None:
+    agent(tmp_path, "pass")
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(gzip.compress(events.read_bytes()))
+    assert ergo("run", "--format", "json").report["run"]["events"] == 2

@@ -190,7 +190,11 @@ def _standing(store: RunStore, run_id: str) -> Standing:
 
 
 def _is_wait_for_signal(event: Event) -> bool:
-    return isinstance(event, ActionRequested) and isinstance(event.payload, dict) and "WaitSignal" in event.payload
+    match event:
+        case ActionRequested(_, {"WaitSignal": _}):
+            return True
+        case _:
+            return False
 
 
 def _standing_after(status: RunStatus) -> Standing:
