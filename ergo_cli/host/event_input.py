@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import stat
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
@@ -23,7 +24,7 @@ from ergo_cli.events.stream import EventStream, SemanticKinds
 from ergo_cli.host.run_plan import STANDARD_INPUT, EventLines, PreparedRun
 from ergo_cli.host.timing import RunControl
 from ergo_cli.programs.kinds import BUILT_IN_ID
-from ergo_cli.stores.files import broken_data, is_compressed, open_compressed
+from ergo_cli.stores.files import broken_data, compressed_form, open_compressed
 
 ShouldStop = Callable[[], bool]
 
@@ -49,15 +50,35 @@ def is_rereadable(path: str) -> bool:
 def open_source(path: str, should_stop: ShouldStop = lambda: False) -> Generator[Iterator[bytes]]:
     """Open a file or standard input (``-``) as an iterator of chunks of at most 32 KiB, read lazily.
 
-    Names that end in ``.gz`` or ``.zst`` are decompressed. Raises EventError (``driver.input_invalid``) if the file
+    Gzip and Zstandard are decompressed, whatever the name; a byte order mark is skipped.
+    Raises EventError (``driver.input_invalid``) if the file
     cannot be opened, and from the iterator if it cannot be read on; from the iterator also SourceStopped where a pipe
     keeps the reader waiting, or has ended, and ``should_stop`` returns True.
     """
     if path == STANDARD_INPUT:
-        yield _read_chunks(_standard_input(), path, should_stop)
+        yield _without_mark(_read_chunks(_standard_input(), path, "", should_stop))
         return
-    with _open(path) as file:
-        yield _read_chunks(file, path, should_stop)
+    form = _form(path)
+    with _open(path, form) as file:
+        yield _without_mark(_read_chunks(file, path, form, should_stop))
+
+
+def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks without the byte order mark that some editors write before a text."""
+    start = b""
+    for chunk in chunks:
+        start += chunk
+        if not BOM_UTF8.startswith(start):
+            break
+    yield start.removeprefix(BOM_UTF8)
+    yield from chunks
+
+
+def _form(path: str) -> str:
+    try:
+        return compressed_form(path)
+    except (OSError, ValueError) as error:
+        raise _not_opened(path, error) from error
 
 
 def _standard_input() -> BinaryIO:
@@ -67,14 +88,14 @@ def _standard_input() -> BinaryIO:
     return cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
 
 
-def _open(path: str) -> BinaryIO:
+def _open(path: str, form: str) -> BinaryIO:
     try:
-        return open_compressed(path) if is_compressed(path) else cast(BinaryIO, Path(path).open("rb", buffering=0))
+        return open_compressed(path, form) if form else cast(BinaryIO, Path(path).open("rb", buffering=0))
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise _not_opened(path, error) from error
 
 
-def _read_chunks(file: BinaryIO, path: str, should_stop: ShouldStop) -> Iterator[bytes]:
+def _read_chunks(file: BinaryIO, path: str, form: str, should_stop: ShouldStop) -> Iterator[bytes]:
     read = getattr(file, "read1", file.read)  # returns what is available instead of filling the buffer
     try:
         if _keeps_waiting(file):
@@ -82,7 +103,7 @@ def _read_chunks(file: BinaryIO, path: str, should_stop: ShouldStop) -> Iterator
             return
         while chunk := read(_CHUNK):
             yield chunk
-    except broken_data(path) as error:
+    except broken_data(form) as error:
         raise _broken(path, error) from error
     except OSError as error:
         raise _not_read(path, error) from error

@@ -65,9 +65,27 @@ def is_compressed(path: str) -> bool:
     return path.endswith((".gz", ".zst"))
 
 
-def open_compressed(path: str) -> BinaryIO:
-    """The content of a file with such a suffix, decompressed as it is read. Raises OSError, then ``broken_data``."""
-    return cast(BinaryIO, _zstd().open(path) if path.endswith(".zst") else _gzip().open(path, "rb"))
+_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
+
+
+def compressed_form(path: str) -> str:
+    """``.gz`` or ``.zst`` by the suffix of ``path``, else by the file's first bytes; empty where it is not compressed.
+
+    Only a plain file is looked into: what is taken from a pipe is gone. Raises OSError.
+    """
+    if is_compressed(path) or not os.path.isfile(path):
+        return os.path.splitext(path)[1] if is_compressed(path) else ""
+    with open(path, "rb", buffering=0) as file:
+        start = file.read(4)
+    return next((form for magic, form in _MAGIC.items() if start.startswith(magic)), "")
+
+
+def open_compressed(path: str, form: str | None = None) -> BinaryIO:
+    """The content of a file of a form, by default its suffix, decompressed as it is read.
+
+    Raises OSError, then ``broken_data``.
+    """
+    return cast(BinaryIO, _zstd().open(path) if (form or path).endswith(".zst") else _gzip().open(path, "rb"))
 
 
 def broken_data(path: str) -> tuple[type[Exception], ...]:

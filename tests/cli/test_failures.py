@@ -143,7 +143,7 @@ def test_an_unfit_function_is_refused_at_load(ergo: Ergo, tmp_path: Path, old: s
     error = ergo("run", "--format", "json").report["error"]
     assert error["code"] == "program.unfit_function"
     assert why in error["message"]
-    line = 14 if "execute" in new else 4
+    line = 9 if "execute" in new else 4
     assert error["where"].endswith(f"agent.py:{line}")
 
 
