@@ -153,6 +153,7 @@ def test_fixtures_are_validated_against_the_adapter_and_the_gate_proves_the_fold
     assert ergo("validate", "ergo.toml", "--strict", cwd=home).exit_code == 0
     for gate in ("scripts/test", ".github/workflows/ergo.yml"):
         assert "ergo replay captures --strict" in (home / gate).read_text()
+    assert ergo("capture", "-o", "again.json", cwd=home).exit_code == 0
     fixture = home / "fixtures" / "historical.jsonl"
     fixture.write_text(fixture.read_text().replace('{"message":"hello-from-historical"}', '{"message":7}'))
     for arguments in (("ergo.toml",), ("fixtures/historical.jsonl", "-a", "adapters/sample.yaml")):
