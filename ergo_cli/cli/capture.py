@@ -11,6 +11,7 @@ from ergo_cli.cli.commands import (
     ClusterPathOption,
     Color,
     ColorOption,
+    ContinueOption,
     DeadlineOption,
     DriverArgOption,
     DriverCmdOption,
@@ -69,6 +70,7 @@ def capture(
     max_duration: MaxDurationOption = None,
     journal: JournalOption = None,
     store: StoreOption = None,
+    continue_: ContinueOption = False,
     max_in_flight: MaxInFlightOption = None,
     max_per_window: MaxPerWindowOption = None,
     rate_window: RateWindowOption = None,
@@ -91,7 +93,7 @@ def capture(
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     limits = Limits(max_in_flight, max_per_window, rate_window, deadline, max_retries)
     bounds = Bounds(max_events, max_duration)
-    keep = KeepRequest(output, pretty, embed)
+    keep = KeepRequest(output, pretty, embed, continue_)
 
     def work() -> CommandResult:
         driver = driver_command(driver_cmd, driver_arg)

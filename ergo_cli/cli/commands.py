@@ -160,6 +160,9 @@ ProjectOption = Annotated[
     Path | None,
     typer.Option("--project", metavar="DIR", readable=False, help="The project's folder, instead of looking for it."),
 ]
+ContinueOption = Annotated[
+    bool, typer.Option("--continue", help="Go on where the store has runs of these events as completed.")
+]
 NumbersOption = Annotated[
     Numbers | None, typer.Option("--numbers", help="Read numbers exactly, or as the original misreads them.")
 ]

@@ -12,6 +12,7 @@ from ergo_cli.cli.commands import (
     ClusterPathOption,
     Color,
     ColorOption,
+    ContinueOption,
     DeadlineOption,
     DriverArgOption,
     DriverCmdOption,
@@ -68,6 +69,7 @@ def run(
     max_duration: MaxDurationOption = None,
     journal: JournalOption = None,
     store: StoreOption = None,
+    continue_: ContinueOption = False,
     max_in_flight: MaxInFlightOption = None,
     max_per_window: MaxPerWindowOption = None,
     rate_window: RateWindowOption = None,
@@ -90,7 +92,7 @@ def run(
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     limits = Limits(max_in_flight, max_per_window, rate_window, deadline, max_retries)
     bounds = Bounds(max_events, max_duration)
-    keep = None if capture is None else KeepRequest(capture)
+    keep = None if capture is None else KeepRequest(capture, continues=continue_)
 
     def work() -> CommandResult:
         driver = driver_command(driver_cmd, driver_arg)

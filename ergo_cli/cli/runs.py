@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ from ergo_cli.cli.commands import (
 
 if TYPE_CHECKING:
     from ergo_cli.cli.session import Session
+    from ergo_cli.programs.runs import ListedRun, Standing
     from ergo_cli.project.profiles import NamedStore, RunFlags
     from ergo_cli.report.command_result import CommandResult
 
@@ -36,6 +38,19 @@ def _run_id(text: str) -> str:
     return text
 
 
+class Status(Enum):
+    """The statuses that ``runs list`` can be limited to."""
+
+    EMPTY = "empty"
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    COMPLETED = "completed"
+
+
+StatusOption = Annotated[
+    Status | None, typer.Option("--status", case_sensitive=False, help="List only the runs of this status.")
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", parser=_run_id, help="The run's id.")]
 ValueOption = Annotated[
     str | None, typer.Option("--value", metavar="JSON", help="What the run is given; null if left out.")
@@ -52,6 +67,7 @@ EventOption = Annotated[str | None, typer.Option("--event", metavar="JSON", help
 
 
 def list_(
+    status: StatusOption = None,
     store: StoreOption = None,
     profile: ProfileOption = None,
     project: ProjectOption = None,
@@ -64,12 +80,18 @@ def list_(
     """List the runs of a store and where they stand."""
     from ergo_cli.cli.session import Session
     from ergo_cli.host.kept_runs import list_runs
+    from ergo_cli.programs.runs import Standing
     from ergo_cli.project.profiles import RunFlags
     from ergo_cli.report.kept_runs import LIST, render_run_list
 
     session = Session(LIST, form, color, quiet=quiet, verbose=verbose)
     flags = RunFlags(store, None, profile, project)
-    return session.conclude(lambda: _on_store(session, flags, lambda named: render_run_list(list_runs(named))))
+    wanted = None if status is None else Standing[status.name]
+
+    def work(named: NamedStore) -> CommandResult:
+        return render_run_list(_of_status(list_runs(named), wanted))
+
+    return session.conclude(lambda: _on_store(session, flags, work))
 
 
 def show(
@@ -201,6 +223,11 @@ def fork(
         return _on_store(session, flags, forked)
 
     return session.conclude(work)
+
+
+def _of_status(runs: list[ListedRun], wanted: Standing | None) -> list[ListedRun]:
+    """The runs of one status, and those that cannot be read, whose status is unknown."""
+    return [run for run in runs if wanted is None or run.standing in (wanted, None)]
 
 
 def _on_store(session: Session, flags: RunFlags, work: Callable[[NamedStore], CommandResult]) -> CommandResult:

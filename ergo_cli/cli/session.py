@@ -51,6 +51,8 @@ class Session:
         """Run ``work``, write its result or its error, and return the exit code."""
         result = self._result_of(work)
         self.warn(result.notices)
+        for message in result.messages:
+            self._say(message)
         for number, error in enumerate(result.errors):
             if number:
                 _complain("")
@@ -205,6 +207,7 @@ def run_and_report(
     from ergo_cli.host.run_plan import plan_run
     from ergo_cli.host.timing import StopHandle
     from ergo_cli.report.runs import render_run
+    from ergo_cli.report.waiting import Answers
 
     plan = plan_run(request)
     session.note(f"program '{plan.found.program.graph_id}' found by {plan.found.rule}")
@@ -218,4 +221,6 @@ def run_and_report(
             raise
         return refusal(command, error, INTERRUPTED)
     signalled = stop.stopped and result.interruption is not None
-    return render_run(command, result, plan.notices, fail_on_error=fail_on_error, signalled=signalled)
+    return render_run(
+        command, result, plan.notices, Answers.of(request, plan), fail_on_error=fail_on_error, signalled=signalled
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import stat
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
@@ -15,6 +16,7 @@ from typing import BinaryIO, Protocol, cast
 
 from ergo_cli.channels.interruption import End
 from ergo_cli.channels.timeouts import STOP_LATENCY_NS
+from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import EventError, StepError, reason
 from ergo_cli.events.adapter import Adapter
 from ergo_cli.events.external import HostedEvent
@@ -22,7 +24,7 @@ from ergo_cli.events.stream import EventStream, SemanticKinds
 from ergo_cli.host.run_plan import EventLines, PreparedRun
 from ergo_cli.host.timing import RunControl
 from ergo_cli.programs.kinds import BUILT_IN_ID
-from ergo_cli.stores.files import STANDARD_INPUT, broken_data, is_compressed, open_compressed
+from ergo_cli.stores.files import STANDARD_INPUT, broken_data, compression_in, open_compressed
 from ergo_cli.stores.inflation import InflationError
 
 ShouldStop = Callable[[], bool]
@@ -49,15 +51,34 @@ def is_rereadable(path: str) -> bool:
 def open_source(path: str, should_stop: ShouldStop = lambda: False) -> Generator[Iterator[bytes]]:
     """Open a file or standard input (``-``) as an iterator of chunks of at most 32 KiB, read lazily.
 
-    Names that end in ``.gz`` or ``.zst`` are decompressed. Raises EventError (``driver.input_invalid``) if the file
-    cannot be opened, and from the iterator if it cannot be read on; from the iterator also SourceStopped where a pipe
-    keeps the reader waiting, or has ended, and ``should_stop`` returns True.
+    Gzip and Zstandard are decompressed, whatever the name; a byte order mark is skipped. Raises EventError
+    (``driver.input_invalid``) if the file cannot be opened, and from the iterator if it cannot be read on; from the
+    iterator also SourceStopped where a pipe keeps the reader waiting, or has ended, and ``should_stop`` returns True.
     """
     if path == STANDARD_INPUT:
-        yield _read_chunks(_standard_input(), path, should_stop)
+        yield _without_mark(_read_chunks(_standard_input(), path, None, should_stop))
         return
-    with _open(path) as file:
-        yield _read_chunks(file, path, should_stop)
+    form = _form(path)
+    with _open(path, form) as file:
+        yield _without_mark(_read_chunks(file, path, form, should_stop))
+
+
+def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks without the byte order mark that some editors write before a text."""
+    start = b""
+    for chunk in chunks:
+        start += chunk
+        if not BOM_UTF8.startswith(start):
+            break
+    yield start.removeprefix(BOM_UTF8)
+    yield from chunks
+
+
+def _form(path: str) -> str | None:
+    try:
+        return compression_in(path)
+    except (OSError, ValueError) as error:
+        raise _not_opened(path, error) from error
 
 
 def _standard_input() -> BinaryIO:
@@ -67,14 +88,14 @@ def _standard_input() -> BinaryIO:
     return cast(BinaryIO, getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
 
 
-def _open(path: str) -> BinaryIO:
+def _open(path: str, form: str | None) -> BinaryIO:
     try:
-        return open_compressed(path) if is_compressed(path) else cast(BinaryIO, Path(path).open("rb", buffering=0))
+        return open_compressed(path, form) if form else cast(BinaryIO, Path(path).open("rb", buffering=0))
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise _not_opened(path, error) from error
 
 
-def _read_chunks(file: BinaryIO, path: str, should_stop: ShouldStop) -> Iterator[bytes]:
+def _read_chunks(file: BinaryIO, path: str, form: str | None, should_stop: ShouldStop) -> Iterator[bytes]:
     read = getattr(file, "read1", file.read)  # returns what is available instead of filling the buffer
     try:
         if _keeps_waiting(file):
@@ -85,7 +106,7 @@ def _read_chunks(file: BinaryIO, path: str, should_stop: ShouldStop) -> Iterator
     except InflationError as error:
         message = f"cannot read '{path}' on: {error}"
         raise EventError("driver.input_invalid", message, where=source_label(path), fix=error.fix) from error
-    except broken_data(path) as error:
+    except broken_data(form) as error:
         raise _broken(path, error) from error
     except OSError as error:
         raise _not_read(path, error) from error
@@ -293,12 +314,19 @@ def _check_event(event: HostedEvent, run: PreparedRun) -> None:
     acting = run.program.kind.acting
     if acting is not None:
         acting.admit(run.program.value, event)
-    if run.adapter is None:
-        return
+    if run.adapter is not None:
+        check_binding(event, run.adapter, run.numbers, is_merged=acting is None)
+
+
+def check_binding(event: HostedEvent, adapter: Adapter, numbers: Numbers, *, is_merged: bool = True) -> None:
+    """Raise StepError for an event that the adapter cannot bind, whatever earlier episodes write.
+
+    ``is_merged``: values that earlier episodes stored are merged into the payload.
+    """
     try:
-        run.adapter.build_event(event, {}, run.numbers)
+        adapter.build_event(event, {}, numbers)
     except StepError as error:
-        if acting is None and error.name == "Binding" and _remembers(event, run.adapter):
+        if is_merged and error.name == "Binding" and _remembers(event, adapter):
             return
         raise
 

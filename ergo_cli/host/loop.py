@@ -8,6 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.bundle.schema import BundleSink, StepSink
 from ergo_cli.channels.interruption import (
@@ -25,12 +26,14 @@ from ergo_cli.events.stream import EventStream
 from ergo_cli.host.crash_journal import EpisodeSink
 from ergo_cli.host.effects import ApplyEffects, IgnoreEffects, IntentDispatcher, OnIntent
 from ergo_cli.host.event_input import Arrivals, StreamArrivals, stopped_too_soon
+from ergo_cli.host.failures import Failures, FailureSummary
 from ergo_cli.host.outputs import JournalSink, StoreFailure
 from ergo_cli.host.run_plan import PreparedRun
 from ergo_cli.host.step import BatchRunner, HostedRunner
 from ergo_cli.host.timing import LiveClock, RunControl, call_within
 from ergo_cli.programs.seat import Seat
 from ergo_cli.stores.backends import RunStore
+from ergo_cli.supervisor.journals import WaitingRuns, Waits
 from ergo_cli.supervisor.seam import DecidedEffects, Decision, Outcome, RunTermination
 from ergo_cli.supervisor.supervisor import UnrenderableEffect
 
@@ -78,12 +81,15 @@ class RunSummary(Struct, frozen=True):
 class RunEnd(Struct, frozen=True):
     """How a run ended: with its events, or with an ``interruption``, which an ``error`` may have caused.
 
+    ``failures`` says why episodes failed, ``waiting`` which runs of a stateful program wait.
     Everything committed counts and must be kept, and so must the event whose intents a channel did not accept.
     """
 
     summary: RunSummary
     interruption: Interruption | None = None
     error: ErgoError | None = None
+    failures: FailureSummary = FailureSummary()
+    waiting: WaitingRuns = WaitingRuns()
 
 
 class RunResources(Struct, frozen=True):
@@ -91,7 +97,7 @@ class RunResources(Struct, frozen=True):
 
     ``lasting``: committed steps can be neither repeated nor undone, so they are kept when a later step fails.
     ``vouched``: the source guarantees unique event ids. ``store`` keeps the runs of a stateful program (None: memory),
-    ``episodes`` takes its journal entries.
+    ``episodes`` takes its journal entries, ``continues`` is that of the ``Seat``.
     """
 
     dispatcher: IntentDispatcher | None = None
@@ -100,17 +106,19 @@ class RunResources(Struct, frozen=True):
     vouched: bool = True
     store: RunStore | None = None
     episodes: EpisodeSink | None = None
+    continues: bool = True
 
 
 class StartedRun(Struct, frozen=True):
     """A program before its first event. ``batch`` is set where many events may be stepped together.
 
-    ``journals`` is set for a stateful program, which is closed after the last event.
+    ``journals`` is set for a stateful program, which is closed after the last event, ``waits`` if its runs can wait.
     """
 
     runner: Stepper
     batch: BatchRunner | None = None
     journals: JournalSink | None = None
+    waits: Waits | None = None
 
     def close(self, interrupted: bool) -> None:
         """Close the program, once; ``interrupted``: the run ended before its events did. Raises StoreFailure."""
@@ -118,12 +126,15 @@ class StartedRun(Struct, frozen=True):
             self.journals.close(interrupted)
 
 
-def start_run(run: PreparedRun, sink: BundleSink, resources: RunResources) -> StartedRun:
-    """Prepare a program for its first event, recording into ``sink``."""
+def start_run(
+    run: PreparedRun, sink: BundleSink, resources: RunResources, failures: Failures | None = None
+) -> StartedRun:
+    """Prepare a program for its first event, recording into ``sink``; ``failures`` gathers the failed episodes."""
     kind, value = run.program.kind, run.program.value
     if kind.acting is not None:
         acting = kind.acting
-        invoker = acting.invoker(value, Seat(LiveClock(), call_within, run.run_id, resources.store))
+        seat = Seat(LiveClock(), call_within, run.run_id, resources.store, resources.continues)
+        invoker = acting.invoker(value, seat)
         journals = JournalSink(invoker, sink, resources.episodes)
         runner = HostedRunner(
             run.program.graph_id,
@@ -135,13 +146,14 @@ def start_run(run: PreparedRun, sink: BundleSink, resources: RunResources) -> St
             numbers=run.numbers,
             seen=None if resources.vouched else DigestSet(),
             admit=partial(acting.admit, value),
+            failures=failures,
         )
-        return StartedRun(runner, journals=journals)
+        return StartedRun(runner, journals=journals, waits=invoker if isinstance(invoker, Waits) else None)
     assert kind.computing is not None, "a kind computes or acts"
     invoker = kind.computing.invoker(value)
     effects = ApplyEffects(run.adapter, dispatcher=resources.dispatcher)
     if isinstance(sink, StepSink) and _is_quiet(resources):
-        batch = BatchRunner(run, invoker, effects, sink)
+        batch = BatchRunner(run, invoker, effects, sink, failures)
         # A batch that fails half-way is dropped whole: if committed steps must last, each is a batch of one.
         return StartedRun(batch, None if resources.lasting else batch)
     return StartedRun(
@@ -155,6 +167,7 @@ def start_run(run: PreparedRun, sink: BundleSink, resources: RunResources) -> St
             numbers=run.numbers,
             seen=None if resources.vouched else DigestSet(),
             on_intent=resources.on_intent,
+            failures=failures,
         )
     )
 
@@ -187,7 +200,8 @@ def run_arrivals(
     Raises EventError, StepError or CaptureWriteError where nothing must be kept: the caller then drops what was
     recorded. ``driver.output_incomplete`` is a stop before the first committed step.
     """
-    started = start_run(run, sink, resources)
+    failures = Failures()
+    started = start_run(run, sink, resources, failures)
     tally = _Tally(run.program.graph_id, arrivals)
     if started.batch is not None and isinstance(arrivals, StreamArrivals) and not control.is_timed:
         drive = partial(_drive_together, started.batch, arrivals, control, tally, on_step)
@@ -199,10 +213,12 @@ def run_arrivals(
         with suppress(StoreFailure):  # the error that ended the run takes precedence
             started.close(True)
         raise
+    waiting = WaitingRuns() if started.waits is None else started.waits.waiting()
+    end = replace(end, failures=failures.summary(), waiting=waiting)
     try:
         started.close(end.interruption is not None)
     except StoreFailure as failure:
-        return RunEnd(end.summary, Interruption(HOST_STEP_FAILED), end.error or failure)
+        return replace(end, interruption=Interruption(HOST_STEP_FAILED), error=end.error or failure)
     return end
 
 

@@ -29,6 +29,7 @@ from ergo_cli.host.event_input import (
     open_lines,
     open_stream,
 )
+from ergo_cli.host.failures import FailureSummary
 from ergo_cli.host.loop import RunEnd, RunResources, RunSummary, run_arrivals
 from ergo_cli.host.outputs import Outputs, is_same_place, refuse_same_path
 from ergo_cli.host.run_plan import Driver, EventFile, EventLines, RunPlan, capture_path
@@ -37,6 +38,7 @@ from ergo_cli.project.profiles import user_folder
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.stores.backends import RunStore, open_store
 from ergo_cli.stores.files import STANDARD_INPUT
+from ergo_cli.supervisor.journals import WaitingRuns
 
 if TYPE_CHECKING:
     from ergo_cli.channels.egress import EgressRuntime
@@ -45,11 +47,15 @@ OnStep = Callable[[], None]
 
 
 class KeepRequest(Struct, frozen=True):
-    """How to keep the bundle; None takes a setting from the profile, then its default."""
+    """How to keep the bundle; None takes a setting from the profile, then its default.
+
+    ``continues``: events may belong to runs that the store has as done; otherwise they are refused.
+    """
 
     output: Path | None = None
     pretty: bool | None = None
     embed: bool | None = None
+    continues: bool = False
 
 
 class RunOptions(Struct, frozen=True):
@@ -72,6 +78,8 @@ class RunResult(Struct, frozen=True):
     notices: tuple[Notice, ...] = ()
     interruption: Interruption | None = None
     error: ErgoError | None = None
+    failures: FailureSummary = FailureSummary()
+    waiting: WaitingRuns = WaitingRuns()
 
 
 def perform(
@@ -99,13 +107,14 @@ def perform(
                 vouched=bool(stream),
                 store=store,
                 episodes=outputs.episodes,
+                continues=keep is None or keep.continues,
             )
             end = run_arrivals(plan.prepared, arrivals, outputs.sink, control, resources, on_step)
         end = end if egress is None else _settled(end, egress)
         notices = outputs.keep(None if egress is None else egress.provenance, is_broken=end.error is not None)
     if keep is not None:
         notices += _keep_program(plan)
-    return RunResult(end.summary, destination, notices, end.interruption, end.error)
+    return RunResult(end.summary, destination, notices, end.interruption, end.error, end.failures, end.waiting)
 
 
 def _check_places(plan: RunPlan, destination: str | None, journal: Path | None) -> None:

@@ -16,6 +16,7 @@ from ergo_cli.errors import CaptureWriteError, StepError
 from ergo_cli.events.adapter import Adapter, bind_together, build_bound_event
 from ergo_cli.events.external import ExternalEvent, HostedEvent, build_unbound_event, events_of
 from ergo_cli.host.effects import ApplyEffects, EffectSink, OnIntent, StepEvidence, lifecycle_violation
+from ergo_cli.host.failures import Failures
 from ergo_cli.host.run_plan import PreparedRun
 from ergo_cli.host.timing import StopHandle
 from ergo_cli.supervisor.seam import Constraints, DecidedEffects, Decision, EffectfulInvoker, LogEntry, RunTermination
@@ -110,7 +111,7 @@ class HostedRunner:
     ``effects`` realises the program's effects and holds the context that later events are merged with; ``bundle`` takes
     the records of every committed step, and of the one that a channel broke off. ``seen`` remembers event ids (HST-9);
     None where the caller guarantees that they are unique. ``on_intent`` is called before each dispatch, ``admit``
-    before an event is processed.
+    before an event is processed; ``failures`` gathers the episodes that do not complete.
     """
 
     def __init__(
@@ -126,13 +127,15 @@ class HostedRunner:
         seen: DigestSet | None = None,
         on_intent: OnIntent | None = None,
         admit: Callable[[HostedEvent], None] | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self._invoker = invoker
         self._adapter = adapter
         self._effects = effects
         self._bundle = bundle
         self._evidence = StepEvidence(on_intent)
-        self._decide = Decider(graph_id, constraints, invoker).decide
+        on_failure = None if failures is None else failures.listener(invoker)
+        self._decide = Decider(graph_id, constraints, invoker, on_failure).decide
         self._numbers = numbers
         self._seen = seen
         self._admit = admit
@@ -248,12 +251,20 @@ def decide_all(
 class BatchRunner:
     """Steps events in batches and passes each batch to the sink as a whole; ``start_run`` decides where to use it."""
 
-    def __init__(self, run: PreparedRun, invoker: EffectfulInvoker, effects: ApplyEffects, sink: StepSink) -> None:
+    def __init__(
+        self,
+        run: PreparedRun,
+        invoker: EffectfulInvoker,
+        effects: ApplyEffects,
+        sink: StepSink,
+        failures: Failures | None = None,
+    ) -> None:
         self._kinds = None if run.adapter is None else run.adapter.kinds
         self._numbers = run.numbers
         self._effects = effects
         self._stored = effects.store.values
-        self._decider = Decider(run.program.graph_id, run.constraints, invoker)
+        on_failure = None if failures is None else failures.listener(invoker)
+        self._decider = Decider(run.program.graph_id, run.constraints, invoker, on_failure)
         self._sink = sink
 
     def step(self, event: HostedEvent) -> LogEntry:

@@ -35,9 +35,13 @@ class CallWithin(Protocol):
 
 
 class Seat(Struct, frozen=True):
-    """What a live program runs with: clock, deadline guard, run id rule, and the store of its runs (None: memory)."""
+    """What a live program runs with: clock, deadline guard, run id rule, and the store of its runs (None: memory).
+
+    ``continues``: events may belong to runs that were done before; otherwise such an event is refused.
+    """
 
     clock: Clock
     within: CallWithin
     run_id: str | None = None
     store: RunStore | None = None
+    continues: bool = True

@@ -119,11 +119,13 @@ def implied_profile(project: Project) -> str | None:
 
 
 def profile_for_run(project: Project, name: str | None) -> ResolvedProfile | None:
-    """The profile that ``run`` and ``capture`` use: ``name``, else the implied one; None if there are no profiles.
+    """The profile that ``run`` and ``capture`` use; None if there are no profiles.
+
+    It is ``name``, else the implied one, else the only one whose events come from a file.
 
     Raises UsageError ``cli.missing_required_option`` if the choice is ambiguous, else as ``resolve_profile``.
     """
-    chosen = name or implied_profile(project)
+    chosen = name or implied_profile(project) or _only_one_of_a_file(project)
     if chosen is not None:
         return resolve_profile(project, chosen)
     if not project.profiles:
@@ -132,6 +134,12 @@ def profile_for_run(project: Project, name: str | None) -> ResolvedProfile | Non
     message = f"the project has several profiles and none is named '{DEFAULT_PROFILE}': {names}"
     fix = "choose one with --profile NAME, or name a graph with --graph FILE"
     raise UsageError("cli.missing_required_option", message, where=str(project.file), fix=fix)
+
+
+def _only_one_of_a_file(project: Project) -> str | None:
+    """The only profile with a fixture, if all others start a process for their events."""
+    of_files = [name for name, profile in project.profiles.items() if profile.ingress is None]
+    return of_files[0] if len(of_files) == 1 and project.profiles[of_files[0]].fixture is not None else None
 
 
 def captured_profiles(project: Project, name: str | None) -> tuple[ResolvedProfile, ...]:

@@ -28,6 +28,7 @@ from ergo_cli.errors import ErgoError, StepError
 from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.events.external import Context
 from ergo_cli.host.effects import ApplyEffects, EffectSink, IgnoreEffects, StepEvidence, replay_owned_kinds
+from ergo_cli.host.failures import Failures
 from ergo_cli.programs.kind import Blame, EffectPlace, Finding, Ran, Referee, SideEffectReached
 from ergo_cli.programs.recorded import Episode as RecordedEpisode
 from ergo_cli.programs.recorded import JournalDifference
@@ -56,12 +57,14 @@ from ergo_cli.replay.results import (
     replay_code,
 )
 from ergo_cli.supervisor.seam import Decision, RunTermination
+from ergo_cli.supervisor.seam import Outcome as Completion
 from ergo_cli.supervisor.supervisor import Decider
 
 CONTEXT_EPISODES = 3
 """The number of episodes that a report shows before the first divergence."""
 
 _NO_CHANNELS = StepEvidence(None)
+_COMPLETED = Completion.COMPLETED
 
 
 class _Recorded:
@@ -88,11 +91,12 @@ class _Recorded:
 
 
 class _Played(Struct, frozen=True):
-    """A replayed decision, the referee's finding, and the episode that ran for it, or None."""
+    """A replayed decision, the referee's finding, the episode that ran for it, and what made it fail, or None."""
 
     record: DecisionRecord
     finding: Finding
     ran: Ran | None
+    error: BaseException | None = None
 
 
 _Pair = tuple[Row[_Recorded] | None, Row[_Played] | None]
@@ -137,6 +141,7 @@ class Comparison:
         self._decider = Decider(graph_id, header.constraints, self._witness)
         self._effects = _effect_sink(scan, target)
         self._found = Divergences(options.max_divergences)
+        self._failures = Failures()
         self._before: deque[Episode] = deque(maxlen=CONTEXT_EPISODES)
         self._counts = dict.fromkeys(Decision, 0)
         self._cause = _cause(scan, target, options)
@@ -164,6 +169,7 @@ class Comparison:
             divergences=tuple(self._found.kept),
             graph_id=self._scan.reader.graph_id,
             before_first=tuple(self._before) if self._found.count else (),
+            failures=self._failures.summary(),
         )
 
     def _pairs(self) -> Iterator[_Pair]:
@@ -222,19 +228,29 @@ class Comparison:
                 termination=record.termination if finding.termination is None else finding.termination,
                 effects=record.effects if finding.effects_known else was.record.effects,
             )
-        return Row(event.seq, event.key, _Played(record, finding, self._witness.ran))
+        differs = entry.termination is not _COMPLETED or finding.differences
+        error = getattr(self._referee, "last_error", None) if differs else None
+        return Row(event.seq, event.key, _Played(record, finding, self._witness.ran, error))
 
     def _compare(self, recorded: Row[_Recorded] | None, played: Row[_Played] | None) -> None:
         if recorded is None or played is None:
             self._one_sided(recorded, played)
             return
         was, now = recorded.record, played.record
+        if now.error is not None:
+            self._note_failure(was.record.termination, now, now.error)
         for difference in now.finding.differences:
             self._add_journal(recorded.seq, recorded.key, was.record.episode_id, difference)
         if not was.is_same(now.record) or not all_matched(self._options.ignore):
             self._compare_records(recorded, was.record, now)
         if not self._found.count:
             self._before.append(_episode(recorded.seq, now.record))
+
+    def _note_failure(self, recorded: RunTermination | None, now: _Played, error: BaseException) -> None:
+        """Remember why today's episode failed, where that is not how the recorded one ended."""
+        ended = now.record.termination
+        if ended is not None and (ended != recorded or now.finding.differences):
+            self._failures.note(now.record.event_id, ended, error)
 
     def _compare_records(self, at: Row[_Recorded], was: DecisionRecord, now: _Played) -> None:
         expected = decision_tree(was, self._options.ignore)

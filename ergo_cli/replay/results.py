@@ -12,6 +12,7 @@ from ergo_cli.core.json import JsonValue
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError, ReplayError
 from ergo_cli.events.adapter import Adapter
+from ergo_cli.host.failures import FailureSummary
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.recorded import LogDifference
 from ergo_cli.replay.paths import Pattern
@@ -172,6 +173,8 @@ class BundleResult(Struct, frozen=True):
     """The episodes before the first divergence, at most three."""
     found_by: str | None = None
     """Which rule found the program (spec 00 §3)."""
+    failures: FailureSummary = FailureSummary()
+    """Why episodes fail today that did not fail so when they were recorded."""
 
 
 def failure(result: BundleResult) -> ErgoError | None:

@@ -14,6 +14,7 @@ from ergo_cli.report.text import Block
 class CommandResult(Struct, frozen=True):
     """The report document, the text blocks, and what goes to standard error.
 
+    ``messages`` are lines for standard error, before the errors.
     ``document`` replaces the encoded report for commands that keep the original's JSON.
     """
 
@@ -22,6 +23,7 @@ class CommandResult(Struct, frozen=True):
     errors: tuple[ErgoError, ...] = ()
     notices: tuple[Notice, ...] = ()
     document: bytes | None = None
+    messages: tuple[str, ...] = ()
 
 
 def refusal(command: str | None, error: ErgoError, exit_code: int) -> CommandResult:

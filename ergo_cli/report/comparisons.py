@@ -22,6 +22,7 @@ from ergo_cli.report.document import (
     unicode,
     warning_texts,
 )
+from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.text import Block, Line, Table, Tone, fields, value_texts
 
 _FULL_WIDTH = 160
@@ -69,7 +70,8 @@ def render_comparison(
         warnings=warning_texts(notices),
     )
     blocks = tuple(_blocks(results, sides))
-    return CommandResult(report, blocks, tuple(errors), notices + tuple(_bundle_notices(results)))
+    messages = tuple(line for result in results for line in failure_lines(result.failures))
+    return CommandResult(report, blocks, tuple(errors), notices + tuple(_bundle_notices(results)), messages=messages)
 
 
 def bundle_document(result: BundleResult) -> BundleDocument:
@@ -84,6 +86,7 @@ def bundle_document(result: BundleResult) -> BundleDocument:
         warnings=warning_texts(result.warnings),
         divergence_count=result.divergence_count,
         divergences=tuple(divergence_document(divergence) for divergence in result.divergences),
+        failures=failure_documents(result.failures) or UNSET,
     )
 
 

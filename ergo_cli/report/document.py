@@ -74,8 +74,34 @@ class DivergenceDocument(Struct, frozen=True):
     cause: str | None
 
 
+class PlaceDocument(Struct, frozen=True):
+    """A line of the user's code; ``file`` is relative where it is below the current folder."""
+
+    file: str
+    line: int
+    function: str
+
+
+class FailureDocument(Struct, frozen=True):
+    """The failures of one cause: ``count`` of them, from the first event to the last.
+
+    ``error`` is the type of the exception or the code of the broken rule, ``where`` the place that the first error
+    named.
+    """
+
+    count: int
+    event_id: str
+    last_event_id: str
+    termination: str
+    error: str | None
+    message: str | None
+    node: str | None
+    place: PlaceDocument | None
+    where: str | None
+
+
 class BundleDocument(Struct, frozen=True, kw_only=True):
-    """The result of one bundle; only ``diff`` writes ``base``."""
+    """The result of one bundle; only ``diff`` writes ``base``, only a replay ``failures``: episodes that fail today."""
 
     path: str
     base: str | UnsetType = UNSET
@@ -86,6 +112,7 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     divergence_count: int
     divergences: tuple[DivergenceDocument, ...]
+    failures: tuple[FailureDocument, ...] | UnsetType = UNSET
 
 
 class InterruptionDocument(Struct, frozen=True, omit_defaults=True):
@@ -113,8 +140,24 @@ class IntentDocument(Struct, frozen=True):
     channel: str
 
 
+class WaitingDocument(Struct, frozen=True):
+    """A run that waits: for an answer to its question, or for a signal; ``answer`` is the command that gives it.
+
+    ``answer`` is null where the runs are kept in memory, which ends with the command.
+    """
+
+    run_id: str
+    asks: Raw | None
+    signal: str | None
+    answer: str | None
+
+
 class RunDocument(Struct, frozen=True):
-    """The counts of a run; ``bundle`` is the path of its bundle, if it was kept."""
+    """The counts of a run; ``bundle`` is the path of its bundle, if it was kept.
+
+    ``failures`` has one item a cause, 100 at most; ``other_failures`` counts the failed episodes of further causes,
+    ``waiting`` names 100 runs at most, of ``waiting_runs`` in all.
+    """
 
     graph_id: str
     events: int
@@ -125,6 +168,10 @@ class RunDocument(Struct, frozen=True):
     failed: int
     interruption: InterruptionDocument | None
     bundle: str | None
+    failures: tuple[FailureDocument, ...]
+    other_failures: int
+    waiting: tuple[WaitingDocument, ...]
+    waiting_runs: int
 
 
 class FileDocument(Struct, frozen=True):

@@ -21,17 +21,26 @@ from ergo_cli.report.document import (
     unicode,
     warning_texts,
 )
+from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.text import Line, Tone, fields
+from ergo_cli.report.waiting import Answers, waiting_blocks, waiting_documents
 
 if TYPE_CHECKING:
     from ergo_cli.host.recovery import Recovered
 
 
 def render_run(
-    command: str, result: RunResult, notices: tuple[Notice, ...], *, fail_on_error: bool, signalled: bool = False
+    command: str,
+    result: RunResult,
+    notices: tuple[Notice, ...],
+    answers: Answers,
+    *,
+    fail_on_error: bool,
+    signalled: bool = False,
 ) -> CommandResult:
     """Render a finished run; its ``notices`` were printed at its start.
 
+    ``answers`` says how runs that wait are answered.
     ``fail_on_error`` makes failed episodes and an early end exit code 1; ``signalled``: a signal ended it.
     """
     summary = result.summary
@@ -42,7 +51,7 @@ def render_run(
         exit_code=_exit_code(result, fail_on_error=fail_on_error, signalled=signalled),
         error=None if result.error is None else error_document(result.error),
         warnings=warning_texts(notices + result.notices),
-        run=_document(result),
+        run=_document(result, answers),
     )
     decisions = f"{summary.invoked} invoked, {summary.deferred} deferred, {summary.skipped} skipped"
     pairs = (
@@ -56,7 +65,8 @@ def render_run(
     good = result.error is None and not summary.failed
     headline = Line(f"{outcome}: {summary.events} events", Tone.GOOD if good else Tone.BAD)
     errors = () if result.error is None else (result.error,)
-    return CommandResult(report, (headline, fields(pairs, indent=2)), errors, result.notices)
+    blocks = (headline, fields(pairs, indent=2), *waiting_blocks(result.waiting, answers))
+    return CommandResult(report, blocks, errors, result.notices, messages=failure_lines(result.failures))
 
 
 def render_recovery(journal: str, recovered: Recovered) -> CommandResult:
@@ -100,7 +110,7 @@ def _unconfirmed_text(sent: SentIntent) -> str:
     )
 
 
-def _document(result: RunResult) -> RunDocument:
+def _document(result: RunResult, answers: Answers) -> RunDocument:
     summary = result.summary
     return RunDocument(
         graph_id=summary.graph_id,
@@ -112,6 +122,10 @@ def _document(result: RunResult) -> RunDocument:
         failed=summary.failed,
         interruption=None if result.interruption is None else _interruption_document(result.interruption),
         bundle=None if result.bundle is None else unicode(result.bundle),
+        failures=failure_documents(result.failures),
+        other_failures=result.failures.others,
+        waiting=waiting_documents(result.waiting, answers),
+        waiting_runs=result.waiting.count,
     )
 
 

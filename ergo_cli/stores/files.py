@@ -57,12 +57,13 @@ def read_blocks(path: str) -> Iterator[bytes]:
 
     Raises OSError, and CompressionError for bad data and for more than a compressed file may hold.
     """
+    form = compression_of(path)
     try:
-        with open_compressed(path) if is_compressed(path) else open(path, "rb") as file:
+        with open(path, "rb") if form is None else open_compressed(path, form) as file:
             yield from iter(lambda: file.read(BLOCK), b"")
-    except broken_data(path) as error:
-        form = "gzip" if compression_of(path) == ".gz" else "Zstandard"
-        raise CompressionError(f"not a whole {form} file: {error}") from error
+    except broken_data(form) as error:
+        name = "gzip" if form == ".gz" else "Zstandard"
+        raise CompressionError(f"not a whole {name} file: {error}") from error
 
 
 def compression_of(path: str) -> str | None:
@@ -76,21 +77,35 @@ def is_compressed(path: str) -> bool:
     return compression_of(path) is not None
 
 
-def open_compressed(path: str) -> BinaryIO:
-    """The content of a file with such a suffix, decompressed as it is read.
+_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
+
+
+def compression_in(path: str) -> str | None:
+    """As ``compression_of``, but a plain file of another suffix is recognised by its first bytes. Raises OSError.
+
+    What is taken from a pipe is gone, so that only plain files are looked into.
+    """
+    if is_compressed(path) or not os.path.isfile(path):
+        return compression_of(path)
+    with open(path, "rb", buffering=0) as file:
+        start = file.read(4)
+    return next((form for magic, form in _MAGIC.items() if start.startswith(magic)), None)
+
+
+def open_compressed(path: str, form: str) -> BinaryIO:
+    """The content of a file compressed as ``form``, ``.gz`` or ``.zst``, decompressed as it is read.
 
     Raises OSError, then ``broken_data``, and InflationError where it holds more than it may.
     """
     source = open(path, "rb")  # noqa: SIM115 - closed with the reader
-    return cast(BinaryIO, Inflated(source, _unzstd if compression_of(path) == ".zst" else _gunzip))
+    return cast(BinaryIO, Inflated(source, _unzstd if form == ".zst" else _gunzip))
 
 
-def broken_data(path: str) -> tuple[type[Exception], ...]:
-    """The exceptions that reading a compressed file raises for bad data."""
-    suffix = compression_of(path)
-    if suffix == ".zst":
+def broken_data(form: str | None) -> tuple[type[Exception], ...]:
+    """The exceptions that reading a file of this compression raises for bad data."""
+    if form == ".zst":
         return (EOFError, _zstd().ZstdError)
-    return (EOFError, zlib.error, _gzip().BadGzipFile) if suffix == ".gz" else ()
+    return (EOFError, zlib.error, _gzip().BadGzipFile) if form == ".gz" else ()
 
 
 def _unzstd(source: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Raw, Struct
@@ -82,6 +82,35 @@ class StatefulInvoker(EffectfulInvoker, Protocol):
 
         ``interrupted``: the run ended before its events did.
         """
+        ...
+
+
+class WaitingRun(Struct, frozen=True):
+    """A run that waits: for an answer to its ``question`` (JSON text), or for a signal."""
+
+    run_id: str
+    question: bytes | None = None
+    signal: str | None = None
+
+
+class WaitingRuns(Struct, frozen=True):
+    """The runs that wait, the first of them that are known; ``others`` counts the rest."""
+
+    first: tuple[WaitingRun, ...] = ()
+    others: int = 0
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return len(self.first) + self.others
+
+
+@runtime_checkable
+class Waits(Protocol):
+    """An invoker whose runs may wait at the end of an episode."""
+
+    def waiting(self) -> WaitingRuns:
+        """The runs that wait now."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from heapq import heappop, heappush
 
 from msgspec import Struct
@@ -19,10 +20,15 @@ from ergo_cli.supervisor.seam import (
     EffectfulInvoker,
     LogEntry,
     Outcome,
+    RunTermination,
     RuntimeInvoker,
 )
 
 _LAST_EPISODE = 2**64 - 1
+
+OnFailure = Callable[[str, RunTermination], None]
+"""Called for an episode that did not complete after all its retries, with the id of the event it was decided for."""
+
 # Bound here: enum lookup is measurable in ``on_event``.
 _PUMP, _INVOKE, _COMPLETED = EventKind.PUMP, Decision.INVOKE, Outcome.COMPLETED
 
@@ -40,7 +46,14 @@ class Supervisor:
     The clock is the latest event time seen (SUP-NOW-1); deferred work is served by Pump events, one item each.
     """
 
-    def __init__(self, graph_id: str, constraints: Constraints, log: DecisionLog, runtime: RuntimeInvoker) -> None:
+    def __init__(
+        self,
+        graph_id: str,
+        constraints: Constraints,
+        log: DecisionLog,
+        runtime: RuntimeInvoker,
+        on_failure: OnFailure | None = None,
+    ) -> None:
         self._graph_id = graph_id
         self._constraints = constraints
         self._deadline = constraints.deadline
@@ -49,6 +62,7 @@ class Supervisor:
         self._limited = constraints.max_in_flight is not None or self._rate_limited
         self._log = log.log
         self._run = runtime.run
+        self._on_failure = on_failure
         self._next_episode = 0
         self._in_flight = 0
         self._recent: deque[int] = deque()
@@ -82,9 +96,12 @@ class Supervisor:
         deadline, retries = self._deadline, 0
         self._in_flight += 1
         termination = self._run(self._graph_id, origin_id, context, deadline)
-        while termination is not _COMPLETED and retries < self._max_retries and retryable(termination):
-            retries += 1
-            termination = self._run(self._graph_id, origin_id, context, deadline)
+        if termination is not _COMPLETED:
+            while retries < self._max_retries and retryable(termination):
+                retries += 1
+                termination = self._run(self._graph_id, origin_id, context, deadline)
+            if termination is not _COMPLETED and self._on_failure is not None:
+                self._on_failure(event.event_id, termination)
         self._in_flight -= 1
         self._log(LogEntry(self._graph_id, event, _INVOKE, None, episode, deadline, termination, retries))
 
@@ -118,11 +135,17 @@ class UnrenderableEffect(CaptureWriteError):
 class Decider:
     """Decides events in order; each decision comes with the effects of the episode that ran for it."""
 
-    def __init__(self, graph_id: str, constraints: Constraints, invoker: EffectfulInvoker) -> None:
+    def __init__(
+        self,
+        graph_id: str,
+        constraints: Constraints,
+        invoker: EffectfulInvoker,
+        on_failure: OnFailure | None = None,
+    ) -> None:
         self._entries: list[LogEntry] = []
         self.log = self._entries.append
         self._take_entry = self._entries.pop
-        self._on_event = Supervisor(graph_id, constraints, self, invoker).on_event
+        self._on_event = Supervisor(graph_id, constraints, self, invoker, on_failure).on_event
         self._drain = invoker.drain_rendered
 
     def decide(self, event: ExternalEvent) -> DecidedEffects:

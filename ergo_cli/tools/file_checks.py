@@ -17,12 +17,24 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.document_fields import shown
 from ergo_cli.core.document_parsers import parse_json, parse_yaml
 from ergo_cli.core.documents import LimitError, Mapping, Node, Scalar
-from ergo_cli.errors import AdapterError, BundleError, DocumentError, ErgoError, EventError, RuleError, reason
+from ergo_cli.core.numbers import Numbers
+from ergo_cli.errors import (
+    AdapterError,
+    BundleError,
+    DiscoveryError,
+    DocumentError,
+    ErgoError,
+    EventError,
+    RuleError,
+    StepError,
+    reason,
+)
 from ergo_cli.events.adapter import Adapter, load_adapter
 from ergo_cli.events.adapter_manifest import nearest_node
 from ergo_cli.events.composition import ActionNode, SourceNode, compose
+from ergo_cli.events.external import HostedEvent
 from ergo_cli.events.stream import EventStream, SemanticKinds
-from ergo_cli.host.event_input import open_source, source_label
+from ergo_cli.host.event_input import check_binding, open_source, source_label
 from ergo_cli.programs.graph.check.registration import check
 from ergo_cli.programs.graph.files.manifest_file import DecodedManifest, read_manifest
 from ergo_cli.programs.graph.primitives.primitive import ActionManifest, Manifest, SourceManifest
@@ -127,11 +139,15 @@ def type_by_content(text: str, path: str) -> FileType:
 
 
 def authored_text(path: str) -> str:
-    """The text of an authored file. Raises ErgoError ``INTERNAL`` if it cannot be read, LimitError beyond 8 MiB."""
+    """The text of an authored file.
+
+    Raises ErgoError: ``LOAD-IO`` for no readable file, ``DEC-SYNTAX`` for a long one, ``INTERNAL`` for no text.
+    """
     try:
         return read_text(Path(path))
     except OSError as error:
-        raise unrecognised(path, f"it cannot be read: {reason(error)}", fix="name a file that can be read") from error
+        message = f"'{path}' cannot be read: {reason(error)}"
+        raise DiscoveryError("LOAD-IO", message, where=path, fix="name a file that can be read") from error
     except TextTooLong as error:
         message, fix = f"'{path}' cannot be validated: {error}", "split or simplify the document"
         raise LimitError("DEC-SYNTAX", message, where=path, fix=fix) from error
@@ -154,17 +170,27 @@ def check_events(path: str, surroundings: Surroundings) -> Checked:
     """Check an event stream by reading it to its end; only its first fault can be reported."""
     kinds = SemanticKinds.IGNORED if surroundings.adapter is None else SemanticKinds.REQUIRED
     try:
-        read_events(path, kinds)
-    except EventError as error:
+        read_events(path, kinds, surroundings.adapter)
+    except (EventError, StepError) as error:
         return Checked(None, (error,))
     return Checked(None)
 
 
-def read_events(path: str, kinds: SemanticKinds) -> None:
-    """Read a stream to its end. Raises EventError at its first fault."""
+def read_events(path: str, kinds: SemanticKinds, adapter: Adapter | None = None) -> None:
+    """Read a stream to its end, bind each event to the adapter. Raises EventError or StepError at the first fault."""
     with open_source(path) as chunks:
-        for _ in EventStream(chunks, source_label(path), semantic_kinds=kinds):
-            pass
+        stream = EventStream(chunks, source_label(path), semantic_kinds=kinds)
+        for event in stream:
+            if adapter is not None:
+                _bind(event, adapter, stream)
+
+
+def _bind(event: HostedEvent, adapter: Adapter, stream: EventStream) -> None:
+    try:
+        check_binding(event, adapter, Numbers.EXACT)
+    except StepError as error:
+        error.where = f"{stream.place} {error.where}" if error.where else stream.place
+        raise
 
 
 def check_bundle_file(path: str, surroundings: Surroundings) -> Checked:

@@ -65,7 +65,7 @@ class _ProfileCheck:
         egress = self._attempt(lambda: self._egress(profile))
         adapter = self._attempt(lambda: self._adapter(profile))
         program = self._attempt(lambda: self._program(profile))
-        self._attempt(lambda: self._ingress(profile))
+        self._attempt(lambda: self._ingress(profile, adapter))
         complete = (adapter or not profile.adapter) and (egress or not profile.egress)
         if program is not None and complete:
             self.notices += self._attempt(lambda: check_fit(program, adapter, egress, profile.run_id)) or ()
@@ -98,13 +98,14 @@ class _ProfileCheck:
         self.notices += loaded.notices
         return loaded.program
 
-    def _ingress(self, profile: ResolvedProfile) -> None:
+    def _ingress(self, profile: ResolvedProfile, adapter: Adapter | None) -> None:
         match profile.ingress:
             case None:
                 pass
             case FixtureFile(path):
                 check_key(profile.project, self._name, "fixture")
-                read_events(str(path), SemanticKinds.REFUSED if profile.adapter is None else SemanticKinds.REQUIRED)
+                kinds = SemanticKinds.REFUSED if profile.adapter is None else SemanticKinds.REQUIRED
+                read_events(str(path), kinds, adapter)
             case IngressProcess(command, folder):
                 self._check_scripts(profile, command, "ingress")
                 if profile.adapter is None:

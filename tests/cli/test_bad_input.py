@@ -186,7 +186,7 @@ def test_compressed_bundles(ergo: Ergo, tmp_path: Path, name: str, content: byte
         (["replay", "nowhere.json", *PROGRAM], 3, "bundle.read_failed"),
         (["inspect", "."], 3, "bundle.read_failed"),
         (["diff", "nowhere.json", "."], 3, "bundle.read_failed"),
-        (["validate", "nowhere.yaml"], 3, "INTERNAL"),
+        (["validate", "nowhere.yaml"], 3, "LOAD-IO"),
         (["run", "e.jsonl", "--project", "nowhere"], 3, "PRJ-ROOT"),
         (["capture", "e.jsonl", "-o", "/"], 6, "capture.write_failed"),
         (["capture", "e.jsonl", "-o", "."], 6, "capture.write_failed"),

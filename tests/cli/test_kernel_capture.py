@@ -77,7 +77,12 @@ def test_the_agent_captures_the_bundle_that_is_kept(ergo: Ergo, agent: Path):
         ran = ergo("capture", "-o", again, "--format", "json", cwd=agent)
         assert ran.exit_code == 0, ran.stderr
         assert (agent / again).read_bytes() == (AGENT / "captures" / "tuesday.json").read_bytes()
-    assert ran.report["run"] == {
+    run = ran.report["run"]
+    assert [(each["count"], each["event_id"], each["error"]) for each in run.pop("failures")] == [
+        (1, "t-0945", "kernel.executor"),
+        (1, "t-1005", "kernel.already_completed"),
+    ]
+    assert run == {
         "graph_id": "refunds",
         "events": 8,
         "episodes": 1,
@@ -87,6 +92,9 @@ def test_the_agent_captures_the_bundle_that_is_kept(ergo: Ergo, agent: Path):
         "failed": 2,
         "interruption": None,
         "bundle": "two.json",
+        "other_failures": 0,
+        "waiting": [],
+        "waiting_runs": 0,
     }
 
 

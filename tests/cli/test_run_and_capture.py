@@ -52,6 +52,10 @@ def test_run_as_json(ergo: Ergo, conformance: Path) -> None:
         "failed": 0,
         "interruption": None,
         "bundle": None,
+        "failures": [],
+        "other_failures": 0,
+        "waiting": [],
+        "waiting_runs": 0,
     }
 
 

@@ -37,6 +37,11 @@ class GraphReferee:
         return self._invoker.run_calls
 
     @property
+    def last_error(self) -> BaseException | None:
+        """What made the last run fail, if it did."""
+        return self._invoker.last_error
+
+    @property
     def pending(self) -> int:
         """The number of effects not drained yet."""
         return self._invoker.pending

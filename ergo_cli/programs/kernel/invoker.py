@@ -22,12 +22,21 @@ from ergo_cli.programs.kernel.calls import (
 )
 from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.actions import Executor
-from ergo_cli.programs.kernel.engine.errors import KernelError
-from ergo_cli.programs.kernel.engine.events import Completed, RunStatus, SequencedEvent
+from ergo_cli.programs.kernel.engine.errors import Category, KernelError, at
+from ergo_cli.programs.kernel.engine.events import (
+    ActionFailed,
+    Completed,
+    RunBlocked,
+    RunFailed,
+    RunStatus,
+    SequencedEvent,
+    decode_event,
+)
 from ergo_cli.programs.kernel.engine.policy import JournalAttemptLog, LastAttempt
 from ergo_cli.programs.kernel.program import Kernel, KernelProgram
+from ergo_cli.programs.kernel.runs.done import refuse_done_run
 from ergo_cli.stores.journals import EventJournal, RememberingJournal, SnapshotStore
-from ergo_cli.supervisor.journals import CallError, End, EpisodeJournal, EpisodeLog
+from ergo_cli.supervisor.journals import CallError, End, EpisodeJournal, EpisodeLog, WaitingRun, WaitingRuns
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 
 S = TypeVar("S")
@@ -53,6 +62,8 @@ class KernelInvoker(Generic[S]):
 
     ``executor`` is the program's resolved ``execute``, ``clock`` measures deadlines and waits. Runs in a ``journal``
     with ``snapshots`` can continue in another process; ``attempts`` stores failed tries if the program logs them.
+    Unless it ``continues``, an event of a run that was done before raises StepError ``kernel.already_completed``.
+    ``last_error`` is what made the last run fail, if it did: where an action failed for good, its executor's exception.
     """
 
     def __init__(
@@ -65,12 +76,14 @@ class KernelInvoker(Generic[S]):
         *,
         snapshots: SnapshotStore | None = None,
         attempts: EventJournal | None = None,
+        continues: bool = True,
     ) -> None:
         self._program = program
         self._executor = executor
         self._journal = RememberingJournal(journal)
         self._clock = clock
         self._run_ids = run_ids
+        self._continues = continues
         self._snapshots = snapshots
         wanted = attempts if program.extensions.log_attempts else None
         self._attempts = None if wanted is None else JournalAttemptLog(wanted)
@@ -78,13 +91,18 @@ class KernelInvoker(Generic[S]):
         self._log = EpisodeLog()
         self._effects: list[ProducedEffect] = []
         self._run_calls = 0
+        self._waiting = _Waiting()
+        self.last_error: BaseException | None = None
 
     def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
         """One call for the run of an event (spec 40 §19.1). Always replaces the pending effects."""
         self._run_calls += 1
+        self.last_error = None
         sink = EpisodeEffects(graph_id, event_id)
         ending = self._call(graph_id, event_id, context, deadline, sink)
         self._effects = sink.produced
+        if ending.termination is not Outcome.COMPLETED:
+            self.last_error = ending.error or self.last_error
         self._log.end(
             End(
                 ending.termination,
@@ -121,6 +139,10 @@ class KernelInvoker(Generic[S]):
             self._starts.forget()
         return (self._log.drain(),)
 
+    def waiting(self) -> WaitingRuns:
+        """The runs that the last call for each left waiting."""
+        return self._waiting.runs()
+
     def close(self, interrupted: bool) -> Sequence[EpisodeJournal]:
         """Record nothing: runs may stay blocked."""
         return ()
@@ -141,6 +163,8 @@ class KernelInvoker(Generic[S]):
             self._log.begin(run_id)
             return CallEnding(Outcome.ABORTED)
         start = self._starts.start(run_id, payload)
+        if not self._continues and start.prior is not None:
+            refuse_done_run(self._journal, run_id)
         self._log.begin(run_id, start.head, start.prior, start.initial)
         if start.error is not None:
             return CallEnding(termination_of_error(start.error), error=start.error)
@@ -163,7 +187,10 @@ class KernelInvoker(Generic[S]):
             termination = termination_of_status(status, last.last)
         except KernelError as raised:
             termination, error = termination_of_error(raised), raised
+        self._waiting.ended(run_id, status)
         records = self._journal.take()
+        if isinstance(status, RunFailed):
+            self.last_error = last.error or _reported(records, run_id)
         self._log.add(_RECORD % (seq, text.encode()) for seq, text in records)
         self._starts.advanced(run_id, head + len(records))
         return CallEnding(termination, status, error, self._state(kernel, run_id))
@@ -174,3 +201,41 @@ class KernelInvoker(Generic[S]):
             return kernel.codec.digest(kernel.replay_from_snapshot(run_id, self._starts.initial(run_id)))
         except KernelError:
             return None
+
+
+_NAMED = 100
+
+
+class _Waiting:
+    """The runs that wait; of ``_NAMED`` of them is known what for."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, WaitingRun] = {}
+        self._others: set[str] = set()
+
+    def ended(self, run_id: str, status: RunStatus | None) -> None:
+        """Remember how a call for a run ended."""
+        self._named.pop(run_id, None)
+        self._others.discard(run_id)
+        if not isinstance(status, RunBlocked):
+            return
+        if len(self._named) >= _NAMED:
+            self._others.add(run_id)
+            return
+        asked, signal = status.blocked.interrupt, status.blocked.wait_signal
+        self._named[run_id] = WaitingRun(run_id, None if asked is None else wire.encode(asked.value), signal)
+
+    def runs(self) -> WaitingRuns:
+        """All of them."""
+        return WaitingRuns(tuple(self._named.values()), len(self._others))
+
+
+def _reported(records: Sequence[tuple[int, str]], run_id: str) -> KernelError | None:
+    """The error that an executor returned: the last record of the log has its text."""
+    if not records:
+        return None
+    seq, text = records[-1]
+    event = decode_event(text.encode(), run_id, seq)
+    if not isinstance(event, ActionFailed):
+        return None
+    return KernelError(Category.EXECUTOR, event.error, where=at(run_id, action_id=event.action_id))

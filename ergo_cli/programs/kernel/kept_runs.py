@@ -180,7 +180,21 @@ def _is_of_one_run(error: ErgoError) -> bool:
 
 
 def _standing(store: RunStore, run_id: str) -> Standing:
-    return Standing(derived_status(store.journal, run_id).value)
+    """Where a run stands; one that waits for a signal is blocked, though the log's last event is a request."""
+    derived = Standing(derived_status(store.journal, run_id).value)
+    if derived is not Standing.ACTIVE:
+        return derived
+    log = RunLog(store.journal, run_id)
+    last = next(log.scan(log.head())).event
+    return Standing.BLOCKED if _is_wait_for_signal(last) else derived
+
+
+def _is_wait_for_signal(event: Event) -> bool:
+    match event:
+        case ActionRequested(_, {"WaitSignal": _}):
+            return True
+        case _:
+            return False
 
 
 def _standing_after(status: RunStatus) -> Standing:

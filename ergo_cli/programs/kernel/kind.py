@@ -32,6 +32,7 @@ from ergo_cli.programs.kernel.kept_runs import KernelRuns
 from ergo_cli.programs.kernel.program import KernelProgram
 from ergo_cli.programs.kernel.recorded import KernelEpisode, KernelReader
 from ergo_cli.programs.kernel.referee import KernelReferee
+from ergo_cli.programs.kernel.signatures import check_executor, check_functions
 from ergo_cli.programs.kind import Line
 from ergo_cli.programs.recorded import Episode, JournalDifference
 from ergo_cli.programs.seat import CallWithin, DeadlinePassed, Seat, Surroundings
@@ -50,7 +51,9 @@ class KernelActing(Struct, frozen=True):
         """The program with its executor, loaded where it is named by a text."""
         if not isinstance(program.execute, str):
             return program
-        return replace(program, execute=load(program.execute))
+        execute = load(program.execute)
+        check_executor(execute)
+        return replace(program, execute=execute)
 
     def admit(self, program: KernelProgram[Any], event: HostedEvent) -> None:
         """Accept every event."""
@@ -67,6 +70,7 @@ class KernelActing(Struct, frozen=True):
             _rule(seat.run_id),
             snapshots=None if store is None else store.snapshots,
             attempts=None if store is None else store.attempts,
+            continues=seat.continues,
         )
 
     def reader(self, artifacts: Mapping[str, bytes]) -> KernelReader:
@@ -103,13 +107,14 @@ class KernelKind(Struct, frozen=True):
     def check(self, program: KernelProgram[Any], around: Surroundings) -> tuple[Notice, ...]:
         """Refuse egress routes, which would send nothing, and run id rules that cannot name a run.
 
-        Raises EgressError ``egress.route_unsupported``, ProjectError PRJ-INVALID.
+        Raises EgressError ``egress.route_unsupported``, ProjectError PRJ-INVALID, and as ``check_functions``.
         """
         if around.routed is not None:
             message = f"the program '{program.name}' acts by itself: none of its intents goes to an egress channel"
             fix = "leave the egress configuration out; let `execute` reach the channel's program"
             raise EgressError("egress.route_unsupported", message, where="egress configuration", fix=fix)
         _rule(around.run_id)
+        check_functions(program)
         return ()
 
     def referee(

@@ -53,7 +53,7 @@ class Verdict(Struct, frozen=True):
     """The result of making a recorded call again.
 
     ``ended`` is the difference of its termination, ``differences`` holds all others. If ``parted``, its records
-    differ: its termination is the recorded one, and its effects are unknown.
+    differ: its termination is the recorded one, and its effects are unknown. ``error`` is what ended it today.
     """
 
     termination: RunTermination
@@ -61,6 +61,7 @@ class Verdict(Struct, frozen=True):
     differences: tuple[JournalDifference, ...] = ()
     ended: JournalDifference | None = None
     parted: bool = False
+    error: BaseException | None = None
 
 
 class _Made(Struct, frozen=True):
@@ -171,13 +172,21 @@ def _compared(spot: Spot, made: _Made) -> Verdict:
     if made.parts:
         before = call.before
         report = compare_logs(spot.run_id, [*before, *call.events], [*before, *made.written])
-        return Verdict(call.end.termination, (), (log_difference(spot, report, made.error),), parted=True)
+        return Verdict(
+            call.end.termination, (), (log_difference(spot, report, made.error),), parted=True, error=_exception(made)
+        )
     return Verdict(
         made.termination,
         made.effects,
         tuple(end_differences(spot, (call.status, call.end.error), (made.status, made.error))),
         termination_difference(spot, made.termination),
+        error=_exception(made),
     )
+
+
+def _exception(made: _Made) -> KernelError | None:
+    """The error that today's code raised; a recorded one has no code behind it."""
+    return made.error if isinstance(made.error, KernelError) else None
 
 
 def _termination(call: KernelCall, status: RunStatus | None, error: KernelError | None) -> RunTermination:

@@ -55,6 +55,11 @@ class KernelReferee(Generic[S]):
         return self._run_calls
 
     @property
+    def last_error(self) -> BaseException | None:
+        """What ended the last call today, if it failed."""
+        return self._verdicts[-1].error if self._verdicts else None
+
+    @property
     def pending(self) -> int:
         """The number of effects not drained yet."""
         return len(self._effects)

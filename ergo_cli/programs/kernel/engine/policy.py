@@ -5,6 +5,7 @@ Spec 40 §6 (policies), §19.1 (limits, deadlines), §20 (budgets, attempt logs)
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Protocol, cast
 
@@ -220,15 +221,20 @@ class JournalAttemptLog:
 
 
 class LastAttempt:
-    """Remembers the last failed try; forwards every try to ``then`` if given."""
+    """Remembers the last failed try and its exception; forwards every try to ``then`` if given.
+
+    It must be called where the exception is handled.
+    """
 
     def __init__(self, then: AttemptLog | None = None) -> None:
         self._then = then
         self.last: Attempt | None = None
+        self.error: BaseException | None = None
 
     def record(self, run_id: str, attempt: Attempt) -> None:
         """Record a failed try."""
         self.last = attempt
+        self.error = sys.exception()
         if self._then is not None:
             self._then.record(run_id, attempt)
 

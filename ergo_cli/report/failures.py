@@ -1,0 +1,87 @@
+"""Render why episodes failed: by cause, the first of each, then counts; in text and in documents."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ergo_cli.core.code_places import CodePlace
+from ergo_cli.host.failures import MOST_CAUSES, Cause, FailureGroup, FailureSummary
+from ergo_cli.report.document import FailureDocument, PlaceDocument, unicode
+from ergo_cli.report.text import printable, shorten
+
+_WIDTH = 400
+"""The characters of a message that the text shows; the document has more."""
+
+
+def failure_documents(failures: FailureSummary) -> tuple[FailureDocument, ...]:
+    """One document for each cause, in order of its first failure."""
+    return tuple(map(_document, failures.groups))
+
+
+def failure_lines(failures: FailureSummary) -> tuple[str, ...]:
+    """The lines for standard error; none where nothing failed."""
+    return tuple(_lines(failures))
+
+
+def _lines(failures: FailureSummary) -> Iterator[str]:
+    width = max((len(f"{group.count:,}") for group in failures.groups), default=0)
+    indent = " " * (width + 4)
+    for group in failures.groups:
+        yield f"  {f'{group.count:,}':>{width}}  {_headline(group.cause)}"
+        place = _place_line(group)
+        if place is not None:
+            yield indent + place
+        yield indent + _events(group)
+    if failures.others:
+        bound = "at least " if failures.others_are_more else ""
+        yield (
+            f"  and {failures.others:,} more, of {bound}{failures.other_causes:,} other causes: "
+            f"the first {MOST_CAUSES} are listed"
+        )
+
+
+def _headline(cause: Cause) -> str:
+    if cause.error is None:
+        return cause.termination
+    return printable(shorten(f"{cause.error}: {cause.message}" if cause.message else cause.error, _WIDTH))
+
+
+def _place_line(group: FailureGroup) -> str | None:
+    cause = group.cause
+    place = None if cause.place is None else f"{_shown(cause.place)}:{cause.place.line} in {cause.place.function}"
+    node = None if cause.node is None else f"node {cause.node}"
+    parts = [part for part in (place or group.where, node) if part is not None]
+    return printable(", ".join(parts)) if parts else None
+
+
+def _events(group: FailureGroup) -> str:
+    if group.count == 1:
+        return printable(f"event {group.first}")
+    return printable(f"first {group.first}, last {group.last}")
+
+
+def _document(group: FailureGroup) -> FailureDocument:
+    cause = group.cause
+    return FailureDocument(
+        group.count,
+        group.first,
+        group.last,
+        cause.termination,
+        cause.error,
+        None if cause.message is None else unicode(cause.message),
+        cause.node,
+        None
+        if cause.place is None
+        else PlaceDocument(unicode(_shown(cause.place)), cause.place.line, cause.place.function),
+        None if group.where is None else unicode(group.where),
+    )
+
+
+def _shown(place: CodePlace) -> str:
+    """The path of a file, relative where it is below the current folder."""
+    try:
+        near = os.path.relpath(place.file)
+    except (OSError, ValueError):
+        return place.file
+    return place.file if near.startswith(os.pardir) else near
