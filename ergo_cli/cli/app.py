@@ -42,8 +42,9 @@ def execute(arguments: Sequence[str]) -> int:
     try:
         if any(_names_nothing(arguments)):
             return _refuse_empty(arguments)
-        from ergo_cli.cli.commands import application
+        from ergo_cli.cli.commands import application, as_help_option
 
+        arguments = as_help_option(arguments)
         return application(arguments)(args=list(arguments), prog_name="ergo", standalone_mode=False) or 0
     except SystemExit:  # raised by the parser if the reader of --help or --version closes the pipe
         return 0
