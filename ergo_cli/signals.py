@@ -7,6 +7,7 @@ came at a moment when nobody could clean up. Only SIGKILL and the signals of a c
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -50,9 +51,13 @@ def stop_on_signals() -> None:
 
 
 def end_with(code: int) -> None:
-    """The command is done: remove what it left; a signal from now on ends the process at once, with this code."""
+    """The command is done: remove what it left; a signal from now on ends the process at once, with this code.
+
+    Python takes its handlers away in the end, so signals are ignored once no thread is waited for any more.
+    """
     _react_by(lambda: _leave(code))
     _do_last_acts()
+    atexit.register(_ignore_signals)
 
 
 @contextmanager
@@ -122,6 +127,12 @@ def _react_by(reaction: Callable[[], object]) -> None:
 
 def _handle(number: int, frame: FrameType | None) -> None:
     _reaction()
+
+
+def _ignore_signals() -> None:
+    for number in ENDING:
+        if signal.getsignal(number) is _handle:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt_that_was_lost(lost: sys.UnraisableHookArgs) -> None:
