@@ -8,7 +8,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, BinaryIO, Self, TypeVar, cast
+from typing import Any, BinaryIO, Self, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -347,15 +347,15 @@ def _standard_input() -> Iterator[bytes]:
 
 
 def _spooled(blocks: Iterable[bytes]) -> BinaryIO:
-    from tempfile import TemporaryFile  # imported here: most bundles need no spool
+    from ergo_cli.stores.temporaries import unnamed_file  # imported here: most bundles need no spool
 
-    spool = TemporaryFile()  # noqa: SIM115 - closed with the reader
+    spool = unnamed_file()
     try:
         spool.writelines(blocks)
     except BaseException:
         spool.close()
         raise
-    return cast(BinaryIO, spool)
+    return spool
 
 
 def _check_digest(path: str, file: BinaryIO) -> bool:

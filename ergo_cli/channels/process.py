@@ -5,21 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import select
-import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from threading import TIMEOUT_MAX, Condition, Thread, current_thread, main_thread
-from types import FrameType
+from threading import TIMEOUT_MAX, Condition, Thread
 
 from msgspec import Struct
 
+from ergo_cli.channels.group import ProcessGroup
 from ergo_cli.core.time import NANOS
 from ergo_cli.errors import reason
 from ergo_cli.events.stream import LineTooLong, split_lines
+from ergo_cli.signals import signals_held
 
 
 class Line(Struct, frozen=True, gc=False):
@@ -43,31 +43,22 @@ Received = Line | Eof | Broken
 """What can be received from a process."""
 
 
-_EXIT_POLL_NS = NANOS // 100
 _WRITE_POLL_NS = 3600 * NANOS  # poll(2) takes 32-bit milliseconds; a timeout may be weeks
-_REAP_SECONDS = 5  # only reached by a process the host may not kill, such as one of another user
-_alive: set[ChannelProcess] = set()
-
-
-def kill_all() -> None:
-    """Send SIGKILL to the process group of every running channel; takes no locks, so signal handlers may call it.
-
-    Reaps and closes nothing: the caller is about to exit.
-    """
-    for process in tuple(_alive):
-        process.signal_group()
 
 
 class ChannelProcess:
     """A child in its own process group; threads read its stdout, line by line into a bounded queue, and its stderr.
 
-    The child leads its group and stays unreaped until ``kill``, so that its process id is not reused before.
     The caller of ``start`` must ``kill`` it, even after it has exited: it may have left children behind.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, group: ProcessGroup) -> None:
+        process = group.child
         assert process.stdout is not None
         assert process.stderr is not None
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+        self._group = group
         self._process = process
         self._alarm = Alarm()
         self._stdout = LinePump(process.stdout.fileno(), self._alarm)
@@ -77,7 +68,6 @@ class ChannelProcess:
             self._stderr.start()
         except RuntimeError as error:
             raise OSError(errno.EAGAIN, str(error)) from error
-        _alive.add(self)
 
     @classmethod
     def start(cls, command: Sequence[str], folder: Path | None, *, writable: bool) -> ChannelProcess:
@@ -87,9 +77,10 @@ class ChannelProcess:
         """
         with ExitStack() as undo:
             with signals_held():
-                child = _spawned(command, folder, writable=writable)
-                undo.callback(_end, child)  # if no reader thread can be started
-                channel = cls(child)
+                stdin = subprocess.PIPE if writable else subprocess.DEVNULL
+                group = ProcessGroup.start(command, folder, stdin=stdin, stderr=subprocess.PIPE)
+                undo.callback(_abandon, group)  # if no reader thread can be started
+                channel = cls(group)
                 undo.callback(channel.kill)  # if the handler of a deferred signal raises
             undo.pop_all()
             return channel
@@ -134,25 +125,16 @@ class ChannelProcess:
 
     def wait(self, timeout_ns: int) -> int | None:
         """Its exit status, negative for the signal that ended it; None if it still runs after ``timeout_ns``."""
-        deadline = time.monotonic_ns() + timeout_ns
-        pause = _EXIT_POLL_NS // 16
-        while (status := self._status()) is None and (left := deadline - time.monotonic_ns()) > 0:
-            time.sleep(min(pause, left) / NANOS)
-            pause = min(2 * pause, _EXIT_POLL_NS)
-        return status
+        return self._group.wait(timeout_ns)
 
     def kill(self) -> None:
         """Kill the child's process group, reap the child, release threads and descriptors; further calls do nothing.
 
         A program that left the group is out of reach and is not waited for.
         """
-        if self not in _alive:
+        if not self._group.is_alive:
             return
-        self.signal_group()
-        _alive.discard(self)  # before it is reaped: afterwards its process id may be reused
-        self.close_input()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_REAP_SECONDS)
+        self._group.end()
         self._stdout.lines.abandon()
         self._alarm.ring()
         for pump, pipe in ((self._stdout, self._process.stdout), (self._stderr, self._process.stderr)):
@@ -161,78 +143,12 @@ class ChannelProcess:
                 pipe.close()
         self._alarm.close()
 
-    def signal_group(self) -> None:
-        """Send SIGKILL to the group, which must not have been reaped."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
 
-    def _status(self) -> int | None:
-        if self._process.returncode is not None:
-            return self._process.returncode
-        try:
-            found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:  # reaped by the system, because the host was started with SIGCHLD ignored
-            return 0
-        if found is None:
-            return None
-        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
-
-
-def _spawned(command: Sequence[str], folder: Path | None, *, writable: bool) -> subprocess.Popen[bytes]:
-    try:
-        process = subprocess.Popen(
-            list(command),
-            cwd=folder,
-            stdin=subprocess.PIPE if writable else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            process_group=0,
-        )
-    except ValueError as error:  # a zero byte, or a character that the file system cannot name
-        raise OSError(errno.EINVAL, str(error)) from error
-    if process.stdin is not None:
-        os.set_blocking(process.stdin.fileno(), False)
-    return process
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    child.wait()
-    for pipe in (child.stdin, child.stdout, child.stderr):
+def _abandon(group: ProcessGroup) -> None:
+    group.end()
+    for pipe in (group.child.stdout, group.child.stderr):
         if pipe is not None:
             pipe.close()
-
-
-_Handler = Callable[[int, FrameType | None], object]
-
-
-@contextmanager
-def signals_held() -> Generator[None]:
-    """Defer SIGINT and SIGTERM until the block is left; their handlers then run in order.
-
-    Without it, a handler that raises could lose a child that has been started but is not yet registered. Handlers run
-    on the main thread, so other threads have nothing to defer.
-    """
-    if current_thread() is not main_thread():
-        yield
-        return
-    handlers, held = _handlers(), list[int]()
-    for number in handlers:
-        signal.signal(number, lambda number, _: held.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for number in held:
-            signal.raise_signal(number)
-
-
-def _handlers() -> dict[signal.Signals, _Handler]:
-    """The handlers that are Python functions: only those can raise."""
-    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    return {number: handler for number, handler in found.items() if callable(handler)}
 
 
 TAIL_BYTES = 64 * 1024

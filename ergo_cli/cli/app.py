@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn
 
-from ergo_cli.cli.signals import Interrupted, ignore_signals, stop_on_signals
+from ergo_cli.signals import INTERRUPTED, Interrupted, end_with, stop_on_signals
 
 if TYPE_CHECKING:
     from ergo_cli.cli.commands import Format
@@ -24,11 +24,15 @@ _DRIVER = ("--driver-cmd", "--driver-arg")
 
 def main() -> NoReturn:
     """Run the command line of the process and exit with its code."""
-    stop_on_signals()
-    _keep_memory()
-    _escape_what_cannot_be_encoded()
-    code = execute(sys.argv[1:])
-    ignore_signals()  # the result is written: a signal at interpreter exit would replace the exit code
+    try:
+        stop_on_signals()
+        _keep_memory()
+        _escape_what_cannot_be_encoded()
+        code = execute(sys.argv[1:])
+        end_with(code)  # the result is written: a signal at interpreter exit would replace the exit code
+    except Interrupted:  # outside the command, which reports its own
+        code = INTERRUPTED
+        end_with(code)
     gc.freeze()  # skips collecting objects that end with the process anyway
     sys.exit(code)
 
@@ -38,8 +42,9 @@ def execute(arguments: Sequence[str]) -> int:
     try:
         if any(_names_nothing(arguments)):
             return _refuse_empty(arguments)
-        from ergo_cli.cli.commands import application
+        from ergo_cli.cli.commands import application, as_help_option
 
+        arguments = as_help_option(arguments)
         return application(arguments)(args=list(arguments), prog_name="ergo", standalone_mode=False) or 0
     except SystemExit:  # raised by the parser if the reader of --help or --version closes the pipe
         return 0

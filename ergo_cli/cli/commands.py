@@ -87,7 +87,7 @@ def _duration_option(name: str, help_text: str) -> object:
 
 
 VersionOption = Annotated[
-    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version and exit.")
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to write the result.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes, warnings or progress on standard error.")]
@@ -223,15 +223,27 @@ NAMES = (*_COMMANDS, "fixture", "runs")
 """The names of the commands and command groups."""
 
 
+_EXAMPLES = """\b
+Examples:
+  ergo capture events.jsonl -g graph.yaml -a adapter.yaml -o monday.json
+  ergo replay monday.json --strict
+"""
+
+
+def as_help_option(arguments: Sequence[str]) -> Sequence[str]:
+    """``help COMMAND`` as ``COMMAND --help``, and ``help`` as ``--help``; any other command line as it is."""
+    return (*arguments[1:], "--help") if arguments[:1] in (["help"], ("help",)) else arguments
+
+
 def application(arguments: Sequence[str]) -> typer.Typer:
     """The parser of a command line: it has the command named first, none for ``--version``, else all of them."""
     first = arguments[0] if arguments else ""
-    asked = (first,) if first in NAMES else () if first == "--version" else NAMES
+    asked = (first,) if first in NAMES else () if first in ("--version", "-V") else NAMES
     app = _typer(_ergo, {name: place for name, place in _COMMANDS.items() if name in asked})
     if "fixture" in asked:
-        app.add_typer(_typer(_fixture, _FIXTURE_COMMANDS), name="fixture")
+        app.add_typer(_typer(_fixture, _FIXTURE_COMMANDS), name="fixture", short_help=_whole(_fixture))
     if "runs" in asked:
-        app.add_typer(_typer(_runs, _RUNS_COMMANDS), name="runs")
+        app.add_typer(_typer(_runs, _RUNS_COMMANDS), name="runs", short_help=_whole(_runs))
     return app
 
 
@@ -239,10 +251,17 @@ def _typer(callback: Callable[..., object], commands: Mapping[str, str]) -> type
     made = typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=_SETTINGS
     )
-    made.callback(invoke_without_command=True)(callback)
+    epilog = _EXAMPLES if callback is _ergo else None
+    made.callback(invoke_without_command=True, epilog=epilog)(callback)
     for name, place in commands.items():
-        made.command(name, context_settings=_SETTINGS)(_function(place))
+        function = _function(place)
+        made.command(name, context_settings=_SETTINGS, short_help=_whole(function))(function)
     return made
+
+
+def _whole(function: Callable[..., object]) -> str:
+    """The first line of a docstring for a list of commands, which the parser would cut."""
+    return (function.__doc__ or "").partition("\n")[0]
 
 
 def _function(place: str) -> Callable[..., object]:

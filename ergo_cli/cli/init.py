@@ -27,12 +27,11 @@ def init(
     version: VersionOption = False,
 ) -> int:
     """Make a project: graph, adapter, own primitives, channels, events, a capture and its gate."""
-    from ergo_cli.channels.process import kill_all
     from ergo_cli.cli.session import Session
-    from ergo_cli.cli.signals import Interrupted, requesting_stop
     from ergo_cli.errors import ErgoError
     from ergo_cli.host.timing import StopHandle
     from ergo_cli.report.tool_results import render_initialisation
+    from ergo_cli.signals import Interrupted, requesting_stop
     from ergo_cli.tools.init_project import initialise
 
     session = Session("init", form, color, quiet=quiet, verbose=verbose)
@@ -40,7 +39,7 @@ def init(
     def work() -> CommandResult:
         stop = StopHandle()
         try:
-            with requesting_stop(stop.stop, kill_all):
+            with requesting_stop(stop.stop_if_heeded):
                 made = initialise(directory, force=force, stop=stop)
         except ErgoError as error:
             if stop.stopped:

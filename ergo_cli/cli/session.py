@@ -13,12 +13,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, redi
 from typing import TYPE_CHECKING, TextIO
 
 from ergo_cli.cli.commands import Color, Format
-from ergo_cli.cli.signals import Interrupted, requesting_stop
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, EventError, defect, exit_code
 from ergo_cli.report.command_result import CommandResult, interruption, refusal
 from ergo_cli.report.document import DEFECT, INTERRUPTED, encode_report, warning_text
 from ergo_cli.report.text import Block, error_block, fitting, plain_lines
+from ergo_cli.signals import Interrupted, requesting_stop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,10 +200,11 @@ def run_and_report(
 ) -> CommandResult:
     """Perform the run of ``run`` or ``capture``, write its bundle if ``keep`` is given, and render the result.
 
-    The first SIGINT or SIGTERM stops the run after the current step, the second at once, with all channel processes.
+    The first signal stops the run after the current step, the second at once. Before the run waits for its first event,
+    the first one ends it at once.
     """
-    from ergo_cli.channels.process import kill_all
-    from ergo_cli.host.perform import RunOptions, perform  # other commands need none of these
+    from ergo_cli.host.event_input import stopped_too_soon  # other commands need none of these
+    from ergo_cli.host.perform import RunOptions, perform
     from ergo_cli.host.run_plan import plan_run
     from ergo_cli.host.timing import StopHandle
     from ergo_cli.report.runs import render_run
@@ -214,12 +215,16 @@ def run_and_report(
     session.warn(plan.notices)
     stop = StopHandle()
     try:
-        with session.progress(command) as on_step, requesting_stop(stop.stop, kill_all):
+        with session.progress(command) as on_step, requesting_stop(stop.stop_if_heeded):
             result = perform(plan, keep, on_step, RunOptions(stop, journal))
     except EventError as error:
         if not stop.stopped or error.code != "driver.output_incomplete":
             raise
         return refusal(command, error, INTERRUPTED)
+    except Interrupted:
+        if stop.heeded:
+            raise
+        return refusal(command, stopped_too_soon(), INTERRUPTED)
     signalled = stop.stopped and result.interruption is not None
     return render_run(
         command, result, plan.notices, Answers.of(request, plan), fail_on_error=fail_on_error, signalled=signalled

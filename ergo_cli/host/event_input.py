@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from io import FileIO
 from os import fstat
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import BinaryIO, Protocol, cast
 
 from ergo_cli.channels.interruption import End
@@ -26,6 +25,7 @@ from ergo_cli.host.timing import RunControl
 from ergo_cli.programs.kinds import BUILT_IN_ID
 from ergo_cli.stores.files import STANDARD_INPUT, broken_data, compression_in, open_compressed
 from ergo_cli.stores.inflation import InflationError
+from ergo_cli.stores.temporaries import unnamed_file
 
 ShouldStop = Callable[[], bool]
 
@@ -245,7 +245,7 @@ def open_checked_stream(path: str, run: PreparedRun, control: RunControl) -> Gen
         with open_stream(path, run, control) as arrivals:
             yield arrivals
         return
-    with TemporaryFile() as spool:
+    with unnamed_file() as spool:
         _fill(spool, path, control)
         _check(_stream(_spooled_chunks(spool, path), path, run), run, control)
         yield StreamArrivals(_stream(_spooled_chunks(spool, path), path, run))

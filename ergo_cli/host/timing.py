@@ -76,10 +76,17 @@ class StopHandle:
     def __init__(self) -> None:
         self.stopped = False
         """Whether a stop was requested; never reset."""
+        self.heeded = False
+        """Whether a run has come so far that it looks at the request after every step."""
 
     def stop(self) -> None:
         """Request the stop; further requests change nothing."""
         self.stopped = True
+
+    def stop_if_heeded(self) -> bool:
+        """Request the stop and return whether it is heeded: a run that is still opening its events waits for those."""
+        self.stop()
+        return self.heeded
 
 
 class RunControl:
@@ -99,7 +106,8 @@ class RunControl:
         self._end: int | None = None
 
     def start(self) -> None:
-        """Start the clock of ``max_duration``: call it once channels have been started."""
+        """Heed requests to stop, and start the clock of ``max_duration``: call it once channels have been started."""
+        self.handle.heeded = True
         if self._max_duration is not None:
             self._end = self._monotonic_ns() + self._max_duration
 

@@ -241,6 +241,8 @@ def _from_python(
     from ergo_cli.project.python_programs import load_python_program  # graph programs do not need the import
 
     found = load_python_program(project, ref, kind)
+    if _is_guarded(flags, profile):
+        raise _not_covered(found.program.kind.name, ref, flags, profile)
     path = _adapter(flags, profile)
     adapter = None if path is None else load_adapter_file(path)
     notices = _notices_of(project) + notices_of(adapter)
@@ -251,13 +253,27 @@ def _adapter(flags: ProgramFlags, profile: ResolvedProfile | None) -> Path | Non
     return flags.adapter or (None if profile is None else profile.adapter)
 
 
+def _is_guarded(flags: ProgramFlags, profile: ResolvedProfile | None) -> bool:
+    return flags.guard or (profile is not None and profile.guard)
+
+
+def _not_covered(kind: str, ref: str, flags: ProgramFlags, profile: ResolvedProfile | None) -> UsageError:
+    """The guard watches primitives; a program that acts touches the world by design, through what it records."""
+    message = f"the guard covers the own primitives of a graph, not '{ref}', a program of kind '{kind}'"
+    if flags.guard or profile is None:
+        where, fix = "option --guard", "leave --guard out"
+    else:
+        where, fix = f"{profile.project.file} profiles.{profile.name}.guard", "remove the key"
+    return UsageError("cli.conflicting_options", message, where=where, fix=f"{fix}; ergo replay shows what differs")
+
+
 def _inventory(flags: ProgramFlags, project: Project | None, profile: ResolvedProfile | None) -> Inventory:
     """The standard library, the caller's primitives and those of the profile, else of the project."""
     from ergo_cli.project.primitives import load_inventory
 
     settings = profile or project
     inventory = load_inventory(project, () if settings is None else settings.primitives, flags.primitives)
-    if not flags.guard:
+    if not _is_guarded(flags, profile):
         return inventory
     from ergo_cli.project.guard import guarded  # only --guard needs the import
 

@@ -52,6 +52,7 @@ class ResolvedProfile(Struct, frozen=True):
     run_id: str | None
     pretty: bool
     embed: bool
+    guard: bool
     max_events: int | None
     max_duration: int | None
     constraints: Constraints
@@ -95,6 +96,7 @@ def resolve_profile(project: Project, name: str) -> ResolvedProfile:
         run_id=profile.run_id,
         pretty=profile.pretty_capture,
         embed=profile.embed,
+        guard=profile.guard,
         max_events=profile.max_events,
         max_duration=profile.max_duration,
         constraints=_constraints(profile),

@@ -56,6 +56,7 @@ class Profile(Struct, frozen=True):
     run_id: str | None = None
     pretty_capture: bool = False
     embed: bool = False
+    guard: bool = False
     max_events: int | None = None
     max_in_flight: int | None = None
     max_per_window: int | None = None
@@ -163,6 +164,7 @@ def _profile(name: str, table: Table) -> Profile:
         run_id=table.string("run_id"),
         pretty_capture=table.boolean("pretty_capture"),
         embed=table.boolean("embed"),
+        guard=table.boolean("guard"),
         max_events=table.count("max_events"),
         max_in_flight=table.count("max_in_flight"),
         max_per_window=table.count("max_per_window"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -107,18 +106,15 @@ def _hex(provenance: str) -> str | None:
 
 def _write(folder: Path, record: KeptProgram, sources: tuple[ProgramSource, ...]) -> None:
     private_folder(folder.parent)
-    from tempfile import mkdtemp  # needed only to keep a program
+    from ergo_cli.stores.temporaries import temporary_folder  # needed only to keep a program
 
-    temporary = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with temporary_folder(f".{folder.name}.", folder.parent) as temporary:
         for source in sources:
             if not _is_file_name(source.path):
                 raise ValueError(f"'{source.path}' cannot be the name of a file")
             _write_file(temporary / source.path, source.text.encode())
         _write_file(temporary / _RECORD, msgspec.json.encode(record) + b"\n")
         _rename(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _is_file_name(path: str) -> bool:

@@ -51,6 +51,7 @@ PROFILE_KEYS = {
     "run_id": Standing.GIVEN,
     "pretty_capture": Standing.GIVEN,
     "embed": Standing.GIVEN,
+    "guard": Standing.GIVEN,
     "max_events": Standing.GIVEN,
     "max_in_flight": Standing.GIVEN,
     "max_per_window": Standing.GIVEN,

@@ -7,14 +7,16 @@ not outlive its parent.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
+from threading import Thread
 from typing import Any, cast
 
 from msgspec import Struct
@@ -24,10 +26,18 @@ from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.results import BundleResult, Outcome
 from ergo_cli.replay.selection import BundlePath
 from ergo_cli.replay.session import ReplayRequest, ReplaySession
+from ergo_cli.signals import ENDING, before_the_end, signals_held
 from ergo_cli.stores.inflation import limit_in_force, reading_at_most
 
 _SPAWN = get_context("spawn")
 _COUNTED_AT_ONCE = 1000
+_at_work: set[_Worker] = set()
+
+
+@before_the_end
+def _kill_workers() -> None:
+    for worker in tuple(_at_work):
+        worker.kill()
 
 
 class _Answer(Struct, frozen=True):
@@ -122,7 +132,8 @@ class _Worker:
 
     def start(self) -> None:
         """Let it begin."""
-        with _interrupts_held():
+        with signals_held(), _signals_blocked():
+            _at_work.add(self)
             self._process.start()
         self._its_end.close()
 
@@ -150,16 +161,22 @@ class _Worker:
 
     def end(self) -> None:
         """Kill it: its results are already received, and it writes nothing."""
+        self.kill()
+        _at_work.discard(self)
+        if self._process.pid is not None:
+            self._process.join()
+
+    def kill(self) -> None:
+        """Kill it, without waiting for its end."""
         if self._process.pid is not None:
             self._process.kill()
-            self._process.join()
 
 
 @contextmanager
-def _interrupts_held() -> Generator[None]:
-    """Processes started within do not receive Ctrl-C: the parent handles it and ends them."""
-    resource_tracker.ensure_running()  # started now: starting it later would unblock the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_blocked() -> Generator[None]:
+    """Processes started within do not receive what is sent to the whole group: the parent handles it and ends them."""
+    resource_tracker.ensure_running()  # started now: starting it later would unblock signals
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:
@@ -169,12 +186,21 @@ def _interrupts_held() -> Generator[None]:
 def _work(request: ReplayRequest, counts: bool, max_input: int | None, pipe: Connection[Any, Any]) -> None:
     """What a worker does: bundles come in, answers go out, until the pipe breaks."""
     sys.stdout = sys.stderr  # output of user code is not a result
+    Thread(target=_end_with_parent, name="ergo parent", daemon=True).start()
     session, counter = ReplaySession(request, ProgramStore.of_user()), _Counter(pipe)
     with suppress(EOFError, ConnectionError), reading_at_most(max_input):
         while True:
             answer = _answer(session, pipe.recv(), counter.step if counts else None)
             counter.tell()
             pipe.send(answer)
+
+
+def _end_with_parent() -> None:
+    """End the worker at once when the process that started it is killed, even in the middle of a bundle."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _answer(session: ReplaySession, bundle: BundlePath, on_event: Callable[[], None] | None) -> _Answer:

@@ -15,6 +15,7 @@ from ergo_cli.bundle.inspection import DecisionCounts, Inspection
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import JsonValue
 from ergo_cli.errors import ErgoError
+from ergo_cli.signals import INTERRUPTED
 
 SCHEMA = "ergo.report/1"
 
@@ -22,7 +23,6 @@ USAGE = 2
 NOTHING_TO_DO = 5
 BROKEN = 7
 DEFECT = 70
-INTERRUPTED = 130
 
 _GRAVEST_FIRST = (INTERRUPTED, DEFECT, 6, USAGE, 3, 4, 7, 1, NOTHING_TO_DO, 0)
 

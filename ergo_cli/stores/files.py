@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import tempfile
 import threading
 import time
 import zlib
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO, NoReturn, Protocol, Self, cast
 
 from ergo_cli.errors import CaptureWriteError, reason
 from ergo_cli.stores.inflation import CompressionError, Inflated
+from ergo_cli.stores.temporaries import announce, renounce, unnamed_file
 
 STANDARD_INPUT = "-"
 """The path that stands for standard input."""
@@ -197,6 +197,7 @@ class AtomicFile:
             _replace(self.temp_path, self.destination)
         except OSError as error:
             self._fail("RenameTempFile", "cannot move into place the temporary file", error)
+        renounce(self.temp_path)
 
     def abort(self) -> None:
         """Close and remove the temporary file; nothing happens after a commit. Errors of the removal are ignored."""
@@ -204,6 +205,7 @@ class AtomicFile:
             self._file.close()
         with suppress(OSError):
             os.unlink(self.temp_path)
+        renounce(self.temp_path)
 
     def _make_folder(self) -> None:
         try:
@@ -216,11 +218,13 @@ class AtomicFile:
     def _create(self, name: str) -> tuple[str, BinaryIO]:
         for _ in range(ATTEMPTS):
             path = os.path.join(self._folder, f"{name}.{os.getpid()}.{_next_number()}.tmp")
+            announce(path)
             try:
                 return path, open(path, "xb", buffering=_BUFFER, opener=self._opener)
             except FileExistsError:
-                continue
+                renounce(path)
             except (OSError, ValueError) as error:
+                renounce(path)
                 message = self._message("cannot create the temporary file", path, error)
                 raise CaptureWriteError("CreateTempFile", message, where=self.destination, fix=_FIX) from error
         message = f"cannot write '{self.destination}': {ATTEMPTS} temporary names beside it are taken already"
@@ -285,7 +289,7 @@ class Spool:
     """Blocks of bytes, written once, then read once in the same blocks. ``fail`` is called with an OSError."""
 
     def __init__(self, folder: str, fail: Callable[[OSError], NoReturn]) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=_BUFFER)  # noqa: SIM115 - closed by `close`
+        self._file = unnamed_file(folder, _BUFFER)
         self._fail = fail
         self._sizes: list[int] = []
 

@@ -7,11 +7,11 @@ import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
 from ergo_cli.errors import ErgoError, UsageError, reason
+from ergo_cli.stores.temporaries import temporary_folder
 
 
 class ScaffoldFile(Struct, frozen=True):
@@ -126,10 +126,10 @@ def staging_folder(parent: Path | None = None, code: str = _FOLDER_FAILED) -> Ge
 
     Raises ErgoError with ``code``.
     """
-    with _failing(code, "make a folder in", parent or "the folder for temporary files"):
-        folder = TemporaryDirectory(prefix=_STAGING, dir=parent, ignore_cleanup_errors=True)
-    with folder:
-        yield Path(folder.name) / "project"
+    with ExitStack() as stack:
+        with _failing(code, "make a folder in", parent or "the folder for temporary files"):
+            folder = stack.enter_context(temporary_folder(_STAGING, parent))
+        yield folder / "project"
 
 
 def _create(files: Sequence[ScaffoldFile], target: Path) -> None:

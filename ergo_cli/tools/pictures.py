@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -14,6 +11,7 @@ from typing import IO, BinaryIO, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ergo_cli.channels.group import ProcessGroup
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import CaptureWriteError, ErgoError, ProgramError, RuleError, reason
 from ergo_cli.programs.graph.check.catalog import Catalog, standard_inventory
@@ -27,6 +25,7 @@ from ergo_cli.project.primitives import graph_inventory, graph_project
 from ergo_cli.project.project_file import IMPORT_REFUSED, Project
 from ergo_cli.project.trust import cluster_gate
 from ergo_cli.stores.files import AtomicFile
+from ergo_cli.stores.temporaries import unnamed_file
 
 
 class Picture(Struct, frozen=True):
@@ -110,7 +109,7 @@ def draw_svg(dot: str) -> str:
     if program is None:
         message = "Graphviz is not installed: there is no program 'dot' on the PATH"
         raise ErgoError("cli.graphviz_unavailable", message, where="program 'dot'", fix=_FIX_INSTALL)
-    with tempfile.TemporaryFile() as text, tempfile.TemporaryFile() as complaints:
+    with unnamed_file() as text, unnamed_file() as complaints:
         _hand_over(dot, text)
         svg, status = _run(program, text, complaints)
         if len(svg) > SVG_LIMIT:
@@ -135,29 +134,19 @@ def _hand_over(dot: str, text: IO[bytes]) -> None:
 def _run(program: str, text: IO[bytes], complaints: IO[bytes]) -> tuple[bytes, int]:
     """The program's output, cut off one byte beyond the limit, and its exit status."""
     try:
-        process = subprocess.Popen(
-            [program, "-Tsvg"], stdin=text, stdout=subprocess.PIPE, stderr=complaints, process_group=0
-        )
+        group = ProcessGroup.start([program, "-Tsvg"], None, stdin=text, stderr=complaints)
     except OSError as error:
         message = f"'{program}' cannot be started: {reason(error)}"
         raise ErgoError("cli.graphviz_unavailable", message, where=program, fix=_FIX_INSTALL) from error
-    with process:
+    with cast(BinaryIO, group.child.stdout) as pictured:
         try:
-            svg = cast(BinaryIO, process.stdout).read(SVG_LIMIT + 1)
-            if len(svg) > SVG_LIMIT:
-                _kill(process)
-            return svg, process.wait()
+            svg = pictured.read(SVG_LIMIT + 1)
+            return svg, 0 if len(svg) > SVG_LIMIT else group.wait() or 0
         except OSError as error:
             message, fix = f"waiting for '{program}' failed: {reason(error)}", "try again, or use --as dot"
             raise ErgoError("cli.graphviz_wait_failed", message, where=program, fix=fix) from error
         finally:
-            _kill(process)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process group if the process still runs: ``dot`` may be a script that starts another program."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+            group.end()  # ``dot`` may be a script that starts another program
 
 
 def _not_rendered(program: str, message: str, complaints: IO[bytes]) -> ErgoError:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ergo_cli.channels.group import kill_all
 from ergo_cli.channels.process import (
     QUEUE_BYTES,
     QUEUE_LINES,
@@ -22,7 +23,6 @@ from ergo_cli.channels.process import (
     Eof,
     Line,
     LineQueue,
-    kill_all,
 )
 from ergo_cli.events.stream import LINE_LIMIT
 from tests.channels.egress_channels import left_behind
@@ -167,7 +167,7 @@ def test_the_status_of_a_signal_is_negative(start: Start) -> None:
 def test_kill_ends_children_that_hold_the_output(start: Start, tmp_path: Path) -> None:
     process = start(*scripted(tmp_path / "pid", "child", "say:ready", "stubborn", "sleep"))
     assert process.receive(LONG) == Line(b"ready")
-    assert len(members(process.pid)) == 2
+    assert len(members(process.pid)) == 3  # the keeper, too
     process.kill()
     assert left_of(process.pid) == []
 
@@ -176,7 +176,7 @@ def test_kill_ends_children_whose_parent_is_gone(start: Start, tmp_path: Path) -
     process = start(*scripted(tmp_path / "pid", "child", "exit:3"))
     assert process.wait(LONG) == 3
     assert process.receive(SECOND // 20) is None
-    assert len(members(process.pid)) == 2  # the child, and its parent that keeps the group's number
+    assert len(members(process.pid)) == 3  # the child, its parent that keeps the group's number, and the keeper
     process.kill()
     assert left_of(process.pid) == []
 
@@ -282,3 +282,16 @@ def test_without_a_thread_to_hear_it_no_child_is_left(tmp_path: Path, monkeypatc
     with pytest.raises(OSError, match="can't start new thread"):
         ChannelProcess.start(["sleep", "600"], tmp_path, writable=True)
     assert left_behind(tmp_path) == []
+
+
+def test_a_killed_host_leaves_neither_child_nor_child_of_a_child(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from ergo_cli.channels.process import ChannelProcess\n"
+        "process = ChannelProcess.start(sys.argv[1:], None, writable=True)\n"
+        f"process.receive({LONG}); print(process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    command = [sys.executable, "-c", script, *scripted(tmp_path / "pid", "child", "say:ready", "stubborn", "sleep")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert left_of(int(done.stdout)) == []

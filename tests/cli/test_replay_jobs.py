@@ -141,12 +141,10 @@ def test_an_error_that_is_not_about_a_bundle_ends_the_replay(bundles: Path, ergo
 
 
 def test_workers_do_not_outlive_a_killed_command(bundles: Path, environment: dict[str, str]) -> None:
-    with stuck(bundles, environment) as process:
-        with (bundles / "never.json").open("w") as pipe:  # opens when a worker does, and keeps it waiting for more
-            process.kill()
-            process.wait()
-            assert _workers(process.pid)
-            pipe.write("no bundle")
+    with stuck(bundles, environment) as process, (bundles / "never.json").open("w"):  # a worker waits for its content
+        assert _workers(process.pid)
+        process.kill()
+        process.wait()
         _wait_for_the_end_of_all(process.pid)
 
 

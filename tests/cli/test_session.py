@@ -6,8 +6,8 @@ import pytest
 
 from ergo_cli.cli.commands import Format
 from ergo_cli.cli.session import Session
-from ergo_cli.cli.signals import Interrupted
 from ergo_cli.report.command_result import CommandResult
+from ergo_cli.signals import Interrupted
 
 
 def _defect() -> CommandResult:

@@ -1,10 +1,15 @@
-"""SIGINT and SIGTERM during a run: an orderly end with all that was committed, at the second signal an end at once."""
+"""Signals: an orderly end with all that was committed, at the second one an end at once, and nothing left behind."""
 
 from __future__ import annotations
 
 import json
+import os
+import random
 import signal
 import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +18,7 @@ from tests.channels.egress_channels import left_behind
 from tests.channels.ingress_drivers import scripted as driver
 from tests.channels.ingress_runs import FLOW, replayed
 from tests.channels.samples import READY, sample_project, send
-from tests.cli.started import started, steps_in, wait_until
+from tests.cli.started import ERGO, started, steps_in, wait_until
 from tests.support.events import TICK_LINE
 
 PROGRAM = ("-g", str(FLOW / "graph.yaml"), "-a", str(FLOW / "adapter.yaml"))
@@ -114,3 +119,130 @@ def test_a_signal_that_comes_when_all_is_told_changes_nothing(tmp_path: Path, en
         output, errors = child.communicate(timeout=60)
     assert (child.returncode, errors) == (0, b"")
     assert output
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU, signal.SIGUSR1, signal.SIGALRM])
+def test_every_ending_signal_is_sigterm(number: signal.Signals, tmp_path: Path, environment: dict[str, str]) -> None:
+    with started(tmp_path, environment, *CAPTURE, *driven(tmp_path, "hello", "event", "child", "sleep")) as child:
+        wait_until(lambda: steps_in(tmp_path / "j"), child)
+        child.send_signal(number)
+        _, errors = child.communicate(timeout=60)
+    assert (child.returncode, errors) == (130, b"")
+    assert replayed(tmp_path / "b.json") == 1
+    assert left_behind(tmp_path) == []
+    assert list(tmp_path.glob("*.tmp")) == []
+
+
+def test_a_signal_inherited_as_ignored_stays_ignored(tmp_path: Path, environment: dict[str, str]) -> None:
+    command = ["nohup", ERGO, *CAPTURE, "-"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=pipe, stdout=pipe, stderr=pipe) as child:
+        wait_until((tmp_path / "j").exists, child)
+        child.send_signal(signal.SIGHUP)
+        output, _ = child.communicate(TICK_LINE, timeout=60)
+    assert (child.returncode, json.loads(output)["outcome"]) == (0, "completed")
+
+
+def test_a_run_that_waits_to_open_a_fifo_stops_at_the_first_signal(tmp_path: Path, environment: dict[str, str]) -> None:
+    os.mkfifo(tmp_path / "events.jsonl")
+    (tmp_path / "sitecustomize.py").write_text(SIGNAL_ON_OPEN)
+    surroundings = {**environment, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    with started(tmp_path, surroundings, *CAPTURE, "events.jsonl") as child:
+        output, errors = child.communicate(timeout=60)
+    report = json.loads(output)
+    assert (child.returncode, report["error"]["code"]) == (130, "driver.output_incomplete")
+    assert b"Traceback" not in errors
+    assert not (tmp_path / "b.json").exists()
+
+
+SIGNAL_ON_OPEN = """
+import os, signal, sys, threading
+def opened(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("events.jsonl"):
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+sys.addaudithook(opened)
+"""
+
+
+def signalled_on(event: str, number: str) -> str:
+    """A ``sitecustomize`` that sends a signal while a file of this suffix is opened."""
+    return (
+        "import os, signal, sys\n"
+        "def opened(event, arguments):\n"
+        f"    if event == 'open' and str(arguments[0]).endswith('{event}'):\n"
+        f"        os.kill(os.getpid(), signal.{number})\n"
+        "sys.addaudithook(opened)\n"
+    )
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_a_signal_while_the_temporary_file_is_made_leaves_none(
+    number: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(signalled_on(".tmp", number))
+    surroundings = {**environment, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    (tmp_path / "events.jsonl").write_bytes(TICK_LINE)
+    with started(tmp_path, surroundings, "capture", *PROGRAM, "-o", "b.json", "events.jsonl") as child:
+        _, errors = child.communicate(timeout=60)
+    assert (child.returncode, b"Traceback" in errors) == (130, False)
+    assert not [path.name for path in tmp_path.iterdir() if "b.json" in path.name]
+
+
+def test_a_signal_in_main_before_the_command(tmp_path: Path, environment: dict[str, str]) -> None:
+    script = (
+        "import os, signal, sys; from ergo_cli.cli import app\n"
+        "app._keep_memory = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['ergo', '--version']; app.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
+def test_an_interruption_lost_in_a_finalizer_or_swallowed_ends_the_command(tmp_path: Path) -> None:
+    for lose in ("class A:\n def __del__(self): os.kill(os.getpid(), 15)\nA()", "import contextlib\n" + SWALLOWED):
+        script = f"import os\nfrom ergo_cli.signals import stop_on_signals\nstop_on_signals()\n{lose}\nprint('went on')"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+SWALLOWED = "for _ in range(2):\n    with contextlib.suppress(BaseException): os.kill(os.getpid(), 15)"
+
+
+SOME, ALL = 10, 500
+SEED = 20261129
+
+
+@pytest.mark.parametrize("times", [SOME, pytest.param(ALL, marks=pytest.mark.slow)])
+def test_signals_at_random_moments_leave_nothing(times: int, tmp_path: Path, environment: dict[str, str]) -> None:
+    print("seed", SEED)
+    chance = random.Random(SEED)
+    for number in range(times):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "events.jsonl").write_bytes(TICK_LINE * 20_000)
+        words = chance.choice(COMMANDS)(folder)
+        with started(folder, environment, *words) as child:
+            wait_until(lambda: handles_signals(child.pid), child)
+            for _ in range(chance.choice([1, 2])):
+                time.sleep(chance.random() * chance.choice([0.01, 0.3]))
+                child.send_signal(chance.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]))
+            _, errors = child.communicate(timeout=60)
+        assert child.returncode in (130, 0), (number, words, child.returncode, errors)
+        assert b"Traceback" not in errors, (number, words, errors)
+        assert [path.name for path in folder.iterdir() if path.name not in KEPT] == [], (number, words)
+        assert left_behind(folder) == [], (number, words)
+
+
+KEPT = {"events.jsonl", "pid", "b.json", "j", "outbox.jsonl"}
+COMMANDS: list[Callable[[Path], list[str]]] = [
+    lambda folder: ["capture", *PROGRAM, "-o", "b.json", "events.jsonl"],
+    lambda folder: [*CAPTURE, "events.jsonl"],
+    lambda folder: [*CAPTURE, *driven(folder, "hello", "event", "child", "stubborn", "sleep")],
+]
+
+
+def handles_signals(pid: int) -> bool:
+    """Whether the process has got so far that SIGTERM has a handler."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> signal.SIGQUIT - 1 & caught >> signal.SIGTERM - 1 & 1)

@@ -92,9 +92,9 @@ def test_the_version_imports_nothing_but_the_parser(tmp_path: Path) -> None:
         "ergo_cli.cli",
         "ergo_cli.cli.app",
         "ergo_cli.cli.commands",
-        "ergo_cli.cli.signals",
         "ergo_cli.core",
         "ergo_cli.core.numbers",
+        "ergo_cli.signals",
         "ergo_cli.version",
     }
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from ergo_cli import __version__
+from ergo_cli.cli.app import execute
 from tests.conftest import Ergo
 
 FAULTS = [
@@ -126,3 +127,27 @@ def test_the_version_costs_no_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "same"),
+    [(["help"], ["--help"]), (["help", "runs", "list"], ["runs", "list", "--help"]), (["-V"], ["--version"])],
+)
+def test_other_ways_to_ask(asked: list[str], same: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(same) == 0
+    expected = capsys.readouterr()
+    assert execute(asked) == 0
+    assert capsys.readouterr() == expected
+    assert expected.out
+
+
+def test_lists_of_commands_are_not_cut_and_have_two_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "..." not in out.replace("[ARGS]...", "")
+    assert [line.split()[:2] for line in out.splitlines()[-2:]] == [["ergo", "capture"], ["ergo", "replay"]]
+
+
+def test_the_module_runs_as_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "ergo_cli", "-V"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"ergo {__version__}\n")

@@ -22,10 +22,14 @@ from time import monotonic as ticks
 
 import pytest
 
-from ergo_cli.errors import PrimitiveError
+from ergo_cli.errors import PrimitiveError, UsageError
 from ergo_cli.primitives import compute
 from ergo_cli.programs.graph.check.catalog import build_inventory, standard_inventory
+from ergo_cli.project import python_programs
+from ergo_cli.project.finding import ProgramFlags, find_program_for_run
 from ergo_cli.project.guard import guarded, watching
+from ergo_cli.project.profiles import resolve_profile
+from ergo_cli.project.project_file import load_project
 from ergo_cli.testing.guarding import call_guarded
 
 CLOCK_OF_LOGGING = "time.time_ns" if sys.version_info >= (3, 13) else "time.time"
@@ -164,3 +168,17 @@ def test_a_projects_own_tests_call_primitives_under_guard() -> None:
         call_guarded(noisy, 2.0)
     lines = Path(__file__).read_text().splitlines()
     assert "random.random()" in lines[int(str(caught.value.where).rpartition(":")[2]) - 1]
+
+
+def test_a_kind_that_the_guard_does_not_cover_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = type("Found", (), {"program": type("Program", (), {"kind": type("Kind", (), {"name": "kernel"})})})
+    monkeypatch.setattr(python_programs, "load_python_program", lambda *_: found)
+    with pytest.raises(UsageError, match="not 'agent:program', a program of kind 'kernel'") as caught:
+        find_program_for_run(ProgramFlags(program="agent:program", guard=True))
+    assert (caught.value.code, caught.value.where) == ("cli.conflicting_options", "option --guard")
+
+
+def test_guard_is_a_key_of_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ergo.toml").write_text('name = "p"\nversion = "1"\n[profiles.a]\ngraph = "g.yaml"\nguard = true\n')
+    monkeypatch.chdir(tmp_path)
+    assert resolve_profile(load_project(tmp_path), "a").guard

@@ -73,6 +73,7 @@ def test_a_key_that_says_nothing_of_where_it_stands_is_refused(write, monkeypatc
 
 def test_values_are_given(write):
     body = 'max_events = 0\nmax_duration = "0s"\npretty_capture = true\nembed = true\nignore = ["x"]\nprimitives = "m"'
+    body += "\nguard = true"
     check_settings(profile_of(write, body, 'numbers = "original"', 'adapter = "sub/../a.yaml"'), "p")
 
 
