@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from ergo_cli.bundle.schema import BundleSink, DecisionRecord, EventRecord, JournalEntry, artifact_text
 from ergo_cli.bundle.writer import BundleWriter
 from ergo_cli.core.diagnostics import Notice
@@ -75,6 +77,21 @@ def _artifacts(journals: Iterable[EpisodeJournal]) -> dict[str, bytes]:
     return {name: data for journal in journals for name, data in journal.artifacts.items()}
 
 
+class Kept(Struct, frozen=True):
+    """What a run left: the path of its bundle, if it wrote one, and notices."""
+
+    bundle: str | None
+    notices: tuple[Notice, ...]
+
+
+def beside_notices(destination: str, bundle: str) -> tuple[Notice, ...]:
+    """A notice if a partial ``bundle`` was written beside its ``destination``."""
+    if bundle == destination:
+        return ()
+    message = f"the events were not run to their end: '{destination}' is left as it was, the bundle is '{bundle}'"
+    return (Notice(message, bundle),)
+
+
 class Outputs:
     """Takes the records of a run through ``sink`` and keeps them once the run has ended.
 
@@ -100,16 +117,18 @@ class Outputs:
         for name, data in artifacts.items():
             self._artifacts.setdefault(name, artifact_text(data))
 
-    def keep(self, egress_provenance: str | None, *, is_broken: bool) -> tuple[Notice, ...]:
+    def keep(self, egress_provenance: str | None, *, is_broken: bool, is_stopped: bool) -> Kept:
         """Write the bundle, then remove the crash journal; without a bundle, a broken run's journal stays.
 
-        Raises CaptureWriteError.
+        The bundle of a run that broke or was stopped replaces no other. Raises CaptureWriteError.
         """
+        path, notices = None, ()
         if self._writer is not None:
-            self._writer.commit(egress_provenance, self._artifacts)
-        if self._journal is None or (self._writer is None and is_broken):
-            return ()
-        return self._journal.discard()
+            path = self._writer.commit(egress_provenance, self._artifacts, is_partial=is_broken or is_stopped)
+            notices = beside_notices(self._writer.destination, path)
+        if self._journal is not None and not (self._writer is None and is_broken):
+            notices += self._journal.discard()
+        return Kept(path, notices)
 
 
 class _Nowhere:

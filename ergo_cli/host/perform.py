@@ -101,10 +101,13 @@ def perform(
             )
             end = run_arrivals(plan.prepared, arrivals, outputs.sink, control, resources, on_step)
         end = end if egress is None else _settled(end, egress)
-        notices = outputs.keep(None if egress is None else egress.provenance, is_broken=end.error is not None)
-    if keep is not None:
-        notices += _keep_program(plan)
-    return RunResult(end.summary, destination, notices, end.interruption, end.error)
+        kept = outputs.keep(
+            None if egress is None else egress.provenance,
+            is_broken=end.error is not None,
+            is_stopped=end.interruption is not None and control.handle.stopped,
+        )
+    notices = kept.notices if keep is None else kept.notices + _keep_program(plan)
+    return RunResult(end.summary, kept.bundle, notices, end.interruption, end.error)
 
 
 def _check_places(plan: RunPlan, destination: str | None, journal: Path | None) -> None:

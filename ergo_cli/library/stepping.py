@@ -28,15 +28,19 @@ def write_capture_bundle(path: str | PathLike[str], bundle: CaptureBundle, *, pr
 
     Raises CaptureError ``write`` with the bundle attached.
     """
+    _write(fspath(path), bundle, pretty=pretty, is_partial=False)
+
+
+def _write(path: str, bundle: CaptureBundle, *, pretty: bool, is_partial: bool) -> None:
     try:
-        with BundleWriter(fspath(path), bundle.header, pretty=pretty, program=bundle.program) as writer:
+        with BundleWriter(path, bundle.header, pretty=pretty, program=bundle.program) as writer:
             for event in bundle.events:
                 writer.event(event)
             for decision in bundle.decisions:
                 writer.decision(decision)
             for journal in bundle.journals:
                 writer.journal(journal)
-            writer.commit(bundle.egress_provenance, bundle.artifacts)
+            writer.commit(bundle.egress_provenance, bundle.artifacts, is_partial=is_partial)
     except CaptureWriteError as error:
         raise CaptureError(error, "write", bundle) from error
 
@@ -126,6 +130,8 @@ class ProfileRunner:
     def finish_and_write_capture(self) -> CaptureBundle:
         """Finish and write the bundle to ``capture_output_path``, also if a channel does not end properly.
 
+        The bundle then goes beside one that is there already, as ``NAME.partial.json``.
+
         Raises CaptureError: ``output_not_configured`` before anything else, ``write``, and as ``finish``.
         """
         if self.capture_output_path is None:
@@ -134,7 +140,8 @@ class ProfileRunner:
             bundle = self.finish()
         except CaptureError as error:
             if error.bundle is not None:
-                write_capture_bundle(self.capture_output_path, error.bundle, pretty=self.pretty_capture)
+                place = fspath(self.capture_output_path)
+                _write(place, error.bundle, pretty=self.pretty_capture, is_partial=True)
             raise
         write_capture_bundle(self.capture_output_path, bundle, pretty=self.pretty_capture)
         return bundle
