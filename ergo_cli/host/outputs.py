@@ -1,20 +1,15 @@
-"""Keep the records of a run: in a bundle, a crash journal, both or neither (spec 00 §13.1, §13.4).
-
-Also refuses output paths that would overwrite an input.
-"""
+"""Keep the records of a run: in a bundle, a crash journal, both or neither (spec 00 §13.1, §13.4)."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from msgspec import Struct
 
 from ergo_cli.bundle.schema import BundleSink, DecisionRecord, EventRecord, JournalEntry, artifact_text
 from ergo_cli.bundle.writer import BundleWriter
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.errors import ErgoError, StepError, UsageError
+from ergo_cli.errors import ErgoError, StepError
 from ergo_cli.host.crash_journal import CrashJournal, EpisodeSink, JournaledSink
 from ergo_cli.host.effects import OnIntent
 from ergo_cli.supervisor.journals import EpisodeJournal, StatefulInvoker
@@ -142,21 +137,3 @@ class _Nowhere:
 
     def steps(self, decided: Sequence[DecidedEffects]) -> None:
         """Drop the steps."""
-
-
-def is_same_place(one: str | Path, other: str | Path) -> bool:
-    """Whether two paths name the same place after resolving links; neither needs to exist."""
-    try:
-        return os.path.realpath(one) == os.path.realpath(other)
-    except (OSError, ValueError):  # not a valid path
-        return False
-
-
-def refuse_same_path(output: str | Path, source: str | Path, what: str) -> None:
-    """Refuse an ``output`` that is the same path as ``source``, which the message calls ``what``.
-
-    Raises UsageError ``cli.conflicting_options``.
-    """
-    if is_same_place(output, source):
-        message = f"'{output}' is {what}: writing there would destroy it"
-        raise UsageError("cli.conflicting_options", message, where=str(output), fix="name another file to write to")

@@ -29,7 +29,8 @@ from ergo_cli.core.values import effect_hash
 from ergo_cli.errors import ErgoError, EventError, StoreError, reason
 from ergo_cli.host.crash_journal import FORMAT, JournalClosing, JournalHead, JournalIntent, JournalStep
 from ergo_cli.host.effects import SentIntent
-from ergo_cli.host.outputs import beside_notices, refuse_same_path
+from ergo_cli.host.files_read import Read, refuse_bundle_over
+from ergo_cli.host.outputs import beside_notices
 from ergo_cli.programs.kinds import check_kind
 from ergo_cli.stores.artifacts import verified
 from ergo_cli.supervisor.seam import Constraints
@@ -66,7 +67,7 @@ def recover(journal: Path, destination: str) -> Recovered:
     ErgoError ``journal.read_failed`` (no readable file), ``journal.corrupt`` (any other bad line), ProgramError
     ``program.unknown_kind``, EventError ``driver.output_incomplete`` (no step), CaptureWriteError.
     """
-    refuse_same_path(destination, journal, "the journal")
+    refuse_bundle_over(destination, [Read(journal, "the journal")])
     with _open(journal) as file:
         lines = _Lines(file, str(journal))
         head = lines.head()

@@ -15,12 +15,14 @@ from ergo_cli.core.values import NativeValue
 from ergo_cli.errors import CaptureWriteError, ErgoError
 from ergo_cli.events.external import HostedEvent
 from ergo_cli.host.effects import lifecycle_violation
+from ergo_cli.host.files_read import check_outputs
 from ergo_cli.host.loop import RunResources, start_run
 from ergo_cli.host.perform import open_channels, open_run_store
 from ergo_cli.host.step import HostedRunner, StepOutcome
 from ergo_cli.library.errors import CaptureError, StepError
 from ergo_cli.library.items import plain_event
 from ergo_cli.library.operations import Planned, egress_provenance
+from ergo_cli.stores.standard_output import open_output
 
 
 def write_capture_bundle(path: str | PathLike[str], bundle: CaptureBundle, *, pretty: bool = False) -> None:
@@ -59,6 +61,7 @@ class ProfileRunner:
         self.pretty_capture = planned.pretty
         """Whether the bundle is written indented."""
         self._planned = planned
+        self._check_output()
         self._bundle = InMemoryBundle(planned.run.header)
         self._resources = ExitStack()
         self._egress = self._resources.enter_context(open_channels(planned.run, policy))
@@ -145,6 +148,13 @@ class ProfileRunner:
             raise
         write_capture_bundle(self.capture_output_path, bundle, pretty=self.pretty_capture)
         return bundle
+
+    def _check_output(self) -> None:
+        """Find what stands in the way of the bundle before anything is started."""
+        if self.capture_output_path is not None:
+            check_outputs(self._planned.run, fspath(self.capture_output_path))
+            with open_output(fspath(self.capture_output_path)):
+                pass
 
     def _check_open(self) -> None:
         if self._finished:
