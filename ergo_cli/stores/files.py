@@ -176,7 +176,6 @@ class AtomicFile:
         """Close and remove the temporary file; nothing happens after a commit. Errors of the removal are ignored."""
         if self._is_settled:
             return
-        self._is_settled = True
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):
