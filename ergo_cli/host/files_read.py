@@ -45,7 +45,7 @@ def refuse_bundle_over(destination: str, reads: Sequence[Read]) -> None:
     """As ``refuse_replacing``, for the bundle and for a partial one beside it."""
     if destination != STANDARD_OUTPUT:
         refuse_replacing(destination, reads)
-        refuse_replacing(partial_path(destination), reads)
+        refuse_replacing(partial_path(os.path.realpath(destination)), reads)
 
 
 def check_outputs(plan: RunPlan, destination: str | None, journal: Path | None = None) -> None:

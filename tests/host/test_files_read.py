@@ -88,6 +88,8 @@ def test_a_partial_bundle_takes_the_place_of_nothing_either(tmp_path: Path) -> N
     (tmp_path / "x.partial.json").write_text("")
     plan = plan_run(RunRequest(PROGRAM, events=str(tmp_path / "x.partial.json")))
     check_refused(plan, tmp_path / "x.json")
+    (tmp_path / "link.json").symlink_to("x.json")
+    check_refused(plan, tmp_path / "link.json")
 
 
 def test_the_script_of_a_driver(tmp_path: Path) -> None:
