@@ -17,7 +17,8 @@ from ergo_cli.bundle.codec import (
 )
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, TextDigest, Version
 from ergo_cli.errors import CaptureWriteError
-from ergo_cli.stores.files import AtomicFile, compressor_for
+from ergo_cli.stores.files import compressor_for
+from ergo_cli.stores.standard_output import open_output
 from ergo_cli.supervisor.seam import DecidedEffects
 
 _encode = msgspec.json.Encoder().encode
@@ -109,6 +110,8 @@ _BLOCK = 1 << 16  # bytes passed on at once, small enough to stay in the process
 class BundleWriter:
     """Writes one bundle: v3, or v4 where a program record is given; compressed by the destination's suffix.
 
+    ``-`` is standard output.
+
     The folder and a temporary file are created on construction; events go to that file, decisions and journals to
     unnamed spools beside it. Only ``commit`` creates the destination; without it, nothing is left behind. Every method
     raises CaptureWriteError with the stage of spec 11 §9.2.
@@ -119,7 +122,7 @@ class BundleWriter:
     ) -> None:
         self._style = Style.PRETTY if pretty else Style.COMPACT
         self._version = Version.V3 if program is None else Version.V4
-        self._file = AtomicFile(destination)
+        self._file = open_output(destination)
         try:
             self._compressor = compressor_for(destination)
             self._layout = self._serialized(lambda: BundleLayout(self._put, header, program, self._style))
@@ -133,6 +136,11 @@ class BundleWriter:
         self._decisions: list[bytes] = []
         self._journals: list[bytes] = []
         self._held = 0
+
+    @property
+    def destination(self) -> str:
+        """The path that the writer was given."""
+        return self._file.destination
 
     def __enter__(self) -> Self:
         return self
@@ -181,15 +189,25 @@ class BundleWriter:
         self._journals.append(text)
         self._held += len(text)
 
-    def commit(self, egress_provenance: str | None = None, artifacts: Mapping[str, bytes] | None = None) -> None:
-        """Write the rest and move the bundle into place. ``artifacts`` are compact JSON by their digest (v4)."""
+    def commit(
+        self,
+        egress_provenance: str | None = None,
+        artifacts: Mapping[str, bytes] | None = None,
+        *,
+        is_partial: bool = False,
+    ) -> str:
+        """Write the rest and move the bundle into place; returns its path.
+
+        ``artifacts`` are compact JSON by their digest (v4). A bundle that ``is_partial`` goes beside one that is at the
+        destination already (``AtomicFile.commit``).
+        """
         self._hand_on()
         decisions, journals = self._decision_spool.blocks(), self._journal_spool.blocks()
         self._serialized(lambda: self._layout.finish(decisions, egress_provenance, journals, artifacts or {}))
         if self._compressor is not None:
             self._file.write(self._compressor.flush())
         self._close_spools()
-        self._file.commit()
+        return self._file.commit(is_partial=is_partial)
 
     def abort(self) -> None:
         """Remove everything written; does nothing after a commit."""

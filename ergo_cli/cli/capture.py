@@ -89,7 +89,7 @@ def capture(
     from ergo_cli.host.run_plan import Bounds, Limits, RunRequest
     from ergo_cli.project.finding import ProgramFlags
 
-    session = Session("capture", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
+    session = Session("capture", form, color, quiet=quiet, verbose=verbose, max_input=max_input, output=output)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     limits = Limits(max_in_flight, max_per_window, rate_window, deadline, max_retries)
     bounds = Bounds(max_events, max_duration)

@@ -131,7 +131,10 @@ MaxInputOption = Annotated[
     ),
 ]
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="BUNDLE", readable=False, help="Where the bundle goes.")
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="BUNDLE", readable=False, help="Where the bundle goes; - is standard output."
+    ),
 ]
 GraphOption = Annotated[
     Path | None, typer.Option("--graph", "-g", metavar="FILE", readable=False, help="The graph to run.")

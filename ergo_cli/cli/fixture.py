@@ -24,7 +24,9 @@ EventsArgument = Annotated[
     str, typer.Argument(metavar="EVENTS", help="A JSONL file (.gz and .zst too), or - for standard input.")
 ]
 TableArgument = Annotated[str, typer.Argument(metavar="PRICES", help="A CSV file, or - for standard input.")]
-OutputArgument = Annotated[str, typer.Argument(metavar="EVENTS", help="The fixture to write.")]
+OutputArgument = Annotated[
+    str, typer.Argument(metavar="EVENTS", help="The fixture to write, or - for standard output.")
+]
 
 
 def _event_kind(spelling: str) -> str:
@@ -109,7 +111,7 @@ def from_csv(
     from ergo_cli.report.tool_results import FIXTURE_FROM_CSV, render_conversion
     from ergo_cli.tools.fixture_from_csv import ConversionOptions, convert_csv
 
-    session = Session(FIXTURE_FROM_CSV, form, color, quiet=quiet, verbose=verbose, max_input=max_input)
+    session = Session(FIXTURE_FROM_CSV, form, color, quiet=quiet, verbose=verbose, max_input=max_input, output=events)
 
     def work() -> CommandResult:
         options = ConversionOptions(semantic_kind, EventKind(event_kind), episode_id)

@@ -36,7 +36,10 @@ class As(Enum):
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The graph or cluster to draw.")]
 AsOption = Annotated[As | None, typer.Option("--as", help="What to draw; else by the suffix of the output, else text.")]
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", readable=False, help="Where to write the picture.")
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", readable=False, help="Where to write the picture; - is standard output."
+    ),
 ]
 ShowPortsOption = Annotated[bool, typer.Option("--show-ports", help="Name the ports of every edge.")]
 ShowImplOption = Annotated[bool, typer.Option("--show-impl", help="Name the primitive of every node.")]
@@ -60,20 +63,17 @@ def graph(
 ) -> int:
     """Draw a graph with all its clusters opened."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.outputs import refuse_same_path
     from ergo_cli.report.graph_pictures import Form, Shown, draw, form_of, render_picture
     from ergo_cli.tools.pictures import load_picture, write_picture
 
-    session = Session("graph", form, color, quiet=quiet, verbose=verbose)
+    session = Session("graph", form, color, quiet=quiet, verbose=verbose, output=output)
 
     def work() -> CommandResult:
-        if output is not None:
-            refuse_same_path(output, file, "the graph")
         picture = load_picture(file, tuple(cluster_path or ()), project)
         chosen = form_of(output) if as_ is None else Form(as_.value)
         drawn = draw(picture, chosen, Shown(show_ports, show_impl, show_runtime_id))
         if output is not None:
-            write_picture(output, drawn.text)
+            write_picture(output, drawn.text, picture)
         return render_picture(drawn, output)
 
     return session.conclude(work)

@@ -16,7 +16,10 @@ JournalArgument = Annotated[
     Path, typer.Argument(metavar="JOURNAL", readable=False, help="The file that the run was given with --journal.")
 ]
 OutputOption = Annotated[
-    Path, typer.Option("--output", "-o", metavar="BUNDLE", readable=False, help="Where the bundle goes.")
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="BUNDLE", readable=False, help="Where the bundle goes; - is standard output."
+    ),
 ]
 
 
@@ -34,7 +37,7 @@ def recover(
     from ergo_cli.host.recovery import recover as recover_bundle
     from ergo_cli.report.runs import render_recovery
 
-    session = Session("recover", form, color, quiet=quiet, verbose=verbose)
+    session = Session("recover", form, color, quiet=quiet, verbose=verbose, output=output)
 
     def work() -> CommandResult:
         return render_recovery(str(journal), recover_bundle(journal, str(output)))

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from ergo_cli.report.command_result import CommandResult
 
 CaptureOption = Annotated[
-    Path | None, typer.Option("--capture", metavar="BUNDLE", readable=False, help="Keep a bundle here.")
+    Path | None,
+    typer.Option("--capture", metavar="BUNDLE", readable=False, help="Keep a bundle here; - is standard output."),
 ]
 
 
@@ -88,7 +89,7 @@ def run(
     from ergo_cli.host.run_plan import Bounds, Limits, RunRequest
     from ergo_cli.project.finding import ProgramFlags
 
-    session = Session("run", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
+    session = Session("run", form, color, quiet=quiet, verbose=verbose, max_input=max_input, output=capture)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     limits = Limits(max_in_flight, max_per_window, rate_window, deadline, max_retries)
     bounds = Bounds(max_events, max_duration)

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """Runs the work of one command and writes the result to stdout, everything else to stderr."""
+    """Runs the work of one command and writes the result to stdout, everything else to stderr.
+
+    Where the ``output`` of the command is ``-``, stdout is for that alone: the result goes to stderr, and as text not
+    with ``-q``.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Session:
         quiet: bool = False,
         verbose: bool = False,
         max_input: int | None = None,
+        output: Path | str | None = None,
     ) -> None:
         self.command = command
         self._form = form
@@ -46,6 +51,7 @@ class Session:
         self._quiet = quiet
         self._verbose = verbose
         self._max_input = max_input
+        self._is_apart = output is not None and _is_standard_output(output)
 
     def conclude(self, work: Callable[[], CommandResult]) -> int:
         """Run ``work``, write its result or its error, and return the exit code."""
@@ -108,13 +114,14 @@ class Session:
         return reading_at_most(self._max_input)
 
     def _write(self, result: CommandResult) -> None:
-        if sys.stdout is None:
+        stream = sys.stderr if self._is_apart else sys.stdout
+        if stream is None or (self._is_apart and self._quiet and self._form is Format.TEXT):
             return
         if self._form is Format.JSON:
-            sys.stdout.buffer.write(result.document or encode_report(result.report))
+            stream.buffer.write(result.document or encode_report(result.report))
         else:
-            _print(result.blocks, self._color)
-        sys.stdout.flush()
+            _print(result.blocks, self._color, stream)
+        stream.flush()
 
     def _say(self, line: str) -> None:
         if not self._quiet:
@@ -140,13 +147,19 @@ def _reported(error: BaseException) -> ErgoError:
     return defect(error)
 
 
-def _print(blocks: Iterable[Block], color: Color) -> None:
-    if not is_drawn(color, sys.stdout):
-        sys.stdout.writelines(line + "\n" for line in plain_lines(blocks))
+def _is_standard_output(output: Path | str) -> bool:
+    from ergo_cli.stores.standard_output import STANDARD_OUTPUT  # only commands that write need it
+
+    return str(output) == STANDARD_OUTPUT
+
+
+def _print(blocks: Iterable[Block], color: Color, stream: TextIO) -> None:
+    if not is_drawn(color, stream):
+        stream.writelines(line + "\n" for line in plain_lines(blocks))
         return
     from ergo_cli.report.terminal import console, draw  # only terminals pay for Rich
 
-    draw(blocks, console(sys.stdout, colored=is_colored(color, sys.stdout)))
+    draw(blocks, console(stream, colored=is_colored(color, stream)))
 
 
 def _complain(line: str) -> None:

@@ -1,18 +1,15 @@
-"""Keep the records of a run: in a bundle, a crash journal, both or neither (spec 00 §13.1, §13.4).
-
-Also refuses output paths that would overwrite an input.
-"""
+"""Keep the records of a run: in a bundle, a crash journal, both or neither (spec 00 §13.1, §13.4)."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+
+from msgspec import Struct
 
 from ergo_cli.bundle.schema import BundleSink, DecisionRecord, EventRecord, JournalEntry, artifact_text
 from ergo_cli.bundle.writer import BundleWriter
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.errors import ErgoError, StepError, UsageError
+from ergo_cli.errors import ErgoError, StepError
 from ergo_cli.host.crash_journal import CrashJournal, EpisodeSink, JournaledSink
 from ergo_cli.host.effects import OnIntent
 from ergo_cli.supervisor.journals import EpisodeJournal, StatefulInvoker
@@ -75,6 +72,21 @@ def _artifacts(journals: Iterable[EpisodeJournal]) -> dict[str, bytes]:
     return {name: data for journal in journals for name, data in journal.artifacts.items()}
 
 
+class Kept(Struct, frozen=True):
+    """What a run left: the path of its bundle, if it wrote one, and notices."""
+
+    bundle: str | None
+    notices: tuple[Notice, ...]
+
+
+def beside_notices(destination: str, bundle: str) -> tuple[Notice, ...]:
+    """A notice if a partial ``bundle`` was written beside its ``destination``."""
+    if bundle == destination:
+        return ()
+    message = f"the events were not run to their end: '{destination}' is left as it was, the bundle is '{bundle}'"
+    return (Notice(message, bundle),)
+
+
 class Outputs:
     """Takes the records of a run through ``sink`` and keeps them once the run has ended.
 
@@ -100,16 +112,18 @@ class Outputs:
         for name, data in artifacts.items():
             self._artifacts.setdefault(name, artifact_text(data))
 
-    def keep(self, egress_provenance: str | None, *, is_broken: bool) -> tuple[Notice, ...]:
+    def keep(self, egress_provenance: str | None, *, is_broken: bool, is_stopped: bool) -> Kept:
         """Write the bundle, then remove the crash journal; without a bundle, a broken run's journal stays.
 
-        Raises CaptureWriteError.
+        The bundle of a run that broke or was stopped replaces no other. Raises CaptureWriteError.
         """
+        path, notices = None, ()
         if self._writer is not None:
-            self._writer.commit(egress_provenance, self._artifacts)
-        if self._journal is None or (self._writer is None and is_broken):
-            return ()
-        return self._journal.discard()
+            path = self._writer.commit(egress_provenance, self._artifacts, is_partial=is_broken or is_stopped)
+            notices = beside_notices(self._writer.destination, path)
+        if self._journal is not None and not (self._writer is None and is_broken):
+            notices += self._journal.discard()
+        return Kept(path, notices)
 
 
 class _Nowhere:
@@ -123,21 +137,3 @@ class _Nowhere:
 
     def steps(self, decided: Sequence[DecidedEffects]) -> None:
         """Drop the steps."""
-
-
-def is_same_place(one: str | Path, other: str | Path) -> bool:
-    """Whether two paths name the same place after resolving links; neither needs to exist."""
-    try:
-        return os.path.realpath(one) == os.path.realpath(other)
-    except (OSError, ValueError):  # not a valid path
-        return False
-
-
-def refuse_same_path(output: str | Path, source: str | Path, what: str) -> None:
-    """Refuse an ``output`` that is the same path as ``source``, which the message calls ``what``.
-
-    Raises UsageError ``cli.conflicting_options``.
-    """
-    if is_same_place(output, source):
-        message = f"'{output}' is {what}: writing there would destroy it"
-        raise UsageError("cli.conflicting_options", message, where=str(output), fix="name another file to write to")

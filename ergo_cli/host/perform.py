@@ -20,7 +20,7 @@ from ergo_cli.channels.interruption import HOST_STEP_FAILED, HOST_STOP_REQUESTED
 from ergo_cli.channels.timeouts import ChannelPolicy
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.time import StandingClock
-from ergo_cli.errors import ErgoError, StepError, UsageError
+from ergo_cli.errors import ErgoError, StepError
 from ergo_cli.host.crash_journal import CrashJournal
 from ergo_cli.host.event_input import (
     Arrivals,
@@ -30,14 +30,14 @@ from ergo_cli.host.event_input import (
     open_stream,
 )
 from ergo_cli.host.failures import FailureSummary
+from ergo_cli.host.files_read import check_outputs
 from ergo_cli.host.loop import RunEnd, RunResources, RunSummary, run_arrivals
-from ergo_cli.host.outputs import Outputs, is_same_place, refuse_same_path
+from ergo_cli.host.outputs import Outputs
 from ergo_cli.host.run_plan import Driver, EventFile, EventLines, RunPlan, capture_path
 from ergo_cli.host.timing import LiveClock, RunControl, StopHandle
 from ergo_cli.project.profiles import user_folder
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.stores.backends import RunStore, open_store
-from ergo_cli.stores.files import STANDARD_INPUT
 from ergo_cli.supervisor.journals import WaitingRuns
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def perform(
     """
     control = RunControl(options.stop, plan.bounds.max_events, plan.bounds.max_duration)
     destination = None if keep is None else str(capture_path(keep.output, plan.found.profile, plan.named_after))
-    _check_places(plan, destination, options.journal)
+    check_outputs(plan, destination, options.journal)
     with ExitStack() as stack:
         stream = _stream(plan, control, stack)
         store = stack.enter_context(open_run_store(plan, is_captured=keep is not None))
@@ -111,24 +111,13 @@ def perform(
             )
             end = run_arrivals(plan.prepared, arrivals, outputs.sink, control, resources, on_step)
         end = end if egress is None else _settled(end, egress)
-        notices = outputs.keep(None if egress is None else egress.provenance, is_broken=end.error is not None)
-    if keep is not None:
-        notices += _keep_program(plan)
-    return RunResult(end.summary, destination, notices, end.interruption, end.error, end.failures, end.waiting)
-
-
-def _check_places(plan: RunPlan, destination: str | None, journal: Path | None) -> None:
-    """Refuse a journal at the bundle's path: the bundle would replace it, and discarding it would remove the bundle."""
-    if destination is None:
-        return
-    if isinstance(plan.source, EventFile) and plan.source.path != STANDARD_INPUT:
-        refuse_same_path(destination, plan.source.path, "the stream of events")
-    if plan.found.file is not None:
-        refuse_same_path(destination, plan.found.file, "the graph")
-    if journal is not None and is_same_place(destination, journal):
-        message = f"bundle and journal cannot both be '{journal}'"
-        fix = "name another file with --journal"
-        raise UsageError("cli.conflicting_options", message, where="option --journal", fix=fix)
+        kept = outputs.keep(
+            None if egress is None else egress.provenance,
+            is_broken=end.error is not None,
+            is_stopped=end.interruption is not None and control.handle.stopped,
+        )
+    notices = kept.notices if keep is None else kept.notices + _keep_program(plan)
+    return RunResult(end.summary, kept.bundle, notices, end.interruption, end.error, end.failures, end.waiting)
 
 
 def _stream(plan: RunPlan, control: RunControl, stack: ExitStack) -> Arrivals | None:

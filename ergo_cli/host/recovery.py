@@ -23,12 +23,14 @@ from ergo_cli.bundle.schema import (
     payload_hash,
 )
 from ergo_cli.bundle.writer import BundleWriter
+from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import record_opening
 from ergo_cli.core.values import effect_hash
 from ergo_cli.errors import ErgoError, EventError, StoreError, reason
 from ergo_cli.host.crash_journal import FORMAT, JournalClosing, JournalHead, JournalIntent, JournalStep
 from ergo_cli.host.effects import SentIntent
-from ergo_cli.host.outputs import refuse_same_path
+from ergo_cli.host.files_read import Read, refuse_bundle_over
+from ergo_cli.host.outputs import beside_notices
 from ergo_cli.programs.kinds import check_kind
 from ergo_cli.stores.artifacts import verified
 from ergo_cli.supervisor.seam import Constraints
@@ -44,23 +46,28 @@ _T = TypeVar("_T")
 
 
 class Recovered(Struct, frozen=True):
-    """The result of a recovery; whether the ``unconfirmed`` intents were delivered is unknown."""
+    """The result of a recovery; whether the ``unconfirmed`` intents were delivered is unknown.
+
+    ``notices`` say where the bundle went if not where it was to go.
+    """
 
     bundle: str
     header: Header
     steps: int
     unconfirmed: tuple[SentIntent, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 def recover(journal: Path, destination: str) -> Recovered:
     """Write the bundle of every step in a journal, as its run would have written it; the journal is unchanged.
 
-    The bundle is v3 if the journal names no program, else v4. An incomplete last line is skipped: the crash happened
-    while it was written. Raises UsageError ``cli.conflicting_options`` for a bundle in the journal's place, ErgoError
-    ``journal.read_failed`` (no readable file), ``journal.corrupt`` (any other bad line), ProgramError
+    The bundle is v3 if the journal names no program, else v4. Where something is at ``destination``, it goes beside it
+    (``AtomicFile.commit``), since the run may not have come to its end. An incomplete last line is skipped: the crash
+    happened while it was written. Raises UsageError ``cli.conflicting_options`` for a bundle in the journal's place,
+    ErgoError ``journal.read_failed`` (no readable file), ``journal.corrupt`` (any other bad line), ProgramError
     ``program.unknown_kind``, EventError ``driver.output_incomplete`` (no step), CaptureWriteError.
     """
-    refuse_same_path(destination, journal, "the journal")
+    refuse_bundle_over(destination, [Read(journal, "the journal")])
     with _open(journal) as file:
         lines = _Lines(file, str(journal))
         head = lines.head()
@@ -76,8 +83,9 @@ def recover(journal: Path, destination: str) -> Recovered:
                 writer.journal(entry)
             if not lines.committed:
                 raise _without_steps(str(journal))
-            writer.commit(head.egress_provenance, lines.artifacts)
-    return Recovered(destination, header, lines.committed, tuple(lines.unconfirmed))
+            bundle = writer.commit(head.egress_provenance, lines.artifacts, is_partial=True)
+    notices = beside_notices(destination, bundle)
+    return Recovered(bundle, header, lines.committed, tuple(lines.unconfirmed), notices)
 
 
 class _Lines:

@@ -95,10 +95,14 @@ EventSource = EventFile | EventLines | Driver
 
 
 class EgressPlan(Struct, frozen=True):
-    """The routing of intents, and the folder in which channels are started (None: the current one)."""
+    """The routing of intents, and the folder in which channels are started (None: the current one).
+
+    ``file`` is the one that it was read from, if it was.
+    """
 
     config: EgressConfig
     folder: Path | None
+    file: Path | None = None
 
 
 class PreparedRun(Struct, frozen=True):
@@ -282,7 +286,7 @@ def _egress(request: RunRequest, profile: ResolvedProfile | None) -> tuple[Egres
     from ergo_cli.channels.egress_config import load_egress_config  # imported here: only runs with channels need it
 
     config, notices = load_egress_config(path)
-    return EgressPlan(config, folder), notices
+    return EgressPlan(config, folder, path), notices
 
 
 def _check_profile_adapter(request: RunRequest, source: EventFile | Driver, profile: ResolvedProfile) -> None:

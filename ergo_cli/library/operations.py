@@ -79,14 +79,16 @@ def load_given_program(
 ) -> FoundProgram:
     """The program that a caller names. Raises as ``load_program_from_files``."""
     if isinstance(graph, GraphAssets):
-        program, notices = prepare_program(graph, inventory), ()
+        program, notices, files = prepare_program(graph, inventory), (), ()
     else:
         loaded = load_program_from_files(graph, cluster_paths, None, inventory)
-        program, notices = loaded.program, loaded.notices
+        program, notices, files = loaded.program, loaded.notices, loaded.files
     bound = None if adapter is None else _adapter(adapter)
     complete = LoadedProgram(program, bound, notices + notices_of(bound))
     file = None if isinstance(graph, GraphAssets) else Path(graph)
-    return FoundProgram("the caller", program, bound, complete.sources, None, None, complete.notices, file)
+    if isinstance(adapter, str | PathLike):
+        files += (fspath(adapter),)
+    return FoundProgram("the caller", program, bound, complete.sources, None, None, complete.notices, file, files=files)
 
 
 def _adapter(source: AdapterSource) -> Adapter:

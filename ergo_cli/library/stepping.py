@@ -15,12 +15,14 @@ from ergo_cli.core.values import NativeValue
 from ergo_cli.errors import CaptureWriteError, ErgoError
 from ergo_cli.events.external import HostedEvent
 from ergo_cli.host.effects import lifecycle_violation
+from ergo_cli.host.files_read import check_outputs
 from ergo_cli.host.loop import RunResources, start_run
 from ergo_cli.host.perform import open_channels, open_run_store
 from ergo_cli.host.step import HostedRunner, StepOutcome
 from ergo_cli.library.errors import CaptureError, StepError
 from ergo_cli.library.items import plain_event
 from ergo_cli.library.operations import Planned, egress_provenance
+from ergo_cli.stores.standard_output import open_output
 
 
 def write_capture_bundle(path: str | PathLike[str], bundle: CaptureBundle, *, pretty: bool = False) -> None:
@@ -28,15 +30,19 @@ def write_capture_bundle(path: str | PathLike[str], bundle: CaptureBundle, *, pr
 
     Raises CaptureError ``write`` with the bundle attached.
     """
+    _write(fspath(path), bundle, pretty=pretty, is_partial=False)
+
+
+def _write(path: str, bundle: CaptureBundle, *, pretty: bool, is_partial: bool) -> None:
     try:
-        with BundleWriter(fspath(path), bundle.header, pretty=pretty, program=bundle.program) as writer:
+        with BundleWriter(path, bundle.header, pretty=pretty, program=bundle.program) as writer:
             for event in bundle.events:
                 writer.event(event)
             for decision in bundle.decisions:
                 writer.decision(decision)
             for journal in bundle.journals:
                 writer.journal(journal)
-            writer.commit(bundle.egress_provenance, bundle.artifacts)
+            writer.commit(bundle.egress_provenance, bundle.artifacts, is_partial=is_partial)
     except CaptureWriteError as error:
         raise CaptureError(error, "write", bundle) from error
 
@@ -55,6 +61,7 @@ class ProfileRunner:
         self.pretty_capture = planned.pretty
         """Whether the bundle is written indented."""
         self._planned = planned
+        self._check_output()
         self._bundle = InMemoryBundle(planned.run.header)
         self._resources = ExitStack()
         self._egress = self._resources.enter_context(open_channels(planned.run, policy))
@@ -126,6 +133,8 @@ class ProfileRunner:
     def finish_and_write_capture(self) -> CaptureBundle:
         """Finish and write the bundle to ``capture_output_path``, also if a channel does not end properly.
 
+        The bundle then goes beside one that is there already, as ``NAME.partial.json``.
+
         Raises CaptureError: ``output_not_configured`` before anything else, ``write``, and as ``finish``.
         """
         if self.capture_output_path is None:
@@ -134,10 +143,18 @@ class ProfileRunner:
             bundle = self.finish()
         except CaptureError as error:
             if error.bundle is not None:
-                write_capture_bundle(self.capture_output_path, error.bundle, pretty=self.pretty_capture)
+                place = fspath(self.capture_output_path)
+                _write(place, error.bundle, pretty=self.pretty_capture, is_partial=True)
             raise
         write_capture_bundle(self.capture_output_path, bundle, pretty=self.pretty_capture)
         return bundle
+
+    def _check_output(self) -> None:
+        """Find what stands in the way of the bundle before anything is started."""
+        if self.capture_output_path is not None:
+            check_outputs(self._planned.run, fspath(self.capture_output_path))
+            with open_output(fspath(self.capture_output_path)):
+                pass
 
     def _check_open(self) -> None:
         if self._finished:

@@ -75,7 +75,7 @@ class FoundProgram(Struct, frozen=True):
     """A program and the rule that found it. Without a profile the top-level keys of ``project`` apply.
 
     ``texts`` are those of a program of texts; ``file`` is the file that defines the program, None if there is none;
-    ``python`` is set for a program written in Python.
+    ``files`` are all that were read to load it; ``python`` is set for a program written in Python.
     """
 
     rule: str
@@ -87,6 +87,7 @@ class FoundProgram(Struct, frozen=True):
     notices: tuple[Notice, ...]
     file: Path | None = None
     python: PythonProgram | None = None
+    files: tuple[str, ...] = ()
 
     @property
     def sources(self) -> tuple[ProgramSource, ...]:
@@ -246,7 +247,8 @@ def _from_python(
     path = _adapter(flags, profile)
     adapter = None if path is None else load_adapter_file(path)
     notices = _notices_of(project) + notices_of(adapter)
-    return FoundProgram(rule, found.program, adapter, (), project, profile, notices, python=found)
+    files = [str(each.file) for each in found.files] + ([] if path is None else [str(path)])
+    return FoundProgram(rule, found.program, adapter, (), project, profile, notices, python=found, files=tuple(files))
 
 
 def _adapter(flags: ProgramFlags, profile: ResolvedProfile | None) -> Path | None:
@@ -346,7 +348,9 @@ def _found(
     file: Path | None = None,
 ) -> FoundProgram:
     notices = _notices_of(project) + notices + loaded.notices
-    return FoundProgram(rule, loaded.program, loaded.adapter, loaded.sources, project, profile, notices, file)
+    return FoundProgram(
+        rule, loaded.program, loaded.adapter, loaded.sources, project, profile, notices, file, files=loaded.files
+    )
 
 
 def _built_in(project: Project | None, notices: tuple[Notice, ...]) -> FoundProgram:

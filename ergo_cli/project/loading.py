@@ -161,11 +161,12 @@ _NO_SUCH_PRIMITIVE = ("V.8", "I.6")
 
 
 class LoadedProgram(Struct, frozen=True):
-    """A graph program ready to run; whether it fits its adapter is not checked here."""
+    """A graph program ready to run; whether it fits its adapter is not checked here. ``files`` were read to load it."""
 
     program: AnyProgram
     adapter: Adapter | None
     notices: tuple[Notice, ...]
+    files: tuple[str, ...] = ()
 
     @property
     def sources(self) -> tuple[ProgramSource, ...]:
@@ -210,7 +211,8 @@ def load_gated_program(
         loaded = load_graph_assets(graph_path, cluster_paths, gate)
     program = prepare_program(loaded.assets, inventory)
     adapter = None if adapter_path is None else load_adapter_file(adapter_path)
-    return LoadedProgram(program, adapter, loaded.notices + notices_of(adapter))
+    files = loaded.discovered_ids if adapter_path is None else (*loaded.discovered_ids, str(adapter_path))
+    return LoadedProgram(program, adapter, loaded.notices + notices_of(adapter), files)
 
 
 def load_cluster_from_files(

@@ -24,11 +24,12 @@ from ergo_cli.project.project_file import Project
 
 
 class PythonSource(Struct, frozen=True):
-    """One module: its name, its path below the folder that holds its package, its bytes."""
+    """One module: its name, its path below the folder that holds its package, its bytes, its file."""
 
     module: str
     path: str
     content: bytes
+    file: Path
 
     @property
     def sha256(self) -> str:
@@ -69,7 +70,8 @@ def python_sources(module: str, file: Path) -> tuple[PythonSource, ...]:
         name = waiting.pop()
         place = None if name in found else package.place(name)
         if place is not None:
-            found[name] = PythonSource(name, place.relative_to(package.folder).as_posix(), place.read_bytes())
+            path = place.relative_to(package.folder).as_posix()
+            found[name] = PythonSource(name, path, place.read_bytes(), place)
             waiting += _imported(found[name])
     return tuple(found[name] for name in sorted(found))
 

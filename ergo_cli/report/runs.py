@@ -71,7 +71,7 @@ def render_run(
 
 def render_recovery(journal: str, recovered: Recovered) -> CommandResult:
     """Render a bundle recovered from a journal, with a warning for every intent whose step is not in it."""
-    notices = tuple(Notice(_unconfirmed_text(sent)) for sent in recovered.unconfirmed)
+    notices = recovered.notices + tuple(Notice(_unconfirmed_text(sent)) for sent in recovered.unconfirmed)
     report = Report(
         command="recover",
         outcome="ok",

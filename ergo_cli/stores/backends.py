@@ -64,6 +64,15 @@ def open_store(
             raise UsageError("cli.invalid_option_value", message, fix=_FIX)
 
 
+def store_files(named: str, user_folder: Path) -> tuple[Path, ...]:
+    """The files of the SQLite store that ``named`` means, whether they exist or not; none of another store."""
+    kind, _, place = named.partition(":")
+    path = user_folder / "runs.db" if named == "default" else Path(place)
+    if named != "default" and kind != "sqlite":
+        return ()
+    return tuple(Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm", "-journal"))
+
+
 def _sqlite(path: str, wall_ms: Callable[[], int], tables: RunTables, create: bool) -> RunStore:
     from ergo_cli.stores.sqlite import IN_MEMORY, SqliteDatabase, SqliteJournal, SqliteSnapshots
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
 import sys
 import threading
@@ -133,6 +135,11 @@ _BUFFER = 1 << 16
 _RETRY_SECONDS = 0.010
 _FIX = "make the folder writable and free some space, or choose another place"
 _FIX_NAME = "name a plain file"
+_PERMISSIONS = 0o777
+_LONGEST_NAME = 255  # bytes, on nearly every file system
+_NOT_REPLACEABLE = (errno.EBUSY, errno.EPERM, errno.EACCES, errno.EISDIR)
+"""Errors of a rename that are the destination's: a mount point, a folder, a file of another user, a protected one."""
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 _counter = count()
 _counter_lock = threading.Lock()
@@ -141,24 +148,23 @@ _counter_lock = threading.Lock()
 class AtomicFile:
     """A file being written under a temporary name; a context manager that aborts unless ``commit`` was called.
 
-    ``opener`` is that of ``open``: it decides who may read the file.
-
+    A link at the destination is followed; a file that is replaced passes on its permission bits. What cannot be
+    replaced by a file is refused on construction. ``opener`` is that of ``open``: it decides who may read the file.
     Raises CaptureWriteError, with the stage of spec 11 §9.2, from every method but ``abort``. The operating system's
-    error is its ``__cause__``; the destination is unchanged and the temporary file removed.
+    error is its ``__cause__``; the destination is unchanged and the temporary file removed, unless it is finished and
+    only the destination cannot be replaced.
     """
 
     def __init__(self, destination: str, opener: Callable[[str, int], int] | None = None) -> None:
         self.destination = destination
         self._opener = opener
-        self._folder, name = _split(destination)
-        self._make_folder()
-        if name in ("", ".."):
-            message = f"cannot write '{destination}': it does not name a file"
-            raise CaptureWriteError("InvalidDestination", message, where=destination, fix=_FIX_NAME)
-        if _is_device(destination):
-            message = f"cannot write '{destination}': it is a device or a pipe, and would be replaced by a file"
-            raise CaptureWriteError("InvalidDestination", message, where=destination, fix=_FIX_NAME)
-        self.temp_path, self._file = self._create(name)
+        self._target = self._resolved(*_split(destination))
+        self._folder = os.path.dirname(self._target)
+        mode = self._standing_mode()
+        self.temp_path, self._file = self._create()
+        self._is_settled = False
+        if mode is not None:
+            self._set_mode(mode)
 
     def __enter__(self) -> Self:
         return self
@@ -182,8 +188,12 @@ class AtomicFile:
             message = f"cannot write '{self.destination}': cannot create a spool in its folder: {reason(error)}"
             raise CaptureWriteError("CreateTempFile", message, where=self.destination, fix=_FIX) from error
 
-    def commit(self) -> None:
-        """Flush, fsync, close, replace the destination: stages 5 to 8."""
+    def commit(self, *, is_partial: bool = False) -> str:
+        """Flush, fsync, close, replace the destination: stages 5 to 8. Returns the path of the file.
+
+        A file that ``is_partial`` replaces only another one: if something is at the destination, it is named as
+        ``partial_path`` says.
+        """
         try:
             self._file.flush()
         except OSError as error:
@@ -193,31 +203,72 @@ class AtomicFile:
             self._file.close()
         except OSError as error:
             self._fail("SyncTempFile", "cannot sync the temporary file", error)
+        is_beside = is_partial and os.path.lexists(self._target)
+        target = partial_path(self._target) if is_beside else self._target
         try:
-            _replace(self.temp_path, self.destination)
+            _replace(self.temp_path, target)
         except OSError as error:
+            if error.errno in _NOT_REPLACEABLE:
+                self._leave(target, error)
             self._fail("RenameTempFile", "cannot move into place the temporary file", error)
         renounce(self.temp_path)
+        self._is_settled = True
+        return target if is_beside else self.destination
 
     def abort(self) -> None:
         """Close and remove the temporary file; nothing happens after a commit. Errors of the removal are ignored."""
+        if self._is_settled:
+            return
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):
             os.unlink(self.temp_path)
         renounce(self.temp_path)
 
-    def _make_folder(self) -> None:
+    def _resolved(self, folder: str, name: str) -> str:
+        """The path of the file itself, its folder made, its links followed."""
+        self._make_folder(folder)
+        if name in ("", ".."):
+            raise self._invalid("it does not name a file")
+        target = os.path.join(folder, name)
+        if os.path.islink(target):
+            target = os.path.realpath(target)
+            self._make_folder(os.path.dirname(target))
+        return target
+
+    def _standing_mode(self) -> int | None:
+        """The permission bits of the file to be replaced, None if there is none."""
         try:
-            if self._folder:
-                _make_folders(Path(self._folder))
+            mode = os.stat(self._target).st_mode
+        except FileNotFoundError:
+            return None
         except (OSError, ValueError) as error:
-            message = f"cannot write '{self.destination}': cannot create the folder '{self._folder}': {reason(error)}"
+            raise self._invalid(reason(error)) from error
+        if stat.S_ISDIR(mode):
+            raise self._invalid("it is a folder")
+        if not stat.S_ISREG(mode):
+            raise self._invalid("it is a device or a pipe, and would be replaced by a file")
+        if _is_mounted(self._target):
+            raise self._invalid("it is a mount point, which cannot be replaced")
+        return mode & _PERMISSIONS
+
+    def _set_mode(self, mode: int) -> None:
+        try:
+            os.chmod(self.temp_path, mode)
+        except OSError as error:
+            self._fail("CreateTempFile", "cannot set the permissions of the temporary file", error)
+
+    def _make_folder(self, folder: str) -> None:
+        try:
+            if folder:
+                _make_folders(Path(folder))
+        except (OSError, ValueError) as error:
+            message = f"cannot write '{self.destination}': cannot create the folder '{folder}': {reason(error)}"
             raise CaptureWriteError("CreateOutputDirectory", message, where=self.destination, fix=_FIX) from error
 
-    def _create(self, name: str) -> tuple[str, BinaryIO]:
+    def _create(self) -> tuple[str, BinaryIO]:
         for _ in range(ATTEMPTS):
-            path = os.path.join(self._folder, f"{name}.{os.getpid()}.{_next_number()}.tmp")
+            path = os.path.join(self._folder, f"ergo.{os.getpid()}.{_next_number()}.tmp")
             announce(path)
             try:
                 return path, open(path, "xb", buffering=_BUFFER, opener=self._opener)
@@ -228,8 +279,23 @@ class AtomicFile:
                 message = self._message("cannot create the temporary file", path, error)
                 raise CaptureWriteError("CreateTempFile", message, where=self.destination, fix=_FIX) from error
         message = f"cannot write '{self.destination}': {ATTEMPTS} temporary names beside it are taken already"
-        fix = f"remove the files '{name}.*.tmp' that earlier runs left behind"
+        fix = "remove the files 'ergo.*.tmp' that earlier runs left behind"
         raise CaptureWriteError("ExhaustedTempFileAttempts", message, where=self.destination, fix=fix)
+
+    def _leave(self, target: str, error: OSError) -> NoReturn:
+        """Keep the finished temporary file, since nothing but the destination is at fault."""
+        renounce(self.temp_path)
+        self._is_settled = True
+        message = (
+            f"cannot write '{target}': it cannot be replaced: {reason(error)}; "
+            f"the finished file stays as '{self.temp_path}'"
+        )
+        fix = f"move '{self.temp_path}' to another name, or copy it over '{target}'"
+        raise CaptureWriteError("RenameTempFile", message, where=self.destination, fix=fix) from error
+
+    def _invalid(self, why: str) -> CaptureWriteError:
+        message = f"cannot write '{self.destination}': {why}"
+        return CaptureWriteError("InvalidDestination", message, where=self.destination, fix=_FIX_NAME)
 
     def _fail(self, stage: str, what: str, error: OSError) -> NoReturn:
         self.abort()
@@ -242,6 +308,21 @@ class AtomicFile:
 
     def _message(self, what: str, path: str, error: Exception) -> str:
         return f"cannot write '{self.destination}': {what} '{path}': {reason(error)}"
+
+
+def partial_path(path: str) -> str:
+    """The path beside ``path`` for a file that must not replace it: ``b.json.zst`` gives ``b.partial.json.zst``.
+
+    The stem is shortened if the name would be too long for the file system.
+    """
+    folder, name = os.path.split(path)
+    stem, suffix = os.path.splitext(name)
+    if is_compressed(suffix):
+        stem, inner = os.path.splitext(stem)
+        suffix = inner + suffix
+    while stem and len(os.fsencode(f"{stem}.partial{suffix}")) > _LONGEST_NAME:
+        stem = stem[:-1]
+    return os.path.join(folder, f"{stem}.partial{suffix}")
 
 
 def _split(destination: str) -> tuple[str, str]:
@@ -261,13 +342,18 @@ def _make_folders(folder: Path) -> None:
         each.mkdir(exist_ok=True)
 
 
-def _is_device(path: str) -> bool:
-    """Whether something other than a file or a folder stands at ``path``."""
+def _is_mounted(path: str) -> bool:
+    """Whether a file is mounted at ``path``, as containers do with single files; False where Linux does not say."""
+    place = os.path.realpath(path)
     try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError):
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            return any(_OCTAL.sub(_unescaped, line.split(" ")[4]) == place for line in mounts)
+    except OSError:
         return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 8))
 
 
 def _next_number() -> int:

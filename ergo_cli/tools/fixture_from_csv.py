@@ -15,8 +15,9 @@ from ergo_cli.errors import CaptureWriteError, ErgoError, EventError
 from ergo_cli.events.external import EventKind
 from ergo_cli.events.stream import LineTooLong, split_lines
 from ergo_cli.host.event_input import open_source, source_label
-from ergo_cli.host.outputs import refuse_same_path
-from ergo_cli.stores.files import STANDARD_INPUT, AtomicFile, Compressor, compressor_for
+from ergo_cli.host.files_read import Read, refuse_replacing
+from ergo_cli.stores.files import AtomicFile, Compressor, compressor_for
+from ergo_cli.stores.standard_output import StandardOutput, open_output
 
 _SPELLINGS = {"pump": EventKind.PUMP, "dataavailable": EventKind.DATA_AVAILABLE, "command": EventKind.COMMAND}
 
@@ -45,14 +46,13 @@ def parse_event_kind(spelling: str) -> EventKind:
 def convert_csv(source: str, destination: str, options: ConversionOptions = ConversionOptions()) -> int:
     """Write the fixture of a price table, one event a row, compressed by the suffix of ``destination``.
 
-    ``-`` is standard input. Returns the number of events. Raises EventError ``fixture.csv_invalid`` if the table
-    cannot be read or used, UsageError ``cli.conflicting_options`` if the fixture would replace it, ErgoError
-    ``cli.fixture_write_failed``. On an error ``destination`` is unchanged.
+    ``-`` is standard input, as ``destination`` standard output. Returns the number of events. Raises EventError
+    ``fixture.csv_invalid`` if the table cannot be read or used, UsageError ``cli.conflicting_options`` if the fixture
+    would replace it, ErgoError ``cli.fixture_write_failed``. On an error ``destination`` is unchanged.
     """
-    if source != STANDARD_INPUT:
-        refuse_same_path(destination, source, "the table of prices")
+    refuse_replacing(destination, [Read(source, "the table of prices")])
     try:
-        with open_source(source) as chunks, AtomicFile(destination) as file:
+        with open_source(source) as chunks, open_output(destination) as file:
             fixture = _Fixture(file, compressor_for(destination))
             fixture.write(_Start("episode_start", options.episode_id))
             for event in _events(price_rows(chunks, source_label(source)), options):
@@ -71,7 +71,7 @@ def convert_csv(source: str, destination: str, options: ConversionOptions = Conv
 class _Fixture:
     """The file being written; counts its events."""
 
-    def __init__(self, file: AtomicFile, compressor: Compressor | None) -> None:
+    def __init__(self, file: AtomicFile | StandardOutput, compressor: Compressor | None) -> None:
         self._file = file
         self._compressor = compressor
         self.events = 0

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from ergo_cli.channels.group import ProcessGroup
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import CaptureWriteError, ErgoError, ProgramError, RuleError, reason
+from ergo_cli.host.files_read import Read, refuse_replacing
 from ergo_cli.programs.graph.check.catalog import Catalog, standard_inventory
 from ergo_cli.programs.graph.expand.boundary import with_bound_parameters
 from ergo_cli.programs.graph.expand.expansion import expand
@@ -24,16 +25,17 @@ from ergo_cli.project.loading import load_graph_assets
 from ergo_cli.project.primitives import graph_inventory, graph_project
 from ergo_cli.project.project_file import IMPORT_REFUSED, Project
 from ergo_cli.project.trust import cluster_gate
-from ergo_cli.stores.files import AtomicFile
+from ergo_cli.stores.standard_output import open_output
 from ergo_cli.stores.temporaries import unnamed_file
 
 
 class Picture(Struct, frozen=True):
-    """A graph to be drawn, with the catalog of its primitives and the notices of loading it."""
+    """A graph to be drawn, with the catalog of its primitives, the notices of loading it and the files it is in."""
 
     graph: ExpandedGraph
     catalog: Catalog
     notices: tuple[Notice, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 def load_picture(path: Path, cluster_paths: tuple[Path, ...] = (), named: Path | None = None) -> Picture:
@@ -53,7 +55,8 @@ def load_picture(path: Path, cluster_paths: tuple[Path, ...] = (), named: Path |
         message = f"graph '{path}' cannot be loaded: {error.message}"
         raise _failed("cli.graph_to_dot_load_failed", message, error) from error
     catalog, notices = _catalog(path, project)
-    return Picture(expand_for_picture(found, catalog, os.path.realpath), catalog, found.notices + notices)
+    files = found.discovered_ids if project is None else (*found.discovered_ids, str(project.file))
+    return Picture(expand_for_picture(found, catalog, os.path.realpath), catalog, found.notices + notices, files)
 
 
 def expand_for_picture(
@@ -156,10 +159,15 @@ def _not_rendered(program: str, message: str, complaints: IO[bytes]) -> ErgoErro
     return ErgoError("cli.graphviz_render_failed", message, where=program, fix=fix, details=(words,) if words else ())
 
 
-def write_picture(path: Path, text: str) -> None:
-    """Write a picture atomically. Raises ErgoError ``cli.graph_to_dot_write_failed``."""
+def write_picture(path: Path, text: str, picture: Picture) -> None:
+    """Write a picture atomically, or to standard output for ``-``.
+
+    Raises UsageError ``cli.conflicting_options`` for a file that the picture was made of, ErgoError
+    ``cli.graph_to_dot_write_failed``.
+    """
+    refuse_replacing(path, (Read(file, "a file of the graph") for file in picture.files))
     try:
-        with AtomicFile(str(path)) as file:
+        with open_output(str(path)) as file:
             file.write(text.encode())
             file.commit()
     except CaptureWriteError as error:

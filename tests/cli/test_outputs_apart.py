@@ -21,6 +21,10 @@ from tests.support.events import TICK_LINE
         pytest.param(["run", "e.jsonl", "-g", "graph.yaml", "-a", "adapter.yaml", "--capture", "e.jsonl"], id="run"),
         pytest.param(["recover", "j", "-o", "../x/j"], id="journal"),
         pytest.param(["fixture", "from-csv", "prices.csv", "prices.csv"], id="table"),
+        pytest.param(["fixture", "from-csv", "prices.csv", "hard.csv"], id="a hard link"),
+        pytest.param(
+            ["capture", "e.jsonl", "-g", "graph.yaml", "-a", "adapter.yaml", "-o", "adapter.yaml"], id="adapter"
+        ),
         pytest.param(["graph", "graph.yaml", "-o", "./graph.yaml"], id="picture"),
     ],
 )
@@ -33,6 +37,7 @@ def test_an_output_in_the_place_of_an_input_is_refused(ergo: Ergo, tmp_path: Pat
     (folder / "link").symlink_to("e.jsonl")
     (folder / "j").write_text("{}\n")
     (folder / "prices.csv").write_text("time,close\nnoon,1\n")
+    (folder / "hard.csv").hardlink_to(folder / "prices.csv")
     before = files(folder)
     refused(ergo(*arguments, "--format", "json", cwd=folder), 2, "cli.conflicting_options")
     assert files(folder) == before

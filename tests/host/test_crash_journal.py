@@ -58,6 +58,7 @@ def journal(tmp_path: Path) -> bytes:
 def recovered(tmp_path: Path, text: bytes) -> Path:
     (tmp_path / "left.journal").write_bytes(text)
     bundle = tmp_path / "recovered.json"
+    bundle.unlink(missing_ok=True)
     recover(tmp_path / "left.journal", str(bundle))
     return bundle
 

@@ -34,8 +34,8 @@ from tests.support.events import event_line
 
 EXAMPLE = Path(__file__).parent / "data" / "approve.json"
 FILES = (
-    PythonSource("agent.program", "agent/program.py", b""),
-    PythonSource("agent.rules", "agent/rules.py", b"x"),
+    PythonSource("agent.program", "agent/program.py", b"", Path("agent/program.py")),
+    PythonSource("agent.rules", "agent/rules.py", b"x", Path("agent/rules.py")),
 )
 
 WORDS = (

@@ -1,0 +1,115 @@
+"""What a command has read, and that none of its outputs takes the place of it (spec 00 §13.1)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from ergo_cli.errors import UsageError
+from ergo_cli.host.run_plan import STANDARD_INPUT, Driver, EventFile, RunPlan
+from ergo_cli.project.profiles import user_folder
+from ergo_cli.stores.backends import store_files
+from ergo_cli.stores.files import partial_path
+from ergo_cli.stores.standard_output import STANDARD_OUTPUT
+
+
+class Read(Struct, frozen=True):
+    """A file that a command reads, or works in, and what messages call it; ``-`` is none."""
+
+    path: str | Path
+    what: str
+
+
+def refuse_replacing(output: str | Path, reads: Iterable[Read]) -> None:
+    """Refuse an ``output`` that is one of ``reads`` or a loaded Python file, by any path, link or hard link.
+
+    Raises UsageError ``cli.conflicting_options``.
+    """
+    if str(output) == STANDARD_OUTPUT:
+        return
+    standing = _identity(output)
+    place = standing or _path_of(output)
+    for read in reads if standing is None else (*reads, *_modules()):
+        if str(read.path) != STANDARD_INPUT and place == (_identity(read.path) or _path_of(read.path)):
+            message = f"'{output}' is {read.what}: writing there would destroy it"
+            fix = "name another file to write to"
+            raise UsageError("cli.conflicting_options", message, where=str(output), fix=fix)
+
+
+def refuse_bundle_over(destination: str, reads: Sequence[Read]) -> None:
+    """As ``refuse_replacing``, for the bundle and for a partial one beside it."""
+    if destination != STANDARD_OUTPUT:
+        refuse_replacing(destination, reads)
+        refuse_replacing(partial_path(os.path.realpath(destination)), reads)
+
+
+def check_outputs(plan: RunPlan, destination: str | None, journal: Path | None = None) -> None:
+    """Check where a run writes before it begins. Raises UsageError ``cli.conflicting_options``."""
+    reads = list(_reads(plan))
+    if journal is not None:
+        refuse_replacing(journal, reads)
+        reads.append(Read(journal, "the crash journal"))
+    if destination is not None:
+        refuse_bundle_over(destination, reads)
+
+
+def _reads(plan: RunPlan) -> Iterator[Read]:
+    if isinstance(plan.source, EventFile):
+        yield Read(plan.source.path, "the stream of events")
+    if isinstance(plan.source, Driver):
+        yield from _words(plan.source.command, plan.source.folder, "a file of the driver's command")
+    if plan.egress is not None:
+        if plan.egress.file is not None:
+            yield Read(plan.egress.file, "the egress configuration")
+        for command in plan.egress.config.channels.values():
+            yield from _words(command, plan.egress.folder, "a file of a channel's command")
+    found = plan.found
+    if found.file is not None:
+        yield Read(found.file, "the graph")
+    for file in found.files:
+        yield Read(file, "a file of the program")
+    for project in (found.project, None if found.profile is None else found.profile.project):
+        if project is not None:
+            yield Read(project.file, "the project file")
+    if plan.store is not None:
+        for file in store_files(plan.store, user_folder()):
+            yield Read(file, "a file of the store")
+
+
+def _words(command: Sequence[str], folder: Path | None, what: str) -> Iterator[Read]:
+    """The words of a command as files; the first is looked for on PATH too."""
+    for word in command:
+        yield Read(os.path.join(folder or os.curdir, word), what)
+    program = shutil.which(command[0]) if command else None
+    if program is not None:
+        yield Read(program, what)
+
+
+def _modules() -> Iterator[Read]:
+    """Every Python file that was loaded: those of the program, of primitives, and all that these import."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str):
+            yield Read(file, "a loaded Python file")
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    """Device and inode of what is at a path; None if nothing is."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _path_of(path: str | Path) -> str:
+    """The path without links, of what does not exist yet; as it is, if it cannot be a path."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return str(path)
