@@ -24,8 +24,8 @@ _FIX = "restore the bundle from where it was captured; no run writes it so"
 def check_bundle(reader: BundleReader) -> Iterator[BundleError]:
     """Yield every fault inside a bundle, in the order of its records.
 
-    Checks: the version; payload and effect hashes; decision *i* belongs to event *i*; its form (``check_form``);
-    journals and artifacts. Raises BundleError where the rest of the bundle cannot be read.
+    Checks: the version; payload and effect hashes; decision *i* belongs to event *i*; a termination exactly with
+    Invoke; its form (``check_form``); journals and artifacts. Raises BundleError where the rest cannot be read.
     """
     if reader.capture_version not in ("v3", "v4"):
         message = f"capture version '{reader.capture_version}' is not supported"
@@ -43,9 +43,9 @@ def check_bundle(reader: BundleReader) -> Iterator[BundleError]:
 def check_form(reader: BundleReader) -> Iterator[BundleError]:
     """Yield what no run writes, though readers that are not strict accept it.
 
-    These are: members written twice or unknown, at any depth; a termination without Invoke or Invoke without one; acks
-    that name no intent of their decision; embedded sources of another digest. ``ergo replay --strict`` and ``ergo
-    validate`` refuse them. Raises BundleError as ``check_bundle``.
+    These are: members written twice or unknown, at any depth; acks that name no intent of their decision; embedded
+    sources of another digest. ``ergo replay --strict`` and ``ergo validate`` refuse them. Raises BundleError as
+    ``check_bundle``.
     """
     for name in reader.repeated:
         yield _fault(f"member '{name}' is written twice at the top", f"{reader.path} {name}")
@@ -91,7 +91,7 @@ def _check_members(reader: BundleReader) -> Iterator[BundleError]:
 
 def _check_records(reader: BundleReader) -> Iterator[BundleError]:
     for index, decision in enumerate(reader.decisions()):
-        yield from _check_decision(decision, index)
+        yield from _check_acks(decision, index)
     forms = EVENT_FORMS[reader.version], WireDecision, None
     texts = reader.event_texts(), reader.decision_texts(), reader.journal_texts()
     for name, form, records in zip(("events", "decisions", "journals"), forms, texts, strict=True):
@@ -100,11 +100,12 @@ def _check_records(reader: BundleReader) -> Iterator[BundleError]:
 
 
 def _check_pairs(reader: BundleReader) -> Iterator[BundleError]:
-    """Yield wrong hashes, and events and decisions that do not belong together."""
+    """Yield what a replay finds as well: wrong hashes, events and decisions that do not belong together."""
     for index, (event, decision) in enumerate(zip_longest(reader.events(), reader.decisions())):
         if event is not None:
             yield from _check_event(event, index)
         if decision is not None:
+            yield from _check_termination(decision, index)
             yield from _check_effects(decision, index)
         yield from _check_pair(event, decision, index)
 
@@ -128,12 +129,15 @@ def _check_event(event: EventRecord, index: int) -> Iterator[BundleError]:
         yield BundleError("replay.event_rehydrate_failed", message, where=where, fix=_FIX)
 
 
-def _check_decision(decision: DecisionRecord, index: int) -> Iterator[BundleError]:
+def _check_termination(decision: DecisionRecord, index: int) -> Iterator[BundleError]:
     where = f"decisions[{index}] event '{decision.event_id}'"
     invoked = decision.decision is Decision.INVOKE
     if invoked != (decision.termination is not None):
         has = "no termination" if invoked else "a termination"
         yield _fault(f"the decision {decision.decision.value} for event '{decision.event_id}' has {has}", where)
+
+
+def _check_acks(decision: DecisionRecord, index: int) -> Iterator[BundleError]:
     intents = set[str]()
     for captured in decision.effects:
         intents.update(intent.intent_id for intent in captured.effect.intents)
