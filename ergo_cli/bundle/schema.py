@@ -26,7 +26,7 @@ from ergo_cli.supervisor.seam import Constraints, DecidedEffects, Decision, Fail
 _encode = msgspec.json.Encoder().encode
 
 _BLANK_OR_STRING = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z))|[ \t\r\n]++', re.DOTALL)
-_CLOSED = re.compile(rb'(?:[^"]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
+_ESCAPE = re.compile(rb"\\.", re.DOTALL)
 
 
 class TextDigest:
@@ -46,8 +46,7 @@ class TextDigest:
         reopened = b'"' + text if self._in_string else text
         compact = _BLANK_OR_STRING.sub(rb"\1", reopened)
         self._digest.update(compact[1:] if self._in_string else compact)
-        closed = _CLOSED.match(reopened)
-        self._in_string = closed is None or closed.end() < len(reopened)
+        self._in_string = _ESCAPE.sub(b"", reopened).count(b'"') % 2 == 1  # escapes stand inside strings alone
 
     def text(self) -> str:
         """``sha256:`` and the lower-case hex digest: the value of the member ``digest``."""

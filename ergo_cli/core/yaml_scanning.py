@@ -21,21 +21,28 @@ from ergo_cli.core.json import NESTING_LIMIT
 NAME_LIMIT = 1024
 """The most characters of a tag, an anchor, an alias or a directive."""
 
+_AT_ONCE = "{1,1000}"
+"""How often a pattern repeats before it is matched anew; a group that repeats keeps a place for every repetition.
+
+No group repeats possessively: Python before 3.11.5 misreads a possessive group with alternatives.
+"""
+
 _BREAKS = r"\r\n\x85\u2028\u2029"
 _COMMENT = rf"(?:#[^{_BREAKS}\0]*+)?"
-_SKIPPED = re.compile(rf"(?: *+{_COMMENT}[{_BREAKS}])*+ *+{_COMMENT}")
-_SKIPPED_IN_FLOW = re.compile(_SKIPPED.pattern.replace(" *+", r"[ \t]*+"))
+_SKIPPED = re.compile(rf"(?: *+{_COMMENT}[{_BREAKS}]){_AT_ONCE}| ++{_COMMENT}|#[^{_BREAKS}\0]*+")
+_SKIPPED_IN_FLOW = re.compile(_SKIPPED.pattern.replace(" *+", r"[ \t]*+").replace(" ++", r"[ \t]++"))
 _BREAK = re.compile(f"[{_BREAKS}]")
 _SPACES = re.compile(r" *+")
 _END = rf"{_BREAKS}\0 \t"
-_WORD = rf"(?:[^{_END}:]++|:(?![{_END}]))++"
-_WORD_IN_FLOW = rf"(?:[^{_END}:,\[\]{{}}]++|:(?![{_END}]))++"
-_PLAIN = re.compile(rf"{_WORD}(?: ++(?!#){_WORD})*+")
-_PLAIN_IN_FLOW = re.compile(rf"{_WORD_IN_FLOW}(?: ++(?!#){_WORD_IN_FLOW})*+")
+_BRACKETS = r",\[\]{}"
+_PLAIN = re.compile(rf"(?:[^{_END}:]++|:(?![{_END}])| ++(?![#{_END}]|:[{_END}])){_AT_ONCE}")
+_PLAIN_IN_FLOW = re.compile(
+    rf"(?:[^{_END}:{_BRACKETS}]++|:(?![{_END}])| ++(?![#{_END}{_BRACKETS}]|:[{_END}])){_AT_ONCE}"
+)
 _BLANKS_INSIDE = rf"[ \t]++(?![{_BREAKS}\0])"
 _ESCAPE = re.compile(r"\\(?:[0abt\tnvfre \"/\\N_LP]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})")
-_DOUBLE = re.compile(rf'(?:[^{_BREAKS}\0 \t"\\]++|{_BLANKS_INSIDE}|{_ESCAPE.pattern})*+')
-_SINGLE = re.compile(rf"(?:[^{_BREAKS}\0 \t']++|{_BLANKS_INSIDE}|'')*+")
+_DOUBLE = re.compile(rf'(?:[^{_BREAKS}\0 \t"\\]++|{_BLANKS_INSIDE}|{_ESCAPE.pattern}){_AT_ONCE}')
+_SINGLE = re.compile(rf"(?:[^{_BREAKS}\0 \t']++|{_BLANKS_INSIDE}|''){_AT_ONCE}")
 _LONG_NAME = re.compile(rf"[^\s,\[\]{{}}]{{{NAME_LIMIT}}}")
 _LONG_LINE = re.compile(rf"[^\r\n]{{{NAME_LIMIT}}}")
 
@@ -62,9 +69,11 @@ class LinearReader(Reader):
         self.column += len(passed) - passed.count("\ufeff")
 
     def matched(self, pattern: re.Pattern[str]) -> str:
-        """Move over what ``pattern`` matches here, and return it."""
-        match = pattern.match(self.buffer, self.pointer)
-        text = match[0] if match else ""
+        """Move over what ``pattern`` matches here as often as it does, and return it."""
+        end = self.pointer
+        while (match := pattern.match(self.buffer, end)) and match.end() > end:
+            end = match.end()
+        text = self.buffer[self.pointer : end]
         if text:
             self.forward(len(text))
         return text

@@ -317,7 +317,7 @@ def partial_path(path: str) -> str:
     """
     folder, name = os.path.split(path)
     stem, suffix = os.path.splitext(name)
-    if is_compressed(suffix):
+    if is_compressed(name):
         stem, inner = os.path.splitext(stem)
         suffix = inner + suffix
     while stem and len(os.fsencode(f"{stem}.partial{suffix}")) > _LONGEST_NAME:
