@@ -160,7 +160,7 @@ def test_validate_and_strict_agree(text: str, target: Target, tmp_path_factory: 
 
 
 def names_the_edit(path: Path, result: BundleResult) -> bool:
-    """Whether a divergence of an invalid bundle says so: edited effects, or records that have no partner."""
+    """Whether a divergence shows what is invalid: edited effects, no partner, a decision or termination that differs."""
     kinds = {divergence.kind.value for divergence in result.divergences}
     causes = {divergence.cause for divergence in result.divergences}
     try:
@@ -169,4 +169,4 @@ def names_the_edit(path: Path, result: BundleResult) -> bool:
         paired = all(a.event_id == b.event_id for a, b in zip(reader.events(), reader.decisions(), strict=False))
     except ErgoError:
         return False
-    return "bundle_edited" in causes or not equally_many or not paired or "decision" in kinds
+    return "bundle_edited" in causes or not equally_many or not paired or bool(kinds & {"decision", "termination"})
