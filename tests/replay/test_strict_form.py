@@ -160,7 +160,7 @@ def test_validate_and_strict_agree(text: str, target: Target, tmp_path_factory: 
 
 
 def names_the_edit(path: Path, result: BundleResult) -> bool:
-    """Whether a divergence shows what is invalid: edited effects, no partner, a decision or termination that differs."""
+    """Whether a divergence shows what is invalid: an edited effect, no partner, another decision or termination."""
     kinds = {divergence.kind.value for divergence in result.divergences}
     causes = {divergence.cause for divergence in result.divergences}
     try:
