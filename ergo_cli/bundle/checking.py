@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from ergo_cli.bundle.codec import EVENT_FORMS, WireConstraints, WireDecision, may_repeat, unknown_member
 from ergo_cli.bundle.journals import BundleJournals
+from ergo_cli.bundle.number_form import has_newer_hashes, has_newer_texts
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import FIX, DecisionRecord, EventRecord, Version, payload_hash
 from ergo_cli.core.json import JsonError, check_nesting
-from ergo_cli.core.values import effect_hash
 from ergo_cli.errors import BundleError
 from ergo_cli.supervisor.seam import Decision
 
@@ -101,18 +101,19 @@ def _check_records(reader: BundleReader) -> Iterator[BundleError]:
 
 def _check_pairs(reader: BundleReader) -> Iterator[BundleError]:
     """Yield what a replay finds as well: wrong hashes, events and decisions that do not belong together."""
+    newer = has_newer_texts(reader) and bool(has_newer_hashes(reader))
     for index, (event, decision) in enumerate(zip_longest(reader.events(), reader.decisions())):
         if event is not None:
             yield from _check_event(event, index)
         if decision is not None:
             yield from _check_termination(decision, index)
-            yield from _check_effects(decision, index)
+            yield from _check_effects(decision, index, newer=newer)
         yield from _check_pair(event, decision, index)
 
 
-def _check_effects(decision: DecisionRecord, index: int) -> Iterator[BundleError]:
+def _check_effects(decision: DecisionRecord, index: int, *, newer: bool) -> Iterator[BundleError]:
     for position, captured in enumerate(decision.effects):
-        if effect_hash(captured.text) != captured.effect_hash:
+        if not captured.has_own_hash(newer=newer):
             message = f"effect {position} of event '{decision.event_id}' does not match its effect_hash"
             yield _fault(message, f"decisions[{index}].effects[{position}]")
 

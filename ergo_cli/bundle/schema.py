@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ergo_cli.core.documents import NO_ADAPTER, ProgramSource
-from ergo_cli.core.json import JsonError, NotCanonicalError, decode, decode_objects, free_text
+from ergo_cli.core.json import JsonError, NotCanonicalError, decode, decode_objects, free_text, newer_numbers
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.core.values import Effect, decode_effect, effect_hash, encode_effect
 from ergo_cli.errors import BundleError, ReplayError
@@ -159,6 +159,15 @@ class CapturedEffect(Struct, frozen=True, gc=False):
     def recorded(cls, effect: Effect, hash_text: str) -> Self:
         """The effect with the hash that a bundle recorded for it."""
         return cls(encode_effect(effect), hash_text)
+
+    @classmethod
+    def newer(cls, text: bytes) -> Self:
+        """Hash an effect as ``rendered`` does, with ``newer_numbers``."""
+        return cls.rendered(newer_numbers(text))
+
+    def has_own_hash(self, *, newer: bool) -> bool:
+        """Whether the recorded hash is that of the effect, if ``newer`` of its text with ``newer_numbers``."""
+        return effect_hash(newer_numbers(self.text) if newer else self.text) == self.effect_hash
 
     @property
     def effect(self) -> Effect:

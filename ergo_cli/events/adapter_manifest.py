@@ -13,7 +13,7 @@ from ergo_cli.core import documents
 from ergo_cli.core.document_fields import Fields, Reading, ScalarError, one_of, string, to_value
 from ergo_cli.core.document_parsers import parse_json, parse_yaml
 from ergo_cli.core.documents import NO_ADAPTER, Node
-from ergo_cli.core.json import JsonValue, canonical
+from ergo_cli.core.json import JsonValue, canonical, newer_numbers
 from ergo_cli.errors import AdapterError
 
 DOCUMENT_KIND = "adapter"
@@ -71,9 +71,10 @@ class AdapterManifest(Struct, frozen=True):
         return self.accepts.effects if self.accepts else ()
 
 
-def fingerprint(manifest: AdapterManifest) -> str:
-    """``adapter:<id>@<version>;sha256:<hex>`` over the canonical text."""
-    digest = sha256(fingerprint_text(manifest)).hexdigest()
+def fingerprint(manifest: AdapterManifest, *, newer: bool = False) -> str:
+    """``adapter:<id>@<version>;sha256:<hex>`` over the canonical text, if ``newer`` with ``newer_numbers``."""
+    text = fingerprint_text(manifest)
+    digest = sha256(newer_numbers(text) if newer else text).hexdigest()
     return f"adapter:{manifest.id}@{manifest.version};sha256:{digest}"
 
 

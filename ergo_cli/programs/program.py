@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -14,7 +15,8 @@ P = TypeVar("P")
 class Program(Struct, Generic[P], frozen=True):
     """A program: its kind, the name it is referred to by, the id and fingerprint that bundles record, and its value.
 
-    ``value`` is opaque to everything but the kind.
+    ``value`` is opaque to everything but the kind. ``newer_provenance`` gives the fingerprint as originals with a newer
+    serde_json record it, for a kind of theirs.
     """
 
     kind: Kind[P]
@@ -22,6 +24,7 @@ class Program(Struct, Generic[P], frozen=True):
     graph_id: str
     provenance: str
     value: P
+    newer_provenance: Callable[[], str] | None = None
 
 
 AnyProgram = Program[Any]

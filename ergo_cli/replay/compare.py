@@ -155,9 +155,9 @@ def compare_effects(expected: Sequence[JsonValue], actual: Sequence[JsonValue]) 
         yield from _compare_pair(one, other)
 
 
-def edited_effects(record: DecisionRecord) -> Set[int]:
+def edited_effects(record: DecisionRecord, *, newer: bool) -> Set[int]:
     """The indices of the recorded effects whose hash is not their own: they were changed after their capture."""
-    return {index for index, effect in enumerate(record.effects) if effect_hash(effect.text) != effect.effect_hash}
+    return {index for index, effect in enumerate(record.effects) if not effect.has_own_hash(newer=newer)}
 
 
 def is_of_effects(difference: Difference, indices: Set[int]) -> bool:

@@ -140,6 +140,8 @@ class Comparison:
         graph_id = header.graph_id if self._acts else program.graph_id
         self._decider = Decider(graph_id, header.constraints, self._witness)
         self._effects = _effect_sink(scan, target)
+        self._newer = target.newer_numbers
+        self._captured = CapturedEffect.newer if self._newer else CapturedEffect.rendered
         self._found = Divergences(options.max_divergences)
         self._failures = Failures()
         self._before: deque[Episode] = deque(maxlen=CONTEXT_EPISODES)
@@ -219,7 +221,7 @@ class Comparison:
         self._counts[entry.decision] += 1
         if self._on_event is not None:
             self._on_event()
-        captured = tuple([CapturedEffect.rendered(effect.text) for effect in effects])
+        captured = tuple([self._captured(effect.text) for effect in effects])
         record, finding = DecisionRecord.of(entry, captured), Finding()
         if was is not None and was.episode is not None:
             finding = self._referee.finding(was.record.termination, strict=self._options.strict)
@@ -258,7 +260,7 @@ class Comparison:
         if not differences or self._found.full:
             self._found.count += len(differences)
             return
-        edited = edited_effects(was)
+        edited = edited_effects(was, newer=self._newer)
         blames = self._referee.blame([_place(difference) for difference in differences], now.ran)
         remaining = self._not_of_numbers(expected, differences, now)
         for difference, blame in zip(differences, blames, strict=True):
@@ -277,7 +279,7 @@ class Comparison:
         if self._options.numbers is Numbers.EXACT and now.ran is not None:
             again = self._referee.reread(now.ran)
         if again is not None:
-            effects = tuple(map(CapturedEffect.rendered, again.effects))
+            effects = tuple(map(self._captured, again.effects))
             reread = replace(now.record, termination=again.termination, effects=effects)
             differences = list(compare_decisions(expected, decision_tree(reread, self._options.ignore)))
         return {(difference.kind, difference.location) for difference in differences}

@@ -16,6 +16,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, ProjectError, UsageError
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.replay.byte_match import match_bytes
+from ergo_cli.replay.number_form import in_form_of
 from ergo_cli.replay.preflight import PROGRAM_CHANGED, Scan, check_comparable, check_kind, scan_bundle, scan_value
 from ergo_cli.replay.results import BundleResult, Outcome, ReplayOptions, Target, failure
 
@@ -120,7 +121,7 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
     """Check, replay and compare; what refuses the comparison is in the result, which knows the bundle's graph then."""
     scan = _scan(bundle)
     found = find(scan.reader)
-    options, target = found.options, replace(found.target, recorded=found.recall())
+    options, target = found.options, in_form_of(scan.reader, replace(found.target, recorded=found.recall()))
     check_kind(scan.reader, target.program, strict=options.strict)
     journals = BundleJournals(scan.reader)
     try:

@@ -110,7 +110,8 @@ def _parts(reader: BundleReader, episode: Episode) -> Iterator[Part]:
 
 
 def _changed(reader: BundleReader, program: AnyProgram) -> tuple[Notice, ...]:
-    if reader.runtime_provenance == program.provenance:
+    newer = program.newer_provenance
+    if reader.runtime_provenance in (program.provenance, newer and newer()):
         return ()
     sides = f"recorded '{reader.runtime_provenance}', current '{program.provenance}'"
     return (Notice(f"the program changed: the nodes show what today's does ({sides})"),)

@@ -127,11 +127,15 @@ class ReplayOptions(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """The program a bundle is replayed with; ``recorded`` is the program of the capture where it is known."""
+    """The program a bundle is replayed with; ``recorded`` is the program of the capture where it is known.
+
+    ``newer_numbers`` says that effects are hashed as originals with a newer serde_json do.
+    """
 
     program: AnyProgram
     adapter: Adapter | None = None
     recorded: AnyProgram | None = None
+    newer_numbers: bool = False
 
 
 class Outcome(Enum):

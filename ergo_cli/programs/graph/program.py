@@ -126,6 +126,10 @@ class GraphProgram(Struct, frozen=True):
         ref = f"{assets.root.id}@{assets.root.version}"
         return cls(ref, provenance, expanded, validated, inventory, assets)
 
+    def newer_provenance(self) -> str:
+        """The fingerprint as originals with a newer serde_json write it."""
+        return runtime_provenance(self.graph_id, self.expanded, self.inventory.catalog, newer=True)
+
     @property
     def graph_id(self) -> str:
         """The id of the root cluster."""

@@ -8,6 +8,7 @@ from math import isfinite
 import msgspec
 from msgspec import Struct
 
+from ergo_cli.core.json import newer_numbers
 from ergo_cli.errors import RuleError
 from ergo_cli.programs.graph.check.catalog import Catalog, Metadata
 from ergo_cli.programs.graph.model import (
@@ -98,9 +99,13 @@ class _Graph(Struct):
     primitives: list[_Primitive]
 
 
-def runtime_provenance(graph_id: str, graph: ExpandedGraph, catalog: Catalog) -> str:
-    """The ``rpv1`` fingerprint. Raises RuleError as ``canonical_fingerprint_text`` does."""
-    return "rpv1:sha256:" + sha256(canonical_fingerprint_text(graph_id, graph, catalog)).hexdigest()
+def runtime_provenance(graph_id: str, graph: ExpandedGraph, catalog: Catalog, *, newer: bool = False) -> str:
+    """The ``rpv1`` fingerprint, if ``newer`` with ``newer_numbers``.
+
+    Raises RuleError as ``canonical_fingerprint_text`` does.
+    """
+    text = canonical_fingerprint_text(graph_id, graph, catalog)
+    return "rpv1:sha256:" + sha256(newer_numbers(text) if newer else text).hexdigest()
 
 
 def canonical_fingerprint_text(graph_id: str, graph: ExpandedGraph, catalog: Catalog) -> bytes:
