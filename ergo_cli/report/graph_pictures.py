@@ -15,7 +15,8 @@ from ergo_cli.programs.graph.model import Endpoint, ExpandedEdge, ExpandedGraph,
 from ergo_cli.programs.graph.primitives.primitive import Family
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import GraphDocument, Report, unicode, warning_texts
-from ergo_cli.report.text import Block, Line, Table, Tone, plain_lines
+from ergo_cli.report.layout import plain_lines
+from ergo_cli.report.text import Block, Line, Table, Tone
 from ergo_cli.tools.pictures import Picture, draw_svg
 
 

@@ -5,8 +5,9 @@ import io
 from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Episode, Outcome
 from ergo_cli.report.comparisons import DIFF, REPLAY, render_comparison
+from ergo_cli.report.layout import plain_lines
 from ergo_cli.report.terminal import console, draw
-from ergo_cli.report.text import Fields, Line, Table, Tone, plain_lines
+from ergo_cli.report.text import Fields, Line, Table, Tone
 
 
 def _divergence(seq: int, **changes: object) -> Divergence:
