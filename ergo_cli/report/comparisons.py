@@ -171,6 +171,9 @@ def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iter
         yield from (_verdict(result) for result in results if result.outcome is Outcome.REFUSED or shown.listed)
     if diverged:
         yield from _divergences(diverged, sides, shown)
+    elif (changed := next((each for each in results if _reason(each) is not None), None)) is not None:
+        yield Line()
+        yield Line(f"compare    ergo replay {shlex.quote(near(changed.path))}")
 
 
 _VERDICTS = {Outcome.MATCH: "match", Outcome.DIVERGED: "differs", Outcome.REFUSED: "refused"}
@@ -180,10 +183,15 @@ _REASONS = {
 }
 
 
+def _reason(result: BundleResult) -> str | None:
+    """Why a strict replay refuses to compare what could be compared otherwise; None for any other result."""
+    return None if result.error is None else _REASONS.get(result.error.code)
+
+
 def _verdict(result: BundleResult) -> Line:
     parts = [_VERDICTS[result.outcome], _name(result)]
     if result.error is not None:
-        parts.append(_REASONS.get(result.error.code) or near(result.error.message))
+        parts.append(_reason(result) or near(result.error.message))
     elif result.outcome is Outcome.DIVERGED:
         parts.append(_extent(result))
     elif result.events is not None and result.decisions is not None:

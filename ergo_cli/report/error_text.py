@@ -78,10 +78,8 @@ def _said(text: str, *, verbose: bool) -> str:
 
 
 def _headline(error: ErgoError, *, verbose: bool) -> str:
-    message = _said(error.message, verbose=verbose)
-    if error.where is None or not _is_path(error.where) or error.where in error.message:
-        return message
-    return f"{fitting(near(error.where))}  {message}"
+    is_apart = error.where is None or not _is_path(error.where) or error.where in error.message
+    return _said(error.message if is_apart else f"{error.where}  {error.message}", verbose=verbose)
 
 
 def _is_path(where: str) -> bool:

@@ -163,6 +163,10 @@ def _cut(text: str, start: int, room: int) -> str:
     return head + text[start : start + room] + tail
 
 
+def _or_none(value: JsonValue) -> str:
+    return "(none)" if value is None else value_line(value)
+
+
 def _fitting(text: str, subject: str) -> str:
     return shorten(text, max(2 * _LEAST, _LINE - cell_width(subject) - 4))
 
@@ -184,7 +188,7 @@ def _log_facts(divergence: Divergence, log: LogDifference) -> Iterator[Fact]:
         if not log.state:
             yield Fact("~", "the state, of which the recording holds only a digest")
         for path, expected, actual in log.state:
-            yield Fact("~", path, pair_line(value_line(expected), value_line(actual), path))
+            yield Fact("~", path, pair_line(_or_none(expected), _or_none(actual), path))
     elif here is not None and there is not None and here.name == there.name:
         yield from _record_pair(divergence, here, there)
     else:

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ergo_cli.replay.results import BundleResult, Divergence
 from ergo_cli.report.facts import SIGN_TONES, Fact, facts, records
+from ergo_cli.report.layout import cell_width
 from ergo_cli.report.text import GAP, Row, shorten
 
 _NUMBERS = re.compile(r"\[\d+\]")
-_VALUES = 28
+_WIDTH = 34
+_LEAST = 12
 _NAMED = 3
 """How many bundles a group names."""
 
@@ -40,12 +42,15 @@ class Group:
     @property
     def what(self) -> str:
         """What all of them have in common."""
-        fact = self.fact
-        values = " ".join(self._parts)
-        if not values:
-            return f"{fact.sign} {fact.subject}"
-        more = f" {GAP}" if len(self._parts) < len(fact.parts) else ""
-        return f"{fact.sign} {fact.subject}{fact.joint}{shorten(values, _VALUES)}{more}"
+        what, joint = f"{self.fact.sign} {self.fact.subject}", self.fact.joint
+        parts = [part for part in self._parts if part]
+        if len(parts) == 1 and len(self.fact.parts) <= 1:
+            return what + joint + shorten(parts[0], max(_LEAST, _WIDTH - cell_width(what + joint)))
+        shown = 0
+        while shown < len(parts) and (not shown or cell_width(f"{what} {parts[shown]}") < _WIDTH):
+            what += (" " if shown else joint) + parts[shown]
+            shown += 1
+        return f"{what} {GAP}" if shown < len(self.fact.parts) and shown else what
 
     @property
     def events(self) -> str:

@@ -71,8 +71,10 @@ def wrapped(text: str, width: int, hang: int) -> Iterator[str]:
         yield text
         return
     line, margin = "", " " * min(hang, width // 4)
+    if text.startswith(margin + " "):
+        text = margin + text.lstrip(" ")
     for word in _WORDS.findall(text):
-        if line.strip() and cell_width(line + word) > width:
+        if len(line.strip()) > 1 and cell_width(line + word) > width:  # a sign stays with what it is of
             yield line
             line = margin + word.lstrip(" ")
         else:

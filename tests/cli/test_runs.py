@@ -135,7 +135,7 @@ def test_snapshots_can_be_rebuilt_from_the_initial_state_that_was_kept(ergo: Erg
 def test_a_run_of_a_library_needs_the_payload_that_it_began_with(ergo: Ergo, project: Path) -> None:
     named = f"sqlite:{project}/runs.db"
     begin_run(named, project, "bare", is_begun_by_ergo=False)
-    refused = ergo("runs", "resume", "bare", "--rebuild")
+    refused = ergo("runs", "resume", "bare", "--rebuild", "-v")
     assert refused.exit_code == 2
     assert "code: cli.missing_required_option" in refused.stderr
     assert "--payload" in refused.stderr

@@ -115,7 +115,7 @@ def test_a_full_disk_under_the_result_is_exit_code_6(
             [ERGO, *diverging], stdout=full, stderr=subprocess.PIPE, env=environment, cwd=tmp_path, timeout=60
         )
     assert child.returncode == 6
-    assert b"code: cli.output_write_failed" in child.stderr
+    assert b"error: the result could not be written to standard output" in child.stderr
 
 
 def test_names_that_no_terminal_should_obey_are_escaped(ergo: Ergo) -> None:
