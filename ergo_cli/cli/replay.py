@@ -90,9 +90,11 @@ def replay(
                     replay_in_parallel,
                 )  # starting processes costs more than replaying one bundle
 
-                results.extend(replay_in_parallel(replays, paths, workers, on_event))
+                found = replay_in_parallel(replays, paths, workers, on_event)
             else:
-                results.extend(replays.results(paths, on_event))
+                found = replays.results(paths, on_event)
+            for result in found:
+                results.append(result)  # one by one: the progress counts them
         for result in results:
             if result.found_by is not None:
                 session.note(f"{result.path}: program '{result.graph_id}' found by {result.found_by}")

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.errors import ErgoError, ReplayError
 from ergo_cli.programs.recorded import LogDifference, RecordLine
 from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Episode, Outcome
+from ergo_cli.report import terminal
 from ergo_cli.report.comparisons import DIFF, REPLAY, Shown, Sides, render_comparison
 from ergo_cli.report.error_text import error_lines
 from ergo_cli.report.layout import cell_width, plain_lines, terminal_lines
@@ -101,6 +103,8 @@ def _ticket(line: tuple[RecordLine | None, RecordLine | None], **more: Any) -> B
 ASKED = RecordLine("Interrupted", {"ask": "approve refund?", "amount": 900, "reason": "arrived broken", "by": "anna"})
 CALLED = RecordLine("CallTool refund", {"amount": 900, "ticket": "T-2"})
 PROMPT = "A customer wants 29.5 back: the parcel arrived broken and late. "
+
+STATE = (("summary.label", "late", "delayed"), ("seen[2]", 1, None))
 
 _REFUSAL = ReplayError(
     "replay.runtime_provenance_mismatch",
@@ -215,3 +219,12 @@ def test_removed_is_red_and_added_green_and_neither_without_colour() -> None:
     assert drawn[True] == "\x1b[1;31mdiffers\x1b[0m\n\x1b[31m- a\x1b[0m\n\x1b[32m+ b\x1b[0m\n\x1b[2mc\x1b[0m\n"
     assert "[31m" not in drawn[False]
     assert "[32m" not in drawn[False]
+
+
+def test_progress_says_how_much_of_the_whole_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_PATIENCE", 0.0)
+    file = io.StringIO()
+    progress = terminal.EventProgress("replay", file, colored=False, done=lambda: (3, 60, "bundles"))
+    with progress:
+        while "3 of 60 bundles, 0 events" not in file.getvalue():
+            sleep(0.01)
