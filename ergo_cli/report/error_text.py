@@ -78,13 +78,14 @@ def _said(text: str, *, verbose: bool) -> str:
 
 
 def _headline(error: ErgoError, *, verbose: bool) -> str:
-    is_apart = error.where is None or not _is_path(error.where) or error.where in error.message
-    return _said(error.message if is_apart else f"{error.where}  {error.message}", verbose=verbose)
+    place = f"{error.where}  " if _is_in_front(error) else ""
+    return _said(place + error.message, verbose=verbose)
 
 
-def _is_path(where: str) -> bool:
-    """Whether a place is one word, such as a file or a member; a description has several."""
-    return " " not in where or _PLACE.fullmatch(where) is not None
+def _is_in_front(error: ErgoError) -> bool:
+    """Whether the place stands before the message: one word, such as a file or a member, that the message lacks."""
+    where = error.where
+    return where is not None and where not in error.message and (" " not in where or _place(error) is not None)
 
 
 def _is_said(detail: str, message: str) -> bool:
@@ -100,8 +101,9 @@ def _is_repeated(where: str, message: str) -> bool:
 
 def _below(finding: _Finding, margin: str, *, verbose: bool) -> Iterator[Line]:
     error, where = finding.error, finding.error.where
-    if where is not None and not _is_path(where) and (verbose or not _is_repeated(where, error.message)):
-        yield Line(f"{margin}where: {_said(where, verbose=verbose)}")
+    if where is not None and finding.position is None and not _is_in_front(error):
+        if verbose or not _is_repeated(where, error.message):
+            yield Line(f"{margin}where: {_said(where, verbose=verbose)}")
     if error.fix is not None:
         yield Line(f"{margin}fix: {fitting(near(error.fix))}")
     if verbose:

@@ -26,6 +26,8 @@ def test_a_match_is_one_line(ergo: Ergo, case: Path) -> None:
 def test_a_divergence_is_told_in_full(ergo: Ergo, case: Path) -> None:
     ran = _replay(ergo, case, "effect_value_and_hash.json", "--strict")
     assert (ran.exit_code, ran.stderr) == (1, "")
+    assert "  ~ last  999.0 -> 2.5  set_context by s_last" in ran.stdout.splitlines()
+    ran = _replay(ergo, case, "effect_value_and_hash.json", "--strict", "-v")
     for line in (
         "  event     t1",
         "  path      effects[1].writes[0].value.Number",

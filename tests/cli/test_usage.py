@@ -14,7 +14,7 @@ FAULTS = [
     (["fixture", "bogus"], "cli.unknown_command", "arg 'bogus'"),
     (["fixture", "inspect", "a.jsonl", "b.jsonl"], "cli.unexpected_argument", "arg 'b.jsonl'"),
     (["explain", "b.json"], "cli.missing_required_option", "option --event"),
-    (["graph", "g.yaml", "--as", "png"], "cli.invalid_option_value", "arg '--as'"),
+    (["graph", "g.yaml", "--as", "gif"], "cli.invalid_option_value", "arg '--as'"),
     (["--bogus"], "cli.invalid_option", "arg '--bogus'"),
     (["replay", "--bogus"], "cli.invalid_option", "arg '--bogus'"),
     (["replay", "-x"], "cli.invalid_option", "arg '-x'"),
@@ -47,7 +47,8 @@ FAULTS = [
 def test_a_wrong_command_line_is_told_with_code_and_place(
     ergo: Ergo, arguments: list[str], code: str, where: str
 ) -> None:
-    ran = ergo(*arguments, "-v")
+    command, *others = arguments
+    ran = ergo(command, *others, "-v") if command != "run" else ergo(command, "-v", *others)
     assert (ran.exit_code, ran.stdout) == (2, "")
     lines = ran.stderr.splitlines()
     assert lines[0].startswith("error: ")

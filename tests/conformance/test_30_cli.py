@@ -98,7 +98,7 @@ def test_c30_108_default_place_of_a_capture(ergo: Ergo, conformance: Path, tmp_p
 def test_c30_110_error_block_and_its_json_form(ergo: Ergo, conformance: Path) -> None:
     case = conformance / "03-context-set"
     arguments = ["run", case / "events.jsonl", "-g", case / "graph.yaml"]
-    lines = ergo(*arguments, "-v").stderr.splitlines()[1:]
+    lines = ergo(*arguments, "-v").stderr.splitlines()
     names = [line.partition(": ")[0] for line in lines]
     assert names == ["error", "  where", "  fix", "  code", "  rule", "  detail"]
     assert lines[3:5] == ["  code: adapter.required_for_graph", "  rule: RUN-CANON-2"]
