@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,7 +63,7 @@ def replay(
     version: VersionOption = False,
 ) -> int:
     """Drive the program again from bundles and compare."""
-    from ergo_cli.cli.session import Done, Session
+    from ergo_cli.cli.session import Done, Session, is_terminal
     from ergo_cli.cli.usage import refuse_second_standard_input
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
@@ -99,7 +100,8 @@ def replay(
             if result.found_by is not None:
                 session.note(f"{result.path}: program '{result.graph_id}' found by {result.found_by}")
         results += (BundleResult(each.path, Outcome.REFUSED, each.error) for each in selection.refusals)
-        shown = Shown(listed, verbose, monotonic() - begun)
+        seconds = monotonic() - begun if is_terminal(sys.stdout) else None  # what is kept does not depend on time
+        shown = Shown(listed, verbose, seconds)
         return render_comparison("replay", results, REPLAY, selection.notices + replays.notices(), shown)
 
     return session.conclude(work)

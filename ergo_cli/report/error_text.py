@@ -100,10 +100,10 @@ def _is_repeated(where: str, message: str) -> bool:
 
 
 def _below(finding: _Finding, margin: str, *, verbose: bool) -> Iterator[Line]:
-    error, where = finding.error, finding.error.where
-    if where is not None and finding.position is None and not _is_in_front(error):
-        if verbose or not _is_repeated(where, error.message):
-            yield Line(f"{margin}where: {_said(where, verbose=verbose)}")
+    error = finding.error
+    where = None if finding.position is not None or _is_in_front(error) else error.where
+    if where is not None and (verbose or not _is_repeated(where, error.message)):
+        yield Line(f"{margin}where: {_said(where, verbose=verbose)}")
     if error.fix is not None:
         yield Line(f"{margin}fix: {fitting(near(error.fix))}")
     if verbose:

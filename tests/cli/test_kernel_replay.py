@@ -174,8 +174,8 @@ def test_diff_compares_journals(ergo: Ergo, agent: Path) -> None:
     assert found["path"] == "journals[0].records[2].event.ActionSucceeded.output.risk"
     assert (found["expected"], found["actual"], found["node"]) == (0.0625, 0.75, "c-1-1")
     text = ergo("diff", BUNDLE, "tampered.json", cwd=agent).stdout
-    assert "first divergent seq  2\n" in text
-    assert "record (in A)" in text
+    assert "run c-1  record 2\n" in text
+    assert "  + ActionSucceeded" in text
     assert ergo("diff", BUNDLE, BUNDLE, cwd=agent).exit_code == 0
 
 
