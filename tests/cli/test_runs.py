@@ -233,7 +233,7 @@ def test_an_executor_named_by_text_is_imported_to_resume(ergo: Ergo, project: Pa
     (project / "waiting_agent.py").write_text(source.replace("step, execute, reduce", 'step, "hands:work", reduce'))
     missing = ergo("runs", "resume", "run")
     assert (missing.exit_code, log(project)) == (3, [BEGIN, ASKED])
-    assert "program.import_failed" in missing.stderr
+    assert "error: module 'hands' was not found" in missing.stderr
     (project / "hands.py").write_text("def work(action, call):\n    return call.action_id\n")
     assert ergo("runs", "resume", "run").exit_code == 0
     shutil.rmtree(project / "__pycache__", ignore_errors=True)

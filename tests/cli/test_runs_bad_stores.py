@@ -223,7 +223,7 @@ def test_an_answer_that_the_reducer_cannot_take_leaves_the_run_waiting(ergo: Erg
 def test_two_processes_drive_one_run(ergo: Ergo, named: str, tmp_path: Path, environment: dict[str, str]) -> None:
     """The second finishes what the first has begun, under the same key; the first is told that the run went on."""
     (tmp_path / "hold").touch()
-    first = started(tmp_path, environment, "runs", *RESUME)
+    first = started(tmp_path, environment, "runs", *RESUME, "-v")
     wait_until((tmp_path / "held").exists, first)
     (tmp_path / "hold").unlink()
     second = ergo("runs", "resume", "run")

@@ -52,12 +52,9 @@ def test_a_terminal_gets_colour_and_a_pipe_does_not(
 ) -> None:
     shown = _on_terminal(diverging, {**environment, "TERM": "xterm-256color"}, tmp_path)
     assert "\x1b[" in shown
-    assert "┃ decision ┃" in _plain(shown)
     piped = ergo(*diverging).stdout
     assert "\x1b" not in piped
-    assert "│" not in piped
-    assert "expected" in _plain(shown)
-    assert "expected" in piped
+    assert _plain(shown).replace("\r\n", "\n") == piped
 
 
 def test_colour_is_as_asked_for(ergo: Ergo, diverging: list[str], environment: dict[str, str], tmp_path: Path) -> None:
