@@ -95,7 +95,7 @@ def test_a_script_of_the_recipes_runs(number: int, environment: dict[str, str], 
 
 def test_the_kernel_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> None:
     (shown,) = re.findall(
-        r"^```\n(first divergence\n.*?)^```", (DOCS / "kernel.md").read_text(), re.MULTILINE | re.DOTALL
+        r"^```\n(differs  captures.*?)^```", (DOCS / "kernel.md").read_text(), re.MULTILINE | re.DOTALL
     )
     shutil.copytree(ROOT / "fixtures" / "agent", tmp_path / "agent")
     agent = tmp_path / "agent" / "refunds" / "agent.py"

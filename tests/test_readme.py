@@ -66,7 +66,7 @@ def test_fixtures_are_valid_to_the_last_warning(project: Path, ergo: Ergo) -> No
 
 
 def test_the_divergence_on_screen_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> None:
-    (shown,) = re.findall(r"\$ ergo replay bundle\.json\n(diverged.*?)\n\$ echo", README, re.DOTALL)
+    (shown,) = re.findall(r"\$ ergo replay bundle\.json\n(differs.*?)\n\$ echo", README, re.DOTALL)
     shutil.copytree(ROOT / "fixtures" / "order_threshold", tmp_path / "project")
     home = tmp_path / "project"
     assert ergo("capture", "events/monday.jsonl", "-o", "bundle.json", cwd=home).exit_code == 0

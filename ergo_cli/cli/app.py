@@ -87,7 +87,8 @@ def _session(arguments: Sequence[str]) -> Session:
     from ergo_cli.cli.session import Session
 
     command = next((word for word in arguments if word in NAMES), None)
-    return Session(command, _asked_format(arguments))
+    verbose = any(word in ("-v", "--verbose") for word in arguments)
+    return Session(command, _asked_format(arguments), verbose=verbose)
 
 
 def _asked_format(arguments: Sequence[str]) -> Format:

@@ -91,7 +91,9 @@ VersionOption = Annotated[
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to write the result.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes, warnings or progress on standard error.")]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say which program was found, and by which rule.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say more: codes of errors, hashes, which program was found.")
+]
 ColorOption = Annotated[Color, typer.Option("--color", help="Whether to colour text.")]
 
 EventsArgument = Annotated[
@@ -184,6 +186,8 @@ JobsOption = Annotated[
 MaxDivergencesOption = Annotated[
     int, place_option("--max-divergences", "N", "How many divergences a bundle lists at most.")
 ]
+
+ListOption = Annotated[bool, typer.Option("--list", help="List every divergence and bundle, not only groups of them.")]
 
 MaxEventsOption = Annotated[int | None, _count_option("--max-events", "Stop after so many events.")]
 MaxDurationOption = Annotated[int | None, _duration_option("--max-duration", "Stop after this time.")]

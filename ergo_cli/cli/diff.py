@@ -13,6 +13,7 @@ from ergo_cli.cli.commands import (
     Format,
     FormatOption,
     IgnoreOption,
+    ListOption,
     MaxDivergencesOption,
     MaxInputOption,
     ProjectOption,
@@ -33,6 +34,7 @@ def diff(
     bundle: BundleArgument,
     ignore: IgnoreOption = None,
     max_divergences: MaxDivergencesOption = 1000,
+    listed: ListOption = False,
     project: ProjectOption = None,
     max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
@@ -46,7 +48,7 @@ def diff(
     from ergo_cli.cli.usage import refuse_second_standard_input
     from ergo_cli.replay.diffing import diff_bundles
     from ergo_cli.replay.paths import patterns_of_project, unmatched
-    from ergo_cli.report.comparisons import DIFF, render_comparison
+    from ergo_cli.report.comparisons import DIFF, Shown, render_comparison
 
     session = Session("diff", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
 
@@ -54,6 +56,6 @@ def diff(
         refuse_second_standard_input((base, bundle))
         patterns = patterns_of_project(ignore, Path(base), project)
         result = diff_bundles(base, bundle, patterns, max_divergences)
-        return render_comparison("diff", [result], DIFF, unmatched(patterns))
+        return render_comparison("diff", [result], DIFF, unmatched(patterns), Shown(listed, verbose))
 
     return session.conclude(work)

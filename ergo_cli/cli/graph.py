@@ -31,6 +31,8 @@ class As(Enum):
     DOT = "dot"
     MERMAID = "mermaid"
     SVG = "svg"
+    PNG = "png"
+    PDF = "pdf"
 
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The graph or cluster to draw.")]
@@ -63,17 +65,18 @@ def graph(
 ) -> int:
     """Draw a graph with all its clusters opened."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.report.graph_pictures import Form, Shown, draw, form_of, render_picture
+    from ergo_cli.report.graph_pictures import Shown, draw, render_picture
+    from ergo_cli.report.picture_forms import Form, form_of
     from ergo_cli.tools.pictures import load_picture, write_picture
 
     session = Session("graph", form, color, quiet=quiet, verbose=verbose, output=output)
 
     def work() -> CommandResult:
+        chosen = form_of(output, None if as_ is None else Form(as_.value))
         picture = load_picture(file, tuple(cluster_path or ()), project)
-        chosen = form_of(output) if as_ is None else Form(as_.value)
         drawn = draw(picture, chosen, Shown(show_ports, show_impl, show_runtime_id))
         if output is not None:
-            write_picture(output, drawn.text, picture)
+            write_picture(output, drawn.data, picture)
         return render_picture(drawn, output)
 
     return session.conclude(work)

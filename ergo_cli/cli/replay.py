@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +19,7 @@ from ergo_cli.cli.commands import (
     GuardOption,
     IgnoreOption,
     JobsOption,
+    ListOption,
     MaxDivergencesOption,
     MaxInputOption,
     NumbersOption,
@@ -48,6 +51,7 @@ def replay(
     project: ProjectOption = None,
     ignore: IgnoreOption = None,
     max_divergences: MaxDivergencesOption = 1000,
+    listed: ListOption = False,
     jobs: JobsOption = 1,
     numbers: NumbersOption = None,
     guard: GuardOption = False,
@@ -59,14 +63,14 @@ def replay(
     version: VersionOption = False,
 ) -> int:
     """Drive the program again from bundles and compare."""
-    from ergo_cli.cli.session import Session
+    from ergo_cli.cli.session import Done, Session, is_terminal
     from ergo_cli.cli.usage import refuse_second_standard_input
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
     from ergo_cli.replay.results import BundleResult, Outcome
     from ergo_cli.replay.selection import select_bundles
     from ergo_cli.replay.session import ReplayRequest, ReplaySession
-    from ergo_cli.report.comparisons import REPLAY, render_comparison
+    from ergo_cli.report.comparisons import REPLAY, Shown, render_comparison
     from ergo_cli.stores.files import STANDARD_INPUT
 
     session = Session("replay", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
@@ -74,24 +78,30 @@ def replay(
     request = ReplayRequest(flags, strict, None if ignore is None else tuple(ignore), max_divergences, numbers)
 
     def work() -> CommandResult:
+        begun = monotonic()
         replays = ReplaySession(request, ProgramStore.of_user())
         refuse_second_standard_input(bundles or ())
         selection = select_bundles(bundles or (), profile, project, strict=strict)
         paths = selection.bundles
-        with session.progress("replay") as on_event:
+        results: list[BundleResult] = []
+        with session.progress("replay", lambda: Done(len(results), len(paths), "bundles")) as on_event:
             workers = 1 if STANDARD_INPUT in (bundles or ()) else min(jobs, len(paths))  # workers have none
             if workers > 1:
                 from ergo_cli.replay.parallel import (
                     replay_in_parallel,
                 )  # starting processes costs more than replaying one bundle
 
-                results = list(replay_in_parallel(replays, paths, workers, on_event))
+                found = replay_in_parallel(replays, paths, workers, on_event)
             else:
-                results = list(replays.results(paths, on_event))
+                found = replays.results(paths, on_event)
+            for result in found:
+                results.append(result)  # one by one: the progress counts them
         for result in results:
             if result.found_by is not None:
                 session.note(f"{result.path}: program '{result.graph_id}' found by {result.found_by}")
         results += (BundleResult(each.path, Outcome.REFUSED, each.error) for each in selection.refusals)
-        return render_comparison("replay", results, REPLAY, selection.notices + replays.notices())
+        seconds = monotonic() - begun if is_terminal(sys.stdout) else None  # what is kept does not depend on time
+        shown = Shown(listed, verbose, seconds)
+        return render_comparison("replay", results, REPLAY, selection.notices + replays.notices(), shown)
 
     return session.conclude(work)

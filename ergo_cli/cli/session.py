@@ -10,14 +10,16 @@ import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from ergo_cli.cli.commands import Color, Format
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, EventError, defect, exit_code
 from ergo_cli.report.command_result import CommandResult, interruption, refusal
 from ergo_cli.report.document import DEFECT, INTERRUPTED, encode_report, warning_text
-from ergo_cli.report.text import Block, error_block, fitting, plain_lines
+from ergo_cli.report.error_text import error_lines, fitting, near, without_hashes
+from ergo_cli.report.layout import WIDTH, plain_lines
+from ergo_cli.report.text import Block
 from ergo_cli.signals import Interrupted, requesting_stop
 
 if TYPE_CHECKING:
@@ -25,6 +27,14 @@ if TYPE_CHECKING:
 
     from ergo_cli.host.perform import KeepRequest
     from ergo_cli.host.run_plan import RunRequest
+
+
+class Done(NamedTuple):
+    """How much of a whole is done, counted in ``unit``: bundles, or bytes."""
+
+    part: int
+    whole: int
+    unit: str
 
 
 class Session:
@@ -59,10 +69,7 @@ class Session:
         self.warn(result.notices)
         for message in result.messages:
             self._say(message)
-        for number, error in enumerate(result.errors):
-            if number:
-                _complain("")
-            self._error(error)
+        self._complain_of(result.errors)
         try:
             self._write(result)
         except OSError as error:
@@ -72,6 +79,11 @@ class Session:
             return INTERRUPTED
         return result.report.exit_code
 
+    @property
+    def verbose(self) -> bool:
+        """Whether ``-v`` was given."""
+        return self._verbose
+
     def note(self, text: str) -> None:
         """Write one line to stderr if ``-v`` was given."""
         if self._verbose:
@@ -80,17 +92,22 @@ class Session:
     def warn(self, notices: Iterable[Notice]) -> None:
         """Write one line to stderr for each notice, unless ``-q`` was given."""
         for notice in notices:
-            self._say(f"warning: {fitting(warning_text(notice))}")
+            text = near(warning_text(notice))
+            self._say(f"warning: {fitting(text if self._verbose else without_hashes(text))}")
 
     @contextmanager
-    def progress(self, label: str) -> Generator[Callable[[], None] | None]:
-        """A counter to call once per event, shown on a terminal; None without a terminal, with ``-q`` or in CI."""
+    def progress(self, label: str, done: Callable[[], Done] | None = None) -> Generator[Callable[[], None] | None]:
+        """A counter to call once per event, shown on a terminal; None without a terminal, with ``-q`` or in CI.
+
+        ``done`` says how much of the whole is done, where the whole is known; it is asked when the line is drawn.
+        """
         if self._quiet or os.environ.get("CI") or not is_terminal(sys.stderr):
             yield None
             return
         from ergo_cli.report.terminal import EventProgress  # only terminals pay for Rich
 
-        with EventProgress(label, sys.stderr, colored=is_colored(self._color, sys.stderr)) as progress:
+        colored = is_colored(self._color, sys.stderr)
+        with EventProgress(label, sys.stderr, colored=colored, done=done) as progress:
             yield progress.step
 
     def _result_of(self, work: Callable[[], CommandResult]) -> CommandResult:
@@ -127,9 +144,14 @@ class Session:
         if not self._quiet:
             _complain(line)
 
-    def _error(self, error: ErgoError) -> None:
-        for line in error_block(error):
-            _complain(line)
+    def _complain_of(self, errors: Iterable[ErgoError]) -> None:
+        lines = tuple(error_lines(errors, verbose=self._verbose))
+        if not lines or sys.stderr is None:
+            return
+        try:
+            _print(lines, self._color, sys.stderr)
+        except OSError:
+            _discard(sys.stderr)
 
     def not_written(self, error: OSError, result: int) -> int:
         """The exit code if stdout fails: ``result`` if the reader closed the pipe, else that of a reported error."""
@@ -138,7 +160,7 @@ class Session:
             return result
         message = f"the result could not be written to standard output: {error.strerror or error}"
         fault = ErgoError("cli.output_write_failed", message, where="standard output", fix="make room, or redirect it")
-        self._error(fault)
+        self._complain_of([fault])
         return exit_code(fault.code)
 
 
@@ -155,11 +177,22 @@ def _is_standard_output(output: Path | str) -> bool:
 
 def _print(blocks: Iterable[Block], color: Color, stream: TextIO) -> None:
     if not is_drawn(color, stream):
-        stream.writelines(line + "\n" for line in plain_lines(blocks))
+        stream.writelines(line + "\n" for line in plain_lines(blocks, _width(stream)))
         return
     from ergo_cli.report.terminal import console, draw  # only terminals pay for Rich
 
-    draw(blocks, console(stream, colored=is_colored(color, stream)))
+    draw(blocks, console(stream, colored=is_colored(color, stream), width=_width(stream)))
+
+
+def _width(stream: TextIO) -> int:
+    """The columns to write for: those that ``COLUMNS`` asks for, else those of the terminal, else 80."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isascii() and asked.isdecimal() and int(asked[:5]) > 0:
+        return int(asked[:5])
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or WIDTH
+    except (OSError, ValueError):
+        return WIDTH
 
 
 def _complain(line: str) -> None:

@@ -70,6 +70,13 @@ class JournalReader(Protocol):
         ...
 
 
+class RecordLine(Struct, frozen=True):
+    """A record for readers: its name in the words of its kind, and its fields; None where it has none."""
+
+    name: str
+    fields: JsonValue = None
+
+
 class LogDifference(Struct, frozen=True):
     """Where the log of a run parts from the recorded one (spec 40 §9.2): what text reports show beside the leaf.
 
@@ -85,6 +92,10 @@ class LogDifference(Struct, frozen=True):
     expected_hash: str | None
     actual_hash: str | None
     error: str | None = None
+    lines: tuple[RecordLine | None, RecordLine | None] = (None, None)
+    """Both records for readers."""
+    state: tuple[tuple[str, JsonValue, JsonValue], ...] = ()
+    """The members of a state that differ, each with both values; empty where only digests are known."""
 
 
 class JournalDifference(Struct, frozen=True):

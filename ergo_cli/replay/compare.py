@@ -127,6 +127,8 @@ class Difference(Struct, frozen=True):
     expected: JsonValue
     actual: JsonValue
     effect: int | None = None
+    within: JsonValue = None
+    """The recorded effect that the leaf is in."""
 
 
 def compare_decisions(expected: Tree, actual: Tree) -> Iterator[Difference]:
@@ -205,7 +207,7 @@ def _compare_effect(one: _Numbered, other: _Numbered) -> Iterator[Difference]:
     if not found and None not in hashes and hashes[0] != hashes[1]:
         found = [((*_effect_at(index), Member("effect_hash")), hashes[0], hashes[1])]
     for location, here, there in found:
-        yield Difference(DivergenceKind.EFFECT_CHANGED, location, here, there, made)
+        yield Difference(DivergenceKind.EFFECT_CHANGED, location, here, there, made, expected)
 
 
 def _kept(items: Sequence[JsonValue]) -> list[_Numbered]:

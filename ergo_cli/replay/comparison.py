@@ -144,7 +144,7 @@ class Comparison:
         self._captured = CapturedEffect.newer if self._newer else CapturedEffect.rendered
         self._found = Divergences(options.max_divergences)
         self._failures = Failures()
-        self._before: deque[Episode] = deque(maxlen=CONTEXT_EPISODES)
+        self._before: deque[tuple[int, DecisionRecord]] = deque(maxlen=CONTEXT_EPISODES)
         self._counts = dict.fromkeys(Decision, 0)
         self._cause = _cause(scan, target, options)
 
@@ -170,7 +170,8 @@ class Comparison:
             divergence_count=self._found.count,
             divergences=tuple(self._found.kept),
             graph_id=self._scan.reader.graph_id,
-            before_first=tuple(self._before) if self._found.count else (),
+            differing=self._found.decisions,
+            before_first=tuple(_episode(*each) for each in self._before) if self._found.count else (),
             failures=self._failures.summary(),
         )
 
@@ -246,7 +247,7 @@ class Comparison:
         if not was.is_same(now.record) or not all_matched(self._options.ignore):
             self._compare_records(recorded, was.record, now)
         if not self._found.count:
-            self._before.append(_episode(recorded.seq, now.record))
+            self._before.append((recorded.seq, now.record))
 
     def _note_failure(self, recorded: RunTermination | None, now: _Played, error: BaseException) -> None:
         """Remember why today's episode failed, where that is not how the recorded one ended."""
@@ -258,7 +259,7 @@ class Comparison:
         expected = decision_tree(was, self._options.ignore)
         differences = list(compare_decisions(expected, decision_tree(now.record, self._options.ignore)))
         if not differences or self._found.full:
-            self._found.count += len(differences)
+            self._found.only_count(at.key, len(differences))
             return
         edited = edited_effects(was, newer=self._newer)
         blames = self._referee.blame([_place(difference) for difference in differences], now.ran)
@@ -345,6 +346,7 @@ class Comparison:
                 blame.node,
                 blame.origin,
                 cause,
+                effect=difference.within,
             )
         )
 
@@ -396,8 +398,9 @@ def _place(difference: Difference) -> EffectPlace | None:
 
 
 def _episode(seq: int, record: DecisionRecord) -> Episode:
-    effects = len(record.effects)
-    return Episode(seq, record.event_id, record.episode_id, record.decision.value, _termination(record), effects)
+    texts = tuple(effect.text for effect in record.effects)
+    ended = _termination(record)
+    return Episode(seq, record.event_id, record.episode_id, record.decision.value, ended, len(texts), texts)
 
 
 def _termination(record: DecisionRecord) -> str | None:

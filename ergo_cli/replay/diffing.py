@@ -94,6 +94,7 @@ class _Diff:
             divergences=tuple(self._found.kept),
             graph_id=b.reader.graph_id,
             base=a.reader.path,
+            differing=self._found.decisions,
             warnings=self._uncompared(),
         )
 
@@ -160,7 +161,8 @@ class _Diff:
 
     def _compare_decisions(self, left: Row[Entry], right: Row[Entry]) -> None:
         for difference in self._decision_differences(left.record, right.record):
-            self._add(left, difference.kind, difference.location, difference.expected, difference.actual)
+            found = (difference.kind, difference.location, difference.expected, difference.actual)
+            self._add(left, *found, difference.within)
 
     @cached_property
     def _acting(self) -> Acting[Any] | None:
@@ -200,10 +202,18 @@ class _Diff:
         return dict(decision_tree(decode_decision(entry.decision, entry.version), self._ignore))
 
     def _add(
-        self, at: Row[Entry], kind: DivergenceKind, location: Location, expected: JsonValue, actual: JsonValue
+        self,
+        at: Row[Entry],
+        kind: DivergenceKind,
+        location: Location,
+        expected: JsonValue,
+        actual: JsonValue,
+        within: JsonValue = None,
     ) -> None:
-        path, (event_id, occurrence) = render(location), at.key
-        self._found.add(Divergence(at.seq, event_id, at.record.episode_id, kind, path, expected, actual, occurrence))
+        path, (event_id, occurrence), episode_id = render(location), at.key, at.record.episode_id
+        self._found.add(
+            Divergence(at.seq, event_id, episode_id, kind, path, expected, actual, occurrence, effect=within)
+        )
 
     def _add_journal(
         self, seq: int, key: tuple[str | None, int], episode_id: int | None, found: JournalDifference

@@ -39,6 +39,9 @@ class DivergenceKind(Enum):
     EVIDENCE = "evidence"
 
 
+Key = tuple[str | None, int]
+"""An event id and how many earlier events have the same one."""
+
 BUNDLE_EDITED = "bundle_edited"
 """The cause of a difference in an effect whose recorded hash is not its own: the bundle was changed by hand."""
 
@@ -84,6 +87,8 @@ class Divergence(Struct, frozen=True):
     """
     log: LogDifference | None = None
     """Of a journal: the difference in full."""
+    effect: JsonValue = None
+    """Of a changed effect: the recorded one, whole."""
 
 
 def replay_code(kind: DivergenceKind) -> str:
@@ -98,12 +103,15 @@ def replay_code(kind: DivergenceKind) -> str:
 
 
 class Divergences:
-    """Collects divergences: counts all, keeps the first ``limit``."""
+    """Collects divergences in the order of their decisions: counts all, keeps the first ``limit``."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.count = 0
+        self.decisions = 0
+        """How many decisions differ."""
         self.kept: list[Divergence] = []
+        self._last: Key | None = None
 
     @property
     def full(self) -> bool:
@@ -112,9 +120,16 @@ class Divergences:
 
     def add(self, divergence: Divergence) -> None:
         """Count one more; keep it while there is room."""
-        self.count += 1
+        self.only_count((divergence.event_id, divergence.occurrence), 1)
         if not self.full:
             self.kept.append(divergence)
+
+    def only_count(self, key: Key, number: int) -> None:
+        """Count the differences of one decision; ``key`` is its event id and occurrence, without id of none."""
+        self.count += number
+        if number and key != self._last and key[0] is not None:
+            self.decisions += 1
+        self._last = key if number else self._last
 
 
 class ReplayOptions(Struct, frozen=True):
@@ -155,6 +170,8 @@ class Episode(Struct, frozen=True):
     decision: str
     termination: str | None
     effects: int
+    texts: tuple[bytes, ...] = ()
+    """The compact JSON of its effects."""
 
 
 class BundleResult(Struct, frozen=True):
@@ -173,6 +190,8 @@ class BundleResult(Struct, frozen=True):
     divergences: tuple[Divergence, ...] = ()
     graph_id: str | None = None
     base: str | None = None
+    differing: int = 0
+    """How many decisions differ, exactly."""
     before_first: tuple[Episode, ...] = ()
     """The episodes before the first divergence, at most three."""
     found_by: str | None = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import shlex
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from msgspec import UNSET, Struct
 
+from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import exit_code
-from ergo_cli.replay.results import BundleResult, Divergence, Episode, LogDifference, Outcome
+from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, LogDifference, Outcome
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
@@ -22,17 +24,23 @@ from ergo_cli.report.document import (
     unicode,
     warning_texts,
 )
+from ergo_cli.report.error_text import near
+from ergo_cli.report.facts import effect_facts, facts
 from ergo_cli.report.failures import failure_documents, failure_lines
-from ergo_cli.report.text import Block, Line, Table, Tone, fields, value_texts
+from ergo_cli.report.grouping import bundle_rows, group_rows, groups
+from ergo_cli.report.text import Block, Line, Row, Rows, Tone, fields, shorten, value_texts
 
 _FULL_WIDTH = 160
 _CELL_WIDTH = 40
-_TONES = {Outcome.MATCH: Tone.GOOD, Outcome.DIVERGED: Tone.BAD, Outcome.REFUSED: Tone.BAD}
+_NAMED = 3
+"""How many bundles a warning names."""
+_MOST_FACTS = 12
+"""How many facts of one decision the text shows."""
 _CAUSES = {
-    "numbers": "numbers: both agree once numbers are read as the original reads them; replay with --numbers original",
-    "program_changed": "program_changed: today's program is not the one that was captured",
-    "adapter_changed": "adapter_changed: today's adapter is not the one that was captured",
-    "bundle_edited": "bundle_edited: the bundle was changed after its capture: an effect has not its recorded hash",
+    "numbers": "both agree once numbers are read as the original reads them; replay with --numbers original",
+    "program_changed": "today's program is not the one that was captured",
+    "adapter_changed": "today's adapter is not the one that was captured",
+    "bundle_edited": "the bundle was changed after its capture: an effect has not its recorded hash",
     "ActionMismatch": "ActionMismatch: the step function asks for another action",
     "EventMismatch": "EventMismatch: another event follows",
     "MissingEvents": "MissingEvents: the run ends too soon",
@@ -49,12 +57,27 @@ class Sides(Struct, frozen=True):
     actual: str
 
 
+class Shown(Struct, frozen=True):
+    """What a text report shows: ``listed``, every divergence; ``verbose``, hashes, codes and JSON of the first one.
+
+    ``seconds`` is how long the comparison took, None where it is not to be said.
+    """
+
+    listed: bool = False
+    verbose: bool = False
+    seconds: float | None = None
+
+
 REPLAY = Sides("expected", "actual")
 DIFF = Sides("in A", "in B")
 
 
 def render_comparison(
-    command: str, results: Sequence[BundleResult], sides: Sides, notices: tuple[Notice, ...] = ()
+    command: str,
+    results: Sequence[BundleResult],
+    sides: Sides,
+    notices: tuple[Notice, ...] = (),
+    shown: Shown = Shown(),
 ) -> CommandResult:
     """Render the results of all bundles; the most severe exit code wins, without results the outcome is ``empty``."""
     codes = [_exit_code(result) for result in results] or [NOTHING_TO_DO]
@@ -69,7 +92,7 @@ def render_comparison(
         bundles=tuple(bundle_document(result) for result in results),
         warnings=warning_texts(notices),
     )
-    blocks = tuple(_blocks(results, sides))
+    blocks = tuple(_blocks(results, sides, shown))
     messages = tuple(line for result in results for line in failure_lines(result.failures))
     return CommandResult(report, blocks, tuple(errors), notices + tuple(_bundle_notices(results)), messages=messages)
 
@@ -125,56 +148,179 @@ def _outcome(code: int) -> str:
 
 
 def _bundle_notices(results: Sequence[BundleResult]) -> Iterator[Notice]:
-    """The warnings of every bundle, with its path in front."""
+    """The warnings of every bundle, with its path in front; one that several bundles have is said once."""
+    places: dict[str, list[str]] = {}
     for result in results:
         for notice in result.warnings:
             where = result.path if notice.where is None else f"{result.path} {notice.where}"
-            yield Notice(notice.message, where)
+            places.setdefault(notice.message, []).append(where)
+    for message, found in places.items():
+        more = f", … ({len(found):,} bundles)" if len(found) > _NAMED else ""
+        yield Notice(message, ", ".join(found[:_NAMED]) + more)
 
 
-def _blocks(results: Sequence[BundleResult], sides: Sides) -> Iterator[Block]:
+def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iterator[Block]:
     if not results:
         yield Line("empty: no bundle matched")
-    for result in results:
-        yield Line(_headline(result), _TONES[result.outcome])
-        if result.divergences:
-            yield from _divergences(result, sides)
-    if len(results) > 1:
-        outcomes = Counter(result.outcome for result in results)
-        counted = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome if outcomes[outcome])
-        yield Line(f"{len(results)} bundles: {counted}", Tone.STRONG)
+        return
+    diverged = [result for result in results if result.outcome is Outcome.DIVERGED]
+    if len(results) == 1:
+        yield _verdict(results[0])
+    else:
+        yield _sum(results, diverged, shown.seconds)
+        yield from (_verdict(result) for result in results if result.outcome is Outcome.REFUSED or shown.listed)
+    if diverged:
+        yield from _divergences(diverged, sides, shown)
+    elif (changed := next((each for each in results if _reason(each) is not None), None)) is not None:
+        yield Line()
+        yield Line(f"compare    ergo replay {shlex.quote(near(changed.path))}")
 
 
-def _headline(result: BundleResult) -> str:
-    path = result.path if result.base is None else f"{result.base} → {result.path}"
-    line = f"{result.outcome.value}: {path}"
-    if result.events is not None and result.decisions is not None:
-        counts = result.decisions
-        line += f": {result.events} events, {counts.invoke} invoked, {counts.defer} deferred, {counts.skip} skipped"
+_VERDICTS = {Outcome.MATCH: "match", Outcome.DIVERGED: "differs", Outcome.REFUSED: "refused"}
+_REASONS = {
+    "replay.runtime_provenance_mismatch": "the program changed since the capture",
+    "replay.adapter_provenance_mismatch": "the adapter changed since the capture",
+}
+
+
+def _reason(result: BundleResult) -> str | None:
+    """Why a strict replay refuses to compare what could be compared otherwise; None for any other result."""
+    return None if result.error is None else _REASONS.get(result.error.code)
+
+
+def _verdict(result: BundleResult) -> Line:
+    parts = [_VERDICTS[result.outcome], _name(result)]
     if result.error is not None:
-        line += f": {result.error.code}: {result.error.message}"
-    if result.divergence_count:
-        line += f", {_count_text(result.divergence_count, 'divergence')}"
-    return line
+        parts.append(_reason(result) or near(result.error.message))
+    elif result.outcome is Outcome.DIVERGED:
+        parts.append(_extent(result))
+    elif result.events is not None and result.decisions is not None:
+        parts.append(_counts(result.events, result.decisions))
+    return Line("  ".join(parts), Tone.GOOD if result.outcome is Outcome.MATCH else Tone.BAD)
 
 
-def _divergences(result: BundleResult, sides: Sides) -> Iterator[Block]:
-    first, *others = result.divergences
-    yield Line()
-    yield Line("first divergence", Tone.STRONG)
-    yield fields(_in_full(first, sides), indent=2)
-    if result.before_first:
+def _sum(results: Sequence[BundleResult], diverged: Sequence[BundleResult], seconds: float | None) -> Line:
+    """The verdict over several bundles: the gravest of theirs, how many have it, and how many events there were."""
+    refused = sum(result.outcome is Outcome.REFUSED for result in results)
+    verdict = Outcome.REFUSED if refused else Outcome.DIVERGED if diverged else Outcome.MATCH
+    bundles = f"{len(results):,} bundles"
+    parts = [_VERDICTS[verdict]]
+    if refused:
+        parts.append(f"{refused:,} of {bundles}" + (f", {len(diverged):,} differ" if diverged else ""))
+    else:
+        parts.append(f"{len(diverged):,} of {bundles}" if diverged else bundles)
+    parts.append(_count_text(sum(result.events or 0 for result in results), "event"))
+    if seconds is not None:
+        parts.append(f"({seconds:.1f} s)")
+    return Line("  ".join(parts), Tone.GOOD if verdict is Outcome.MATCH else Tone.BAD)
+
+
+def _name(result: BundleResult) -> str:
+    path = near(result.path)
+    return path if result.base is None else f"{near(result.base)} → {path}"
+
+
+def _counts(events: int, decisions: DecisionCounts) -> str:
+    counted = ((decisions.invoke, "invoked"), (decisions.defer, "deferred"), (decisions.skip, "skipped"))
+    return ", ".join([_count_text(events, "event"), *(f"{number:,} {name}" for number, name in counted if number)])
+
+
+def _extent(result: BundleResult) -> str:
+    """How much differs: decisions, or what is no decision's."""
+    if result.decisions is None or not result.differing:
+        return _count_text(result.divergence_count, "difference")
+    decided = result.decisions.invoke + result.decisions.defer + result.decisions.skip
+    return f"{result.differing:,} of {_count_text(max(decided, result.differing), 'decision')}"
+
+
+def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iterator[Block]:
+    names = [_name(result) for result in diverged]
+    found = groups(diverged, names)
+    if len(diverged) > 1:
         yield Line()
-        yield Line("before it", Tone.STRONG)
-        yield _episodes(result.before_first)
-    if others:
+        yield Rows(tuple(bundle_rows(found, listed=shown.listed)), 2)
+    elif len({(each.event_id, each.occurrence) for each in diverged[0].divergences}) > 1:
         yield Line()
-        yield Line("further divergences", Tone.STRONG)
-        yield _table(others, sides)
-    unlisted = result.divergence_count - len(result.divergences)
+        yield Rows(tuple(group_rows(found)), 2, frozenset({0}))
+    yield from _first(diverged[0], sides, shown, named=len(diverged) > 1)
+    for result in diverged if shown.listed else ():
+        if result.divergences:
+            yield Line()
+            yield Line(_name(result), Tone.STRONG)
+            yield Rows(tuple(_list(result.divergences)), 2, frozenset({0}))
+    unlisted = sum(result.divergence_count - len(result.divergences) for result in diverged)
     if unlisted:
-        yield Line(f"and {unlisted} more; --max-divergences lists them", Tone.FAINT)
+        yield Line(f"and {unlisted:,} more; --max-divergences lists them", Tone.FAINT)
+    elif not shown.listed and sum(len(result.divergences) for result in diverged) > _MOST_FACTS:
+        yield Line("all        --list", Tone.FAINT)
+
+
+def _first(result: BundleResult, sides: Sides, shown: Shown, *, named: bool) -> Iterator[Block]:
+    """The first decision of a bundle that differs: what differs, why, what came before, what to do next."""
+    if not result.divergences:
+        return
+    first = result.divergences[0]
+    together = [each for each in result.divergences if (each.seq, each.event_id) == (first.seq, first.event_id)]
+    rows = [fact.row for each in together for fact in facts(each)]
     yield Line()
+    yield Line(_place(result, first, named=named), Tone.STRONG)
+    yield Rows(tuple(rows[:_MOST_FACTS]), 2)
+    if len(rows) > _MOST_FACTS:
+        yield Line(f"  and {len(rows) - _MOST_FACTS:,} more of this decision", Tone.FAINT)
+    yield Rows(tuple(_reasons(together)), 2)
+    yield Rows(tuple(_before(result)), 2)
+    if shown.verbose:
+        yield fields(_in_full(first, sides), indent=2)
+    closer = _closer(result, first)
+    if closer is not None:
+        yield Line()
+        yield Line(f"closer     {closer}")
+
+
+def _place(result: BundleResult, first: Divergence, *, named: bool) -> str:
+    parts = [near(result.path)] if named else []
+    if first.event_id is None:
+        parts.append("at the end" if first.kind is DivergenceKind.JOURNAL else first.kind.value)
+    else:
+        parts += [f"decision {first.seq}", f"event {_event(first)}"]
+    if first.log is not None:
+        parts.append(f"run {first.log.run_id}  record {first.log.first_divergent_seq}")
+    return "  ".join(parts)
+
+
+def _reasons(together: Sequence[Divergence]) -> Iterator[Row]:
+    """Why: the first node that differs, else what is known of the cause; each reason once."""
+    said: set[str] = set()
+    for each in together:
+        cause = _CAUSES.get(each.cause or "", each.cause)
+        origin = None if each.origin is None else f"{each.origin} is the first node that differs"
+        for reason in (cause, origin):
+            if reason is not None and reason not in said:
+                yield Row((f"{'' if said else 'because':10}{reason}",))
+                said.add(reason)
+
+
+def _before(result: BundleResult) -> Iterator[Row]:
+    """The decisions before the first that differs, one line each."""
+    for number, episode in enumerate(result.before_first):
+        made = [
+            fact.row.cells[0].removeprefix("+ ")
+            for text in episode.texts
+            for fact in effect_facts("+", msgspec.json.decode(text))
+        ]
+        done = ", ".join(made) or episode.termination or episode.decision
+        label = "" if number else "before"
+        yield Row((f"{label:10}{episode.event_id}", shorten(done, _CELL_WIDTH)), Tone.FAINT)
+
+
+def _closer(result: BundleResult, first: Divergence) -> str | None:
+    """The command that shows the event node by node, where the bundle has it."""
+    if first.event_id is None or result.path == "-" or first.kind is DivergenceKind.EVENT_MISSING:
+        return None
+    event = shlex.quote(first.event_id)
+    option = f"--event={event}" if first.event_id.startswith("-") else f"--event {event}"
+    again = f" --occurrence {first.occurrence}" if first.occurrence else ""
+    return f"ergo explain {shlex.quote(near(result.path))} {option}{again}"
 
 
 def _in_full(divergence: Divergence, sides: Sides) -> list[tuple[str, object | None]]:
@@ -213,39 +359,11 @@ def _log_in_full(log: LogDifference | None, sides: Sides) -> list[tuple[str, obj
     ]
 
 
-def _table(divergences: Sequence[Divergence], sides: Sides) -> Table:
-    columns = {
-        "decision": [str(each.seq) for each in divergences],
-        "event": [_event(each) or "-" for each in divergences],
-        "kind": [each.kind.value for each in divergences],
-        "path": [each.path for each in divergences],
-    }
-    pairs = [value_texts(each.expected, each.actual, _CELL_WIDTH) for each in divergences]
-    columns[sides.expected] = [expected for expected, _ in pairs]
-    columns[sides.actual] = [actual for _, actual in pairs]
-    if any(each.node for each in divergences):
-        columns["node"] = [each.node or "-" for each in divergences]
-    if any(each.origin for each in divergences):
-        columns["origin"] = [each.origin or "-" for each in divergences]
-    return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)), frozenset({"decision"}))
-
-
-def _episodes(episodes: Sequence[Episode]) -> Table:
-    return Table(
-        ("decision", "event", "episode", "kind", "termination", "effects"),
-        tuple(
-            (
-                str(each.seq),
-                each.event_id,
-                str(each.episode_id),
-                each.decision,
-                each.termination or "-",
-                str(each.effects),
-            )
-            for each in episodes
-        ),
-        frozenset({"decision", "episode", "effects"}),
-    )
+def _list(divergences: Sequence[Divergence]) -> Iterator[Row]:
+    """Every divergence: its decision, its event, what differs."""
+    for each in divergences:
+        for fact in facts(each):
+            yield Row((str(each.seq), _event(each) or "", *fact.row.cells), fact.row.tone)
 
 
 def _event(divergence: Divergence) -> str | None:
@@ -255,4 +373,4 @@ def _event(divergence: Divergence) -> str | None:
 
 
 def _count_text(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,10 +1,9 @@
-"""Render expanded graphs as an outline, DOT, Mermaid or SVG (spec 30 §25, 00 §12.8)."""
+"""Render expanded graphs as an outline, DOT, Mermaid, SVG, PNG or PDF (spec 30 §25, 00 §12.8)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, assert_never
 
@@ -15,52 +14,42 @@ from ergo_cli.programs.graph.model import Endpoint, ExpandedEdge, ExpandedGraph,
 from ergo_cli.programs.graph.primitives.primitive import Family
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import GraphDocument, Report, unicode, warning_texts
-from ergo_cli.report.text import Block, Line, Table, Tone, plain_lines
-from ergo_cli.tools.pictures import Picture, draw_svg
-
-
-class Form(Enum):
-    """The form of a picture."""
-
-    TEXT = "text"
-    DOT = "dot"
-    MERMAID = "mermaid"
-    SVG = "svg"
-
-
-_SUFFIXES = {".dot": Form.DOT, ".gv": Form.DOT, ".mmd": Form.MERMAID, ".mermaid": Form.MERMAID, ".svg": Form.SVG}
+from ergo_cli.report.layout import plain_lines
+from ergo_cli.report.picture_forms import BINARY, Form
+from ergo_cli.report.text import Block, Line, Table, Tone
+from ergo_cli.tools.pictures import Picture, draw_with_graphviz
 
 
 class Drawn(Struct, frozen=True):
-    """A picture in one form: its text for a file, its blocks for standard output."""
+    """A picture in one form: its bytes for a file, its text (None for PNG and PDF) and blocks for standard output."""
 
     picture: Picture
     form: Form
-    text: str
+    data: bytes
+    text: str | None
     blocks: tuple[Block, ...]
 
 
-def form_of(output: Path | None) -> Form:
-    """The form by a file's suffix; text for any other suffix and for None."""
-    return Form.TEXT if output is None else _SUFFIXES.get(output.suffix.lower(), Form.TEXT)
-
-
 def draw(picture: Picture, form: Form, shown: Shown) -> Drawn:
-    """Draw the picture in ``form``. Raises ErgoError ``cli.graphviz_*`` as ``draw_svg``."""
+    """Draw the picture in ``form``. Raises ErgoError ``cli.graphviz_*`` as ``draw_with_graphviz``."""
     graph, catalog = picture.graph, picture.catalog
     match form:
         case Form.TEXT:
             blocks = outline(graph, catalog, shown)
-            return Drawn(picture, form, "".join(f"{line}\n" for line in plain_lines(blocks)), blocks)
+            text = "".join(f"{line}\n" for line in plain_lines(blocks))
+            return Drawn(picture, form, text.encode(), text, blocks)
         case Form.DOT:
             text = graph_to_dot(graph, catalog, shown)
         case Form.MERMAID:
             text = graph_to_mermaid(graph, catalog, shown)
-        case Form.SVG:
-            text = draw_svg(graph_to_dot(graph, catalog, shown))
+        case Form.SVG | Form.PNG | Form.PDF:
+            data = draw_with_graphviz(graph_to_dot(graph, catalog, shown), form.value)
+            if form in BINARY:
+                return Drawn(picture, form, data, None, ())
+            text = data.decode(errors="replace")
         case _:
             assert_never(form)
-    return Drawn(picture, form, text, tuple(map(Line, text.removesuffix("\n").split("\n"))))
+    return Drawn(picture, form, text.encode(), text, tuple(map(Line, text.removesuffix("\n").split("\n"))))
 
 
 def render_picture(drawn: Drawn, output: Path | None) -> CommandResult:

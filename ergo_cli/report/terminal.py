@@ -4,58 +4,56 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
-from typing import TextIO, assert_never
+from collections.abc import Callable, Iterable
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ergo_cli.report.text import Block, Fields, Line, Table, Tone, printable
+from ergo_cli.report.layout import table_width, terminal_lines
+from ergo_cli.report.text import Block, Table, Tone, printable
 
 _STYLES = {
     Tone.PLAIN: "",
-    Tone.GOOD: "green",
+    Tone.GOOD: "bold green",
     Tone.BAD: "bold red",
     Tone.FAINT: "dim",
     Tone.STRONG: "bold",
+    Tone.REMOVED: "red",
+    Tone.ADDED: "green",
 }
 
 
-def console(file: TextIO, *, colored: bool) -> Console:
-    """A console that draws on ``file`` as on a terminal, with or without colour."""
-    return Console(file=file, force_terminal=True, no_color=not colored, highlight=False, markup=False, emoji=False)
+_FRAME = 3
+"""The columns that the frame of a table takes, besides one more for each of its columns."""
+
+
+def console(file: TextIO, *, colored: bool, width: int | None = None) -> Console:
+    """A console that draws on ``file`` as on a terminal, with or without colour; without ``width`` as wide as it is."""
+    return Console(
+        file=file, force_terminal=True, no_color=not colored, highlight=False, markup=False, emoji=False, width=width
+    )
 
 
 def draw(blocks: Iterable[Block], on: Console) -> None:
-    """Draw ``blocks`` one below the other."""
+    """Draw ``blocks`` one below the other. Tables that do not fit are drawn without frame, one block a row."""
     for block in blocks:
-        match block:
-            case Line():
-                on.print(Text(printable(block.text), style=_STYLES[block.tone]), soft_wrap=True)
-            case Table():
-                on.print(_table(block))
-            case Fields():
-                _draw_fields(block, on)
-            case _:
-                assert_never(block)
+        if isinstance(block, Table) and table_width(block) + len(block.columns) + _FRAME <= on.width:
+            on.print(_table(block))
+            continue
+        for text, tone in terminal_lines(block, on.width):
+            on.print(Text(text, style=_STYLES[tone]), soft_wrap=True)
 
 
 def _table(table: Table) -> RichTable:
     drawn = RichTable()
     for name in table.columns:
-        drawn.add_column(name, justify="right" if name in table.numeric else "left", overflow="fold")
+        drawn.add_column(name, justify="right" if name in table.numeric else "left", no_wrap=True)
     for row in table.rows:
         drawn.add_row(*(Text(printable(cell)) for cell in row))
     return drawn
-
-
-def _draw_fields(block: Fields, on: Console) -> None:
-    width = max((len(name) for name, _ in block.pairs), default=0)
-    for name, value in block.pairs:
-        label = Text(f"{'':{block.indent}}{name:{width}}  ", style="dim")
-        on.print(label.append(printable(value), style="not dim"), soft_wrap=True)
 
 
 _PATIENCE = 1.0
@@ -64,9 +62,11 @@ _PATIENCE = 1.0
 class EventProgress:
     """Counts events and, after a second, shows them on a transient line. A context manager."""
 
-    def __init__(self, label: str, file: TextIO, *, colored: bool) -> None:
+    def __init__(
+        self, label: str, file: TextIO, *, colored: bool, done: Callable[[], tuple[int, int, str]] | None = None
+    ) -> None:
         self._label = label
-        self._counter = _Counter()
+        self._counter = _Counter(done)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), self._counter, TimeElapsedColumn())
         self._bar = Progress(*columns, console=console(file, colored=colored), transient=True)
         self._timer = threading.Timer(_PATIENCE, self._show)
@@ -92,13 +92,22 @@ class EventProgress:
 
 
 class _Counter(ProgressColumn):
-    """Events so far and per second."""
+    """How much of the whole is done, if that is known, and events so far and per second."""
 
-    def __init__(self) -> None:
+    def __init__(self, done: Callable[[], tuple[int, int, str]] | None) -> None:
         super().__init__()
+        self._done = done
         self.events = 0
         self.begun = time.monotonic()
 
     def render(self, task: Task) -> Text:
         speed = self.events / (time.monotonic() - self.begun)
-        return Text(f"{self.events:,} events, {speed:,.0f}/s")
+        return Text(f"{self._share()}{self.events:,} events, {speed:,.0f}/s")
+
+    def _share(self) -> str:
+        part, whole, unit = (0, 0, "") if self._done is None else self._done()
+        if whole <= 0:
+            return ""
+        if unit == "bytes":
+            return f"{min(100, 100 * part // whole)} %, "
+        return f"{part:,} of {whole:,} {unit}, "

@@ -1,16 +1,14 @@
-"""Text reports: their blocks, plain rendering, error blocks, shortening of long values (spec 00 §6, 30 §23.2)."""
+"""Text reports: their blocks, and the shortening of long values (spec 00 §6, spec 70)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from enum import Enum
-from typing import assert_never
 
 import msgspec
 from msgspec import Struct
 
 from ergo_cli.core.json import JsonValue
-from ergo_cli.errors import ErgoError
 
 
 class Tone(Enum):
@@ -21,6 +19,8 @@ class Tone(Enum):
     BAD = "bad"
     FAINT = "faint"
     STRONG = "strong"
+    REMOVED = "removed"
+    ADDED = "added"
 
 
 class Line(Struct, frozen=True):
@@ -45,7 +45,26 @@ class Fields(Struct, frozen=True):
     indent: int = 0
 
 
-Block = Line | Table | Fields
+class Row(Struct, frozen=True):
+    """One fact, in one or more cells."""
+
+    cells: tuple[str, ...]
+    tone: Tone = Tone.PLAIN
+
+
+class Rows(Struct, frozen=True):
+    """Facts without column names, cells below cells where all rows fit; ``indent`` is in characters.
+
+    Where one row is too wide, the further cells of every row stand on lines of their own.
+    """
+
+    rows: tuple[Row, ...]
+    indent: int = 0
+    numeric: frozenset[int] = frozenset()
+    """The indices of the columns that are aligned to the right."""
+
+
+Block = Line | Table | Fields | Rows
 """A part of a text report."""
 
 
@@ -54,73 +73,11 @@ def fields(pairs: Iterable[tuple[str, object | None]], indent: int = 0) -> Field
     return Fields(tuple((name, str(value)) for name, value in pairs if value is not None), indent)
 
 
-def plain_lines(blocks: Iterable[Block]) -> Iterator[str]:
-    """The lines of ``blocks`` for pipes and files: without colour, frames, wrapping and line ends."""
-    for block in blocks:
-        match block:
-            case Line():
-                yield printable(block.text)
-            case Table():
-                yield from _table_lines(block)
-            case Fields():
-                yield from _field_lines(block)
-            case _:
-                assert_never(block)
-
-
-def _table_lines(table: Table) -> Iterator[str]:
-    rows = [table.columns, *(tuple(printable(cell) for cell in row) for row in table.rows)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(table.columns))]
-    for row in rows:
-        cells = (
-            cell.rjust(width) if name in table.numeric else cell.ljust(width)
-            for name, cell, width in zip(table.columns, row, widths, strict=True)
-        )
-        yield "  ".join(cells).rstrip()
-
-
-def _field_lines(block: Fields) -> Iterator[str]:
-    width = max((len(name) for name, _ in block.pairs), default=0)
-    for name, value in block.pairs:
-        yield f"{'':{block.indent}}{name:{width}}  {printable(value)}".rstrip()
-
-
-_LONGEST = 2000
-
-
-def error_block(error: ErgoError) -> Iterator[str]:
-    """The lines of one error without its absent parts; its causes follow as ``detail`` lines.
-
-    A cause that only repeats the headline, as the cause of a stage's error does, is left out.
-    """
-    yield f"error: {fitting(error.message)}"
-    yield f"code: {error.code}"
-    for name, part in (("rule", error.rule), ("where", error.where), ("fix", error.fix)):
-        if part is not None:
-            yield f"{name}: {fitting(part)}"
-    for detail in (*error.details, *_further(error, error)):
-        yield f"detail: {fitting(detail)}"
-
-
-def fitting(text: str) -> str:
-    """``text`` as one printable line; the middle of a long one is left out."""
-    return printable(shorten(text, _LONGEST))
-
-
 def printable(text: str) -> str:
     """``text`` with control characters, line ends included, as escapes: input must not control the terminal."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
-def _further(error: ErgoError, headline: ErgoError) -> Iterator[str]:
-    for cause in error.causes:
-        is_repeated = any(cause.message in text for text in (headline.message, *headline.details))
-        if not is_repeated or (cause.where is not None and cause.where != headline.where):
-            place = "" if cause.where is None else f"{cause.where}: "
-            yield f"{place}{cause.message} ({cause.code})"
-        yield from _further(cause, headline)
 
 
 GAP = "…"

@@ -93,8 +93,8 @@ def _failed(code: str, message: str, cause: ErgoError, details: tuple[str, ...] 
     )
 
 
-SVG_LIMIT = 64 * 1024 * 1024
-"""How many bytes an SVG picture may have."""
+PICTURE_LIMIT = 64 * 1024 * 1024
+"""How many bytes a picture of Graphviz may have."""
 
 _WORDS = 4096
 _FIX_INSTALL = (
@@ -102,8 +102,8 @@ _FIX_INSTALL = (
 )
 
 
-def draw_svg(dot: str) -> str:
-    """Draw a DOT text as SVG with Graphviz. Its program ``dot`` is found on PATH and run without a shell.
+def draw_with_graphviz(dot: str, form: str) -> bytes:
+    """Draw a DOT text as ``svg``, ``png`` or ``pdf`` with Graphviz: its program ``dot`` on the PATH, without a shell.
 
     Raises ErgoError: ``cli.graphviz_unavailable``, ``cli.graphviz_write_failed`` (the text cannot be handed over),
     ``cli.graphviz_wait_failed``, ``cli.graphviz_render_failed``.
@@ -114,14 +114,14 @@ def draw_svg(dot: str) -> str:
         raise ErgoError("cli.graphviz_unavailable", message, where="program 'dot'", fix=_FIX_INSTALL)
     with unnamed_file() as text, unnamed_file() as complaints:
         _hand_over(dot, text)
-        svg, status = _run(program, text, complaints)
-        if len(svg) > SVG_LIMIT:
-            raise _not_rendered(program, f"the picture is larger than {SVG_LIMIT // 2**20} MiB", complaints)
+        drawn, status = _run(program, form, text, complaints)
+        if len(drawn) > PICTURE_LIMIT:
+            raise _not_rendered(program, f"the picture is larger than {PICTURE_LIMIT // 2**20} MiB", complaints)
         if status:
             raise _not_rendered(program, f"'dot' ended with status {status}", complaints)
-        if not svg:
+        if not drawn:
             raise _not_rendered(program, "'dot' drew nothing", complaints)
-    return svg.decode(errors="replace")
+    return drawn
 
 
 def _hand_over(dot: str, text: IO[bytes]) -> None:
@@ -134,17 +134,17 @@ def _hand_over(dot: str, text: IO[bytes]) -> None:
         raise ErgoError("cli.graphviz_write_failed", message, where="temporary file", fix=fix) from error
 
 
-def _run(program: str, text: IO[bytes], complaints: IO[bytes]) -> tuple[bytes, int]:
+def _run(program: str, form: str, text: IO[bytes], complaints: IO[bytes]) -> tuple[bytes, int]:
     """The program's output, cut off one byte beyond the limit, and its exit status."""
     try:
-        group = ProcessGroup.start([program, "-Tsvg"], None, stdin=text, stderr=complaints)
+        group = ProcessGroup.start([program, f"-T{form}"], None, stdin=text, stderr=complaints)
     except OSError as error:
         message = f"'{program}' cannot be started: {reason(error)}"
         raise ErgoError("cli.graphviz_unavailable", message, where=program, fix=_FIX_INSTALL) from error
     with cast(BinaryIO, group.child.stdout) as pictured:
         try:
-            svg = pictured.read(SVG_LIMIT + 1)
-            return svg, 0 if len(svg) > SVG_LIMIT else group.wait() or 0
+            drawn = pictured.read(PICTURE_LIMIT + 1)
+            return drawn, 0 if len(drawn) > PICTURE_LIMIT else group.wait() or 0
         except OSError as error:
             message, fix = f"waiting for '{program}' failed: {reason(error)}", "try again, or use --as dot"
             raise ErgoError("cli.graphviz_wait_failed", message, where=program, fix=fix) from error
@@ -159,7 +159,7 @@ def _not_rendered(program: str, message: str, complaints: IO[bytes]) -> ErgoErro
     return ErgoError("cli.graphviz_render_failed", message, where=program, fix=fix, details=(words,) if words else ())
 
 
-def write_picture(path: Path, text: str, picture: Picture) -> None:
+def write_picture(path: Path, data: bytes, picture: Picture) -> None:
     """Write a picture atomically, or to standard output for ``-``.
 
     Raises UsageError ``cli.conflicting_options`` for a file that the picture was made of, ErgoError
@@ -168,7 +168,7 @@ def write_picture(path: Path, text: str, picture: Picture) -> None:
     refuse_replacing(path, (Read(file, "a file of the graph") for file in picture.files))
     try:
         with open_output(str(path)) as file:
-            file.write(text.encode())
+            file.write(data)
             file.commit()
     except CaptureWriteError as error:
         raise ErgoError("cli.graph_to_dot_write_failed", error.message, where=error.where, fix=error.fix) from error

@@ -40,8 +40,8 @@ def refused(ran: Ran, exit_code: int, *codes: str) -> None:
     assert error["where"]
     assert error["fix"]
     block = ran.stderr.splitlines()
-    assert f"code: {error['code']}" in block
-    assert [line for line in block if line.startswith(("error: ", "where: ", "fix: "))]
+    assert [line for line in block if line.startswith("error: ")]
+    assert [line for line in block if line.lstrip().startswith("fix: ")]
     assert max(map(len, block)) < 2200
 
 

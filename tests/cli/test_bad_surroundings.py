@@ -115,7 +115,8 @@ def test_standard_input_that_is_closed(ergo: Ergo, tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [[], ["--version"], ["run", "--help"]])
 def test_help_that_nobody_can_read(ergo: Ergo, arguments: list[str]) -> None:
     ran = ergo(*arguments, through=shell("exec >/dev/full; exec"))
-    assert (ran.exit_code, ran.stderr.splitlines()[1]) == (6, "code: cli.output_write_failed")
+    assert ran.exit_code == 6
+    assert "the result could not be written to standard output" in ran.stderr
 
 
 def test_help_whose_reader_goes_away(ergo: Ergo) -> None:

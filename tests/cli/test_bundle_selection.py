@@ -64,7 +64,7 @@ def test_a_bundle_with_sorted_members_is_one(ergo: Ergo, case: Path, tmp_path: P
     (tmp_path / "sorted.json").write_text(json.dumps(document, sort_keys=True))
     ran = ergo("replay", tmp_path, "-g", case / "graph.yaml", "-a", case / "adapter.yaml", "--strict")
     assert (ran.exit_code, ran.stderr) == (0, "")
-    assert ran.stdout.startswith(f"match: {tmp_path}/sorted.json: 7 events")
+    assert ran.stdout.startswith("match  sorted.json  7 events")
 
 
 def test_linked_folders_are_followed_once(case: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_glob_that_matches_nothing_beside_others(ergo: Ergo, case: Path, tmp_p
     program = ("-g", case / "graph.yaml", "-a", case / "adapter.yaml")
     for nothing in (tmp_path / "empty", tmp_path / "*.json"):
         lax = ergo("replay", case / "good.json", nothing, *program)
-        assert (lax.exit_code, lax.stderr) == (0, f"warning: '{nothing}' stands for no bundle\n")
+        assert (lax.exit_code, lax.stderr) == (0, f"warning: '{nothing.name}' stands for no bundle\n")
         assert ergo("replay", case / "good.json", nothing, "--strict", *program).exit_code == 5
 
 
@@ -110,7 +110,7 @@ def test_a_bundle_on_standard_input(ergo: Ergo, case: Path) -> None:
     for arguments in (("replay", "-", "--strict", *program), ("validate", "-"), ("inspect", "-")):
         ran = ergo(*arguments, stdin=good)
         assert (ran.exit_code, ran.stderr) == (0, ""), arguments
-    assert ergo("replay", "-", "--strict", *program, stdin=good).stdout.startswith("match: -: 7 events")
+    assert ergo("replay", "-", "--strict", *program, stdin=good).stdout.startswith("match  -  7 events")
     assert ergo("diff", case / "good.json", "-", stdin=good).exit_code == 0
     assert ergo("diff", case / "good.json", "-", stdin=(case / "effect_hash.json").read_bytes()).exit_code == 1
     twice = ergo("diff", "-", "-", stdin=good)

@@ -132,6 +132,6 @@ def test_recover_refuses(ergo: Ergo, tmp_path: Path) -> None:
         ran = ergo("recover", name, "-o", "r.json", "--format", "json")
         assert (ran.exit_code, ran.report["outcome"], ran.report["error"]["code"]) == (3, "refused", code)
         assert ran.report["recovery"] is None
-    missing = ergo("recover", "bad")
+    missing = ergo("recover", "bad", "-v")
     assert (missing.exit_code, "code: cli.missing_required_option" in missing.stderr) == (2, True)
     assert not (tmp_path / "r.json").exists()

@@ -35,7 +35,7 @@ def edit(project: Path, old: str, new: str) -> None:
 def test_a_replay_executes_nothing(ergo: Ergo, agent: Path) -> None:
     ran = ergo("replay", "--strict", cwd=agent)
     assert (ran.exit_code, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("match: ")
+    assert ran.stdout.startswith("match  ")
     assert ergo("capture", "-o", "b.json", cwd=agent).exit_code == 3, "a live run needs its executor"
 
 
@@ -51,10 +51,10 @@ def test_another_prompt_is_named_with_seq_and_both_actions(ergo: Ergo, agent: Pa
     edit(agent, "How likely is it a fraud?", "Is it a fraud?")
     ran = ergo("replay", cwd=agent)
     assert ran.exit_code == 1
-    assert "first divergent seq  1\n" in ran.stdout
+    assert "decision 0  event t-0900  run c-1  record 1\n" in ran.stdout
     assert "ActionMismatch: the step function asks for another action" in ran.stdout
     assert "How likely is it a fraud?" in ran.stdout
-    assert "back: arrived broken. Is it a fraud?" in ran.stdout
+    assert "ved broken. Is it a fraud?" in ran.stdout
     first = ergo("replay", "--format", "json", cwd=agent).report["bundles"][0]["divergences"][0]
     assert (first["kind"], first["code"], first["cause"]) == ("journal", "replay.journal_mismatch", "ActionMismatch")
     assert first["path"] == "journals[0].records[1].event.ActionRequested.payload.CallLLM.input.prompt"
@@ -69,7 +69,7 @@ def test_another_order_of_tools(ergo: Ergo, agent: Path) -> None:
     edit(agent, 'if case.decision == "pay" and case.receipt is None', "if case.told and case.receipt is None")
     ran = ergo("replay", cwd=agent)
     assert ran.exit_code == 1
-    assert "first divergent seq  4\n" in ran.stdout
+    assert "run c-1  record 4\n" in ran.stdout
     first = ergo("replay", "--format", "json", cwd=agent).report["bundles"][0]["divergences"][0]
     assert first["path"] == "journals[0].records[4].event.ActionRequested.payload"
     assert first["expected"] == {"CallTool": {"input": {"amount": 29.5, "customer": "anna"}, "tool": "pay"}}
@@ -174,8 +174,8 @@ def test_diff_compares_journals(ergo: Ergo, agent: Path) -> None:
     assert found["path"] == "journals[0].records[2].event.ActionSucceeded.output.risk"
     assert (found["expected"], found["actual"], found["node"]) == (0.0625, 0.75, "c-1-1")
     text = ergo("diff", BUNDLE, "tampered.json", cwd=agent).stdout
-    assert "first divergent seq  2\n" in text
-    assert "record (in A)" in text
+    assert "run c-1  record 2\n" in text
+    assert "  + ActionSucceeded" in text
     assert ergo("diff", BUNDLE, BUNDLE, cwd=agent).exit_code == 0
 
 

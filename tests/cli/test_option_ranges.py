@@ -49,10 +49,11 @@ def test_the_walk_finds_the_integer_options() -> None:
 def test_a_number_out_of_range_is_refused(
     path: tuple[str, ...], option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = execute([*path, option, value])
+    code = execute([*path, "-v", option, value])
     shown = capsys.readouterr().err
     assert code == exit_code("cli.invalid_option_value")
-    assert f"code: cli.invalid_option_value\nwhere: arg '{option}'\nfix: " in shown
+    assert f"\n  where: arg '{option}'\n  fix: " in shown
+    assert "\n  code: cli.invalid_option_value\n" in shown
 
 
 @pytest.fixture

@@ -141,7 +141,6 @@ def test_a_broken_module_is_told_once_with_place_and_remedy(ergo: Ergo, home: Pa
     ran = ergo("run", cwd=home)
     assert (ran.exit_code, ran.stdout) == (3, "")
     lines = ran.stderr.splitlines()
-    assert lines[0].startswith("error: module 'trend.primitives' cannot be imported: ModuleNotFoundError")
-    assert lines[1] == "code: primitive.import_failed"
-    assert lines[2].endswith("trend/primitives.py:1")
-    assert lines[3].startswith("fix: ")
+    fault = "module 'trend.primitives' cannot be imported: ModuleNotFoundError"
+    assert lines[0].startswith(f"error: trend/primitives.py:1  {fault}")
+    assert lines[1].startswith("  fix: ")

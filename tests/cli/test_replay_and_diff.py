@@ -20,12 +20,14 @@ def _replay(ergo: Ergo, case: Path, bundle: str, *more: str) -> Ran:
 
 def test_a_match_is_one_line(ergo: Ergo, case: Path) -> None:
     ran = _replay(ergo, case, "good.json", "--strict")
-    assert ran == (0, f"match: {case}/good.json: 7 events, 7 invoked, 0 deferred, 0 skipped\n", "")
+    assert ran == (0, f"match  {case}/good.json  7 events, 7 invoked\n", "")
 
 
 def test_a_divergence_is_told_in_full(ergo: Ergo, case: Path) -> None:
     ran = _replay(ergo, case, "effect_value_and_hash.json", "--strict")
     assert (ran.exit_code, ran.stderr) == (1, "")
+    assert "  ~ last  999.0 -> 2.5  set_context by s_last" in ran.stdout.splitlines()
+    ran = _replay(ergo, case, "effect_value_and_hash.json", "--strict", "-v")
     for line in (
         "  event     t1",
         "  path      effects[1].writes[0].value.Number",
@@ -187,7 +189,7 @@ def test_a_bundle_that_the_original_refuses_for_its_numbers_matches(ergo: Ergo, 
 def test_equal_bundles_do_not_differ(ergo: Ergo, case: Path) -> None:
     ran = ergo("diff", case / "good.json", case / "good.json")
     assert ran.exit_code == 0
-    assert ran.stdout.startswith(f"match: {case}/good.json → {case}/good.json: 7 events")
+    assert ran.stdout.startswith(f"match  {case}/good.json → {case}/good.json  7 events")
 
 
 def test_a_removed_event_is_one_difference(ergo: Ergo, case: Path) -> None:

@@ -109,7 +109,7 @@ def test_verbose_says_which_rule_found_the_program(ergo: Ergo, conformance: Path
 def test_quiet_leaves_notes_and_warnings_out_but_not_errors(ergo: Ergo) -> None:
     line = b'{"kind":"event","event":{"type":"Command"}}\n'
     assert ergo("run", "-", "-q", stdin=line).stderr == ""
-    assert "code: driver.input_invalid" in ergo("run", "-", "-q", stdin=b"nonsense\n").stderr
+    assert "code: driver.input_invalid" in ergo("run", "-", "-q", "-v", stdin=b"nonsense\n").stderr
 
 
 def test_a_bad_line_refuses_the_run_and_leaves_nothing(ergo: Ergo, tmp_path: Path) -> None:
@@ -169,14 +169,14 @@ def test_a_profile_says_everything(ergo: Ergo, tmp_path: Path) -> None:
 def test_a_profile_without_events_names_the_remedy(ergo: Ergo, tmp_path: Path) -> None:
     (tmp_path / "graph.yaml").write_text(GRAPH)
     (tmp_path / "ergo.toml").write_text('name = "p"\nversion = "1"\n[profiles.day]\ngraph = "graph.yaml"\n')
-    ran = ergo("run")
+    ran = ergo("run", "-v")
     assert ran.exit_code == 3
     assert "code: PRJ-INVALID" in ran.stderr
 
 
 def test_an_unknown_profile_is_a_usage_error(ergo: Ergo, tmp_path: Path) -> None:
     (tmp_path / "ergo.toml").write_text('name = "p"\nversion = "1"\n[profiles]\n')
-    ran = ergo("run", "-p", "night")
+    ran = ergo("run", "-v", "-p", "night")
     assert ran.exit_code == 2
     assert "code: PRJ-PROFILE" in ran.stderr
 

@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,16 @@ def file(tmp_path: Path) -> Path:
     make_project(tmp_path)
     begin_run(f"sqlite:{tmp_path}/runs.db", tmp_path)
     return tmp_path / "runs.db"
+
+
+@pytest.fixture
+def ergo(ergo: Ergo) -> Ergo:
+    """Commands that say the codes of their errors."""
+    return partial(_with_codes, ergo)
+
+
+def _with_codes(ergo: Ergo, *arguments: str | Path, **surroundings: Any) -> Ran:
+    return ergo(*arguments, "-v", **surroundings)
 
 
 def check_refused(ran: Ran, exits: int, code: str, *words: str) -> None:
@@ -212,7 +223,7 @@ def test_an_answer_that_the_reducer_cannot_take_leaves_the_run_waiting(ergo: Erg
 def test_two_processes_drive_one_run(ergo: Ergo, named: str, tmp_path: Path, environment: dict[str, str]) -> None:
     """The second finishes what the first has begun, under the same key; the first is told that the run went on."""
     (tmp_path / "hold").touch()
-    first = started(tmp_path, environment, "runs", *RESUME)
+    first = started(tmp_path, environment, "runs", *RESUME, "-v")
     wait_until((tmp_path / "held").exists, first)
     (tmp_path / "hold").unlink()
     second = ergo("runs", "resume", "run")
@@ -295,7 +306,7 @@ def test_a_file_that_may_only_be_read(ergo: Ergo, file: Path) -> None:
     through = without_privileges()
     file.chmod(0o444)
     for command in (RESUME, FORK):
-        check_refused(ergo("runs", *command, through=through), 6, "store.read_only", str(file))
+        check_refused(ergo("runs", *command, through=through), 6, "store.read_only", file.name)
     assert ergo("runs", "list", through=through).exit_code == 0
     file.chmod(0o644)
     assert len(log_of(f"sqlite:{file}", file.parent)) == 2
@@ -315,7 +326,7 @@ def test_a_database_that_may_only_be_read(ergo: Ergo, postgres: str, tmp_path: P
 def test_a_disk_that_is_full_in_the_middle_of_a_run(ergo: Ergo, file: Path) -> None:
     """What was requested stays in the log, and is completed once there is room."""
     (file.parent / "size").write_text("2000000")
-    check_refused(ergo("runs", *RESUME, through=shell("ulimit -f 600; exec")), 6, "store.full", str(file))
+    check_refused(ergo("runs", *RESUME, through=shell("ulimit -f 600; exec")), 6, "store.full", file.name)
     assert [text[:18] for text in log_of(f"sqlite:{file}", file.parent)[2:]] == [
         '{"Resumed":{"value',
         '{"ActionRequested"',
@@ -336,7 +347,7 @@ def test_what_is_no_store(ergo: Ergo, file: Path) -> None:
     notes.write_text("long enough to be taken for a database\n" * 100)
     before = notes.read_bytes()
     for command in (("list",), (*RESUME, "-p", "default")):
-        check_refused(ergo("runs", *command, "--store", f"sqlite:{notes}"), 3, "store.corrupt", str(notes))
+        check_refused(ergo("runs", *command, "--store", f"sqlite:{notes}"), 3, "store.corrupt", notes.name)
         check_refused(ergo("runs", *command, "--store", "sqlite:absent.db"), 3, "store.not_found", "absent.db")
         check_refused(ergo("runs", *command, "--store", "mysql:x"), 2, "cli.invalid_option_value", "'mysql:x'")
         check_refused(ergo("runs", *command, "--store", f"sqlite:{file.parent}"), 6, "store.unreachable")

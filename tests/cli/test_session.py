@@ -30,7 +30,7 @@ def test_a_defect_of_ours_has_a_traceback_and_asks_for_a_report(capsys: pytest.C
     assert Session("replay", Format.JSON).conclude(_defect) == 70
     told = capsys.readouterr()
     assert told.err.startswith("Traceback (most recent call last):")
-    assert "error: ergo failed: ZeroDivisionError: nothing divides by zero\ncode: internal.error\n" in told.err
+    assert "error: ergo failed: ZeroDivisionError: nothing divides by zero\n  fix: " in told.err
     assert "please report it" in told.err
     report = json.loads(told.out)
     assert (report["outcome"], report["exit_code"], report["error"]["code"]) == ("failed", 70, "internal.error")

@@ -43,7 +43,7 @@ def test_quiet_leaves_out_a_text_that_is_for_people(ergo: Ergo) -> None:
 
 def test_what_fails_writes_nothing(ergo: Ergo, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(TABLE + "2024-01-04T00:00:00Z,dear\n")
-    ran = ergo("fixture", "from-csv", "t.csv", "-")
+    ran = ergo("fixture", "from-csv", "t.csv", "-", "-v")
     assert (ran.exit_code, ran.stdout) == (3, "")
     assert "code: fixture.csv_invalid" in ran.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

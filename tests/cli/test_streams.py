@@ -52,12 +52,9 @@ def test_a_terminal_gets_colour_and_a_pipe_does_not(
 ) -> None:
     shown = _on_terminal(diverging, {**environment, "TERM": "xterm-256color"}, tmp_path)
     assert "\x1b[" in shown
-    assert "┃ decision ┃" in _plain(shown)
     piped = ergo(*diverging).stdout
     assert "\x1b" not in piped
-    assert "│" not in piped
-    assert "expected" in _plain(shown)
-    assert "expected" in piped
+    assert _plain(shown).replace("\r\n", "\n") == piped
 
 
 def test_colour_is_as_asked_for(ergo: Ergo, diverging: list[str], environment: dict[str, str], tmp_path: Path) -> None:
@@ -115,7 +112,7 @@ def test_a_full_disk_under_the_result_is_exit_code_6(
             [ERGO, *diverging], stdout=full, stderr=subprocess.PIPE, env=environment, cwd=tmp_path, timeout=60
         )
     assert child.returncode == 6
-    assert b"code: cli.output_write_failed" in child.stderr
+    assert b"error: the result could not be written to standard output" in child.stderr
 
 
 def test_names_that_no_terminal_should_obey_are_escaped(ergo: Ergo) -> None:

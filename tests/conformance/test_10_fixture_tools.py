@@ -104,6 +104,6 @@ def test_c10_24_a_table_without_close_or_rows_and_the_spelling_of_kinds(ergo: Er
     assert ergo("fixture", "from-csv", "header.csv", "e.jsonl").exit_code == 3
     assert not (tmp_path / "e.jsonl").exists()
     assert ergo("fixture", "from-csv", "good.csv", "e.jsonl", "--event-kind", "data_available").exit_code == 0
-    tick = ergo("fixture", "from-csv", "good.csv", "tick.jsonl", "--event-kind", "tick")
+    tick = ergo("fixture", "from-csv", "good.csv", "tick.jsonl", "--event-kind", "tick", "-v")
     assert tick.exit_code == 2
     assert "code: cli.invalid_option_value" in tick.stderr

@@ -39,24 +39,25 @@ def test_c30_103_a_run_without_events_is_a_usage_error(ergo: Ergo, command: str)
 
 
 def test_c30_104_unknown_words_are_named(ergo: Ergo) -> None:
-    command = ergo("conjure")
+    command = ergo("conjure", "-v")
     assert (command.exit_code, command.stdout) == (2, "")
     assert "code: cli.unknown_command" in command.stderr
     assert "'conjure'" in command.stderr
-    option = ergo("run", "e.jsonl", "--conjure")
+    option = ergo("run", "e.jsonl", "--conjure", "-v")
     assert option.exit_code == 2
     assert "code: cli.invalid_option" in option.stderr
     assert "'--conjure'" in option.stderr
 
 
 def test_c30_106_an_option_without_its_value(ergo: Ergo) -> None:
-    ran = ergo("run", "events.jsonl", "-g")
+    ran = ergo("run", "-v", "events.jsonl", "-g")
     assert ran.exit_code == 2
-    assert "code: cli.missing_option_value\nwhere: arg '-g'\n" in ran.stderr
+    assert "  where: arg '-g'\n" in ran.stderr
+    assert "  code: cli.missing_option_value\n" in ran.stderr
 
 
 def test_c30_106_no_ingress_at_all(ergo: Ergo, conformance: Path) -> None:
-    ran = ergo("run", "-g", conformance / "01-minimal" / "graph.yaml")
+    ran = ergo("run", "-v", "-g", conformance / "01-minimal" / "graph.yaml")
     assert ran.exit_code == 2
     assert "code: cli.missing_required_option\n" in ran.stderr
 
@@ -97,27 +98,27 @@ def test_c30_108_default_place_of_a_capture(ergo: Ergo, conformance: Path, tmp_p
 def test_c30_110_error_block_and_its_json_form(ergo: Ergo, conformance: Path) -> None:
     case = conformance / "03-context-set"
     arguments = ["run", case / "events.jsonl", "-g", case / "graph.yaml"]
-    lines = ergo(*arguments).stderr.splitlines()
+    lines = ergo(*arguments, "-v").stderr.splitlines()
     names = [line.partition(": ")[0] for line in lines]
-    assert names == ["error", "code", "rule", "where", "fix", "detail"]
-    assert lines[1:3] == ["code: adapter.required_for_graph", "rule: RUN-CANON-2"]
+    assert names == ["error", "  where", "  fix", "  code", "  rule", "  detail"]
+    assert lines[3:5] == ["  code: adapter.required_for_graph", "  rule: RUN-CANON-2"]
     error = ergo(*arguments, "--format", "json").report["error"]
     assert list(error) == ["code", "rule", "message", "where", "fix", "details", "causes"]
     assert lines == [
         f"error: {error['message']}",
-        f"code: {error['code']}",
-        f"rule: {error['rule']}",
-        f"where: {error['where']}",
-        f"fix: {error['fix']}",
-        *(f"detail: {detail}" for detail in error["details"]),
+        f"  where: {error['where']}",
+        f"  fix: {error['fix']}",
+        f"  code: {error['code']}",
+        f"  rule: {error['rule']}",
+        *(f"  detail: {detail}" for detail in error["details"]),
     ]
 
 
 @pytest.mark.parametrize("command", ["run", "capture"])
 def test_c30_106_a_driver_needs_its_program_and_no_other_source(ergo: Ergo, command: str) -> None:
-    alone = ergo(command, "--driver-arg", "x")
+    alone = ergo(command, "-v", "--driver-arg", "x")
     assert (alone.exit_code, "code: cli.missing_required_option\n" in alone.stderr) == (2, True)
-    both = ergo(command, "events.jsonl", "--driver-cmd", "x")
+    both = ergo(command, "-v", "events.jsonl", "--driver-cmd", "x")
     assert (both.exit_code, "code: cli.conflicting_options\n" in both.stderr) == (2, True)
 
 
@@ -125,14 +126,14 @@ def test_c30_107_the_arguments_of_a_driver_are_taken_as_they_are(ergo: Ergo, tmp
     (tmp_path / "d.py").write_text("import json, sys\nopen('argv', 'w').write(json.dumps(sys.argv))\n")
     words = ["-x", "--driver-cmd", "", "a b", "--"]
     arguments = [part for word in ["d.py", *words] for part in ("--driver-arg", word)]
-    ran = ergo("run", *TICK_FLOW, "--driver-cmd", sys.executable, *arguments)
+    ran = ergo("run", "-v", *TICK_FLOW, "--driver-cmd", sys.executable, *arguments)
     assert (ran.exit_code, "code: driver.start_failed\n" in ran.stderr) == (3, True)
     assert json.loads((tmp_path / "argv").read_text()) == ["d.py", *words]
 
 
 def test_c30_54_a_program_without_a_name(ergo: Ergo) -> None:
     for name in ("", " "):
-        ran = ergo("run", *TICK_FLOW, "--driver-cmd", name)
+        ran = ergo("run", "-v", *TICK_FLOW, "--driver-cmd", name)
         assert (ran.exit_code, "code: driver.input_invalid\n" in ran.stderr) == (3, True)
 
 
@@ -186,7 +187,7 @@ def test_c30_89_a_folder_that_cannot_be_written_starts_nothing(ergo: Ergo, tmp_p
 def test_c30_109_how_interruptions_are_told(ergo: Ergo, tmp_path: Path) -> None:
     program, *arguments = scripted(tmp_path / "pid", "hello", "events:2", "exit:3")
     driver = ["--driver-cmd", program, *(word for argument in arguments for word in ("--driver-arg", argument))]
-    broken = ergo("capture", *TICK_FLOW, *driver, "-o", "b.json", "--format", "json")
+    broken = ergo("capture", "-v", *TICK_FLOW, *driver, "-o", "b.json", "--format", "json")
     assert (broken.exit_code, broken.report["outcome"]) == (7, "interrupted")
     assert broken.report["run"]["interruption"] == {"code": "driver_terminated"}
     assert (broken.report["run"]["events"], broken.report["error"]["code"]) == (2, "driver.start_failed")

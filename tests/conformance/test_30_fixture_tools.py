@@ -26,7 +26,7 @@ def test_c30_103_fixture_alone_and_a_graph_without_a_file(ergo: Ergo) -> None:
     assert (alone.exit_code, alone.stderr) == (0, "")
     assert alone.stdout.startswith("Usage: ergo fixture")
     assert all(command in alone.stdout for command in ("inspect", "validate", "from-csv"))
-    graph = ergo("graph")
+    graph = ergo("graph", "-v")
     assert (graph.exit_code, graph.stdout) == (2, "")
     assert "code: cli.missing_required_argument" in graph.stderr
 
@@ -36,7 +36,7 @@ def test_c30_104_an_unknown_subcommand_and_option_are_named(ergo: Ergo) -> None:
     error = ran.report["error"]
     assert (ran.exit_code, error["code"], error["where"]) == (2, "cli.unknown_command", "arg 'inspekt'")
     assert error["fix"] == "did you mean 'inspect'?"
-    option = ergo("fixture", "inspect", "e.jsonl", "--pretty")
+    option = ergo("fixture", "inspect", "e.jsonl", "--pretty", "-v")
     assert option.exit_code == 2
     assert "code: cli.invalid_option" in option.stderr
     assert "'--pretty'" in option.stderr
@@ -201,7 +201,7 @@ def test_c30_114_event_kinds_in_any_spelling(ergo: Ergo, tmp_path: Path, spellin
 )
 def test_c30_114_what_the_options_refuse(ergo: Ergo, tmp_path: Path, option: str, value: str) -> None:
     (tmp_path / "prices.csv").write_text(SAMPLE)
-    ran = ergo("fixture", "from-csv", "prices.csv", "e.jsonl", option, value)
+    ran = ergo("fixture", "from-csv", "prices.csv", "e.jsonl", option, value, "-v")
     assert ran.exit_code == 2
     assert "code: cli.invalid_option_value" in ran.stderr
     assert option in ran.stderr

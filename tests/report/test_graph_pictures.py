@@ -10,7 +10,7 @@ from ergo_cli.programs.graph.check.catalog import standard_inventory
 from ergo_cli.programs.graph.files.discovery import InMemorySource, load_in_memory_graph_sources
 from ergo_cli.programs.graph.model import ClusterDefinition
 from ergo_cli.report.graph_pictures import Shown, graph_to_dot, graph_to_mermaid, outline
-from ergo_cli.report.text import plain_lines
+from ergo_cli.report.layout import plain_lines
 from ergo_cli.tools.pictures import expand_for_picture
 from tests.graph_shorthand import cluster, expanded
 

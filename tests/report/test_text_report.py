@@ -4,9 +4,10 @@ import io
 
 from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Episode, Outcome
-from ergo_cli.report.comparisons import DIFF, REPLAY, render_comparison
+from ergo_cli.report.comparisons import DIFF, REPLAY, Shown, render_comparison
+from ergo_cli.report.layout import plain_lines
 from ergo_cli.report.terminal import console, draw
-from ergo_cli.report.text import Fields, Line, Table, Tone, plain_lines
+from ergo_cli.report.text import Fields, Line, Table, Tone
 
 
 def _divergence(seq: int, **changes: object) -> Divergence:
@@ -30,53 +31,34 @@ def _diverged(*divergences: Divergence, count: int | None = None) -> BundleResul
         decisions=DecisionCounts(8, 0, 1),
         divergence_count=count or len(divergences),
         divergences=divergences,
+        differing=2,
         before_first=(Episode(0, "e0", 0, "Invoke", "Completed", 2), Episode(1, "e1", 1, "Defer", None, 0)),
     )
 
 
-def test_the_first_divergence_is_told_in_full_and_the_others_in_a_table() -> None:
+def test_hashes_codes_and_paths_of_the_first_divergence_are_said_where_more_is_asked_for() -> None:
     first = _divergence(2, node="hot/act", origin="hot/check", cause="numbers")
-    told = render_comparison("replay", [_diverged(first, _divergence(4), count=7)], REPLAY)
-    assert list(plain_lines(told.blocks)) == [
-        "diverged: b.json: 9 events, 8 invoked, 1 deferred, 0 skipped, 7 divergences",
-        "",
-        "first divergence",
-        "  decision  2",
-        "  event     e2",
-        "  episode   2",
-        "  kind      effect_changed",
-        "  path      effects[0].writes[0].value.Number",
-        "  expected  1.5",
-        "  actual    2.5",
-        "  node      hot/act",
-        "  origin    hot/check",
-        "  cause     numbers: both agree once numbers are read as the original reads them; "
-        "replay with --numbers original",
-        "  code      replay.effect_mismatch",
-        "",
-        "before it",
-        "decision  event  episode  kind    termination  effects",
-        "       0  e0           0  Invoke  Completed          2",
-        "       1  e1           1  Defer   -                  0",
-        "",
-        "further divergences",
-        "decision  event  kind            path                               expected  actual",
-        "       4  e4     effect_changed  effects[0].writes[0].value.Number  1.5       2.5",
-        "and 5 more; --max-divergences lists them",
-        "",
-    ]
+    found = [_diverged(first, _divergence(4), count=7)]
+    told = list(plain_lines(render_comparison("replay", found, REPLAY, shown=Shown(verbose=True)).blocks))
+    assert told[0] == "differs  b.json  2 of 9 decisions"
+    assert "  path      effects[0].writes[0].value.Number" in told
+    assert "  code      replay.effect_mismatch" in told
+    assert any(line.startswith("  because   both agree once numbers are read") for line in told)
+    assert told[-1] == "and 5 more; --max-divergences lists them"
 
 
 def test_a_diff_calls_the_sides_a_and_b() -> None:
-    lines = list(plain_lines(render_comparison("diff", [_diverged(_divergence(2, code=None))], DIFF).blocks))
+    found = [_diverged(_divergence(2, code=None))]
+    lines = list(plain_lines(render_comparison("diff", found, DIFF, shown=Shown(verbose=True)).blocks))
     assert "  in A      1.5" in lines
     assert "  in B      2.5" in lines
 
 
-def test_several_bundles_end_with_a_sum() -> None:
+def test_several_bundles_begin_with_a_sum() -> None:
     match = BundleResult("a.json", Outcome.MATCH, events=1, decisions=DecisionCounts(1, 0, 0))
     lines = list(plain_lines(render_comparison("replay", [match, match, _diverged(_divergence(0))], REPLAY).blocks))
-    assert lines[-1] == "3 bundles: 2 match, 1 diverged"
+    assert lines[0] == "differs  1 of 3 bundles  11 events"
+    assert not [line for line in lines if "a.json" in line]
 
 
 def test_plain_text_has_no_control_characters() -> None:

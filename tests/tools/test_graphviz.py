@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from ergo_cli.cli.app import execute
 from ergo_cli.errors import ErgoError
 from ergo_cli.tools import pictures
-from ergo_cli.tools.pictures import draw_svg
+from ergo_cli.tools.pictures import draw_with_graphviz
 from tests.channels.ingress_drivers import left_of
+
+GRAPH = Path(__file__).parents[2] / "fixtures" / "order_threshold" / "graphs" / "order_threshold.yaml"
 
 
 @pytest.fixture
@@ -25,17 +28,17 @@ def dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def refusal(text: str = "digraph {}") -> ErgoError:
     with pytest.raises(ErgoError) as raised:
-        draw_svg(text)
+        draw_with_graphviz(text, "svg")
     return raised.value
 
 
 def test_a_large_text_goes_in_and_comes_out(dot: Path) -> None:
     text = 'digraph "é" {\n' + '  "n0" -> "n1"\n' * 200_000 + "}\n"
-    assert draw_svg(text) == text
+    assert draw_with_graphviz(text, "svg").decode() == text
 
 
 def test_a_picture_without_end_is_cut_off(dot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "SVG_LIMIT", 2**20)
+    monkeypatch.setattr(pictures, "PICTURE_LIMIT", 2**20)
     dot.write_text("#!/bin/sh\nexec yes\n")
     error = refusal()
     assert error.code == "cli.graphviz_render_failed"
@@ -63,7 +66,7 @@ def test_an_interrupt_ends_the_program_and_what_it_started(dot: Path, tmp_path: 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
-            draw_svg("digraph {}")
+            draw_with_graphviz("digraph {}", "svg")
     finally:
         signal.signal(signal.SIGALRM, before)
     assert left_of(int((tmp_path / "pid").read_text())) == []
@@ -77,3 +80,35 @@ def test_a_program_that_cannot_be_started(dot: Path) -> None:
 def test_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert refusal().code == "cli.graphviz_unavailable"
+
+
+def test_a_png_is_what_graphviz_draws(dot: Path, tmp_path: Path) -> None:
+    dot.write_text("#!/bin/sh\ncat >/dev/null\nprintf '\\211PNG\\r\\n%s' \"$1\"\n")
+    output = tmp_path / "s.png"
+    assert execute(["graph", str(GRAPH), "-o", str(output)]) == 0
+    assert output.read_bytes() == b"\x89PNG\r\n-Tpng"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "remedy"),
+    [
+        (["-o", "s.png"], 6, "install Graphviz"),
+        (["-o", "s.JPG"], 2, "name a .png, .pdf or .svg"),
+        (["-o", "s.gif", "--as", "text"], 2, "name a .png, .pdf or .svg"),
+        (["-o", "s.png", "--as", "text"], 2, "leave --as out"),
+        (["--as", "pdf"], 2, "name a file with -o graph.pdf"),
+    ],
+)
+def test_no_text_is_called_a_picture(
+    arguments: list[str],
+    code: int,
+    remedy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert execute(["graph", str(GRAPH), *arguments]) == code
+    assert f"  fix: {remedy}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

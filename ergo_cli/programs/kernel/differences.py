@@ -21,10 +21,11 @@ from ergo_cli.programs.kernel.engine.events import (
     SequencedEvent,
     StateUpdated,
 )
+from ergo_cli.programs.kernel.record_lines import record_line, state_members
 from ergo_cli.programs.kernel.recorded import KernelCall, KernelEpisode, is_cut_off
 from ergo_cli.programs.kernel.replay.divergence import DivergenceKind as LogKind
 from ergo_cli.programs.kernel.replay.divergence import DivergenceReport, compare_logs, events_hash
-from ergo_cli.programs.recorded import JournalDifference, LogDifference
+from ergo_cli.programs.recorded import JournalDifference, LogDifference, RecordLine
 from ergo_cli.supervisor.journals import CallError
 from ergo_cli.supervisor.seam import RunTermination
 
@@ -74,6 +75,7 @@ def log_difference(
         report.expected_hash,
         report.actual_hash,
         None if error is None else f"{error.code}: {error.message}",
+        (_line(report.expected), _line(report.actual)),
     )
     return JournalDifference(location, here, there, _node(report), report.kind.value, log)
 
@@ -84,10 +86,11 @@ def state_difference(
     seq: int,
     hashes: tuple[str | None, str | None],
     error: KernelError | None = None,
+    texts: tuple[bytes | None, bytes | None] = (None, None),
 ) -> JournalDifference:
-    """States that differ after ``seq`` equal events: their hashes, the recorded one first."""
+    """States that differ after ``seq`` equal events: their hashes and, where known, texts, the recorded one first."""
     ended = None if error is None else f"{error.code}: {error.message}"
-    log = LogDifference(spot.run_id, seq, seq, None, None, *hashes, ended)
+    log = LogDifference(spot.run_id, seq, seq, None, None, *hashes, ended, state=state_members(*texts))
     return JournalDifference(location, *hashes, cause=LogKind.STATE_MISMATCH.value, log=log)
 
 
@@ -95,7 +98,8 @@ def orphan_difference(spot: Spot, request: SequencedEvent, digest: str) -> Journ
     """The difference of a request that lacks a result without a reason."""
     place = spot.call.place(request.seq - 1 - spot.call.begin.head)
     tree = _tree(request)
-    log = LogDifference(spot.run_id, request.seq, request.seq - 1, tree, None, digest, digest)
+    lines = record_line(request), None
+    log = LogDifference(spot.run_id, request.seq, request.seq - 1, tree, None, digest, digest, lines=lines)
     return JournalDifference(spot.record(place), tree, None, _maker(request), LogKind.ORPHAN_ACTION.value, log)
 
 
@@ -168,6 +172,10 @@ def _tree(event: SequencedEvent | None) -> JsonValue:
     return None if event is None else decode(wire.encode(event))
 
 
+def _line(event: SequencedEvent | None) -> RecordLine | None:
+    return None if event is None else record_line(event)
+
+
 def _node(report: DivergenceReport) -> str | None:
     return _maker(report.expected) or _maker(report.actual)
 
@@ -206,7 +214,8 @@ def _call_differences(spot: Spot, counterpart: KernelCall, run_id: str) -> Itera
     call = spot.call
     initials = call.begin.initial, counterpart.begin.initial
     if initials[0] != initials[1]:
-        yield state_difference(spot, (*spot.begin, Member("initial")), 0, initials)
+        texts = call.initial, counterpart.initial
+        yield state_difference(spot, (*spot.begin, Member("initial")), 0, initials, texts=texts)
     moved = _moved(counterpart, run_id, spot)
     if compare_logs(spot.run_id, call.events, moved).kind is not None:
         before = call.before

@@ -119,7 +119,7 @@ class Redriver(Generic[S]):
                 raise
             raise _OtherInitialState(spot, None, error) from error
         if text != call.initial:
-            raise _OtherInitialState(spot, artifact_id(text), None)
+            raise _OtherInitialState(spot, text, None)
         return self._folds.begin(spot.run_id, today)
 
     def _made(self, spot: Spot, turn: EventStep, initial: S, context: CallContext) -> _Made:
@@ -156,10 +156,11 @@ class Redriver(Generic[S]):
 class _OtherInitialState(Exception):
     """Today's program begins the run with another initial state."""
 
-    def __init__(self, spot: Spot, today: str | None, error: KernelError | None) -> None:
+    def __init__(self, spot: Spot, today: bytes | None, error: KernelError | None) -> None:
         super().__init__()
-        hashes = spot.call.begin.initial, today
-        self.difference = state_difference(spot, (*spot.begin, Member("initial")), 0, hashes, error)
+        hashes = spot.call.begin.initial, None if today is None else artifact_id(today)
+        texts = spot.call.initial, today
+        self.difference = state_difference(spot, (*spot.begin, Member("initial")), 0, hashes, error, texts)
 
 
 def _nothing_done(call: KernelCall, termination: RunTermination, error: KernelError | CallError | None) -> _Made:

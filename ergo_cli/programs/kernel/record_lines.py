@@ -1,0 +1,65 @@
+"""Records and states of kernel runs in words for readers: names and fields, members that differ (spec 70 §4)."""
+
+from __future__ import annotations
+
+from ergo_cli.core.json import Item, JsonValue, Location, Member, canonical, decode, render
+from ergo_cli.programs.kernel.engine.events import ActionRequested, Interrupted, Resumed, SequencedEvent, StateUpdated
+from ergo_cli.programs.recorded import RecordLine
+
+_MOST_MEMBERS = 20
+
+
+def record_line(sequenced: SequencedEvent) -> RecordLine:
+    """The name of a record and its fields: an action by its own kind and target, anything else by its event."""
+    event = sequenced.event
+    match event:
+        case ActionRequested(_, payload):
+            return _action_line(payload)
+        case StateUpdated(step_id, payload):
+            return RecordLine(" ".join(filter(None, (sequenced.kind, step_id))), payload)
+        case Interrupted(value) | Resumed(value):
+            return RecordLine(sequenced.kind, value)
+        case _:
+            fields: dict[str, JsonValue] = {
+                name: getattr(event, name) for name in event.__struct_fields__ if name != "action_id"
+            }
+            return RecordLine(sequenced.kind, fields or None)
+
+
+def state_members(expected: bytes | None, actual: bytes | None) -> tuple[tuple[str, JsonValue, JsonValue], ...]:
+    """The members in which two states differ, given as canonical texts: each with both values."""
+    if expected is None or actual is None:
+        return ()
+    found: list[tuple[str, JsonValue, JsonValue]] = []
+    _compare(decode(expected), decode(actual), (), found)
+    return tuple(found[:_MOST_MEMBERS])
+
+
+def _action_line(payload: JsonValue) -> RecordLine:
+    """``CallTool refund {"amount": 900}``: the action, what it calls, what it gives it."""
+    if not (isinstance(payload, dict) and len(payload) == 1):
+        return RecordLine("ActionRequested", payload)
+    ((name, members),) = payload.items()
+    if not isinstance(members, dict):
+        return RecordLine(name, members)
+    words = [each for each in members.values() if isinstance(each, str)]
+    fields: dict[str, JsonValue] = {key: each for key, each in members.items() if not isinstance(each, str)}
+    called = " ".join((name, *words))
+    if len(fields) == 1:
+        return RecordLine(called, *fields.values())
+    return RecordLine(called, fields or None)
+
+
+def _compare(
+    expected: JsonValue, actual: JsonValue, at: Location, found: list[tuple[str, JsonValue, JsonValue]]
+) -> None:
+    if canonical(expected) == canonical(actual):
+        return
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        for name in [*expected, *(name for name in actual if name not in expected)]:
+            _compare(expected.get(name), actual.get(name), (*at, Member(name)), found)
+    elif isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
+        for index, (one, other) in enumerate(zip(expected, actual, strict=True)):
+            _compare(one, other, (*at, Item(index)), found)
+    else:
+        found.append((render(at) or "state", expected, actual))

@@ -1,0 +1,214 @@
+"""One divergence in the user's own words: ``-`` only recorded, ``+`` only today, ``~`` a value that differs (spec 70).
+
+A write is ``key = value``, an intent ``kind  field=value``, a record its name and fields. Nothing here knows a kind of
+program: records come named by their kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct
+
+from ergo_cli.core.json import JsonValue
+from ergo_cli.core.values import ValueType
+from ergo_cli.programs.recorded import LogDifference, RecordLine
+from ergo_cli.replay.results import Divergence, DivergenceKind
+from ergo_cli.report.layout import cell_width
+from ergo_cli.report.text import GAP, Row, Tone, shorten, shorten_pair
+
+_TAGS = frozenset(kind.value for kind in ValueType)
+_EFFECT = re.compile(r"effects\[\d+\]")
+_WRITE = re.compile(r"effects\[\d+\]\.writes\[(\d+)\](?:\.value(?:\.\w+)?)?")
+_FIELD = re.compile(r"effects\[\d+\]\.intents\[(\d+)\]\.fields\[(\d+)\](?:\.value(?:\.\w+)?)?")
+SIGN_TONES = {"-": Tone.REMOVED, "+": Tone.ADDED, "~": Tone.PLAIN}
+_LINE = 76
+_LEAST = 16
+_WHOLE = frozenset({DivergenceKind.DECISION_MISSING, DivergenceKind.DECISION_EXTRA})
+
+
+class Fact(Struct, frozen=True):
+    """What differs: its sign, what it is about, its value or both values, and what made it.
+
+    ``subject`` is the same for every divergence of one group, ``joint`` stands between it and the values. ``parts`` are
+    the values one by one, of which a group shows those that all have.
+    """
+
+    sign: str
+    subject: str
+    values: str = ""
+    made: str = ""
+    joint: str = "  "
+    parts: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> Row:
+        """The fact as a line."""
+        what = f"{self.subject}{self.joint}{self.values}" if self.values else self.subject
+        return Row((f"{self.sign} {what}", self.made), SIGN_TONES[self.sign])
+
+
+def facts(divergence: Divergence) -> list[Fact]:
+    """The facts of one divergence, at least one."""
+    return list(_facts(divergence))
+
+
+def records(log: LogDifference) -> Fact | None:
+    """The two records of a log in one line, by their names; None where states differ."""
+    here, there = log.lines
+    if here is None or there is None:
+        alone = here or there
+        return None if alone is None else Fact("+" if here is None else "-", alone.name)
+    return Fact("~", here.name, "" if here.name == there.name else f"-> {there.name}", joint=" ")
+
+
+def value_line(value: JsonValue) -> str:
+    """A value on one line of JSON; a tagged one without its tag."""
+    if isinstance(value, dict) and len(value) == 1 and value.keys() <= _TAGS:
+        (value,) = value.values()
+    return msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
+
+
+def effect_facts(sign: str, effect: JsonValue, node: str | None = None) -> Iterator[Fact]:
+    """The facts of a whole effect: its writes, then its intents."""
+    by = "" if node is None else f" by {node}"
+    match effect:
+        case {"kind": str(kind), "writes": list(writes)}:
+            intents = effect.get("intents") or []
+            for write in writes:
+                yield _written(sign, write, f"{kind}{by}")
+            for intent in cast(list[Any], intents):
+                yield _intended(sign, intent, by.strip())
+            if not writes and not intents:
+                yield Fact(sign, kind, made=by.strip())
+        case _:
+            yield Fact(sign, "effect", shorten(value_line(effect), _LINE), by.strip())
+
+
+def _facts(divergence: Divergence) -> Iterator[Fact]:
+    node, kind, path = divergence.node, divergence.kind, divergence.path
+    if divergence.log is not None:
+        yield from _log_facts(divergence, divergence.log)
+    elif _EFFECT.fullmatch(path) and (divergence.expected is None or divergence.actual is None):
+        sign, effect = ("+", divergence.actual) if divergence.expected is None else ("-", divergence.expected)
+        yield from effect_facts(sign, effect, node)
+    elif kind is DivergenceKind.EFFECT_ORDER:
+        yield Fact("~", "the order of the effects")
+    elif kind is DivergenceKind.PROGRAM:
+        yield Fact("+", "the program stops here:", str(divergence.actual), joint=" ")
+    elif path.endswith(".effect_hash"):
+        yield Fact("~", "the recorded hash of an effect, which is otherwise the same")
+    elif kind in _WHOLE:
+        yield _leaf("decision", divergence)
+    elif not path:
+        yield _leaf(kind.value.replace("_", " "), divergence)
+    else:
+        yield _place(divergence)
+
+
+def _place(divergence: Divergence) -> Fact:
+    """A leaf: of a write or an intent by its key or field, else by its path."""
+    path, effect = divergence.path, divergence.effect
+    by = "" if divergence.node is None else f"by {divergence.node}"
+    if effect is not None:
+        whole = cast(dict[str, Any], effect)
+        made = f"{whole.get('kind')} {by}".rstrip()
+        if (at := _WRITE.fullmatch(path)) is not None:
+            return _one_write(divergence, whole.get("writes") or [], int(at[1]), made)
+        if (at := _FIELD.fullmatch(path)) is not None:
+            intent = whole["intents"][int(at[1])]
+            fields = intent["fields"]
+            if int(at[2]) < len(fields) and path.find(".value") >= 0:
+                return _leaf(f"{intent['kind']}.{fields[int(at[2])]['name']}", divergence, by)
+    return _leaf(path, divergence, by)
+
+
+def _one_write(divergence: Divergence, writes: list[Any], index: int, made: str) -> Fact:
+    if divergence.expected is None or divergence.actual is None:
+        sign, write = ("+", divergence.actual) if divergence.expected is None else ("-", divergence.expected)
+        if isinstance(write, dict) and write.keys() >= {"key", "value"}:
+            return _written(sign, write, made)
+    return _leaf(str(writes[index]["key"]), divergence, made)
+
+
+def _leaf(subject: str, divergence: Divergence, made: str = "") -> Fact:
+    expected, actual = divergence.expected, divergence.actual
+    if expected is None or actual is None:
+        sign, value = ("+", actual) if expected is None else ("-", expected)
+        return Fact(sign, subject, _fitting(value_line(value), subject), made)
+    return Fact("~", subject, pair_line(value_line(expected), value_line(actual), subject), made)
+
+
+def pair_line(expected: str, actual: str, subject: str) -> str:
+    """``expected -> actual``, cut where they do not differ, and beyond that in the middle of what differs."""
+    room = max(_LEAST, (_LINE - cell_width(subject) - 8) // 2)
+    here, there = shorten_pair(expected, actual, room)
+    if cell_width(here) > 2 * room or cell_width(there) > 2 * room:
+        here, there = _beginnings(expected, actual, room)
+    return f"{here} -> {there}"
+
+
+def _beginnings(expected: str, actual: str, room: int) -> tuple[str, str]:
+    """Both texts from just before the first place where they differ, cut to ``room`` characters."""
+    same = next((at for at, pair in enumerate(zip(expected, actual, strict=False)) if pair[0] != pair[1]), 0)
+    start = max(0, same - room // 4)
+    return _cut(expected, start, room), _cut(actual, start, room)
+
+
+def _cut(text: str, start: int, room: int) -> str:
+    head, tail = GAP if start else "", GAP if len(text) > start + room else ""
+    return head + text[start : start + room] + tail
+
+
+def _or_none(value: JsonValue) -> str:
+    return "(none)" if value is None else value_line(value)
+
+
+def _fitting(text: str, subject: str) -> str:
+    return shorten(text, max(2 * _LEAST, _LINE - cell_width(subject) - 4))
+
+
+def _written(sign: str, write: Any, made: str) -> Fact:
+    key = str(write["key"])
+    return Fact(sign, key, _fitting(value_line(write["value"]), key), made, " = ")
+
+
+def _intended(sign: str, intent: Any, made: str) -> Fact:
+    fields = tuple(f"{field['name']}={value_line(field['value'])}" for field in intent["fields"])
+    return Fact(sign, intent["kind"], _fitting(" ".join(fields), intent["kind"]), made, parts=fields)
+
+
+def _log_facts(divergence: Divergence, log: LogDifference) -> Iterator[Fact]:
+    """The records of both sides; where the records are equal, the members of the state that differ."""
+    here, there = log.lines
+    if here is None and there is None:
+        if not log.state:
+            yield Fact("~", "the state, of which the recording holds only a digest")
+        for path, expected, actual in log.state:
+            yield Fact("~", path, pair_line(_or_none(expected), _or_none(actual), path))
+    elif here is not None and there is not None and here.name == there.name:
+        yield from _record_pair(divergence, here, there)
+    else:
+        for sign, line in (("-", here), ("+", there)):
+            if line is not None:
+                fields = "" if line.fields is None else _fitting(value_line(line.fields), line.name)
+                yield Fact(sign, line.name, fields, joint=" ")
+    if log.error is not None:
+        yield Fact("+", "the call ends with", log.error, joint=" ")
+
+
+def _record_pair(divergence: Divergence, here: RecordLine, there: RecordLine) -> Iterator[Fact]:
+    """Two records of one name: both on lines of their own, cut where they do not differ."""
+    fields = value_line(here.fields), value_line(there.fields)
+    if fields[0] == fields[1]:
+        yield _leaf(f"{here.name} {divergence.path.rpartition(']')[2].lstrip('.')}", divergence)
+        return
+    room = _LINE - cell_width(here.name) - 4
+    pair = shorten_pair(*fields, room)
+    if max(map(cell_width, pair)) > 2 * room:
+        pair = _beginnings(*fields, room)
+    for sign, text in zip("-+", pair, strict=True):
+        yield Fact(sign, here.name, text, joint=" ")

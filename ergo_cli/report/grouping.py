@@ -1,0 +1,101 @@
+"""Divergences of one cause, node and path as one group, over all bundles of a comparison (spec 70 §3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from ergo_cli.replay.results import BundleResult, Divergence
+from ergo_cli.report.facts import SIGN_TONES, Fact, facts, records
+from ergo_cli.report.layout import cell_width
+from ergo_cli.report.text import GAP, Row, shorten
+
+_NUMBERS = re.compile(r"\[\d+\]")
+_WIDTH = 34
+_LEAST = 12
+_NAMED = 3
+"""How many bundles a group names."""
+
+
+class Group:
+    """Divergences that differ in their values only; ``fact`` is the first of them."""
+
+    def __init__(self, fact: Fact, node: str) -> None:
+        self.fact = fact
+        self.node = node
+        self.count = 0
+        self.first: str | None = None
+        self.last: str | None = None
+        self.bundles: list[str] = []
+        self._parts = fact.parts or (fact.values,)
+
+    def add(self, bundle: str, divergence: Divergence, fact: Fact) -> None:
+        """Count one more."""
+        self.count += 1
+        self.first, self.last = self.first or divergence.event_id, divergence.event_id or self.last
+        if bundle not in self.bundles[-1:]:
+            self.bundles.append(bundle)
+        parts = fact.parts or (fact.values,)
+        if parts != self._parts:
+            self._parts = tuple(part for part in self._parts if part in parts)
+
+    @property
+    def what(self) -> str:
+        """What all of them have in common."""
+        what, joint = f"{self.fact.sign} {self.fact.subject}", self.fact.joint
+        parts = [part for part in self._parts if part]
+        if len(parts) == 1 and len(self.fact.parts) <= 1:
+            return what + joint + shorten(parts[0], max(_LEAST, _WIDTH - cell_width(what + joint)))
+        shown = 0
+        while shown < len(parts) and (not shown or cell_width(f"{what} {parts[shown]}") < _WIDTH):
+            what += (" " if shown else joint) + parts[shown]
+            shown += 1
+        return f"{what} {GAP}" if shown < len(self.fact.parts) and shown else what
+
+    @property
+    def events(self) -> str:
+        """The first event and the last one."""
+        if self.first is None or self.last is None:
+            return ""
+        return self.first if self.count == 1 else f"first {self.first}, last {self.last}"
+
+
+def groups(results: Iterable[BundleResult], names: Sequence[str]) -> list[Group]:
+    """The groups of all kept divergences, the largest first; ``names`` are those of the bundles."""
+    found: dict[tuple[object, ...], Group] = {}
+    for result, name in zip(results, names, strict=True):
+        for divergence in result.divergences:
+            for node, fact in _grouped(divergence):
+                path = _NUMBERS.sub("[]", divergence.path)
+                key = (divergence.cause, node, divergence.kind, path, fact.sign, fact.subject)
+                found.setdefault(key, Group(fact, node)).add(name, divergence, fact)
+    return sorted(found.values(), key=lambda group: -group.count)
+
+
+def group_rows(found: Iterable[Group]) -> list[Row]:
+    """One row a group of one bundle: how many, the node, what, the first event and the last."""
+    return [
+        Row((f"{group.count:,}", group.node, group.what, group.events), SIGN_TONES[group.fact.sign]) for group in found
+    ]
+
+
+def bundle_rows(found: Iterable[Group], *, listed: bool) -> list[Row]:
+    """One row a group of several bundles: how many bundles, what, the names of the first ones, or of all."""
+    rows: list[Row] = []
+    for group in found:
+        named = group.bundles if listed else group.bundles[:_NAMED]
+        more = f", {GAP}" if len(named) < len(group.bundles) else ""
+        count = f"{len(group.bundles):,} bundle{'' if len(group.bundles) == 1 else 's'}"
+        cells = (count, group.node, group.what, ", ".join(named) + more)
+        rows.append(Row(cells, SIGN_TONES[group.fact.sign]))
+    return rows
+
+
+def _grouped(divergence: Divergence) -> Iterator[tuple[str, Fact]]:
+    """The facts by which a divergence is grouped, with its node: records by their names, which stand for the node."""
+    named = None if divergence.log is None else records(divergence.log)
+    if named is not None:
+        yield "", named
+        return
+    for fact in facts(divergence):
+        yield divergence.node or "", fact
