@@ -109,7 +109,7 @@ def test_a_channel_that_fails_interrupts_the_run(
     assert error["code"] == "host.step_failed"
     assert error["message"] == decision(project)["interruption"]
     assert any(detail in told for told in error["details"])
-    assert error["message"] in ran.stderr
+    assert error["message"].split("eid1:")[0] in ran.stderr  # a hash stands whole only with -v
     assert ergo(*REPLAY, cwd=project).exit_code == 0
     assert left_behind(tmp_path) == []
 

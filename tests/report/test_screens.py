@@ -179,7 +179,7 @@ def test_a_screen_is_as_it_was_read_through(name: str) -> None:
         assert _screen(SCREENS[name](), width) == golden[width]
 
 
-@pytest.mark.parametrize("name", set(SCREENS) - {"long"})
+@pytest.mark.parametrize("name", [name for name in SCREENS if name != "long"])
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_no_line_is_wider_than_the_screen(name: str, width: int) -> None:
     assert all(cell_width(line) <= width for line in _screen(SCREENS[name](), width))
