@@ -33,6 +33,7 @@ from ergo_cli.host.files_read import Read, refuse_bundle_over
 from ergo_cli.host.outputs import beside_notices
 from ergo_cli.programs.kinds import check_kind
 from ergo_cli.stores.artifacts import verified
+from ergo_cli.stores.durable import only_read
 from ergo_cli.supervisor.seam import Constraints
 
 LINE_LIMIT = 256 * 1024 * 1024
@@ -205,7 +206,7 @@ def _open(journal: Path) -> Generator[BinaryIO]:
         file = journal.open("rb")
     except (OSError, ValueError) as error:
         raise _unreadable(str(journal), error) from error
-    with file:
+    with only_read(file):
         yield file
 
 
