@@ -109,7 +109,8 @@ def _circles(graph: dict[str, list[str]]) -> list[list[str]]:
 def test_no_pattern_repeats_alternatives_possessively() -> None:
     """Python before 3.11.5 misreads a possessive group with alternatives of several characters."""
     possessive = re.compile(r"\([^()]*\|[^()]*\)[*+?]\+")
-    single = re.compile(r'\((\?:)?\[\^"\\\\(\\x00-\\x1f)?\]\|\\\\\.\)\*\+')  # one character, or an escape: both are sound
+    # one character, or an escape: both are sound
+    single = re.compile(r'\((\?:)?\[\^"\\\\(\\x00-\\x1f)?\]\|\\\\\.\)\*\+')
     found = [
         f"{path.name}: {match[0]}"
         for path in PACKAGE.rglob("*.py")

@@ -149,7 +149,7 @@ def test_c30_63_a_stop_from_another_thread(tmp_path: Path) -> None:
     outcomes: list[object] = []
     thread = Thread(target=lambda: outcomes.append(ergo.run(config, stop)))
     thread.start()
-    while thread.is_alive() and not any(path.name.startswith("b.json.") for path in tmp_path.iterdir()):
+    while thread.is_alive() and not any(path.name.startswith("ergo.") for path in tmp_path.iterdir()):
         pass  # the temporary file appears with the run
     Timer(0.005, stop.stop).start()
     thread.join()
@@ -307,9 +307,10 @@ def test_c30_133_nothing_is_written_unless_asked_for(tmp_path: Path) -> None:
 
 
 def test_c30_133_a_failed_write_keeps_the_bundle(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
     with in_memory(p=tick_run(ticks(1), capture_output="file/b.json")).runner_for_profile("p") as runner:
         runner.step(tick("a"))
+        (tmp_path / "file").rmdir()
+        (tmp_path / "file").touch()
         error = refusal(CaptureError, runner.finish_and_write_capture)
     assert isinstance(error, CaptureError)
     assert (error.category, error.code) == ("write", "capture.write_failed")
