@@ -41,6 +41,7 @@ from ergo_cli.bundle.schema import (
 from ergo_cli.errors import BundleError, reason
 from ergo_cli.programs.kind import Kind
 from ergo_cli.programs.kinds import TEXTUAL, check_kind, find_kind
+from ergo_cli.stores.durable import close_quietly, only_read
 from ergo_cli.stores.files import STANDARD_INPUT, is_compressed, read_blocks
 from ergo_cli.stores.inflation import CompressionError
 from ergo_cli.supervisor.seam import Constraints
@@ -74,7 +75,7 @@ class BundleReader:
     def __init__(self, path: str, file: BinaryIO, *, proven: bool = True) -> None:
         self.path = path
         self._file = file
-        self._close = weakref.finalize(self, file.close)
+        self._close = weakref.finalize(self, close_quietly, file)
         digested = _check_digest(path, file)
         file.seek(0)
         self._members = self._located(lambda: scan_members(Window(file), proven=proven))
@@ -335,7 +336,7 @@ def seekable(path: str) -> BinaryIO:
     file = open(path, "rb")  # noqa: SIM115 - closed with the reader
     if file.seekable():
         return file
-    with file:
+    with only_read(file):
         return _spooled(iter(lambda: file.read(BLOCK), b""))
 
 
@@ -353,7 +354,7 @@ def _spooled(blocks: Iterable[bytes]) -> BinaryIO:
     try:
         spool.writelines(blocks)
     except BaseException:
-        spool.close()
+        close_quietly(spool)
         raise
     return spool
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Self, TypeVar
+from typing import BinaryIO, Self, TypeVar
 
 import msgspec
 
@@ -110,7 +110,7 @@ _BLOCK = 1 << 16  # bytes passed on at once, small enough to stay in the process
 class BundleWriter:
     """Writes one bundle: v3, or v4 where a program record is given; compressed by the destination's suffix.
 
-    ``-`` is standard output.
+    ``-`` is standard output. ``copy`` gets the same text, never compressed; its OSErrors are passed on.
 
     The folder and a temporary file are created on construction; events go to that file, decisions and journals to
     unnamed spools beside it. Only ``commit`` creates the destination; without it, nothing is left behind. Every method
@@ -118,10 +118,17 @@ class BundleWriter:
     """
 
     def __init__(
-        self, destination: str, header: Header, *, pretty: bool = False, program: ProgramRecord | None = None
+        self,
+        destination: str,
+        header: Header,
+        *,
+        pretty: bool = False,
+        program: ProgramRecord | None = None,
+        copy: BinaryIO | None = None,
     ) -> None:
         self._style = Style.PRETTY if pretty else Style.COMPACT
         self._version = Version.V3 if program is None else Version.V4
+        self._copy = copy
         self._file = open_output(destination)
         try:
             self._compressor = compressor_for(destination)
@@ -195,8 +202,9 @@ class BundleWriter:
         artifacts: Mapping[str, bytes] | None = None,
         *,
         is_partial: bool = False,
+        check: Callable[[], None] = lambda: None,
     ) -> str:
-        """Write the rest and move the bundle into place; returns its path.
+        """Write the rest, call ``check``, which may raise, and move the bundle into place; returns its path.
 
         ``artifacts`` are compact JSON by their digest (v4). A bundle that ``is_partial`` goes beside one that is at the
         destination already (``AtomicFile.commit``).
@@ -207,6 +215,7 @@ class BundleWriter:
         if self._compressor is not None:
             self._file.write(self._compressor.flush())
         self._close_spools()
+        check()
         return self._file.commit(is_partial=is_partial)
 
     def abort(self) -> None:
@@ -229,6 +238,8 @@ class BundleWriter:
         self._journal_spool.close()
 
     def _put(self, text: bytes) -> None:
+        if self._copy is not None:
+            self._copy.write(text)
         self._file.write(text if self._compressor is None else self._compressor.compress(text))
 
     def _serialized(self, work: Callable[[], T]) -> T:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn, Protocol, Self
+from typing import BinaryIO, NoReturn, Protocol, Self
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -23,8 +23,10 @@ from ergo_cli.bundle.schema import (
     artifact_text,
 )
 from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.json import record_opening
 from ergo_cli.errors import CaptureWriteError, ErgoError, reason
 from ergo_cli.host.effects import SentIntent
+from ergo_cli.stores.durable import close_quietly, sync_folder
 from ergo_cli.stores.private import opened_privately
 
 FORMAT = "ergo.journal/2"
@@ -36,7 +38,7 @@ _encode = msgspec.json.Encoder().encode
 class JournalHead(Struct, frozen=True, forbid_unknown_fields=True):
     """The first line: what is known before the first event; ``egress_provenance`` is null without egress.
 
-    Only stateful programs are recorded here.
+    The program is recorded where the run's bundle is v4: one that acts, or one with its texts (``--embed``).
     """
 
     journal: str
@@ -79,6 +81,11 @@ class JournalClosing(Struct, frozen=True, forbid_unknown_fields=True):
     closing: Closing
 
 
+_HEAD = record_opening(JournalHead) + b':"ergo.journal/'
+_HEAD_LIMIT = 256 * 1024 * 1024
+_INTENT = record_opening(JournalIntent)
+
+
 class Entries(Struct, frozen=True):
     """The entries of one episode, or of closing the program, with the artifacts that they name."""
 
@@ -89,8 +96,9 @@ class Entries(Struct, frozen=True):
 class CrashJournal:
     """One journal being written; each line is on disk when its method returns.
 
-    Leaving the context closes the file and keeps it: only ``discard`` removes it.
-    Raises ErgoError ``journal.exists`` for a file that already exists, else CaptureWriteError.
+    Leaving the context closes the file and keeps it: only ``discard`` removes it. The journal of an earlier run that
+    committed no step is replaced; ``notices`` say so where it named an intent.
+    Raises ErgoError ``journal.exists`` for any other file that already exists, else CaptureWriteError.
     """
 
     def __init__(
@@ -101,21 +109,24 @@ class CrashJournal:
         program: ProgramRecord | None = None,
     ) -> None:
         self._path = path
+        self.notices: tuple[Notice, ...] = ()
         try:
-            self._file = open(path, "xb", opener=opened_privately)  # noqa: SIM115 - closed on exit
-        except FileExistsError as error:
-            raise _taken(path) from error
+            self._file = self._opened()
         except (OSError, ValueError) as error:
             self._fail("CreateTempFile", "cannot create the journal", error)
-        self._line(_encode(_head(header, egress_provenance, program)))
-        self._sync_folder()
+        try:
+            self._line(_encode(_head(header, egress_provenance, program)))
+            self._sync_folder()
+        except BaseException:
+            close_quietly(self._file)
+            self.discard()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._file.close()
+        close_quietly(self._file)
 
     def intent(self, sent: SentIntent) -> None:
         """Write an intent before it is sent."""
@@ -142,6 +153,38 @@ class CrashJournal:
             return (Notice(message, str(self._path)),)
         return ()
 
+    def _opened(self) -> BinaryIO:
+        """A new file, or that of an earlier run, emptied: no other process can take it over meanwhile."""
+        try:
+            file = open(self._path, "xb", opener=opened_privately)  # noqa: SIM115 - closed on exit
+        except FileExistsError as error:
+            return self._taken_over(error)
+        if _lock(file) is False:
+            close_quietly(file)
+            raise _taken(self._path)
+        return file
+
+    def _taken_over(self, error: FileExistsError) -> BinaryIO:
+        if not self._path.is_file():
+            raise _taken(self._path) from error
+        file = self._path.open("r+b")
+        try:
+            is_ours = _lock(file) and os.fstat(file.fileno()).st_nlink
+            if not is_ours or (intents := _intents_without_step(file)) is None:
+                raise _taken(self._path) from error
+            file.seek(0)
+            file.truncate()
+        except BaseException:
+            close_quietly(file)
+            raise
+        if intents:
+            message = (
+                f"an earlier run left no committed step in the journal, which was replaced; whether {intents} of its "
+                "intents were delivered is unknown"
+            )
+            self.notices = (Notice(message, str(self._path)),)
+        return file
+
     def _line(self, text: bytes) -> None:
         try:
             self._file.write(text + b"\n")
@@ -151,18 +194,48 @@ class CrashJournal:
             self._fail("SyncTempFile", "cannot write to the journal", error)
 
     def _sync_folder(self) -> None:
-        """Sync the folder, so that the file's name survives a crash; does nothing where the system cannot."""
-        with suppress(OSError):
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        try:
+            sync_folder(self._path.parent)
+        except OSError as error:
+            self._fail("SyncTempFile", "cannot sync the folder of the journal", error)
 
     def _fail(self, stage: str, what: str, error: Exception) -> NoReturn:
         fix = "make room, or name another file with --journal"
         where = str(self._path)
         raise CaptureWriteError(stage, f"{what} '{where}': {reason(error)}", where=where, fix=fix) from error
+
+
+def _lock(file: BinaryIO) -> bool | None:
+    """Keep the journal to this process while it is open; False if another one has it, None where there are no locks."""
+    if sys.platform == "win32":
+        return None
+    import fcntl  # there is none on Windows
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _intents_without_step(file: BinaryIO) -> int | None:
+    """How many intents a journal without a committed step names; None for any other file, which is not ours to take.
+
+    A last line without its end was being written when the run broke off: it is no record.
+    """
+    head = file.readline(_HEAD_LIMIT)
+    if not (head.startswith(_HEAD) or _HEAD.startswith(head)):
+        return None
+    intents = 0
+    for line in file:
+        if not line.endswith(b"\n"):
+            break
+        if not line.startswith(_INTENT):
+            return None
+        intents += 1
+    return intents
 
 
 class EpisodeSink(Protocol):

@@ -23,6 +23,7 @@ from ergo_cli.events.stream import EventStream, SemanticKinds
 from ergo_cli.host.run_plan import EventLines, PreparedRun
 from ergo_cli.host.timing import RunControl
 from ergo_cli.programs.kinds import BUILT_IN_ID
+from ergo_cli.stores.durable import only_read
 from ergo_cli.stores.files import STANDARD_INPUT, broken_data, compression_in, open_compressed
 from ergo_cli.stores.inflation import InflationError
 from ergo_cli.stores.temporaries import unnamed_file
@@ -59,7 +60,7 @@ def open_source(path: str, should_stop: ShouldStop = lambda: False) -> Generator
         yield _without_mark(_read_chunks(_standard_input(), path, None, should_stop))
         return
     form = _form(path)
-    with _open(path, form) as file:
+    with only_read(_open(path, form)) as file:
         yield _without_mark(_read_chunks(file, path, form, should_stop))
 
 
@@ -245,7 +246,7 @@ def open_checked_stream(path: str, run: PreparedRun, control: RunControl) -> Gen
         with open_stream(path, run, control) as arrivals:
             yield arrivals
         return
-    with unnamed_file() as spool:
+    with only_read(unnamed_file()) as spool:
         _fill(spool, path, control)
         _check(_stream(_spooled_chunks(spool, path), path, run), run, control)
         yield StreamArrivals(_stream(_spooled_chunks(spool, path), path, run))

@@ -123,6 +123,7 @@ class Outputs:
             notices = beside_notices(self._writer.destination, path)
         if self._journal is not None and not (self._writer is None and is_broken):
             notices += self._journal.discard()
+        notices += () if self._journal is None else self._journal.notices
         return Kept(path, notices)
 
 

@@ -165,7 +165,7 @@ def _outputs(
         if keep is not None and destination is not None:
             writer = stack.enter_context(_writer(plan, keep, destination))
         journal = options.journal
-        program = plan.record(embed=_is_embedded(plan, keep)) if plan.prepared.program.kind.acting is not None else None
+        program = plan.record(embed=_is_embedded(plan, keep))
         log = None if journal is None else stack.enter_context(CrashJournal(journal, plan.header, provenance, program))
         yield Outputs(writer, log, options.sink)
 

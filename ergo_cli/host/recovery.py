@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from array import array
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import BinaryIO, TypeVar
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
+from ergo_cli.bundle.checking import check_bundle
 from ergo_cli.bundle.codec import decode_decision, decode_event
+from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import (
     DecisionRecord,
     EventRecord,
@@ -26,13 +30,15 @@ from ergo_cli.bundle.writer import BundleWriter
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import record_opening
 from ergo_cli.core.values import effect_hash
-from ergo_cli.errors import ErgoError, EventError, StoreError, reason
+from ergo_cli.errors import BundleError, CaptureWriteError, ErgoError, EventError, ProgramError, StoreError, reason
 from ergo_cli.host.crash_journal import FORMAT, JournalClosing, JournalHead, JournalIntent, JournalStep
 from ergo_cli.host.effects import SentIntent
 from ergo_cli.host.files_read import Read, refuse_bundle_over
 from ergo_cli.host.outputs import beside_notices
 from ergo_cli.programs.kinds import check_kind
 from ergo_cli.stores.artifacts import verified
+from ergo_cli.stores.durable import only_read
+from ergo_cli.stores.temporaries import unnamed_file
 from ergo_cli.supervisor.seam import Constraints
 
 LINE_LIMIT = 256 * 1024 * 1024
@@ -41,6 +47,9 @@ LINE_LIMIT = 256 * 1024 * 1024
 _INTENT_LINE, _CLOSING_LINE = record_opening(JournalIntent), record_opening(JournalClosing)
 
 _RESTORE = "restore the file; what stands before this line can be recovered from a copy that ends there"
+
+_UNCHANGED = "recover from the journal as the run left it: this one was changed"
+_RECORD = re.compile(r"\b(events|decisions|journals)\[(\d+)\]")
 
 _T = TypeVar("_T")
 
@@ -65,7 +74,8 @@ def recover(journal: Path, destination: str) -> Recovered:
     (``AtomicFile.commit``), since the run may not have come to its end. An incomplete last line is skipped: the crash
     happened while it was written. Raises UsageError ``cli.conflicting_options`` for a bundle in the journal's place,
     ErgoError ``journal.read_failed`` (no readable file), ``journal.corrupt`` (any other bad line), ProgramError
-    ``program.unknown_kind``, EventError ``driver.output_incomplete`` (no step), CaptureWriteError.
+    ``program.unknown_kind``, EventError ``driver.output_incomplete`` (no step), CaptureWriteError. A bundle that
+    ``validate`` would refuse is not written: ``journal.corrupt``.
     """
     refuse_bundle_over(destination, [Read(journal, "the journal")])
     with _open(journal) as file:
@@ -73,7 +83,10 @@ def recover(journal: Path, destination: str) -> Recovered:
         head = lines.head()
         header = Header(head.graph_id, _constraints(lines, head), head.runtime_provenance, head.adapter_provenance)
         program = None if head.program is UNSET else head.program
-        with BundleWriter(destination, header, program=program) as writer:
+        with (
+            _copy(destination) as copy,
+            BundleWriter(destination, header, program=program, copy=copy) as writer,
+        ):
             for event, decision in lines.steps():
                 writer.event(event)
                 for entry in lines.take_entries():
@@ -83,7 +96,9 @@ def recover(journal: Path, destination: str) -> Recovered:
                 writer.journal(entry)
             if not lines.committed:
                 raise _without_steps(str(journal))
-            bundle = writer.commit(head.egress_provenance, lines.artifacts, is_partial=True)
+            bundle = writer.commit(
+                head.egress_provenance, lines.artifacts, is_partial=True, check=lambda: lines.check(copy)
+            )
     notices = beside_notices(destination, bundle)
     return Recovered(bundle, header, lines.committed, tuple(lines.unconfirmed), notices)
 
@@ -103,6 +118,8 @@ class _Lines:
         self.artifacts: dict[str, bytes] = {}
         self._entries: list[bytes] = []
         self._keeps_entries = False
+        steps, entries = array("Q"), array("Q")
+        self._lines_of = {"events": steps, "decisions": steps, "journals": entries}
 
     def head(self) -> JournalHead:
         line = next(self._whole_lines(), None)
@@ -134,6 +151,26 @@ class _Lines:
         """The entries recorded since the last call: those of a step's episode, or of closing the program."""
         entries, self._entries = self._entries, []
         return entries
+
+    def check(self, bundle: BinaryIO) -> None:
+        """Check the bundle of these lines as ``validate`` does. Raises ErgoError ``journal.corrupt`` for a fault."""
+        try:
+            fault = next(check_bundle(BundleReader(self._label, bundle)), None)
+        except (BundleError, ProgramError) as error:
+            fault = error
+        if fault is not None:
+            message = f"the journal cannot become a bundle: {fault.message}"
+            where = self._place(fault.where or self._label)
+            raise ErgoError("journal.corrupt", message, where=where, fix=_UNCHANGED, causes=(fault,))
+
+    def _place(self, where: str) -> str:
+        """The line of the journal that a place in its bundle comes from."""
+        record = _RECORD.search(where.removeprefix(self._label))
+        if record is None:
+            return where
+        numbers = self._lines_of[record[1]]
+        index = int(record[2])
+        return f"{self._label}:{numbers[index]}:1" if index < len(numbers) else where
 
     def corrupt(self, why: str, fix: str = _RESTORE) -> ErgoError:
         where = f"{self._label}:{self._number}:1"
@@ -169,6 +206,7 @@ class _Lines:
         self._keep(step.entries, step.artifacts, decision.episode_id, f"event '{decision.event_id}'")
         self.unconfirmed = [sent for sent in self.unconfirmed if sent.event_id != event.event_id]
         self.committed += 1
+        self._lines_of["events"].append(self._number)
         return event, decision
 
     def _check_records(self, event: EventRecord, decision: DecisionRecord) -> None:
@@ -189,6 +227,7 @@ class _Lines:
                 if entry.sha256 != entry_digest(map(bytes, entry.records)) or entry.episode_id != episode_id:
                     raise ValueError("its digest or its episode is another")
                 self._entries.append(text)
+                self._lines_of["journals"].append(self._number)
             self.artifacts.update({name: _checked(name, bytes(text)) for name, text in artifacts.items()})
         except (ValueError, StoreError) as error:
             raise self.corrupt(f"the records of {whose} are not what was recorded: {error}") from error
@@ -200,12 +239,24 @@ def _checked(name: str, artifact: bytes) -> bytes:
 
 
 @contextmanager
+def _copy(destination: str) -> Generator[BinaryIO]:
+    """An unnamed file for the text of the bundle, which is checked before it is at its destination."""
+    try:
+        with only_read(unnamed_file()) as copy:
+            yield copy
+    except OSError as error:
+        message = f"cannot write '{destination}': cannot use a temporary file to check it: {reason(error)}"
+        fix = "make room for temporary files, or name another folder in TMPDIR"
+        raise CaptureWriteError("WriteTempFile", message, where=destination, fix=fix) from error
+
+
+@contextmanager
 def _open(journal: Path) -> Generator[BinaryIO]:
     try:
         file = journal.open("rb")
     except (OSError, ValueError) as error:
         raise _unreadable(str(journal), error) from error
-    with file:
+    with only_read(file):
         yield file
 
 

@@ -14,12 +14,18 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.documents import NO_ADAPTER, ProgramSource, is_source_path
 from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.project.authored import read_text
+from ergo_cli.stores.durable import sync_folder
 from ergo_cli.stores.private import opened_privately, private_folder
+from ergo_cli.stores.temporaries import temporary_folder
 
 _SCHEMA = "ergo.program/1"
 _RECORD = "program.json"
 _MODULE_FILE = re.compile(r"(?:\w+/)*\w+\.py")
 _HEX = re.compile(r".*\bsha256:([0-9a-f]{64})", re.DOTALL)
+
+
+class _AnotherForm(ValueError):
+    """An entry that another version of ergo wrote."""
 
 
 class SourceDigest(Struct, frozen=True):
@@ -59,17 +65,19 @@ class ProgramStore:
         sources: tuple[ProgramSource, ...],
         kind: str = TEXTUAL,
     ) -> Notice | None:
-        """Keep the texts of a program unless they are already kept. Returns a notice if they could not be kept.
+        """Keep the texts of a program unless they are already kept, whole. Returns a notice if they could not be kept.
 
+        A damaged entry is replaced; one in the form of another version of ergo stays.
         Those of a program written in Python are kept to say what changed; they are never run.
         """
         folder = self._folder(runtime_provenance, adapter_provenance)
-        if folder is None or os.path.lexists(folder):
+        if folder is None:
             return None
         digests = tuple(SourceDigest(source.path, source.sha256) for source in sources)
         record = KeptProgram(_SCHEMA, kind, ref, runtime_provenance, adapter_provenance, digests)
         try:
-            _write(folder, record, sources)
+            if not _is_kept(folder, record):
+                _write(folder, record, sources)
         except (OSError, ValueError) as error:
             return Notice(f"the program could not be kept in the program store: {error}", str(folder))
         return None
@@ -104,17 +112,39 @@ def _hex(provenance: str) -> str | None:
     return match[1] if match else None
 
 
+def _is_kept(folder: Path, record: KeptProgram) -> bool:
+    """Whether this program stands in the folder undamaged, or something that only another version can judge."""
+    if not os.path.lexists(folder):
+        return False
+    try:
+        kept = _read_record(folder, record.runtime_provenance, record.adapter_provenance, record.kind)
+        return bool([_read_source(folder, source) for source in kept.sources])
+    except _AnotherForm:
+        return True
+    except (OSError, ValueError):
+        return False
+
+
 def _write(folder: Path, record: KeptProgram, sources: tuple[ProgramSource, ...]) -> None:
     private_folder(folder.parent)
-    from ergo_cli.stores.temporaries import temporary_folder  # needed only to keep a program
-
     with temporary_folder(f".{folder.name}.", folder.parent) as temporary:
         for source in sources:
             if not _is_file_name(source.path):
                 raise ValueError(f"'{source.path}' cannot be the name of a file")
             _write_file(temporary / source.path, source.text.encode())
         _write_file(temporary / _RECORD, msgspec.json.encode(record) + b"\n")
+        sync_folder(temporary)
+        _put_aside(folder)
         _rename(temporary, folder)
+    sync_folder(folder.parent)
+
+
+def _put_aside(damaged: Path) -> None:
+    """Remove a damaged entry at one stroke: no moment leaves half of it in its place."""
+    if not os.path.lexists(damaged):
+        return
+    with temporary_folder(f".{damaged.name}.", damaged.parent) as aside:
+        os.rename(damaged, aside / "damaged")
 
 
 def _is_file_name(path: str) -> bool:
@@ -141,7 +171,7 @@ def _rename(temporary: Path, folder: Path) -> None:
 def _read_record(folder: Path, runtime_provenance: str, adapter_provenance: str, kind: str) -> KeptProgram:
     record = msgspec.json.decode(_text(folder, _RECORD), type=KeptProgram)
     if record.schema != _SCHEMA or record.kind != kind:
-        raise ValueError(f"'{record.schema}' of kind '{record.kind}' is not a {kind} program that can be read")
+        raise _AnotherForm(f"'{record.schema}' of kind '{record.kind}' is not a {kind} program that can be read")
     if (record.runtime_provenance, record.adapter_provenance) != (runtime_provenance, adapter_provenance):
         raise ValueError(f"it is kept for other provenances than {_RECORD} names")
     return record

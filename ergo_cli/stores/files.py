@@ -11,15 +11,15 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Protocol, Self, cast
 
 from ergo_cli.errors import CaptureWriteError, reason
+from ergo_cli.stores.durable import close_quietly, make_folders, only_read, sync_folder
 from ergo_cli.stores.inflation import CompressionError, Inflated
-from ergo_cli.stores.temporaries import announce, renounce, unnamed_file
+from ergo_cli.stores.temporaries import announce, remove, renounce, unnamed_file
 
 STANDARD_INPUT = "-"
 """The path that stands for standard input."""
@@ -50,7 +50,8 @@ def compressor_for(path: str) -> Compressor | None:
     if suffix == ".gz":
         return zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
     if suffix == ".zst":
-        return _zstd().ZstdCompressor()
+        zstd = _zstd()
+        return zstd.ZstdCompressor(options={zstd.CompressionParameter.checksum_flag: 1})
     return None
 
 
@@ -61,7 +62,7 @@ def read_blocks(path: str) -> Iterator[bytes]:
     """
     form = compression_of(path)
     try:
-        with open(path, "rb") if form is None else open_compressed(path, form) as file:
+        with only_read(open(path, "rb") if form is None else open_compressed(path, form)) as file:
             yield from iter(lambda: file.read(BLOCK), b"")
     except broken_data(form) as error:
         name = "gzip" if form == ".gz" else "Zstandard"
@@ -213,17 +214,15 @@ class AtomicFile:
             self._fail("RenameTempFile", "cannot move into place the temporary file", error)
         renounce(self.temp_path)
         self._is_settled = True
+        self._sync_folder()
         return target if is_beside else self.destination
 
     def abort(self) -> None:
         """Close and remove the temporary file; nothing happens after a commit. Errors of the removal are ignored."""
         if self._is_settled:
             return
-        with suppress(OSError):
-            self._file.close()
-        with suppress(OSError):
-            os.unlink(self.temp_path)
-        renounce(self.temp_path)
+        close_quietly(self._file)
+        remove(self.temp_path)
 
     def _resolved(self, folder: str, name: str) -> str:
         """The path of the file itself, its folder made, its links followed."""
@@ -261,7 +260,7 @@ class AtomicFile:
     def _make_folder(self, folder: str) -> None:
         try:
             if folder:
-                _make_folders(Path(folder))
+                make_folders(Path(folder))
         except (OSError, ValueError) as error:
             message = f"cannot write '{self.destination}': cannot create the folder '{folder}': {reason(error)}"
             raise CaptureWriteError("CreateOutputDirectory", message, where=self.destination, fix=_FIX) from error
@@ -281,6 +280,14 @@ class AtomicFile:
         message = f"cannot write '{self.destination}': {ATTEMPTS} temporary names beside it are taken already"
         fix = "remove the files 'ergo.*.tmp' that earlier runs left behind"
         raise CaptureWriteError("ExhaustedTempFileAttempts", message, where=self.destination, fix=fix)
+
+    def _sync_folder(self) -> None:
+        try:
+            sync_folder(self._folder)
+        except OSError as error:
+            message = f"'{self.destination}' is written, but its folder cannot be synced: {reason(error)}"
+            fix = "check the disk, then write it again: a power failure could undo it"
+            raise CaptureWriteError("SyncTempFile", message, where=self.destination, fix=fix) from error
 
     def _leave(self, target: str, error: OSError) -> NoReturn:
         """Keep the finished temporary file, since nothing but the destination is at fault."""
@@ -332,14 +339,6 @@ def _split(destination: str) -> tuple[str, str]:
     while path == os.curdir or path.endswith(tuple(separator + os.curdir for separator in separators)):
         path = path[:-1].rstrip(separators)
     return os.path.split(path)
-
-
-def _make_folders(folder: Path) -> None:
-    """Make a folder and all above it in a loop: a long path would exceed the recursion limit of ``mkdir``."""
-    with suppress(FileNotFoundError):
-        os.stat(folder)  # an invalid path fails here, before any folder is made
-    for each in reversed((folder, *folder.parents)):
-        each.mkdir(exist_ok=True)
 
 
 def _is_mounted(path: str) -> bool:
@@ -398,5 +397,4 @@ class Spool:
 
     def close(self) -> None:
         """Release the space. Unread blocks are discarded, so errors are ignored."""
-        with suppress(OSError):
-            self._file.close()
+        close_quietly(self._file)

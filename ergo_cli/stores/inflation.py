@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, BinaryIO, Self
 
+from ergo_cli.stores.durable import close_quietly
+
 MOST = 64 * 2**30
 """The most bytes that a compressed file may hold, whatever its size."""
 
@@ -97,8 +99,8 @@ class Inflated:
 
     def close(self) -> None:
         """Close the source."""
-        self._decompressed.close()
-        self._source.close()
+        close_quietly(self._decompressed)
+        close_quietly(self._source)
 
     def _counted(self, block: bytes) -> bytes:
         self._held += len(block)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ergo_cli.stores.durable import make_folders
+
 
 def private_folder(folder: Path) -> None:
     """Make a folder, and those above it that are missing, for the owner alone; existing ones stay as they are.
 
     Raises OSError and ValueError.
     """
-    for each in reversed((folder, *folder.parents)):  # a loop: `mkdir` with parents ignores the mode for these
-        if not each.is_dir():
-            each.mkdir(mode=0o700, exist_ok=True)
+    make_folders(folder, 0o700)
 
 
 def opened_privately(path: str, flags: int) -> int:

@@ -30,7 +30,7 @@ def remove_temporaries() -> None:
     """Remove what is left of this process."""
     for path, process in tuple(_known.items()):
         if process == os.getpid():
-            _remove(path)
+            remove(path)
 
 
 def unnamed_file(folder: str | None = None, buffering: int = -1) -> BinaryIO:
@@ -48,13 +48,15 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Generator[Path]
     try:
         yield Path(path)
     finally:
-        _remove(path)
+        remove(path)
 
 
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
+    """Remove a temporary file or folder; what cannot be removed now is tried again when the process ends."""
     if os.path.isdir(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):
             os.unlink(path)
-    renounce(path)
+    if not os.path.lexists(path):
+        renounce(path)
