@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ergo_cli.core.json import JsonValue
+from ergo_cli.errors import without_passwords
 from ergo_cli.host.run_plan import RunPlan, RunRequest
 from ergo_cli.report.document import WaitingDocument
 from ergo_cli.report.text import Block, Line, Tone, shorten, value_text
@@ -25,12 +26,12 @@ class Answers(Struct, frozen=True):
 
     @classmethod
     def of(cls, request: RunRequest, plan: RunPlan) -> Answers:
-        """The options of the command that ran; None where no store keeps the runs."""
+        """The options of the command that ran, a password of the store hidden; None where no store keeps the runs."""
         if plan.store is None:
             return cls(None)
         flags = request.flags
         named = (
-            ("--store", request.store),
+            ("--store", None if request.store is None else without_passwords(request.store)),
             ("--program", flags.program),
             ("--profile", flags.profile),
             ("--project", None if flags.project is None else str(flags.project)),
