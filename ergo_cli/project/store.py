@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -134,17 +135,16 @@ def _write(folder: Path, record: KeptProgram, sources: tuple[ProgramSource, ...]
             _write_file(temporary / source.path, source.text.encode())
         _write_file(temporary / _RECORD, msgspec.json.encode(record) + b"\n")
         sync_folder(temporary)
-        _put_aside(folder)
+        if os.path.lexists(folder) and not _is_kept(folder, record):
+            _put_aside(folder)
         _rename(temporary, folder)
     sync_folder(folder.parent)
 
 
 def _put_aside(damaged: Path) -> None:
     """Remove a damaged entry at one stroke: no moment leaves half of it in its place."""
-    if not os.path.lexists(damaged):
-        return
-    with temporary_folder(f".{damaged.name}.", damaged.parent) as aside:
-        os.rename(damaged, aside / "damaged")
+    with temporary_folder(f".{damaged.name}.", damaged.parent) as aside, suppress(FileNotFoundError):
+        os.rename(damaged, aside / "damaged")  # unless another capture has done so meanwhile
 
 
 def _is_file_name(path: str) -> bool:

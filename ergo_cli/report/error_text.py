@@ -97,7 +97,7 @@ def _is_said(detail: str, message: str) -> bool:
 def _is_repeated(where: str, message: str) -> bool:
     """Whether the message names what the place names: ``option --adapter``, ``node 'n3'``."""
     words = where.split(" ")
-    return len(words) == 2 and re.search(rf"(?<!\w){re.escape(words[1].strip(chr(39)))}(?!\w)", message) is not None
+    return len(words) <= 2 and re.search(rf"(?<!\w){re.escape(words[-1].strip(chr(39)))}(?!\w)", message) is not None
 
 
 def _below(finding: _Finding, margin: str, *, verbose: bool) -> Iterator[Line]:
