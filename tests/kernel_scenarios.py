@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from ergo_cli.core import wire
 from ergo_cli.core.json import canonical
 from ergo_cli.core.json import decode as decode_json
 from ergo_cli.errors import StoreError
 from ergo_cli.programs.kernel.companions.verification import event_stream_hash, tool_checksum
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.actions import ActionResult, Next, ResumeSignal
 from ergo_cli.programs.kernel.engine.errors import ActionError, ActionErrorRecord, KernelError, driver_error
 from ergo_cli.programs.kernel.engine.events import (

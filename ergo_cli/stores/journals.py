@@ -113,12 +113,13 @@ class RememberingJournal:
 
     def __init__(self, journal: EventJournal) -> None:
         self._journal = journal
-        self._appended: list[tuple[int, str]] = []
+        self._appended: dict[str, list[tuple[int, str]]] = {}
 
     def append(self, run: str, texts: Sequence[str], expected_head: int | None = None) -> int:
         """Append to the underlying journal and remember the records."""
         head = self._journal.append(run, texts, expected_head)
-        self._appended += enumerate(texts, head - len(texts) + 1)
+        if texts:
+            self._appended.setdefault(run, []).extend(enumerate(texts, head - len(texts) + 1))
         return head
 
     def scan(self, run: str, start: int = 1, to: int | None = None) -> Iterator[tuple[int, str]]:
@@ -133,9 +134,9 @@ class RememberingJournal:
         """The runs of the underlying journal."""
         return self._journal.runs()
 
-    def take(self) -> list[tuple[int, str]]:
-        """Numbers and texts appended since the last call of this method."""
-        appended, self._appended = self._appended, []
+    def take(self) -> dict[str, list[tuple[int, str]]]:
+        """Numbers and texts appended since the last call of this method, by run in order of their first record."""
+        appended, self._appended = self._appended, {}
         return appended
 
 

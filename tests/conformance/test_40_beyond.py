@@ -8,7 +8,7 @@ import pytest
 from kernel_scenarios import RETRY_3, TOOL, digits, events_of, play, preloaded, transient
 from msgspec.structs import replace
 
-from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.core import wire
 from ergo_cli.programs.kernel.engine.actions import Complete, Next, Resume
 from ergo_cli.programs.kernel.engine.errors import KernelError
 from ergo_cli.programs.kernel.engine.events import (

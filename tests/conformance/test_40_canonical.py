@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from ergo_cli.core import wire
 from ergo_cli.core.json import JsonError, NotCanonicalError, free_text
 from ergo_cli.core.json import decode as decode_json
+from ergo_cli.core.wire import Timestamp
 from ergo_cli.programs.kernel.companions.evidence import EvidenceBundle, TestOutcome
 from ergo_cli.programs.kernel.companions.interrupts import (
     ExecutionSuspension,
@@ -18,7 +20,6 @@ from ergo_cli.programs.kernel.companions.interrupts import (
 )
 from ergo_cli.programs.kernel.companions.services import EffectLog, StepInput, StepRecord
 from ergo_cli.programs.kernel.companions.verification import VerificationFailure
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.actions import Action, ActionResult, Next, ResumeSignal, RuntimeEffect
 from ergo_cli.programs.kernel.engine.errors import ActionErrorRecord, KernelError
 from ergo_cli.programs.kernel.engine.events import (
@@ -32,7 +33,6 @@ from ergo_cli.programs.kernel.engine.events import (
 )
 from ergo_cli.programs.kernel.engine.policy import Attempt
 from ergo_cli.programs.kernel.engine.state import Snapshot
-from ergo_cli.programs.kernel.engine.wire import Timestamp
 from ergo_cli.programs.kernel.replay.divergence import DivergenceReport
 from ergo_cli.programs.kernel.runs.fork import ForkResult, ResumeDecision, ResumeResult
 from ergo_cli.programs.kernel.runs.timeline import ExecutionLog, KernelTraceEvent, RunStatusSummary, RunTimeline

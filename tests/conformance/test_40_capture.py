@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kernel_agents import ASKER, Desk, scripted
 
+from ergo_cli.core import wire
 from ergo_cli.programs.kernel import ActionError, AllowList, CallTool, Complete, Do, RetryWithBackoff
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.events import SequencedEvent
 from ergo_cli.programs.kernel.engine.policy import AllowAll
 from ergo_cli.programs.kernel.replay.divergence import events_hash

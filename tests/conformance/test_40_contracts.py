@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from kernel_scenarios import preloaded
 
+from ergo_cli.core import wire
 from ergo_cli.programs.kernel.companions.services import ExplicitStep, NoopEffectSink, validate_input
 from ergo_cli.programs.kernel.companions.verification import event_stream_hash, tool_checksum, verify_event_stream_hash
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.actions import (
     CallTool,
     Emit,

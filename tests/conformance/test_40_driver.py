@@ -16,9 +16,9 @@ from kernel_scenarios import (
     transient,
 )
 
+from ergo_cli.core import wire
 from ergo_cli.core.json import decode as decode_json
 from ergo_cli.programs.kernel.companions.verification import event_stream_hash
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.actions import Complete, Interrupt, Next, Resume, StateWrite, Success
 from ergo_cli.programs.kernel.engine.errors import ActionError, Category, KernelError
 from ergo_cli.programs.kernel.engine.events import (

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from kernel_scenarios import preloaded
 
+from ergo_cli.core import wire
 from ergo_cli.programs.kernel.companions.evidence import (
     EvidenceBuilder,
     EvidenceBundle,
@@ -17,7 +18,6 @@ from ergo_cli.programs.kernel.companions.evidence import (
     siphash13,
 )
 from ergo_cli.programs.kernel.companions.services import KernelRunner
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.actions import Complete, Next, Resume
 from ergo_cli.programs.kernel.engine.errors import KernelError, driver_error
 from ergo_cli.programs.kernel.engine.events import Interrupted, RunCompleted

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ergo_cli.core.wire import Timestamp
 from ergo_cli.programs.kernel.companions.interrupts import (
     AGENT,
     API,
@@ -30,7 +31,6 @@ from ergo_cli.programs.kernel.companions.interrupts import (
     UnifiedInterruptResolver,
 )
 from ergo_cli.programs.kernel.engine.errors import InterruptError
-from ergo_cli.programs.kernel.engine.wire import Timestamp
 
 NOON, LATER = Timestamp.from_wire("2026-03-01T12:00:00Z"), Timestamp.from_wire("2026-03-01T13:00:00Z")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kernel_scenarios import digits, preloaded
 
-from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.core import wire
 from ergo_cli.programs.kernel.engine.errors import KernelError
 from ergo_cli.programs.kernel.engine.events import (
     ActionFailed,

@@ -11,9 +11,10 @@ from typing import Generic, TypeVar, assert_never, cast
 
 from msgspec import Struct
 
+from ergo_cli.core import wire
 from ergo_cli.core.json import free_text
 from ergo_cli.core.values import Effect, Intent, IntentField, ProducedEffect, Value, Write, derive_intent_id
-from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.kernel.engine.actions import (
     InterruptRaise,
     LLMCall,
@@ -36,7 +37,6 @@ from ergo_cli.programs.kernel.engine.events import (
 )
 from ergo_cli.programs.kernel.engine.policy import Attempt, is_deadline
 from ergo_cli.programs.kernel.engine.state import InitialStates, StateCodec
-from ergo_cli.programs.kernel.engine.wire import FreeValue
 from ergo_cli.programs.kernel.program import Kernel, KernelProgram
 from ergo_cli.stores.journals import EventJournal, SnapshotStore
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination

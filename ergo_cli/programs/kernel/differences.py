@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ergo_cli.core import wire
 from ergo_cli.core.json import Item, JsonValue, Leaf, Location, Member, canonical, decode
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.errors import KernelError
 from ergo_cli.programs.kernel.engine.events import (
     ActionFailed,

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Raw, Struct
 
+from ergo_cli.core import wire
 from ergo_cli.core.json import decode, record_text, template_pieces
 from ergo_cli.core.time import Clock
 from ergo_cli.core.values import Effect, ProducedEffect
@@ -20,7 +21,6 @@ from ergo_cli.programs.kernel.calls import (
     termination_of_error,
     termination_of_status,
 )
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.actions import Executor
 from ergo_cli.programs.kernel.engine.errors import Category, KernelError, at
 from ergo_cli.programs.kernel.engine.events import (
@@ -188,7 +188,7 @@ class KernelInvoker(Generic[S]):
         except KernelError as raised:
             termination, error = termination_of_error(raised), raised
         self._waiting.ended(run_id, status)
-        records = self._journal.take()
+        records = self._journal.take().get(run_id, [])
         if isinstance(status, RunFailed):
             self.last_error = last.error or _reported(records, run_id)
         self._log.add(_RECORD % (seq, text.encode()) for seq, text in records)

@@ -6,12 +6,12 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
+from ergo_cli.core import wire
 from ergo_cli.core.diagnostics import did_you_mean
 from ergo_cli.core.json import JsonValue
 from ergo_cli.core.time import Clock
 from ergo_cli.errors import ErgoError, StoreError, UsageError
 from ergo_cli.programs.kernel.calls import is_run_id
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.actions import Resume
 from ergo_cli.programs.kernel.engine.errors import Category, KernelError, at
 from ergo_cli.programs.kernel.engine.events import (

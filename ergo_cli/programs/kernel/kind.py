@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ergo_cli.core import wire
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import JsonValue
+from ergo_cli.core.wire import FreeValue
 from ergo_cli.errors import EgressError, ProjectError
 from ergo_cli.events.external import HostedEvent
 from ergo_cli.programs.kernel.calls import RunIdRule
 from ergo_cli.programs.kernel.differences import journal_differences
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.actions import Action, ActionCall, Executor
 from ergo_cli.programs.kernel.engine.events import (
     ActionFailed,
@@ -26,7 +27,6 @@ from ergo_cli.programs.kernel.engine.events import (
     StateUpdated,
 )
 from ergo_cli.programs.kernel.engine.policy import deadline_exceeded
-from ergo_cli.programs.kernel.engine.wire import FreeValue
 from ergo_cli.programs.kernel.invoker import KernelInvoker
 from ergo_cli.programs.kernel.kept_runs import KernelRuns
 from ergo_cli.programs.kernel.program import KernelProgram

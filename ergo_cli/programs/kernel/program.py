@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 
 from ergo_cli.core.time import Clock, StandingClock
+from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.kernel.engine.actions import (
     EffectSink,
     Executor,
@@ -29,7 +30,6 @@ from ergo_cli.programs.kernel.engine.state import (
     StateUpdatedOnly,
     state_updated_only,
 )
-from ergo_cli.programs.kernel.engine.wire import FreeValue
 from ergo_cli.programs.kernel.runs.timeline import RunTimeline, run_timeline
 from ergo_cli.stores.journals import EventJournal, SnapshotStore
 

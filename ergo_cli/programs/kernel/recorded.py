@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from ergo_cli.core import wire
 from ergo_cli.core.json import JsonError, NotCanonicalError
 from ergo_cli.core.json import decode as decode_json
-from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.core.wire import WireError
 from ergo_cli.programs.kernel.engine.errors import Category, KernelError
 from ergo_cli.programs.kernel.engine.events import ActionFailed, ActionRequested, RunStatus, SequencedEvent
 from ergo_cli.programs.kernel.engine.policy import is_deadline
-from ergo_cli.programs.kernel.engine.wire import WireError
 from ergo_cli.programs.kernel.replay.redrive import EndingPoint, RecordedEnding
 from ergo_cli.programs.recorded import JournalFault, RecordedCall, RecordedEntry
 from ergo_cli.supervisor.journals import Begin, End

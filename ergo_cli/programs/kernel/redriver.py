@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ergo_cli.core.json import Member
 from ergo_cli.core.values import ProducedEffect
+from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.kernel.calls import EpisodeEffects, EventStep, termination_of_error, termination_of_status
 from ergo_cli.programs.kernel.differences import (
     Spot,
@@ -22,7 +23,6 @@ from ergo_cli.programs.kernel.engine.actions import no_execution
 from ergo_cli.programs.kernel.engine.errors import KernelError, driver_error
 from ergo_cli.programs.kernel.engine.events import RunFailed, RunStatus, SequencedEvent
 from ergo_cli.programs.kernel.engine.state import fold
-from ergo_cli.programs.kernel.engine.wire import FreeValue
 from ergo_cli.programs.kernel.program import Kernel, KernelProgram
 from ergo_cli.programs.kernel.recorded import KernelCall, KernelEpisode, has_struck, recorded_ending
 from ergo_cli.programs.kernel.replay.divergence import LogVerdict, compare_logs

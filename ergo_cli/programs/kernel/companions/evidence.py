@@ -9,7 +9,7 @@ from typing import Self
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.core import wire
 
 _LEGACY = "fnv:"
 

@@ -9,9 +9,9 @@ from typing import Generic, Protocol, Self, TypeVar, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ergo_cli.core.wire import FreeValue, Timestamp, Variant, Wrapper
 from ergo_cli.programs.kernel.engine.errors import InterruptError
 from ergo_cli.programs.kernel.engine.events import Seq
-from ergo_cli.programs.kernel.engine.wire import FreeValue, Timestamp, Variant, Wrapper
 
 
 class HumanInTheLoop(Variant, frozen=True):

@@ -9,9 +9,9 @@ from hashlib import sha256
 from msgspec import Struct
 
 from ergo_cli.core.json import free_text
+from ergo_cli.core.wire import FreeValue, Variant
 from ergo_cli.programs.kernel.engine.errors import KernelError, at, driver_error
 from ergo_cli.programs.kernel.engine.events import ActionRequested, Interrupted, Resumed, RunLog, Seq, SequencedEvent
-from ergo_cli.programs.kernel.engine.wire import FreeValue, Variant
 from ergo_cli.programs.kernel.replay.divergence import events_hash
 from ergo_cli.stores.journals import EventJournal
 

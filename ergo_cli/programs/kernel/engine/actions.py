@@ -10,12 +10,12 @@ from typing import Annotated, Protocol, TypeVar, assert_never, runtime_checkable
 
 from msgspec import Meta, Struct
 
+from ergo_cli.core import wire
 from ergo_cli.core.json import NotCanonicalError
 from ergo_cli.core.json import decode as decode_json
-from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.core.wire import FreeValue, Variant, WireError, Wrapper
 from ergo_cli.programs.kernel.engine.errors import at, driver_error
 from ergo_cli.programs.kernel.engine.events import ActionRequested, ActionSucceeded, Event
-from ergo_cli.programs.kernel.engine.wire import FreeValue, Variant, WireError, Wrapper
 
 Millis = Annotated[int, Meta(ge=0)]
 """A duration in milliseconds."""

@@ -11,12 +11,12 @@ from typing import Annotated, get_args
 
 from msgspec import Meta, Struct
 
+from ergo_cli.core import wire
 from ergo_cli.core.json import JsonError, NotCanonicalError
 from ergo_cli.core.json import decode as decode_json
+from ergo_cli.core.wire import FreeValue, Variant
 from ergo_cli.errors import StoreError
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.errors import Category, KernelError, at, driver_error
-from ergo_cli.programs.kernel.engine.wire import FreeValue, Variant
 from ergo_cli.stores.journals import EventJournal
 
 Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]

@@ -11,9 +11,10 @@ from typing import Protocol, cast
 
 from msgspec import Struct
 
+from ergo_cli.core import wire
 from ergo_cli.core.numbers import U64_MAX
 from ergo_cli.core.time import Clock, backoff
-from ergo_cli.programs.kernel.engine import wire
+from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.kernel.engine.actions import Action, CallLLM, CallTool
 from ergo_cli.programs.kernel.engine.errors import (
     ActionError,
@@ -25,7 +26,6 @@ from ergo_cli.programs.kernel.engine.errors import (
     driver_error,
 )
 from ergo_cli.programs.kernel.engine.events import ActionFailed, ActionRequested, ActionSucceeded, Event, store_errors
-from ergo_cli.programs.kernel.engine.wire import FreeValue
 from ergo_cli.stores.journals import EventJournal
 
 

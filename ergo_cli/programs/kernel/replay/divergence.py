@@ -10,9 +10,9 @@ from typing import cast
 
 from msgspec import Struct
 
+from ergo_cli.core import wire
 from ergo_cli.core.json import decode as decode_json
 from ergo_cli.core.json import free_text
-from ergo_cli.programs.kernel.engine import wire
 from ergo_cli.programs.kernel.engine.events import (
     ActionFailed,
     ActionRequested,

@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.kernel.engine.events import Event, Resumed, RunLog, Seq, SequencedEvent
 from ergo_cli.programs.kernel.engine.state import Reducer, fold, fold_one
-from ergo_cli.programs.kernel.engine.wire import FreeValue
 from ergo_cli.stores.journals import EventJournal
 
 S = TypeVar("S")

@@ -1,4 +1,4 @@
-"""Typed records of the step kernel as text, and back (spec 40 §2 rules 2–8 and 10).
+"""Typed records in the JSON form of externally tagged unions, and back (spec 40 §2 rules 2–8 and 10, 50 §2).
 
 Structs keep their declared field order; unions are externally tagged: ``"Completed"``, ``{"Resumed":{"value":1}}``,
 ``{"Resume":1}``. msgspec knows no external tags, so records are written and read here by their annotations; free
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Any, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Self, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import NODEFAULT, Struct
@@ -41,6 +41,21 @@ class Wrapper(Variant, frozen=True):
     """A variant with one unnamed field: ``{"<class>":<value of its field>}``."""
 
 
+class WireForm:
+    """A value with a JSON form of its own."""
+
+    __slots__ = ()
+
+    def to_wire(self) -> FreeValue:
+        """The decoded JSON that stands for the value."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_wire(cls, value: FreeValue) -> Self:
+        """The value that decoded JSON stands for. Raises ValueError."""
+        raise NotImplementedError
+
+
 class WireError(ValueError):
     """A text does not hold the expected record; ``tag`` is set if its tag is not one of the variants."""
 
@@ -63,7 +78,7 @@ def encode(record: object) -> bytes:
     """The canonical text of a record. Raises NotCanonicalError for a free value that JSON cannot hold."""
     if isinstance(record, Variant):
         return _encode_variant(record)
-    if isinstance(record, Timestamp):
+    if isinstance(record, WireForm):
         return free_text(record.to_wire())
     if isinstance(record, Struct):
         return _encode_body(record)
@@ -141,9 +156,9 @@ def _reader(kind: Any) -> Reader:
         return _union_reader(get_args(kind))
     if get_origin(kind) in (list, tuple):
         return partial(_read_items, item=_reader(get_args(kind)[0]), collect=get_origin(kind))
-    if kind is Timestamp:
-        return _read_timestamp
-    record = get_origin(kind) or kind
+    if isinstance(kind, type) and issubclass(kind, WireForm):
+        return partial(_read_form, kind=kind)
+    record = cast("object", get_origin(kind) or kind)
     if isinstance(record, type) and issubclass(record, Variant):
         return partial(_read_variant, variants={record.__name__: record})
     if isinstance(record, type) and issubclass(record, Struct) and record.__struct_config__.tag is None:
@@ -184,9 +199,9 @@ def _read_items(value: object, item: Reader, collect: Callable[[list[object]], A
     return collect([item(element) for element in cast("list[object]", value)])
 
 
-def _read_timestamp(value: object) -> Timestamp:
+def _read_form(value: object, kind: type[WireForm]) -> WireForm:
     try:
-        return Timestamp.from_wire(str(value))
+        return kind.from_wire(value)
     except ValueError as error:
         raise WireError(str(error)) from error
 
@@ -237,7 +252,7 @@ _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Timestamp(Struct, frozen=True, order=True):
+class Timestamp(WireForm, Struct, frozen=True, order=True):
     """Nanoseconds since 1970-01-01T00:00:00Z; RFC 3339 text on the wire (rule 10)."""
 
     ns: int
@@ -258,11 +273,11 @@ class Timestamp(Struct, frozen=True, order=True):
         return f"{text}.{digits}Z"
 
     @classmethod
-    def from_wire(cls, text: str) -> Timestamp:
+    def from_wire(cls, value: FreeValue) -> Self:
         """The moment of any RFC 3339 text; digits beyond the ninth are dropped. Raises ValueError."""
-        match = _RFC3339.fullmatch(text)
+        match = _RFC3339.fullmatch(str(value))
         if match is None:
-            raise ValueError(f"'{text}' is not an RFC 3339 time")
+            raise ValueError(f"'{value}' is not an RFC 3339 time")
         date, clock, fraction, sign, hours, minutes = match.groups()
         since = datetime.fromisoformat(f"{date}T{clock}+00:00") - _EPOCH
         seconds = since.days * 86_400 + since.seconds

@@ -1,0 +1,1 @@
+"""Resumable execution plans (spec 50)."""

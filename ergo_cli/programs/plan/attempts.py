@@ -1,0 +1,125 @@
+"""One attempt of one state (spec 50 §13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from typing import Protocol
+
+from msgspec import Struct
+
+from ergo_cli.core.time import Clock
+from ergo_cli.programs.plan.context import StagedContext, read_snapshot, snapshot_text
+from ergo_cli.programs.plan.deadlines import Deadline
+from ergo_cli.programs.plan.errors import (
+    ContextError,
+    Failure,
+    NotFound,
+    StorageError,
+    storage_info,
+)
+from ergo_cli.programs.plan.events import StateCompleted, StateEntered, StateFailed
+from ergo_cli.programs.plan.facts import FactIndex, FactIo, LiveIo, Ordinals, ReplayIo
+from ergo_cli.programs.plan.failpoints import Failpoint, Failpoints
+from ergo_cli.programs.plan.handlers import call_handler, snapshot_failure
+from ergo_cli.programs.plan.manifest import IoMode, RunConfig
+from ergo_cli.programs.plan.recorder import FilteredRecorder
+from ergo_cli.programs.plan.states import State
+from ergo_cli.programs.plan.stream import Artifacts, Writer
+from ergo_cli.programs.plan.transports import TransportEnv, TransportFactory
+
+
+class Succeeded(Struct, frozen=True):
+    """An attempt ended well; ``snapshot`` is the context after it."""
+
+    snapshot: str
+
+
+class FailedAttempt(Struct, frozen=True):
+    """An attempt failed."""
+
+    retryable: bool
+
+
+class Stopped(Struct, frozen=True):
+    """A failpoint stopped the run inside an attempt, which stays open."""
+
+
+AttemptResult = Succeeded | FailedAttempt | Stopped
+
+
+class Attempts(Protocol):
+    """Executes attempts: live, or against a recording."""
+
+    def execute(self, state: State, attempt: int, base: str) -> AttemptResult:
+        """Run one attempt on the snapshot ``base``. Raises RunError and what the stores raise."""
+        ...
+
+
+class LiveAttempts(Struct, frozen=True):
+    """Runs handlers and records what they do."""
+
+    artifacts: Artifacts
+    writer: Writer
+    config: RunConfig
+    facts: FactIndex
+    transports: TransportFactory
+    clock: Clock
+    entropy: Callable[[int], bytes]
+    deadline: Deadline
+    failpoints: Failpoints
+    allowed_names: Set[str] = frozenset()
+    effectful: frozenset[str] | None = None
+    """Namespaces whose calls are queued as intents, in a run under a supervisor; None in one without."""
+
+    def execute(self, state: State, attempt: int, base: str) -> AttemptResult:
+        """Enter the state, call its handler on the base snapshot, record the result.
+
+        An attempt that a crash, a store or the deadline cuts off stays open in the stream.
+        """
+        is_skipped = not set(self.config.skip_tags).isdisjoint(state.meta.tags)
+        values = self._check_exists(base) if is_skipped else read_snapshot(self.artifacts, base)
+        self.writer.append(StateEntered(state.id, attempt, base))
+        if is_skipped:
+            return self._complete(state.id, base)
+        if self.failpoints.strikes(Failpoint.AFTER_ENTERED):
+            return Stopped()
+        context = StagedContext(values)
+        recorder = FilteredRecorder(self.config.event_profile, self.writer, self.allowed_names)
+        failure = call_handler(state, context, self._io(state, attempt), recorder, self.deadline.seconds_left)
+        if self.failpoints.strikes(Failpoint.AFTER_HANDLER):
+            return Stopped()
+        if failure is not None:
+            return self._fail(state.id, failure)
+        try:
+            text = snapshot_text(context.dump(), self.allowed_names)
+        except ContextError as error:
+            return self._fail(state.id, snapshot_failure(state.id, error))
+        return self._complete(state.id, self.artifacts.put(text))
+
+    def _io(self, state: State, attempt: int) -> FactIo:
+        run_id = self.writer.run_id
+        ordinals = Ordinals(run_id, state.id, attempt)
+        if self.config.io_mode is IoMode.REPLAY:
+            retryable = self.config.replay_missing_fact_retryable
+            return ReplayIo(self.facts, self.artifacts, ordinals, missing_retryable=retryable)
+        transport = self.transports.make(TransportEnv(run_id, state.id, attempt))
+        return LiveIo(self.facts, self.artifacts, self.writer, transport, ordinals, self.clock.wall_ms, self.entropy)
+
+    def _check_exists(self, base: str) -> dict[str, object]:
+        check_exists(self.artifacts, base, self.writer.run_id)
+        return {}
+
+    def _complete(self, state_id: str, snapshot: str) -> Succeeded:
+        self.writer.append(StateCompleted(state_id, snapshot))
+        return Succeeded(snapshot)
+
+    def _fail(self, state_id: str, failure: Failure) -> FailedAttempt:
+        self.writer.append(StateFailed(state_id, failure, None))
+        return FailedAttempt(failure.info.retryable)
+
+
+def check_exists(artifacts: Artifacts, snapshot: str, run_id: str) -> None:
+    """Raise StorageError ``plan.artifact_missing`` for a snapshot that is not in the store."""
+    if not artifacts.exists(snapshot):
+        message = f"the snapshot {snapshot} of run '{run_id}' is not in the store"
+        raise StorageError(NotFound(storage_info("artifact_missing", message)), where=f"run '{run_id}'")

@@ -1,0 +1,390 @@
+"""The engine: start a run, run its states in order, resume it from its stream alone (spec 50 §14–16)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Set
+from enum import Enum
+from typing import Protocol
+
+from msgspec import Struct
+
+from ergo_cli.core import wire
+from ergo_cli.core.json import JsonError, NotCanonicalError, decode
+from ergo_cli.core.time import Clock, StandingClock
+from ergo_cli.core.wire import FreeValue, WireError
+from ergo_cli.programs.plan.attempts import Attempts, FailedAttempt, LiveAttempts, Stopped, Succeeded, check_exists
+from ergo_cli.programs.plan.canonical import FloatNotAllowed, SecretsNotAllowed
+from ergo_cli.programs.plan.context import read_snapshot, snapshot_text
+from ergo_cli.programs.plan.deadlines import Deadline
+from ergo_cli.programs.plan.errors import (
+    Concurrency,
+    ErrorCategory,
+    ErrorInfo,
+    Failure,
+    NotFound,
+    PlanError,
+    RunError,
+    StorageError,
+    invalid_plan,
+    not_readable,
+    storage_info,
+)
+from ergo_cli.programs.plan.events import Envelope, RunCompleted, RunStarted, RunStatus, StateFailed
+from ergo_cli.programs.plan.facts import FactIndex
+from ergo_cli.programs.plan.failpoints import Failpoint, Failpoints
+from ergo_cli.programs.plan.history import History, read_history
+from ergo_cli.programs.plan.ids import MAX_ATTEMPT, RunId
+from ergo_cli.programs.plan.manifest import RetryPolicy, RunConfig, RunManifest, Sequential
+from ergo_cli.programs.plan.states import ExecutionPlan, order_of
+from ergo_cli.programs.plan.stream import Artifacts, Streams, Writer
+from ergo_cli.programs.plan.transports import NoTransports, TransportFactory
+from ergo_cli.stores.artifacts import ArtifactStore, artifact_id
+from ergo_cli.stores.journals import EventJournal
+
+
+class Phase(Enum):
+    """Where a run stands; ``RUNNING`` is one that stopped and can be resumed."""
+
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+
+class RunResult(Struct, frozen=True):
+    """How a call left a run: its phase, and the last snapshot of a completed state."""
+
+    run_id: RunId
+    phase: Phase
+    final_snapshot_id: str | None
+
+
+class StartRun(Struct, frozen=True, kw_only=True):
+    """What a run is started with. ``run_id`` None makes a random one."""
+
+    manifest: RunManifest
+    manifest_id: str
+    plan: ExecutionPlan
+    run_config: RunConfig
+    initial_context: Mapping[str, FreeValue]
+    run_id: RunId | None = None
+
+
+class PlanResolver(Protocol):
+    """Makes the plan of a manifest: always the same, and without reaching for the world."""
+
+    def resolve(self, manifest: RunManifest) -> ExecutionPlan:
+        """The plan. Raises RunError."""
+        ...
+
+
+class StartPoint(Struct, frozen=True):
+    """The attempt that a resumed run begins with."""
+
+    state_id: str
+    attempt: int
+    base: str
+
+
+class Progress(Struct):
+    """A run being driven: the attempts' executor, and how far it came."""
+
+    plan: ExecutionPlan
+    order: tuple[str, ...]
+    retries: RetryPolicy
+    writer: Writer
+    attempts: Attempts
+    current: str
+    completed: Collection[str] = ()
+    start: StartPoint | None = None
+
+
+class Engine(Struct, frozen=True, kw_only=True):
+    """Drives runs in a journal and a store of artifacts. It holds no run: one engine may drive many.
+
+    ``deadline`` stops a run between attempts and while it waits. ``max_orphan_recoveries`` is how often a state that
+    never ends is tried again by ``resume``. ``allowed_names`` are texts that look like secrets and are none.
+    ``effectful`` puts the runs under a supervisor (``Supervision``). ``make_attempts`` replaces live attempts by
+    replayed ones.
+    """
+
+    journal: EventJournal
+    artifact_store: ArtifactStore
+    resolver: PlanResolver
+    entropy: Callable[[int], bytes]
+    transports: TransportFactory = NoTransports()
+    clock: Clock = StandingClock()
+    deadline: int | None = None
+    max_orphan_recoveries: int = 10
+    allowed_names: Set[str] = frozenset()
+    failpoints: Failpoints = Failpoints()
+    effectful: frozenset[str] | None = None
+    make_attempts: Callable[[Engine, Writer, RunConfig, FactIndex], Attempts] | None = None
+
+    def start(self, start: StartRun) -> RunResult:
+        """Begin a run and drive it to its end. Raises RunError; until the run has begun nothing is appended."""
+        with _RunErrors():
+            self._check_start(start)
+            order = order_of(start.plan)
+            if not self.artifacts.exists(start.manifest_id):
+                message = f"the manifest {start.manifest_id} is not in the store"
+                raise StorageError(NotFound(storage_info("manifest_not_found", message)))
+            run_id = RunId.random(self.entropy(16)) if start.run_id is None else start.run_id
+            writer = Writer(self.streams, run_id)
+            if writer.head:
+                raise _already_exists(run_id)
+            initial = self.artifacts.put(snapshot_text(start.initial_context, self.allowed_names))
+            writer.append(RunStarted(start.plan.op_id, start.manifest_id, initial))
+            attempts = self._attempts(writer, start.run_config, FactIndex())
+            return self._run_states(
+                Progress(start.plan, order, start.run_config.retry_policy, writer, attempts, initial)
+            )
+
+    def resume(self, run_id: RunId) -> RunResult:
+        """Continue a run from where its stream ends. Raises RunError; a finished run answers from its stream."""
+        with _RunErrors():
+            history, events = self._history(run_id)
+            if history.completed is not None:
+                ended = history.completed
+                return RunResult(run_id, Phase(ended.status.value), ended.final_snapshot_id)
+            manifest = self._manifest(history, run_id)
+            plan = self.resolver.resolve(manifest)
+            if plan.op_id != manifest.op_id:
+                message = f"the plan is of operation '{plan.op_id}', the run of '{manifest.op_id}'"
+                raise invalid_plan("plan_op_id_mismatch", message, where=f"run '{run_id}'")
+            writer = Writer(self.streams, run_id)
+            order = order_of(plan)
+            _check_recovery(history, order, run_id)
+            return self._continue(manifest, plan, order, history, events, writer)
+
+    def started(self, run_id: RunId) -> RunStarted:
+        """How a run began: its operation, manifest and initial snapshot. Raises RunError."""
+        with _RunErrors():
+            started = self._history(run_id)[0].started
+            assert started is not None, "a history without a beginning is refused"
+            return started
+
+    def snapshot(self, snapshot: str) -> dict[str, FreeValue]:
+        """The context of a snapshot. Raises RunError."""
+        with _RunErrors():
+            return read_snapshot(self.artifacts, snapshot)
+
+    def _continue(
+        self,
+        manifest: RunManifest,
+        plan: ExecutionPlan,
+        order: tuple[str, ...],
+        history: History,
+        events: list[Envelope],
+        writer: Writer,
+    ) -> RunResult:
+        """The rows R11 to R16 of spec 50 §16.2, the first that fits."""
+        config, orphan, checkpoint = manifest.run_config, history.orphan, _checkpoint(history)
+        upcoming = next((state for state in order if state not in history.snapshots), None)
+        if orphan is not None:
+            if orphan.superseded >= self.max_orphan_recoveries:
+                return self._give_up(writer, orphan.state_id, checkpoint)
+            start = StartPoint(orphan.state_id, _following(orphan.attempt), orphan.base_snapshot_id)
+        elif upcoming is None:
+            return self._finish(writer, RunStatus.COMPLETED, checkpoint)
+        elif (failure := history.failures.get(upcoming)) is not None:
+            if not failure.retryable or failure.attempt + 1 >= config.retry_policy.max_attempts:
+                return self._finish(writer, RunStatus.FAILED, checkpoint)
+            start = StartPoint(upcoming, _following(failure.attempt), failure.base_snapshot_id)
+        else:
+            start = StartPoint(upcoming, history.attempts.get(upcoming, -1) + 1, checkpoint)
+        facts = FactIndex.of(writer.run_id, events)
+        attempts = self._attempts(writer, config, facts)
+        return self._run_states(
+            Progress(plan, order, config.retry_policy, writer, attempts, checkpoint, history.snapshots.keys(), start)
+        )
+
+    def _run_states(self, run: Progress) -> RunResult:
+        """Run the states that are left, in order, each until it succeeds or may not be tried again (spec 50 §14)."""
+        deadline = self._deadline
+        for node in run.order:
+            if node in run.completed:
+                continue
+            state = run.plan.state(node)
+            assert state is not None, "the order is that of the plan"
+            attempt, base = 0, run.current
+            if run.start is not None and node == run.start.state_id:
+                attempt, base = run.start.attempt, run.start.base
+            while True:
+                deadline.check()
+                match run.attempts.execute(state, attempt, base):
+                    case Succeeded(snapshot):
+                        run.current = snapshot
+                        break
+                    case Stopped():
+                        return RunResult(run.writer.run_id, Phase.RUNNING, run.current)
+                    case FailedAttempt(retryable):
+                        if not retryable or attempt + 1 >= run.retries.max_attempts:
+                            return self._finish(run.writer, RunStatus.FAILED, run.current)
+                        deadline.sleep(run.retries.backoff.after(attempt))
+                        attempt = _following(attempt)
+        return self._finish(run.writer, RunStatus.COMPLETED, run.current)
+
+    def _finish(self, writer: Writer, status: RunStatus, snapshot: str) -> RunResult:
+        if self.failpoints.strikes(Failpoint.BEFORE_RUN_COMPLETED):
+            return RunResult(writer.run_id, Phase.RUNNING, snapshot)
+        if status is RunStatus.COMPLETED:
+            check_exists(self.artifacts, snapshot, writer.run_id)
+        writer.append(RunCompleted(status, snapshot))
+        return RunResult(writer.run_id, Phase(status.value), snapshot)
+
+    def _give_up(self, writer: Writer, state_id: str, checkpoint: str) -> RunResult:
+        message = f"the state did not end in {self.max_orphan_recoveries + 1} attempts"
+        info = ErrorInfo("orphan_recoveries_exhausted", ErrorCategory.UNKNOWN, False, message)
+        writer.append(StateFailed(state_id, Failure(state_id, info), None))
+        return self._finish(writer, RunStatus.FAILED, checkpoint)
+
+    def _attempts(self, writer: Writer, config: RunConfig, facts: FactIndex) -> Attempts:
+        if self.make_attempts is not None:
+            return self.make_attempts(self, writer, config, facts)
+        return LiveAttempts(
+            self.artifacts,
+            writer,
+            config,
+            facts,
+            self.transports,
+            self.clock,
+            self.entropy,
+            self._deadline,
+            self.failpoints,
+            self.allowed_names,
+            self.effectful,
+        )
+
+    def _history(self, run_id: RunId) -> tuple[History, list[Envelope]]:
+        if not self.streams.head(run_id):
+            message = f"the stream of run '{run_id}' was not found"
+            raise StorageError(NotFound(storage_info("run_not_found", message)), where=f"run '{run_id}'")
+        events = self.streams.read(run_id)
+        return read_history(run_id, events), events
+
+    def _manifest(self, history: History, run_id: RunId) -> RunManifest:
+        """The stored manifest of a run; refused in the order undecodable, damaged, of another shape."""
+        started = history.started
+        assert started is not None
+        manifest = read_manifest(self.artifacts, started.manifest_id)
+        if not isinstance(manifest.run_config.execution_mode, Sequential):
+            raise _unsupported_mode()
+        if started.op_id != manifest.op_id:
+            message = f"the run began operation '{started.op_id}', its manifest is of '{manifest.op_id}'"
+            raise invalid_plan("run_started_op_id_mismatch", message, where=f"run '{run_id}' seq 1")
+        return manifest
+
+    def _check_start(self, start: StartRun) -> None:
+        """The contract of ``start``, in its order: mode, manifest, its id, operation, configuration."""
+        if not isinstance(start.run_config.execution_mode, Sequential):
+            raise _unsupported_mode()
+        if artifact_id(_manifest_text(start.manifest)) != start.manifest_id:
+            raise invalid_plan("manifest_id_mismatch", f"the manifest's id is not {start.manifest_id}")
+        if start.manifest.op_id != start.plan.op_id:
+            message = f"the manifest is of operation '{start.manifest.op_id}', the plan of '{start.plan.op_id}'"
+            raise invalid_plan("manifest_op_id_mismatch", message)
+        if start.manifest.run_config != start.run_config:
+            raise invalid_plan("run_config_mismatch", "the run's configuration is not the manifest's")
+
+    @property
+    def streams(self) -> Streams:
+        """The streams of its runs."""
+        return Streams(self.journal)
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The artifacts of its runs."""
+        return Artifacts(self.artifact_store)
+
+    @property
+    def _deadline(self) -> Deadline:
+        return Deadline(self.clock, self.deadline)
+
+
+def read_manifest(artifacts: Artifacts, manifest_id: str) -> RunManifest:
+    """A stored manifest.
+
+    Raises StorageError; ContextError ``plan.manifest_decode_failed``, then RunError ``plan.manifest_corrupt`` for bytes
+    of another digest, then ContextError ``plan.manifest_deserialize_failed``.
+    """
+    data = artifacts.read(manifest_id)
+    where = f"artifact {manifest_id}"
+    try:
+        value = decode(data)
+    except JsonError as error:
+        message = f"the manifest {manifest_id} is not JSON: {error}"
+        raise not_readable("manifest_decode_failed", message, where) from error
+    if artifact_id(data) != manifest_id:
+        message = f"the bytes of the manifest {manifest_id} have another digest"
+        raise invalid_plan("manifest_corrupt", message, where=where)
+    try:
+        return wire.read(value, RunManifest)
+    except WireError as error:
+        message = f"the artifact {manifest_id} is not a manifest: {error}"
+        raise not_readable("manifest_deserialize_failed", message, where) from error
+
+
+class _RunErrors:
+    """Turns every other plan error into the RunError that stands for it."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, PlanError) and not isinstance(error, RunError):
+            raise RunError.of(error) from error
+
+
+def _manifest_text(manifest: RunManifest) -> bytes:
+    try:
+        return manifest.canonical()
+    except SecretsNotAllowed as error:
+        raise invalid_plan("secrets_detected", f"the manifest is refused: {error}") from error
+    except FloatNotAllowed as error:
+        message = f"the manifest is refused: {error} at '{error.place}'"
+        raise invalid_plan("manifest_not_canonical", message) from error
+    except NotCanonicalError as error:
+        raise invalid_plan("manifest_serialize_failed", f"the manifest is refused: {error}") from error
+
+
+def _check_recovery(history: History, order: tuple[str, ...], run_id: str) -> None:
+    """Refuse a plan that is not the one that an unfinished run began (spec 50 §14)."""
+    where = f"run '{run_id}'"
+    lost = [state for state in (*history.attempts, *history.snapshots) if state not in order]
+    if lost:
+        message = f"the run entered the state '{lost[0]}', which the plan does not have"
+        raise invalid_plan("recovery_state_not_in_plan", message, where=where)
+    orphan = history.orphan
+    if orphan is not None and orphan.state_id in history.snapshots:
+        message = f"the state '{orphan.state_id}' is entered again although it is completed"
+        raise invalid_plan("start_state_already_completed", message, where=where)
+    if orphan is not None:
+        before = order[: order.index(orphan.state_id)]
+        skipped = next((state for state in before if state not in history.snapshots), None)
+        if skipped is not None:
+            message = f"the state '{skipped}' comes before '{orphan.state_id}' now, and was never run"
+            raise invalid_plan("recovery_plan_order_changed", message, where=where)
+
+
+def _checkpoint(history: History) -> str:
+    """The snapshot of the state completed last, else the initial one."""
+    if history.checkpoint is not None:
+        return history.checkpoint
+    assert history.started is not None
+    return history.started.initial_snapshot_id
+
+
+def _following(attempt: int) -> int:
+    if attempt >= MAX_ATTEMPT:
+        raise invalid_plan("invalid_plan", "the state has been tried as often as attempts can be counted")
+    return attempt + 1
+
+
+def _unsupported_mode() -> RunError:
+    return invalid_plan("unsupported_execution_mode", "states are run one at a time")
+
+
+def _already_exists(run_id: RunId) -> StorageError:
+    message = f"the run '{run_id}' exists"
+    return StorageError(Concurrency(storage_info("run_already_exists", message)), where=f"run '{run_id}'")

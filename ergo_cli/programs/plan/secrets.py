@@ -1,0 +1,54 @@
+"""Find what looks like a secret, so that it is never written (spec 50 §4.3).
+
+A text is suspicious if it names a credential, or if it consists of 12 to 24 plain lower-case words, as the phrases of
+wallets do. ``allowed`` names texts that are harmless although they match, such as ``authorization_status``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import cast
+
+_NAMES = re.compile(
+    "password|passphrase|mnemonic|private_key|privatekey|seed phrase|seed_phrase|seedphrase|api_key|apikey|x-api-key"
+    "|x_api_key|access_key|accesskey|secret_key|secretkey|aws_access_key_id|aws_secret_access_key|access_token"
+    "|refresh_token|id_token|authorization|bearer ",
+    re.IGNORECASE | re.ASCII,
+)
+_WORD = re.compile(r"[a-z]+")
+_WORDS = range(12, 25)
+_SHORTEST_PHRASE = 22  # twelve words of one letter have 23 characters
+_BLANK = re.compile(r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+"""The white space of Unicode; ``str.split`` also splits at U+001C to U+001F, which are control characters."""
+
+
+def is_suspicious(text: str) -> bool:
+    """Whether a text looks like a secret."""
+    if _NAMES.search(text) is not None:
+        return True
+    words = [word for word in _BLANK.split(text) if word] if len(text) > _SHORTEST_PHRASE else ()
+    return len(words) in _WORDS and all(_WORD.fullmatch(word) for word in words)
+
+
+def find_secret(value: object, allowed: Set[str] = frozenset()) -> str | None:
+    """The JSON pointer of the first suspicious member name or text in a value, depth first; None if there is none."""
+    return next(_secrets(value, "", allowed), None)
+
+
+def _secrets(value: object, place: str, allowed: Set[str]) -> Iterator[str]:
+    match value:
+        case str():
+            if value not in allowed and is_suspicious(value):
+                yield place
+        case Mapping():
+            for name, member in cast("Mapping[str, object]", value).items():
+                inner = f"{place}/{name.replace('~', '~0').replace('/', '~1')}"
+                if name not in allowed and is_suspicious(name):
+                    yield inner
+                yield from _secrets(member, inner, allowed)
+        case Sequence() if not isinstance(value, bytes | bytearray):
+            for index, item in enumerate(cast("Sequence[object]", value)):
+                yield from _secrets(item, f"{place}/{index}", allowed)
+        case _:
+            pass

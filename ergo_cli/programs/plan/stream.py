@@ -1,0 +1,140 @@
+"""A run's stream and artifacts, over the stores of the house (spec 50 §9, §10.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ergo_cli.core.json import JsonError
+from ergo_cli.core.wire import WireError
+from ergo_cli.errors import StoreError
+from ergo_cli.programs.plan.errors import (
+    Concurrency,
+    Corruption,
+    NotFound,
+    Other,
+    StorageError,
+    storage_info,
+)
+from ergo_cli.programs.plan.events import Domain, DomainEvent, Envelope, Kernel, KernelEvent, line, read_line
+from ergo_cli.programs.plan.ids import RunId
+from ergo_cli.stores.artifacts import ArtifactStore, artifact_id
+from ergo_cli.stores.journals import EventJournal
+
+_FORMS = {"store.conflict": Concurrency, "store.not_found": NotFound, "store.corrupt": Corruption}
+_JOURNAL_CODES = {"store.conflict": "event_store_concurrency", "store.corrupt": "event_stream_corrupt"}
+_ARTIFACT_CODES = {"store.not_found": "artifact_not_found", "store.corrupt": "artifact_corruption"}
+
+
+class Artifacts:
+    """Artifacts whose bytes are verified in both directions. Raises StorageError."""
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self._store = store
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes and return their id; ``artifact_put_id_mismatch`` if the store gives another."""
+        try:
+            given = self._store.put(data)
+        except StoreError as error:
+            raise _artifact_error(error) from error
+        if given != artifact_id(data):
+            message = f"the store calls the artifact {artifact_id(data)} '{given}'"
+            raise StorageError(Corruption(storage_info("artifact_put_id_mismatch", message)))
+        return given
+
+    def read(self, artifact: str) -> bytes:
+        """The bytes of an artifact, verified by the store alone."""
+        try:
+            return self._store.get(artifact)
+        except StoreError as error:
+            raise _artifact_error(error) from error
+
+    def get(self, artifact: str) -> bytes:
+        """The bytes of an artifact; ``artifact_content_address_mismatch`` if their digest is another."""
+        data = self.read(artifact)
+        if artifact_id(data) != artifact:
+            message = f"the bytes of the artifact {artifact} have another digest"
+            raise StorageError(
+                Corruption(storage_info("artifact_content_address_mismatch", message)), where=f"artifact {artifact}"
+            )
+        return data
+
+    def exists(self, artifact: str) -> bool:
+        """Whether there is an artifact of this id."""
+        try:
+            return self._store.exists(artifact)
+        except StoreError as error:
+            raise _artifact_error(error) from error
+
+
+class Streams:
+    """The streams of all runs of a store. Raises StorageError."""
+
+    def __init__(self, journal: EventJournal) -> None:
+        self._journal = journal
+
+    def head(self, run_id: str) -> int:
+        """The number of the last event; 0 for an unknown run."""
+        try:
+            return self._journal.head(run_id)
+        except StoreError as error:
+            raise _journal_error(error) from error
+
+    def read(self, run_id: str) -> list[Envelope]:
+        """All events of a run in order."""
+        return list(self._scan(run_id))
+
+    def append(self, run_id: str, events: Sequence[Envelope], expected_head: int) -> int:
+        """Append events, all or none, if the head is the expected one; returns the new head."""
+        texts = [line(event).decode() for event in events]
+        try:
+            return self._journal.append(run_id, texts, expected_head)
+        except StoreError as error:
+            raise _journal_error(error) from error
+
+    def _scan(self, run_id: str) -> Iterator[Envelope]:
+        try:
+            for seq, text in self._journal.scan(run_id):
+                yield self._event(run_id, seq, text)
+        except StoreError as error:
+            raise _journal_error(error) from error
+
+    def _event(self, run_id: str, seq: int, text: str) -> Envelope:
+        try:
+            return read_line(text.encode())
+        except (JsonError, WireError) as error:
+            message = f"record {seq} of run '{run_id}' is not an event of a plan run: {error}"
+            raise StorageError(
+                Corruption(storage_info("event_stream_corrupt", message)), where=f"run '{run_id}' seq {seq}"
+            ) from error
+
+
+class Writer:
+    """Appends to one run; its first append fails if another process has written since it was made."""
+
+    def __init__(self, streams: Streams, run_id: RunId) -> None:
+        self._streams = streams
+        self.run_id = run_id
+        self.head = streams.head(run_id)
+
+    def append(self, *events: KernelEvent | DomainEvent) -> int:
+        """Append events and return the head; after a failure the next append expects the same head."""
+        if events:
+            envelopes = [
+                Envelope(self.run_id, seq, None, Domain(event) if isinstance(event, DomainEvent) else Kernel(event))
+                for seq, event in enumerate(events, self.head + 1)
+            ]
+            self.head = self._streams.append(self.run_id, envelopes, self.head)
+        return self.head
+
+
+def _artifact_error(error: StoreError) -> StorageError:
+    form = _FORMS.get(error.code, Other)
+    code = _ARTIFACT_CODES.get(error.code, "artifact_store_io")
+    return StorageError(form(storage_info(code, error.message)), where=error.where, fix=error.fix)
+
+
+def _journal_error(error: StoreError) -> StorageError:
+    form = _FORMS.get(error.code, Other)
+    code = _JOURNAL_CODES.get(error.code, "event_store_io")
+    return StorageError(form(storage_info(code, error.message)), where=error.where, fix=error.fix)
