@@ -7,6 +7,7 @@ fault.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -300,7 +301,8 @@ _SPACED_COLON = re.compile(rb'"[ \t\r\n]+:')
 def _members_in(text: bytes) -> int | None:
     """How many members the objects in a JSON text have; None where only a parser can tell.
 
-    A quote and a colon end the name of a member; inside strings a backslash stands before the quote.
+    A quote and a colon end the name of a member; inside strings a backslash stands before the quote. A string that
+    begins with a colon counts as a member.
     """
     if b'\\\\":' in text or _SPACED_COLON.search(text):
         return None
@@ -320,9 +322,21 @@ def decode_plain_events(text: bytes, version: Version) -> list[EventRecord]:
     """As ``decode_events``. Raises ValueError unless the records surely have no member twice and no unknown one."""
     records = decode_events(text, version)
     members = len(records) * _EVENT_MEMBERS  # as many as the decoder has found at least
-    if text.count(b":") != members and _members_in(text) != members:
+    if text.count(b":") != members and _members_in(text) != members and _members_counted(text) != members:
         raise ValueError("an event record that no run writes")
     return records
+
+
+def _members_counted(text: bytes) -> int:
+    """How many members the objects between the brackets of a list have, counted one by one. Raises ValueError."""
+    counted = 0
+
+    def count(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal counted
+        counted += len(pairs)
+
+    json.loads(b"[" + text + b"]", object_pairs_hook=count)
+    return counted
 
 
 def unknown_member(text: bytes, form: type[Struct]) -> str | None:
