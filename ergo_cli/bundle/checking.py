@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from msgspec import Struct
 
@@ -49,7 +49,7 @@ def check_form(reader: BundleReader) -> Iterator[BundleError]:
     """
     for name in reader.repeated:
         yield _fault(f"member '{name}' is written twice at the top", f"{reader.path} {name}")
-    for fault in (*_check_members(reader), *_check_records(reader)):
+    for fault in chain(_check_members(reader), _check_records(reader)):
         fault.where = f"{reader.path} {fault.where}"
         yield fault
     yield from _check_sources(reader)

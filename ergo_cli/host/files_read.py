@@ -11,10 +11,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from ergo_cli.errors import UsageError
-from ergo_cli.host.run_plan import STANDARD_INPUT, Driver, EventFile, RunPlan
+from ergo_cli.host.run_plan import Driver, EventFile, RunPlan
 from ergo_cli.project.profiles import user_folder
 from ergo_cli.stores.backends import store_files
-from ergo_cli.stores.files import partial_path
+from ergo_cli.stores.files import STANDARD_INPUT, partial_path
 from ergo_cli.stores.standard_output import STANDARD_OUTPUT
 
 

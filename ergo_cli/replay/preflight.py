@@ -124,7 +124,8 @@ def check_comparable(scan: Scan, journals: BundleJournals, target: Target, *, st
     _check_unique_ids(scan.duplicate)
     _check_adapter_provenance(reader.adapter_provenance, adapter_provenance(adapter))
     check_runtime_provenance(reader.runtime_provenance, program.provenance)
-    for fault in check_form(reader):
+    fault = next(check_form(reader), None)
+    if fault is not None:
         raise fault
     return []
 

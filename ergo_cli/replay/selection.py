@@ -99,16 +99,19 @@ class _Walk:
 
     def _walk(self, folder: str) -> None:
         """Take every bundle below a folder, ascending by path; hidden folders are left out, links are followed."""
-        names: list[str] = []
         found: list[str] = []
+        self._is_new(folder)
         for root, folders, names in os.walk(folder, onerror=self._unreadable, followlinks=True):
-            folders[:] = [name for name in folders if not name.startswith(".") and self._is_new(root, name)]
+            folders[:] = [
+                name for name in folders if not name.startswith(".") and self._is_new(os.path.join(root, name))
+            ]
             found += (os.path.join(root, name) for name in names if has_suffix(name))
         for path in sorted(found):
             self._file(path)
 
-    def _is_new(self, root: str, name: str) -> bool:
-        status = os.stat(os.path.join(root, name))
+    def _is_new(self, folder: str) -> bool:
+        """Whether a folder was not met before, by this path or another; from now on it is known."""
+        status = os.stat(folder)
         identity = (status.st_dev, status.st_ino)
         known = identity in self._folders
         self._folders.add(identity)

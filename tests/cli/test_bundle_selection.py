@@ -116,3 +116,9 @@ def test_a_bundle_on_standard_input(ergo: Ergo, case: Path) -> None:
     twice = ergo("diff", "-", "-", stdin=good)
     assert twice.exit_code == 2
     assert "standard input can be read only once" in twice.stderr
+
+
+def test_a_link_back_to_the_folder_itself_adds_nothing(case: Path, tmp_path: Path) -> None:
+    shutil.copy(case / "good.json", tmp_path / "good.json")
+    (tmp_path / "again").symlink_to(".")
+    assert _names(tmp_path) == ["good.json"]

@@ -18,7 +18,7 @@ from ergo_cli.programs.plan.errors import (
     storage_info,
 )
 from ergo_cli.programs.plan.events import StateCompleted, StateEntered, StateFailed
-from ergo_cli.programs.plan.facts import FactIndex, FactIo, LiveIo, Ordinals, ReplayIo
+from ergo_cli.programs.plan.facts import FactIndex, FactIo, LiveIo, Ordinals, ReplayIo, Supervision
 from ergo_cli.programs.plan.failpoints import Failpoint, Failpoints
 from ergo_cli.programs.plan.handlers import call_handler, snapshot_failure
 from ergo_cli.programs.plan.manifest import IoMode, RunConfig
@@ -103,7 +103,19 @@ class LiveAttempts(Struct, frozen=True):
             retryable = self.config.replay_missing_fact_retryable
             return ReplayIo(self.facts, self.artifacts, ordinals, missing_retryable=retryable)
         transport = self.transports.make(TransportEnv(run_id, state.id, attempt))
-        return LiveIo(self.facts, self.artifacts, self.writer, transport, ordinals, self.clock.wall_ms, self.entropy)
+        supervision = None
+        if self.effectful is not None:
+            supervision = Supervision(state.id, attempt, state.meta.idempotency, self.effectful)
+        return LiveIo(
+            self.facts,
+            self.artifacts,
+            self.writer,
+            transport,
+            ordinals,
+            self.clock.wall_ms,
+            self.entropy,
+            supervision,
+        )
 
     def _check_exists(self, base: str) -> dict[str, object]:
         check_exists(self.artifacts, base, self.writer.run_id)

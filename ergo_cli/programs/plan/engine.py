@@ -104,8 +104,7 @@ class Engine(Struct, frozen=True, kw_only=True):
 
     ``deadline`` stops a run between attempts and while it waits. ``max_orphan_recoveries`` is how often a state that
     never ends is tried again by ``resume``. ``allowed_names`` are texts that look like secrets and are none.
-    ``effectful`` puts the runs under a supervisor (``Supervision``). ``make_attempts`` replaces live attempts by
-    replayed ones.
+    ``effectful`` puts the runs under a supervisor (``Supervision``).
     """
 
     journal: EventJournal
@@ -119,7 +118,6 @@ class Engine(Struct, frozen=True, kw_only=True):
     allowed_names: Set[str] = frozenset()
     failpoints: Failpoints = Failpoints()
     effectful: frozenset[str] | None = None
-    make_attempts: Callable[[Engine, Writer, RunConfig, FactIndex], Attempts] | None = None
 
     def start(self, start: StartRun) -> RunResult:
         """Begin a run and drive it to its end. Raises RunError; until the run has begun nothing is appended."""
@@ -240,8 +238,6 @@ class Engine(Struct, frozen=True, kw_only=True):
         return self._finish(writer, RunStatus.FAILED, checkpoint)
 
     def _attempts(self, writer: Writer, config: RunConfig, facts: FactIndex) -> Attempts:
-        if self.make_attempts is not None:
-            return self.make_attempts(self, writer, config, facts)
         return LiveAttempts(
             self.artifacts,
             writer,

@@ -22,7 +22,7 @@ from ergo_cli.core import wire
 from ergo_cli.core.json import decode
 from ergo_cli.core.wire import FreeValue, Variant, Wrapper
 from ergo_cli.errors import ErgoError
-from ergo_cli.programs.plan.ids import ErrorCode, StateId
+from ergo_cli.programs.plan.ids import ErrorCode, IdError, StateId, is_segment
 from ergo_cli.programs.plan.secrets import is_suspicious
 
 
@@ -39,13 +39,18 @@ class ErrorCategory(Enum):
 
 
 class ErrorInfo(Struct, frozen=True):
-    """What happened. ``code`` is a segment; ``details`` are JSON and never part of a recorded failure."""
+    """What happened. ``code`` is a segment, else IdError; ``details`` are JSON and never part of a recorded failure."""
 
     code: ErrorCode
     category: ErrorCategory
     retryable: bool
     message: str
     details: FreeValue = None
+
+    def __post_init__(self) -> None:
+        """Refuse a code that no stream may hold."""
+        if not is_segment(self.code):
+            raise IdError(f"invalid error code: {self.code}")
 
 
 class MissingFactKey(Wrapper, frozen=True):
