@@ -26,8 +26,10 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import record_opening
 from ergo_cli.errors import CaptureWriteError, ErgoError, reason
 from ergo_cli.host.effects import SentIntent
+from ergo_cli.signals import signals_held
 from ergo_cli.stores.durable import close_quietly, sync_folder
 from ergo_cli.stores.private import opened_privately
+from ergo_cli.stores.temporaries import announce, remove, renounce
 
 FORMAT = "ergo.journal/2"
 """The format name in the first line of a journal."""
@@ -96,8 +98,8 @@ class Entries(Struct, frozen=True):
 class CrashJournal:
     """One journal being written; each line is on disk when its method returns.
 
-    Leaving the context closes the file and keeps it: only ``discard`` removes it. The journal of an earlier run that
-    committed no step is replaced; ``notices`` say so where it named an intent.
+    Leaving the context closes the file, and keeps it if it holds more than its first line; ``discard`` removes it. The
+    journal of an earlier run that committed no step is replaced; ``notices`` say so where it named an intent.
     Raises ErgoError ``journal.exists`` for any other file that already exists, else CaptureWriteError.
     """
 
@@ -110,16 +112,19 @@ class CrashJournal:
     ) -> None:
         self._path = path
         self.notices: tuple[Notice, ...] = ()
+        self._holds_only_head = True
         try:
-            self._file = self._opened()
+            with signals_held():
+                self._file = self._opened()
+                announce(str(path))
         except (OSError, ValueError) as error:
             self._fail("CreateTempFile", "cannot create the journal", error)
         try:
-            self._line(_encode(_head(header, egress_provenance, program)))
+            self._write(_encode(_head(header, egress_provenance, program)))
             self._sync_folder()
         except BaseException:
             close_quietly(self._file)
-            self.discard()
+            remove(str(self._path))
             raise
 
     def __enter__(self) -> Self:
@@ -127,6 +132,8 @@ class CrashJournal:
 
     def __exit__(self, *_: object) -> None:
         close_quietly(self._file)
+        if self._holds_only_head:
+            remove(str(self._path))
 
     def intent(self, sent: SentIntent) -> None:
         """Write an intent before it is sent."""
@@ -148,6 +155,7 @@ class CrashJournal:
         """Remove the file once the bundle holds its contents; a failure to remove it becomes a notice."""
         try:
             self._path.unlink(missing_ok=True)
+            renounce(str(self._path))
         except OSError as error:
             message = f"the journal is no longer needed, but cannot be removed: {reason(error)}"
             return (Notice(message, str(self._path)),)
@@ -186,6 +194,12 @@ class CrashJournal:
         return file
 
     def _line(self, text: bytes) -> None:
+        if self._holds_only_head:
+            self._holds_only_head = False
+            renounce(str(self._path))
+        self._write(text)
+
+    def _write(self, text: bytes) -> None:
         try:
             self._file.write(text + b"\n")
             self._file.flush()
