@@ -91,3 +91,12 @@ def postgres(postgres_server: tuple[str, count[int]]) -> str:
     with psycopg.connect(f"{dsn}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return f"{dsn}/{name}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many points of failure were tried, of how many (``tests/faults``)."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    points = [value for report in reports for name, value in report.user_properties if name == "fault points"]
+    if points:
+        tried, known = map(sum, zip(*points, strict=True))
+        terminalreporter.write_line(f"fault points: {tried:,} of {known:,} tried")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import waiting_agent
-
 from ergo_cli.programs.kernel.engine.events import RunBlocked
 from ergo_cli.programs.kernel.engine.state import InitialStates
 from ergo_cli.programs.kernel.tables import KERNEL_TABLES
 from ergo_cli.stores.backends import open_store
+from tests.cli import waiting_agent
 
 PROJECT = """\
 name = "waiting"

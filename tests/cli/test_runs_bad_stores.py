@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import waiting_agent
 from kept_runs import PAYLOAD, begin_run, log_of, make_project
 from msgspec import UNSET
 from refusals import shell
@@ -32,6 +31,7 @@ from ergo_cli.programs.runs import ForkedRun, ResumedRun, Resumption, Standing
 from ergo_cli.stores.backends import RunStore, open_store
 from ergo_cli.stores.memory import MemoryArtifacts
 from ergo_cli.stores.sqlite import SqliteDatabase, SqliteJournal, SqliteSnapshots
+from tests.cli import waiting_agent
 from tests.conftest import Ergo, Ran
 
 Damage = Callable[[str], None]

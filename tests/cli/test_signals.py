@@ -210,35 +210,58 @@ SWALLOWED = "for _ in range(2):\n    with contextlib.suppress(BaseException): os
 
 SOME, ALL = 10, 500
 SEED = 20261129
+MANY = 200_000
 
 
 @pytest.mark.parametrize("times", [SOME, pytest.param(ALL, marks=pytest.mark.slow)])
 def test_signals_at_random_moments_leave_nothing(times: int, tmp_path: Path, environment: dict[str, str]) -> None:
     print("seed", SEED)
     chance = random.Random(SEED)
+    (tmp_path / "events.jsonl").write_bytes(TICK_LINE * MANY)
+    long_journal(tmp_path, environment)
     for number in range(times):
         folder = tmp_path / str(number)
         folder.mkdir()
-        (folder / "events.jsonl").write_bytes(TICK_LINE * 20_000)
-        words = chance.choice(COMMANDS)(folder)
-        with started(folder, environment, *words) as child:
+        begin = chance.choice(LONG_RUNS)
+        words, cwd = begin(folder)
+        before = set(cwd.iterdir())
+        with started(cwd, environment, *words) as child:
             wait_until(lambda: handles_signals(child.pid), child)
             for _ in range(chance.choice([1, 2])):
                 time.sleep(chance.random() * chance.choice([0.01, 0.3]))
                 child.send_signal(chance.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]))
             _, errors = child.communicate(timeout=60)
-        assert child.returncode in (130, 0), (number, words, child.returncode, errors)
-        assert b"Traceback" not in errors, (number, words, errors)
-        assert [path.name for path in folder.iterdir() if path.name not in KEPT] == [], (number, words)
-        assert left_behind(folder) == [], (number, words)
+        assert (child.returncode, b"Traceback" in errors) == (130, False), (number, words, errors)
+        left = {path.name for path in set(cwd.iterdir()) - before} - {"pid", "b.json", "j", "outbox.jsonl"}
+        assert (left, left_behind(folder), left_behind(cwd)) == (set(), [], []), (number, words)
 
 
-KEPT = {"events.jsonl", "pid", "b.json", "j", "outbox.jsonl"}
-COMMANDS: list[Callable[[Path], list[str]]] = [
-    lambda folder: ["capture", *PROGRAM, "-o", "b.json", "events.jsonl"],
-    lambda folder: [*CAPTURE, "events.jsonl"],
-    lambda folder: [*CAPTURE, *driven(folder, "hello", "event", "child", "stubborn", "sleep")],
+def channel_run(folder: Path) -> tuple[list[str], Path]:
+    """A run whose channel, which has a child, never answers."""
+    project = sample_project(folder, READY, "stubborn", "child", "read", "sleep", ack_timeout="1h")
+    send(project, a="1", b="2")
+    return ["capture", "-p", "historical", "-o", "b.json"], project
+
+
+def long_journal(folder: Path, environment: dict[str, str]) -> None:
+    """A journal of many steps, made of that of a run which a signal ended."""
+    with started(folder, environment, *CAPTURE, *driven(folder, "hello", "event", "sleep")) as child:
+        wait_until(lambda: steps_in(folder / "j"), child)
+        child.kill()
+        child.communicate(timeout=60)
+    head, step = (folder / "j").read_bytes().splitlines(keepends=True)
+    name = b'"' + json.loads(step)["event"]["event_id"].encode() + b'"'
+    (folder / "j").write_bytes(head + b"".join(step.replace(name, b'"e%d"' % number) for number in range(MANY // 4)))
+
+
+LONG_RUNS: list[Callable[[Path], tuple[list[str], Path]]] = [
+    lambda folder: (["capture", *PROGRAM, "-o", "b.json", "../events.jsonl"], folder),
+    lambda folder: ([*CAPTURE, "../events.jsonl"], folder),
+    lambda folder: ([*CAPTURE, *driven(folder, "hello", "event", "child", "stubborn", "sleep")], folder),
+    lambda folder: (["recover", "../j", "-o", "b.json"], folder),
+    channel_run,
 ]
+"""Runs of more than a second, each in a folder of its own: the words, and where they are said."""
 
 
 def handles_signals(pid: int) -> bool:
