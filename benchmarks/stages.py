@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.tables import figure, show
 from benchmarks.workloads import Workload
-from ergo_cli.bundle.codec import decision_block, event_block
+from ergo_cli.bundle.encoding import decision_block, event_block
 from ergo_cli.bundle.reader import skim_bundle
 from ergo_cli.bundle.schema import Header, Version
 from ergo_cli.bundle.writer import BundleWriter

@@ -8,10 +8,11 @@ from itertools import chain, zip_longest
 
 from msgspec import Struct
 
-from ergo_cli.bundle.codec import EVENT_FORMS, WireConstraints, WireDecision, may_repeat, unknown_member
+from ergo_cli.bundle.decoding import may_repeat, unknown_member
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.number_form import has_newer_hashes, has_newer_texts
 from ergo_cli.bundle.reader import BundleReader
+from ergo_cli.bundle.record_forms import EVENT_FORMS, WireConstraints, WireDecision
 from ergo_cli.bundle.schema import FIX, DecisionRecord, EventRecord, Version, payload_hash
 from ergo_cli.core.json import JsonError, check_nesting
 from ergo_cli.errors import BundleError

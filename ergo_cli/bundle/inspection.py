@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import UNSET, Struct, UnsetType
 
-from ergo_cli.bundle.codec import WireConstraints
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.reader import BundleReader
+from ergo_cli.bundle.record_forms import WireConstraints
 from ergo_cli.bundle.schema import DecisionRecord, Version, termination_name
 from ergo_cli.core.time import Duration
 from ergo_cli.programs.recorded import RecordedEntry

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from ergo_cli.bundle.codec import Style, encode_decision, encode_event
+from ergo_cli.bundle.encoding import encode_decision, encode_event
 from ergo_cli.bundle.schema import (
     DecisionRecord,
     EventRecord,
@@ -16,6 +16,7 @@ from ergo_cli.bundle.schema import (
     Version,
     artifact_text,
 )
+from ergo_cli.bundle.style import Style
 
 
 class CaptureBundle(Struct, frozen=True):

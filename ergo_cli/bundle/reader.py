@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 import msgspec
 from msgspec import Struct
 
-from ergo_cli.bundle.codec import Style, convert_constraints, decode_decisions, decode_events, decode_plain_events
+from ergo_cli.bundle.decoding import convert_constraints, decode_decisions, decode_events, decode_plain_events
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.scanning import (
     BLOCK,
@@ -38,6 +38,7 @@ from ergo_cli.bundle.schema import (
     parse_failed,
     read_failed,
 )
+from ergo_cli.bundle.style import Style
 from ergo_cli.errors import BundleError, reason
 from ergo_cli.programs.kind import Kind
 from ergo_cli.programs.kinds import TEXTUAL, check_kind, find_kind

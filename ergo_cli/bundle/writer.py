@@ -7,15 +7,10 @@ from typing import BinaryIO, Self, TypeVar
 
 import msgspec
 
-from ergo_cli.bundle.codec import (
-    Style,
-    WireConstraints,
-    decision_block,
-    encode_decision,
-    encode_event,
-    event_block,
-)
+from ergo_cli.bundle.encoding import decision_block, encode_decision, encode_event, event_block
+from ergo_cli.bundle.record_forms import WireConstraints
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord, Header, ProgramRecord, TextDigest, Version
+from ergo_cli.bundle.style import Style
 from ergo_cli.errors import CaptureWriteError
 from ergo_cli.stores.files import compressor_for
 from ergo_cli.stores.standard_output import open_output

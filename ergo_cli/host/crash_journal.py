@@ -11,7 +11,8 @@ from typing import BinaryIO, NoReturn, Protocol, Self
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from ergo_cli.bundle.codec import WireConstraints, encode_decision, encode_event
+from ergo_cli.bundle.encoding import encode_decision, encode_event
+from ergo_cli.bundle.record_forms import WireConstraints
 from ergo_cli.bundle.schema import (
     BundleSink,
     DecisionRecord,

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from ergo_cli.bundle.checking import check_bundle
-from ergo_cli.bundle.codec import decode_decision, decode_event
+from ergo_cli.bundle.decoding import decode_decision, decode_event
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import (
     DecisionRecord,

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ergo_cli.bundle.checking import has_plain_form
-from ergo_cli.bundle.codec import decision_block
+from ergo_cli.bundle.encoding import decision_block
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import EventRecord, rehydrate_together

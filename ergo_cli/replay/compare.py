@@ -10,8 +10,8 @@ from typing import Any, cast
 import msgspec
 from msgspec import Struct
 
-from ergo_cli.bundle.codec import WireConstraints
 from ergo_cli.bundle.reader import BundleReader
+from ergo_cli.bundle.record_forms import WireConstraints
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord
 from ergo_cli.core.json import Item, JsonError, JsonValue, Leaf, Location, Member, canonical, decode
 from ergo_cli.core.time import Duration

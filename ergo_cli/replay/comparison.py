@@ -9,7 +9,8 @@ from functools import cached_property
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.bundle.codec import decode_decision, encode_decision
+from ergo_cli.bundle.decoding import decode_decision
+from ergo_cli.bundle.encoding import encode_decision
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.schema import (
     NO_ADAPTER,

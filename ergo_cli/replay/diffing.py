@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ergo_cli.bundle.codec import decode_decision, decode_event
+from ergo_cli.bundle.decoding import decode_decision, decode_event
 from ergo_cli.bundle.schema import EventRecord, RecordFault
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import Item, JsonValue, Leaf, Location, Member, render

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ergo_cli.bundle.codec import decode_event, encode_event
+from ergo_cli.bundle.decoding import decode_event
+from ergo_cli.bundle.encoding import encode_event
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import open_bundle
 from ergo_cli.bundle.schema import ProgramRecord, TextDigest, Version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ergo_cli.bundle.codec import decision_block
+from ergo_cli.bundle.encoding import decision_block
 from ergo_cli.core.values import ProducedEffect
 from ergo_cli.events.external import EventKind, ExternalEvent
 from ergo_cli.supervisor.seam import Decision, LogEntry, Outcome

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import ergo_cli
-from ergo_cli.bundle.codec import encode_decision
+from ergo_cli.bundle.encoding import encode_decision
 from ergo_cli.bundle.schema import DecisionRecord
 from ergo_cli.core.time import MAX_NS, NANOS
 from ergo_cli.events.external import Context, EventKind, ExternalEvent

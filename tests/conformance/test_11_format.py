@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from ergo_cli.bundle.codec import decode_decision, decode_event, encode_decision, encode_event
+from ergo_cli.bundle.decoding import decode_decision, decode_event
+from ergo_cli.bundle.encoding import encode_decision, encode_event
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import open_bundle
 from ergo_cli.bundle.schema import CapturedEffect, EventRecord, payload_hash

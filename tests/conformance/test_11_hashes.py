@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from ergo_cli.bundle.codec import decode_decision, encode_decision
+from ergo_cli.bundle.decoding import decode_decision
+from ergo_cli.bundle.encoding import encode_decision
 from ergo_cli.bundle.schema import CapturedEffect, PayloadHashMismatch, check_payload, rehydrate
 from ergo_cli.core.values import Effect, Intent, IntentField, Value, effect_hash
 from ergo_cli.events.external import EventKind, InvalidPayload

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ergo_cli.bundle.codec import decision_block, encode_decision, encode_event, event_block
+from ergo_cli.bundle.encoding import decision_block, encode_decision, encode_event, event_block
 from ergo_cli.bundle.schema import CapturedEffect, DecisionRecord, EventRecord, Version, rehydrate, rehydrate_together
 from ergo_cli.core.digest_set import DigestSet
 from ergo_cli.core.json import JsonError, decode, decode_objects
