@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.documents import NO_ADAPTER, ProgramSource, is_source_path
+from ergo_cli.errors import reason
 from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.project.authored import read_text
 from ergo_cli.stores.durable import sync_folder
@@ -80,7 +81,7 @@ class ProgramStore:
             if not _is_kept(folder, record):
                 _write(folder, record, sources)
         except (OSError, ValueError) as error:
-            return Notice(f"the program could not be kept in the program store: {error}", str(folder))
+            return Notice(f"the program could not be kept in the program store: {reason(error)}", str(folder))
         return None
 
     def find(
@@ -98,7 +99,7 @@ class ProgramStore:
             record = _read_record(folder, runtime_provenance, adapter_provenance, kind)
             return tuple(_read_source(folder, source) for source in record.sources)
         except (OSError, ValueError) as error:
-            return Notice(f"a program of the program store was passed over: {error}", str(folder))
+            return Notice(f"a program of the program store was passed over: {reason(error)}", str(folder))
 
     def _folder(self, runtime_provenance: str, adapter_provenance: str) -> Path | None:
         runtime, adapter = _hex(runtime_provenance), _hex(adapter_provenance)
