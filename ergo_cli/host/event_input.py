@@ -26,6 +26,7 @@ from ergo_cli.programs.kinds import BUILT_IN_ID
 from ergo_cli.stores.durable import only_read
 from ergo_cli.stores.files import STANDARD_INPUT, broken_data, compression_in, open_compressed
 from ergo_cli.stores.inflation import InflationError
+from ergo_cli.stores.remedies import temporary_remedy
 from ergo_cli.stores.temporaries import unnamed_file
 
 ShouldStop = Callable[[], bool]
@@ -246,7 +247,7 @@ def open_checked_stream(path: str, run: PreparedRun, control: RunControl) -> Gen
         with open_stream(path, run, control) as arrivals:
             yield arrivals
         return
-    with only_read(unnamed_file()) as spool:
+    with only_read(_spool(path)) as spool:
         _fill(spool, path, control)
         _check(_stream(_spooled_chunks(spool, path), path, run), run, control)
         yield StreamArrivals(_stream(_spooled_chunks(spool, path), path, run))
@@ -278,6 +279,13 @@ def _semantic_kinds(run: PreparedRun) -> SemanticKinds:
     if run.program.graph_id == BUILT_IN_ID:
         return SemanticKinds.IGNORED
     return SemanticKinds.REFUSED if run.adapter is None else SemanticKinds.REQUIRED
+
+
+def _spool(path: str) -> BinaryIO:
+    try:
+        return unnamed_file()
+    except OSError as error:
+        raise _not_spooled(path, error) from error
 
 
 def _fill(spool: BinaryIO, path: str, control: RunControl) -> None:
@@ -340,7 +348,7 @@ def _remembers(event: HostedEvent, adapter: Adapter) -> bool:
 
 def _not_spooled(path: str, error: OSError) -> EventError:
     message = f"reading '{source_label(path)}' ahead failed: {reason(error)}"
-    fix = "make room in the folder for temporary files, or name a file of events"
+    fix = f"{temporary_remedy(error)}, or name a file of events"
     return EventError("driver.input_invalid", message, where=source_label(path), fix=fix)
 
 

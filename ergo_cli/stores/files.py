@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NoReturn, Protocol, Self, cast
 from ergo_cli.errors import CaptureWriteError, reason
 from ergo_cli.stores.durable import close_quietly, make_folders, only_read, sync_folder
 from ergo_cli.stores.inflation import CompressionError, Inflated
+from ergo_cli.stores.remedies import remedy
 from ergo_cli.stores.temporaries import announce, remove, renounce, unnamed_file
 
 STANDARD_INPUT = "-"
@@ -134,7 +135,6 @@ ATTEMPTS = 64
 
 _BUFFER = 1 << 16
 _RETRY_SECONDS = 0.010
-_FIX = "make the folder writable and free some space, or choose another place"
 _FIX_NAME = "name a plain file"
 _PERMISSIONS = 0o777
 _LONGEST_NAME = 255  # bytes, on nearly every file system
@@ -187,7 +187,7 @@ class AtomicFile:
         except OSError as error:
             self.abort()
             message = f"cannot write '{self.destination}': cannot create a spool in its folder: {reason(error)}"
-            raise CaptureWriteError("CreateTempFile", message, where=self.destination, fix=_FIX) from error
+            raise self._failure("CreateTempFile", message, error) from error
 
     def commit(self, *, is_partial: bool = False) -> str:
         """Flush, fsync, close, replace the destination: stages 5 to 8. Returns the path of the file.
@@ -263,7 +263,7 @@ class AtomicFile:
                 make_folders(Path(folder))
         except (OSError, ValueError) as error:
             message = f"cannot write '{self.destination}': cannot create the folder '{folder}': {reason(error)}"
-            raise CaptureWriteError("CreateOutputDirectory", message, where=self.destination, fix=_FIX) from error
+            raise self._failure("CreateOutputDirectory", message, error) from error
 
     def _create(self) -> tuple[str, BinaryIO]:
         for _ in range(ATTEMPTS):
@@ -276,7 +276,7 @@ class AtomicFile:
             except (OSError, ValueError) as error:
                 renounce(path)
                 message = self._message("cannot create the temporary file", path, error)
-                raise CaptureWriteError("CreateTempFile", message, where=self.destination, fix=_FIX) from error
+                raise self._failure("CreateTempFile", message, error) from error
         message = f"cannot write '{self.destination}': {ATTEMPTS} temporary names beside it are taken already"
         fix = "remove the files 'ergo.*.tmp' that earlier runs left behind"
         raise CaptureWriteError("ExhaustedTempFileAttempts", message, where=self.destination, fix=fix)
@@ -304,11 +304,12 @@ class AtomicFile:
         message = f"cannot write '{self.destination}': {why}"
         return CaptureWriteError("InvalidDestination", message, where=self.destination, fix=_FIX_NAME)
 
+    def _failure(self, stage: str, message: str, error: Exception) -> CaptureWriteError:
+        return CaptureWriteError(stage, message, where=self.destination, fix=remedy(error, "choose another place"))
+
     def _fail(self, stage: str, what: str, error: OSError) -> NoReturn:
         self.abort()
-        raise CaptureWriteError(
-            stage, self._message(what, self.temp_path, error), where=self.destination, fix=_FIX
-        ) from error
+        raise self._failure(stage, self._message(what, self.temp_path, error), error) from error
 
     def _fail_spool(self, error: OSError) -> NoReturn:
         self._fail("WriteTempFile", "cannot write to the spool of the temporary file", error)
