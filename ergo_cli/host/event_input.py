@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol, cast
 
 from ergo_cli.channels.interruption import End
 from ergo_cli.channels.timeouts import STOP_LATENCY_NS
+from ergo_cli.core.beginnings import WITHOUT_MARK, marked, marked_encoding, may_become_mark
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import EventError, StepError, reason
 from ergo_cli.events.adapter import Adapter
@@ -58,20 +59,24 @@ def open_source(path: str, should_stop: ShouldStop = lambda: False) -> Generator
     iterator also SourceStopped where a pipe keeps the reader waiting, or has ended, and ``should_stop`` returns True.
     """
     if path == STANDARD_INPUT:
-        yield _without_mark(_read_chunks(_standard_input(), path, None, should_stop))
+        yield _without_mark(_read_chunks(_standard_input(), path, None, should_stop), path)
         return
     form = _form(path)
     with only_read(_open(path, form)) as file:
-        yield _without_mark(_read_chunks(file, path, form, should_stop))
+        yield _without_mark(_read_chunks(file, path, form, should_stop), path)
 
 
-def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks without the byte order mark that some editors write before a text."""
+def _without_mark(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
+    """The chunks without the byte order mark that some editors write before a text. Refuses that of UTF-16."""
     start = b""
     for chunk in chunks:
         start += chunk
-        if not BOM_UTF8.startswith(start):
+        if not may_become_mark(start):
             break
+    encoding = marked_encoding(start)
+    if encoding not in (None, "UTF-8"):
+        message = f"cannot read '{path}': {marked(encoding)}"
+        raise EventError("driver.input_invalid", message, where=source_label(path), fix=WITHOUT_MARK)
     yield start.removeprefix(BOM_UTF8)
     yield from chunks
 

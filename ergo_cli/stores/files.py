@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Protocol, Self, cast
 
+from ergo_cli.core.beginnings import COMPRESSIONS, compression
 from ergo_cli.errors import CaptureWriteError, reason
 from ergo_cli.stores.durable import close_quietly, make_folders, only_read, sync_folder
 from ergo_cli.stores.inflation import CompressionError, Inflated
@@ -66,8 +67,7 @@ def read_blocks(path: str) -> Iterator[bytes]:
         with only_read(open(path, "rb") if form is None else open_compressed(path, form)) as file:
             yield from iter(lambda: file.read(BLOCK), b"")
     except broken_data(form) as error:
-        name = "gzip" if form == ".gz" else "Zstandard"
-        raise CompressionError(f"not a whole {name} file: {error}") from error
+        raise CompressionError(f"not a whole {COMPRESSIONS[form or '']} file: {error}") from error
 
 
 def compression_of(path: str) -> str | None:
@@ -81,9 +81,6 @@ def is_compressed(path: str) -> bool:
     return compression_of(path) is not None
 
 
-_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
-
-
 def compression_in(path: str) -> str | None:
     """As ``compression_of``, but a plain file of another suffix is recognised by its first bytes. Raises OSError.
 
@@ -92,8 +89,7 @@ def compression_in(path: str) -> str | None:
     if is_compressed(path) or not os.path.isfile(path):
         return compression_of(path)
     with open(path, "rb", buffering=0) as file:
-        start = file.read(4)
-    return next((form for magic, form in _MAGIC.items() if start.startswith(magic)), None)
+        return compression(file.read(4))
 
 
 def open_compressed(path: str, form: str) -> BinaryIO:
