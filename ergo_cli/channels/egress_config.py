@@ -17,7 +17,7 @@ from ergo_cli.core.document_parsers import parse_json
 from ergo_cli.core.json import decode
 from ergo_cli.core.time import NANOS
 from ergo_cli.errors import DocumentError, EgressError, ErgoError, headline, reason
-from ergo_cli.project.authored import Findings, Table, parse_toml, read_text
+from ergo_cli.project.authored import Findings, NoText, Table, parse_toml, read_text
 
 
 class Route(Struct, frozen=True):
@@ -190,8 +190,8 @@ def load_egress_config(path: str | PathLike[str]) -> tuple[EgressConfig, tuple[N
         message = f"failed to read egress configuration '{path}': {reason(error)}"
         fix = "name a readable file with --egress-config, or in the profile"
         raise EgressError("cli.egress_config_read_failed", message, where=str(path), fix=fix) from error
-    except ValueError as error:
-        raise _parse_fault(str(path), str(error), fix="write the file in UTF-8, shorter than 8 MiB") from error
+    except NoText as error:
+        raise _parse_fault(str(path), str(error), fix=error.fix) from error
     return parse_egress_config(text, str(path), ConfigForm.of(path))
 
 

@@ -158,8 +158,11 @@ class Session:
         _discard(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return result
+        from ergo_cli.stores.remedies import remedy  # only a failure needs it
+
         message = f"the result could not be written to standard output: {error.strerror or error}"
-        fault = ErgoError("cli.output_write_failed", message, where="standard output", fix="make room, or redirect it")
+        fix = remedy(error, "redirect it to another place")
+        fault = ErgoError("cli.output_write_failed", message, where="standard output", fix=fix)
         self._complain_of([fault])
         return exit_code(fault.code)
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from ergo_cli.core.beginnings import MARK, WITHOUT_MARK, marked
 from ergo_cli.core.documents import (
     NODE_LIMIT,
     TOO_DEEP,
@@ -92,6 +93,8 @@ class _JsonReader:
         if character == '"':
             fix = "close it on its line, and escape control characters"
             return self._source.error("a string is not closed or holds a control character", mark, fix=fix)
+        if character == MARK and blanks.end() == 0:
+            return self._source.error(marked("UTF-8"), mark, fix=WITHOUT_MARK)
         return self._source.error(f"unexpected {character!r}", mark)
 
     def _token_type(self, token: re.Match[str]) -> str:

@@ -30,6 +30,7 @@ from ergo_cli.host.effects import SentIntent
 from ergo_cli.signals import signals_held
 from ergo_cli.stores.durable import close_quietly, sync_folder
 from ergo_cli.stores.private import opened_privately
+from ergo_cli.stores.remedies import remedy
 from ergo_cli.stores.temporaries import announce, remove, renounce
 
 FORMAT = "ergo.journal/2"
@@ -145,7 +146,9 @@ class CrashJournal:
         try:
             step = JournalStep(Raw(encode_event(event, Version.V4)), Raw(encode_decision(decision)), *_encoded(episode))
         except ValueError as error:
-            self._fail("Serialize", "a step cannot be serialized for the journal", error)
+            message = f"a step cannot be serialized for the journal '{self._path}': {error}"
+            fix = "leave out what JSON cannot hold"
+            raise CaptureWriteError("Serialize", message, where=str(self._path), fix=fix) from error
         self._line(_encode(step))
 
     def closed(self, closing: Entries) -> None:
@@ -215,8 +218,8 @@ class CrashJournal:
             self._fail("SyncTempFile", "cannot sync the folder of the journal", error)
 
     def _fail(self, stage: str, what: str, error: Exception) -> NoReturn:
-        fix = "make room, or name another file with --journal"
         where = str(self._path)
+        fix = remedy(error, "name another file with --journal")
         raise CaptureWriteError(stage, f"{what} '{where}': {reason(error)}", where=where, fix=fix) from error
 
 

@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol, cast
 
 from ergo_cli.channels.interruption import End
 from ergo_cli.channels.timeouts import STOP_LATENCY_NS
+from ergo_cli.core.beginnings import WITHOUT_MARK, marked, marked_encoding, may_become_mark
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import EventError, StepError, reason
 from ergo_cli.events.adapter import Adapter
@@ -26,6 +27,7 @@ from ergo_cli.programs.kinds import BUILT_IN_ID
 from ergo_cli.stores.durable import only_read
 from ergo_cli.stores.files import STANDARD_INPUT, broken_data, compression_in, open_compressed
 from ergo_cli.stores.inflation import InflationError
+from ergo_cli.stores.remedies import temporary_remedy
 from ergo_cli.stores.temporaries import unnamed_file
 
 ShouldStop = Callable[[], bool]
@@ -57,20 +59,24 @@ def open_source(path: str, should_stop: ShouldStop = lambda: False) -> Generator
     iterator also SourceStopped where a pipe keeps the reader waiting, or has ended, and ``should_stop`` returns True.
     """
     if path == STANDARD_INPUT:
-        yield _without_mark(_read_chunks(_standard_input(), path, None, should_stop))
+        yield _without_mark(_read_chunks(_standard_input(), path, None, should_stop), path)
         return
     form = _form(path)
     with only_read(_open(path, form)) as file:
-        yield _without_mark(_read_chunks(file, path, form, should_stop))
+        yield _without_mark(_read_chunks(file, path, form, should_stop), path)
 
 
-def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks without the byte order mark that some editors write before a text."""
+def _without_mark(chunks: Iterator[bytes], path: str) -> Iterator[bytes]:
+    """The chunks without the byte order mark that some editors write before a text. Refuses that of UTF-16."""
     start = b""
     for chunk in chunks:
         start += chunk
-        if not BOM_UTF8.startswith(start):
+        if not may_become_mark(start):
             break
+    encoding = marked_encoding(start)
+    if encoding not in (None, "UTF-8"):
+        message = f"cannot read '{path}': {marked(encoding)}"
+        raise EventError("driver.input_invalid", message, where=source_label(path), fix=WITHOUT_MARK)
     yield start.removeprefix(BOM_UTF8)
     yield from chunks
 
@@ -246,7 +252,7 @@ def open_checked_stream(path: str, run: PreparedRun, control: RunControl) -> Gen
         with open_stream(path, run, control) as arrivals:
             yield arrivals
         return
-    with only_read(unnamed_file()) as spool:
+    with only_read(_spool(path)) as spool:
         _fill(spool, path, control)
         _check(_stream(_spooled_chunks(spool, path), path, run), run, control)
         yield StreamArrivals(_stream(_spooled_chunks(spool, path), path, run))
@@ -278,6 +284,13 @@ def _semantic_kinds(run: PreparedRun) -> SemanticKinds:
     if run.program.graph_id == BUILT_IN_ID:
         return SemanticKinds.IGNORED
     return SemanticKinds.REFUSED if run.adapter is None else SemanticKinds.REQUIRED
+
+
+def _spool(path: str) -> BinaryIO:
+    try:
+        return unnamed_file()
+    except OSError as error:
+        raise _not_spooled(path, error) from error
 
 
 def _fill(spool: BinaryIO, path: str, control: RunControl) -> None:
@@ -340,7 +353,7 @@ def _remembers(event: HostedEvent, adapter: Adapter) -> bool:
 
 def _not_spooled(path: str, error: OSError) -> EventError:
     message = f"reading '{source_label(path)}' ahead failed: {reason(error)}"
-    fix = "make room in the folder for temporary files, or name a file of events"
+    fix = f"{temporary_remedy(error)}, or name a file of events"
     return EventError("driver.input_invalid", message, where=source_label(path), fix=fix)
 
 

@@ -38,6 +38,7 @@ from ergo_cli.host.outputs import beside_notices
 from ergo_cli.programs.kinds import check_kind
 from ergo_cli.stores.artifacts import verified
 from ergo_cli.stores.durable import only_read
+from ergo_cli.stores.remedies import temporary_remedy
 from ergo_cli.stores.temporaries import unnamed_file
 from ergo_cli.supervisor.seam import Constraints
 
@@ -246,8 +247,7 @@ def _copy(destination: str) -> Generator[BinaryIO]:
             yield copy
     except OSError as error:
         message = f"cannot write '{destination}': cannot use a temporary file to check it: {reason(error)}"
-        fix = "make room for temporary files, or name another folder in TMPDIR"
-        raise CaptureWriteError("WriteTempFile", message, where=destination, fix=fix) from error
+        raise CaptureWriteError("WriteTempFile", message, where=destination, fix=temporary_remedy(error)) from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
+from ergo_cli.core.beginnings import COMPRESSIONS, MARK, WITHOUT_MARK, compression, marked, marked_encoding
 from ergo_cli.core.diagnostics import Notice, did_you_mean
 from ergo_cli.core.documents import TEXT_LIMIT
 from ergo_cli.core.numbers import U64_MAX
@@ -16,24 +17,37 @@ from ergo_cli.errors import DiscoveryError, DocumentError, ErgoError, ProjectErr
 from ergo_cli.events.adapter import Adapter, load_adapter, setup_failed
 
 
-class TextTooLong(ValueError):
-    """An authored file of more than 8 MiB (spec 00 §12.4); the text is the reason."""
+class NoText(ValueError):
+    """A file that does not hold an authored text; the text is the reason, ``fix`` what to do."""
+
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__(reason)
+        self.fix = fix
+
+
+class TextTooLong(NoText):
+    """An authored file of more than 8 MiB (spec 00 §12.4)."""
 
 
 def read_text(path: Path) -> str:
-    """The text of an authored file.
+    """The text of an authored file; a byte order mark of UTF-8 stays in it.
 
-    Raises OSError if it cannot be read, TextTooLong beyond 8 MiB, ValueError (its text is the reason) if it is not
-    UTF-8.
+    Raises OSError if it cannot be read, TextTooLong beyond 8 MiB, NoText if it is compressed or is not UTF-8.
     """
     with path.open("rb") as file:
         content = file.read(TEXT_LIMIT + 1)
+    form = compression(content)
+    if form is not None:
+        raise NoText(f"it is compressed with {COMPRESSIONS[form]}", "decompress it")
     if len(content) > TEXT_LIMIT:
-        raise TextTooLong(f"the file is longer than the limit of {TEXT_LIMIT} bytes")
+        raise TextTooLong(f"the file is longer than the limit of {TEXT_LIMIT} bytes", "split or simplify it")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"the file is not UTF-8 at byte {error.start}") from error
+        encoding = marked_encoding(content)
+        if encoding in (None, "UTF-8"):
+            raise NoText(f"the file is not UTF-8 at byte {error.start}", "save it as UTF-8") from error
+        raise NoText(marked(encoding), WITHOUT_MARK) from error
 
 
 _DEPTH = 127
@@ -42,6 +56,8 @@ _DEEP_KEY = re.compile(rf"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){{{_DEPTH}}
 
 def parse_toml(text: str, file: str, refuse: Refuse) -> Mapping[str, object]:
     """The top-level table of a TOML text. Raises the error made by ``refuse`` if it is invalid or too nested."""
+    if text.startswith(MARK):
+        raise refuse(file, marked("UTF-8"), where=f"{file}:1:1", fix=WITHOUT_MARK)
     if _DEEP_KEY.search(text):
         raise refuse(file, f"a key has more than {_DEPTH} parts", fix="nest values less deeply")
     import tomllib  # imported only if there is a file to read
@@ -261,9 +277,9 @@ def load_adapter_file(path: str | PathLike[str]) -> Adapter:
     path = Path(path)
     try:
         text = read_text(path)
-    except TextTooLong as error:
-        message, fix = f"parse adapter '{path}': {error}", "split or simplify the adapter"
-        raise setup_failed(str(path), [DocumentError("DEC-SYNTAX", message, where=str(path), fix=fix)]) from error
+    except NoText as error:
+        fault = DocumentError("DEC-SYNTAX", f"parse adapter '{path}': {error}", where=str(path), fix=error.fix)
+        raise setup_failed(str(path), [fault]) from error
     except (OSError, ValueError) as error:
         message = f"io error at '{path}': {reason(error)}"
         fault = DiscoveryError("LOAD-IO", message, where=str(path), fix="name an adapter manifest that can be read")

@@ -30,7 +30,7 @@ from ergo_cli.programs.graph.kind import load_graph
 from ergo_cli.programs.graph.model import ClusterDefinition, ClusterKey, GraphAssets, ImplNode
 from ergo_cli.programs.graph.program import decode_sources, sources_of
 from ergo_cli.programs.program import AnyProgram
-from ergo_cli.project.authored import load_adapter_file, notices_of, read_text
+from ergo_cli.project.authored import NoText, load_adapter_file, notices_of, read_text
 from ergo_cli.project.project_file import IMPORT_REFUSED
 from ergo_cli.project.trust import Gate
 
@@ -152,9 +152,8 @@ def _read(path: Path) -> str:
     except OSError as error:
         message = f"io error at '{path}': {reason(error)}"
         raise DiscoveryError("LOAD-IO", message, where=str(path), fix="name a file that can be read") from error
-    except ValueError as error:
-        fix = "write it in UTF-8, within 8 MiB"
-        raise DocumentError("DEC-SYNTAX", f"parse graph '{path}': {error}", where=str(path), fix=fix) from error
+    except NoText as error:
+        raise DocumentError("DEC-SYNTAX", f"parse graph '{path}': {error}", where=str(path), fix=error.fix) from error
 
 
 _NO_SUCH_PRIMITIVE = ("V.8", "I.6")

@@ -15,7 +15,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ProgramError, ProjectError, reason
 from ergo_cli.programs.kinds import KINDS, TEXTUAL, installed_kinds
-from ergo_cli.project.authored import Findings, Table, parse_fault, parse_toml, read_text
+from ergo_cli.project.authored import Findings, NoText, Table, parse_fault, parse_toml, read_text
 
 ERGO_TOML = "ergo.toml"
 PYPROJECT_TOML = "pyproject.toml"
@@ -119,8 +119,8 @@ def _text(file: Path) -> str:
     except OSError as error:
         fix = "make the file readable, or name another project with --project DIR"
         raise ProjectError("PRJ-READ", f"failed to read '{file}': {reason(error)}", where=str(file), fix=fix) from error
-    except ValueError as error:
-        raise parse_fault(str(file), str(error), fix="write the file in UTF-8, shorter than 8 MiB") from error
+    except NoText as error:
+        raise parse_fault(str(file), str(error), fix=error.fix) from error
 
 
 def _member(document: Mapping[str, object] | None, key: str) -> Mapping[str, object] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Protocol
 
 from ergo_cli.errors import CaptureWriteError, StoreError, reason
 from ergo_cli.stores.private import opened_privately, private_folder
+from ergo_cli.stores.remedies import remedy, store_code
 
 _ID = re.compile(r"[0-9a-f]{64}")
 
@@ -62,17 +62,6 @@ def no_artifact(artifact: str) -> StoreError:
     return StoreError("store.not_found", message, where=f"artifact {artifact}", fix=fix)
 
 
-_CODES = {
-    errno.ENOSPC: "store.full",
-    errno.EDQUOT: "store.full",
-    errno.EROFS: "store.read_only",
-    errno.EACCES: "store.read_only",
-    errno.EPERM: "store.read_only",
-}
-
-_FIX = "make the folder readable and writable and free some space, or name another store"
-
-
 class FileArtifacts:
     """An ArtifactStore in a folder, which is made with the first artifact.
 
@@ -121,7 +110,7 @@ class FileArtifacts:
 
 
 def _fault(artifact: str, error: BaseException) -> StoreError:
-    number = error.errno if isinstance(error, OSError) else None
     why = reason(error) if isinstance(error, Exception) else str(error)
     message = f"the artifact {artifact} cannot be kept or read: {why}"
-    return StoreError(_CODES.get(number or 0, "store.unreachable"), message, where=f"artifact {artifact}", fix=_FIX)
+    fix = remedy(error, "name another store", "the folder and its files readable and")
+    return StoreError(store_code(error), message, where=f"artifact {artifact}", fix=fix)

@@ -16,9 +16,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Protocol, Self, cast
 
+from ergo_cli.core.beginnings import COMPRESSIONS, compression
 from ergo_cli.errors import CaptureWriteError, reason
 from ergo_cli.stores.durable import close_quietly, make_folders, only_read, sync_folder
 from ergo_cli.stores.inflation import CompressionError, Inflated
+from ergo_cli.stores.remedies import remedy
 from ergo_cli.stores.temporaries import announce, remove, renounce, unnamed_file
 
 STANDARD_INPUT = "-"
@@ -65,8 +67,7 @@ def read_blocks(path: str) -> Iterator[bytes]:
         with only_read(open(path, "rb") if form is None else open_compressed(path, form)) as file:
             yield from iter(lambda: file.read(BLOCK), b"")
     except broken_data(form) as error:
-        name = "gzip" if form == ".gz" else "Zstandard"
-        raise CompressionError(f"not a whole {name} file: {error}") from error
+        raise CompressionError(f"not a whole {COMPRESSIONS[form or '']} file: {error}") from error
 
 
 def compression_of(path: str) -> str | None:
@@ -80,9 +81,6 @@ def is_compressed(path: str) -> bool:
     return compression_of(path) is not None
 
 
-_MAGIC = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
-
-
 def compression_in(path: str) -> str | None:
     """As ``compression_of``, but a plain file of another suffix is recognised by its first bytes. Raises OSError.
 
@@ -91,8 +89,7 @@ def compression_in(path: str) -> str | None:
     if is_compressed(path) or not os.path.isfile(path):
         return compression_of(path)
     with open(path, "rb", buffering=0) as file:
-        start = file.read(4)
-    return next((form for magic, form in _MAGIC.items() if start.startswith(magic)), None)
+        return compression(file.read(4))
 
 
 def open_compressed(path: str, form: str) -> BinaryIO:
@@ -134,7 +131,6 @@ ATTEMPTS = 64
 
 _BUFFER = 1 << 16
 _RETRY_SECONDS = 0.010
-_FIX = "make the folder writable and free some space, or choose another place"
 _FIX_NAME = "name a plain file"
 _PERMISSIONS = 0o777
 _LONGEST_NAME = 255  # bytes, on nearly every file system
@@ -187,7 +183,7 @@ class AtomicFile:
         except OSError as error:
             self.abort()
             message = f"cannot write '{self.destination}': cannot create a spool in its folder: {reason(error)}"
-            raise CaptureWriteError("CreateTempFile", message, where=self.destination, fix=_FIX) from error
+            raise self._failure("CreateTempFile", message, error) from error
 
     def commit(self, *, is_partial: bool = False) -> str:
         """Flush, fsync, close, replace the destination: stages 5 to 8. Returns the path of the file.
@@ -263,7 +259,7 @@ class AtomicFile:
                 make_folders(Path(folder))
         except (OSError, ValueError) as error:
             message = f"cannot write '{self.destination}': cannot create the folder '{folder}': {reason(error)}"
-            raise CaptureWriteError("CreateOutputDirectory", message, where=self.destination, fix=_FIX) from error
+            raise self._failure("CreateOutputDirectory", message, error) from error
 
     def _create(self) -> tuple[str, BinaryIO]:
         for _ in range(ATTEMPTS):
@@ -276,7 +272,7 @@ class AtomicFile:
             except (OSError, ValueError) as error:
                 renounce(path)
                 message = self._message("cannot create the temporary file", path, error)
-                raise CaptureWriteError("CreateTempFile", message, where=self.destination, fix=_FIX) from error
+                raise self._failure("CreateTempFile", message, error) from error
         message = f"cannot write '{self.destination}': {ATTEMPTS} temporary names beside it are taken already"
         fix = "remove the files 'ergo.*.tmp' that earlier runs left behind"
         raise CaptureWriteError("ExhaustedTempFileAttempts", message, where=self.destination, fix=fix)
@@ -304,11 +300,12 @@ class AtomicFile:
         message = f"cannot write '{self.destination}': {why}"
         return CaptureWriteError("InvalidDestination", message, where=self.destination, fix=_FIX_NAME)
 
+    def _failure(self, stage: str, message: str, error: Exception) -> CaptureWriteError:
+        return CaptureWriteError(stage, message, where=self.destination, fix=remedy(error, "choose another place"))
+
     def _fail(self, stage: str, what: str, error: OSError) -> NoReturn:
         self.abort()
-        raise CaptureWriteError(
-            stage, self._message(what, self.temp_path, error), where=self.destination, fix=_FIX
-        ) from error
+        raise self._failure(stage, self._message(what, self.temp_path, error), error) from error
 
     def _fail_spool(self, error: OSError) -> NoReturn:
         self._fail("WriteTempFile", "cannot write to the spool of the temporary file", error)

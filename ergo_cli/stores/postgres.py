@@ -7,7 +7,7 @@ Records and states are kept as TEXT: JSONB would rewrite numbers, and with them 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,7 @@ _CODES = {
     "40": "store.locked",
     "42": "store.corrupt",  # ergo's statements are well-formed: a table or a column is missing
     "42501": "store.read_only",
-    "53": "store.full",
-    "53300": "store.unreachable",
+    "53100": "store.full",
     "54": "store.full",
     "55": "store.locked",
     "57014": "store.locked",
@@ -47,20 +46,33 @@ _FIXES = {
     "store.unreachable": "check that the server runs and that host, port, database and user of the store are right",
 }
 
+# by SQLSTATE or its class, the fixes that are not those of the code
+_FIXES_BY_STATE = {
+    "53": "raise the limits of the server on memory and connections, or name another store",
+    "53100": _FIXES["store.full"],
+    "54": "make what is kept smaller: it exceeds a limit of the server",
+    "58": "check the disk of the server, or name another store",
+}
+
 
 def postgres_fault(place: str, error: psycopg.Error, secrets: Iterable[str] = ()) -> StoreError:
     """The StoreError for an error of the server or the driver about the database ``place``, without ``secrets``."""
     state = error.sqlstate or ""
-    code = next((_CODES[state[:end]] for end in (5, 2) if state[:end] in _CODES), "store.unreachable")
+    code = _by_state(_CODES, state) or "store.unreachable"
     why = error.diag.message_primary or " ".join(str(error).split())
     if any(secret in why for secret in secrets):
         why = "the driver's message is left out, because it holds the password"
-    return store_fault(code, place, f"the store '{place}' cannot be used: {why}")
+    return store_fault(code, place, f"the store '{place}' cannot be used: {why}", _by_state(_FIXES_BY_STATE, state))
 
 
-def store_fault(code: str, place: str, message: str) -> StoreError:
-    """The error ``code`` about the database ``place``."""
-    return StoreError(code, message, where=place, fix=_FIXES[code])
+def _by_state(table: Mapping[str, str], state: str) -> str | None:
+    """The entry of the longest prefix of a SQLSTATE that is listed."""
+    return table.get(state) or table.get(state[:2])
+
+
+def store_fault(code: str, place: str, message: str, fix: str | None = None) -> StoreError:
+    """The error ``code`` about the database ``place``; ``fix`` is by default that of the code."""
+    return StoreError(code, message, where=place, fix=fix or _FIXES[code])
 
 
 SCHEMA_VERSION = 1

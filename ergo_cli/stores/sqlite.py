@@ -16,11 +16,11 @@ from ergo_cli.errors import StoreError, reason
 from ergo_cli.stores.database import RunTables, TableJournal, ThreadConnections
 from ergo_cli.stores.journals import StoredSnapshot, read_snapshot
 from ergo_cli.stores.private import opened_privately, private_folder
+from ergo_cli.stores.remedies import remedy, store_code
 
 _PRIMARY = 0xFF  # the low byte is the primary error code
 
 _CODES = {
-    sqlite3.SQLITE_IOERR_WRITE: "store.full",  # also a bad disk: SQLite does not distinguish it from a quota
     sqlite3.SQLITE_BUSY: "store.locked",
     sqlite3.SQLITE_LOCKED: "store.locked",
     sqlite3.SQLITE_PERM: "store.read_only",
@@ -44,17 +44,24 @@ _FIXES = {
     "store.unreachable": "check that the path leads to a file that can be opened, or name another store",
 }
 
+# by number, the fixes that are not those of the code
+_CHECK_DISK = "check the disk, quotas and the limit on the size of files (ulimit -f), or name another store"
+_FIXES_BY_NUMBER = {
+    sqlite3.SQLITE_IOERR: _CHECK_DISK,  # a full disk has a number of its own, a quota does not
+    sqlite3.SQLITE_TOOBIG: "make what is kept smaller: it exceeds the largest row of SQLite",
+}
+
 
 def sqlite_fault(path: str, error: sqlite3.Error) -> StoreError:
     """The StoreError for an SQLite error about the database at ``path``."""
     number: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN)  # errors of the module have no code
-    code = _CODES.get(number) or _CODES.get(number & _PRIMARY, "store.unreachable")
-    return store_fault(code, path, str(error))
+    primary = number & _PRIMARY
+    code = _CODES.get(primary, "store.unreachable")
+    return _store_fault(code, path, str(error), _FIXES_BY_NUMBER.get(primary) or _FIXES[code])
 
 
-def store_fault(code: str, path: str, why: str) -> StoreError:
-    """The error ``code`` about the database at ``path``."""
-    return StoreError(code, f"the store '{path}' cannot be used: {why}", where=path, fix=_FIXES[code])
+def _store_fault(code: str, path: str, why: str, fix: str) -> StoreError:
+    return StoreError(code, f"the store '{path}' cannot be used: {why}", where=path, fix=fix)
 
 
 SCHEMA_VERSION = 1
@@ -227,8 +234,8 @@ class SqliteDatabase:
         try:
             private_folder(Path(self.path).parent)
         except (OSError, ValueError) as error:
-            code = "store.read_only" if isinstance(error, PermissionError) else "store.unreachable"
-            raise store_fault(code, self.path, f"its folder cannot be made: {reason(error)}") from error
+            why, fix = f"its folder cannot be made: {reason(error)}", remedy(error, "name another store")
+            raise _store_fault(store_code(error), self.path, why, fix) from error
         with suppress(OSError), open(self.path, "xb", opener=opened_privately):  # SQLite reports what cannot be opened
             pass
 

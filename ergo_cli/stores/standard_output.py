@@ -10,6 +10,7 @@ from typing import NoReturn, Self
 
 from ergo_cli.errors import CaptureWriteError, reason
 from ergo_cli.stores.files import BLOCK, AtomicFile, Spool
+from ergo_cli.stores.remedies import temporary_remedy
 
 STANDARD_OUTPUT = "-"
 """The path that denotes standard output."""
@@ -38,7 +39,7 @@ class StandardOutput:
         try:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `abort`
         except OSError as error:
-            raise _no_room("create a temporary file for", "CreateTempFile", error) from error
+            raise _no_temporary("create a temporary file for", "CreateTempFile", error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -59,7 +60,7 @@ class StandardOutput:
             return Spool(tempfile.gettempdir(), self._fail)
         except OSError as error:
             self.abort()
-            raise _no_room("create a spool for", "CreateTempFile", error) from error
+            raise _no_temporary("create a spool for", "CreateTempFile", error) from error
 
     def commit(self, *, is_partial: bool = False) -> str:
         """Pass everything on; nothing is replaced, so a partial content is passed on too. Returns ``-``."""
@@ -88,9 +89,9 @@ class StandardOutput:
 
     def _fail(self, error: OSError) -> NoReturn:
         self.abort()
-        raise _no_room("use the temporary file for", "WriteTempFile", error) from error
+        raise _no_temporary("use the temporary file for", "WriteTempFile", error) from error
 
 
-def _no_room(what: str, stage: str, error: OSError) -> CaptureWriteError:
-    fix = "make room for temporary files, or name another folder in TMPDIR"
-    return CaptureWriteError(stage, f"cannot {what} standard output: {reason(error)}", where=_LABEL, fix=fix)
+def _no_temporary(what: str, stage: str, error: OSError) -> CaptureWriteError:
+    message = f"cannot {what} standard output: {reason(error)}"
+    return CaptureWriteError(stage, message, where=_LABEL, fix=temporary_remedy(error))

@@ -38,7 +38,7 @@ from ergo_cli.host.event_input import check_binding, open_source, source_label
 from ergo_cli.programs.graph.check.registration import check
 from ergo_cli.programs.graph.files.manifest_file import DecodedManifest, read_manifest
 from ergo_cli.programs.graph.primitives.primitive import ActionManifest, Manifest, SourceManifest
-from ergo_cli.project.authored import TextTooLong, read_text
+from ergo_cli.project.authored import NoText, TextTooLong, read_text
 from ergo_cli.project.loading import load_cluster_from_files
 from ergo_cli.project.primitives import graph_inventory, graph_project
 from ergo_cli.project.trust import cluster_gate
@@ -149,10 +149,10 @@ def authored_text(path: str) -> str:
         message = f"'{path}' cannot be read: {reason(error)}"
         raise DiscoveryError("LOAD-IO", message, where=path, fix="name a file that can be read") from error
     except TextTooLong as error:
-        message, fix = f"'{path}' cannot be validated: {error}", "split or simplify the document"
-        raise LimitError("DEC-SYNTAX", message, where=path, fix=fix) from error
-    except ValueError as error:
-        raise unrecognised(path, str(error)) from error
+        message = f"'{path}' cannot be validated: {error}"
+        raise LimitError("DEC-SYNTAX", message, where=path, fix=error.fix) from error
+    except NoText as error:
+        raise unrecognised(path, str(error), fix=error.fix) from error
 
 
 def unrecognised(path: str, why: str, *, where: str | None = None, fix: str = _FIX) -> ErgoError:

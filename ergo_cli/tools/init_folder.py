@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from ergo_cli.errors import ErgoError, UsageError, reason
+from ergo_cli.stores.remedies import remedy
 from ergo_cli.stores.temporaries import temporary_folder
 
 
@@ -86,6 +87,7 @@ def _unreadable(directory: str, error: OSError | ValueError) -> ErgoError:
     return ErgoError("cli.init_target_read_failed", message, where=directory, fix=fix)
 
 
+_ANOTHER = "name another place"
 _STAGING = ".ergo-init-"
 _TARGET_FAILED = "cli.init_target_create_failed"
 _FOLDER_FAILED = "cli.init_scaffold_create_failed"
@@ -183,9 +185,8 @@ def _failing(code: str, what: str, path: Path | str) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise _failed(code, what, path, reason(error)) from error
+        raise _failed(code, what, path, reason(error), remedy(error, _ANOTHER)) from error
 
 
-def _failed(code: str, what: str, path: Path | str, why: str) -> ErgoError:
-    fix = "make room and see that the folder can be written to, or name another place"
+def _failed(code: str, what: str, path: Path | str, why: str, fix: str = _ANOTHER) -> ErgoError:
     return ErgoError(code, f"cannot {what} '{path}': {why}", where=str(path), fix=fix)

@@ -25,6 +25,7 @@ from ergo_cli.project.loading import load_graph_assets
 from ergo_cli.project.primitives import graph_inventory, graph_project
 from ergo_cli.project.project_file import IMPORT_REFUSED, Project
 from ergo_cli.project.trust import cluster_gate
+from ergo_cli.stores.remedies import temporary_remedy
 from ergo_cli.stores.standard_output import open_output
 from ergo_cli.stores.temporaries import unnamed_file
 
@@ -112,7 +113,7 @@ def draw_with_graphviz(dot: str, form: str) -> bytes:
     if program is None:
         message = "Graphviz is not installed: there is no program 'dot' on the PATH"
         raise ErgoError("cli.graphviz_unavailable", message, where="program 'dot'", fix=_FIX_INSTALL)
-    with unnamed_file() as text, unnamed_file() as complaints:
+    with _temporary_file() as text, _temporary_file() as complaints:
         _hand_over(dot, text)
         drawn, status = _run(program, form, text, complaints)
         if len(drawn) > PICTURE_LIMIT:
@@ -124,14 +125,25 @@ def draw_with_graphviz(dot: str, form: str) -> bytes:
     return drawn
 
 
+def _temporary_file() -> IO[bytes]:
+    try:
+        return unnamed_file()
+    except OSError as error:
+        raise _not_handed_over(error) from error
+
+
 def _hand_over(dot: str, text: IO[bytes]) -> None:
     """Write the text to a file: a pipe would block if ``dot`` does not read it."""
     try:
         text.write(dot.encode())
         text.seek(0)
     except OSError as error:
-        message, fix = f"the graph cannot be handed to 'dot': {reason(error)}", "make room for temporary files"
-        raise ErgoError("cli.graphviz_write_failed", message, where="temporary file", fix=fix) from error
+        raise _not_handed_over(error) from error
+
+
+def _not_handed_over(error: OSError) -> ErgoError:
+    message = f"the graph cannot be handed to 'dot': {reason(error)}"
+    return ErgoError("cli.graphviz_write_failed", message, where="temporary file", fix=temporary_remedy(error))
 
 
 def _run(program: str, form: str, text: IO[bytes], complaints: IO[bytes]) -> tuple[bytes, int]:

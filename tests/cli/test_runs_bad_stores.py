@@ -323,10 +323,10 @@ def test_a_database_that_may_only_be_read(ergo: Ergo, postgres: str, tmp_path: P
     assert len(log_of(f"postgres:{postgres}", tmp_path)) == 2
 
 
-def test_a_disk_that_is_full_in_the_middle_of_a_run(ergo: Ergo, file: Path) -> None:
+def test_a_file_that_may_grow_no_more_in_the_middle_of_a_run(ergo: Ergo, file: Path) -> None:
     """What was requested stays in the log, and is completed once there is room."""
     (file.parent / "size").write_text("2000000")
-    check_refused(ergo("runs", *RESUME, through=shell("ulimit -f 600; exec")), 6, "store.full", file.name)
+    check_refused(ergo("runs", *RESUME, through=shell("ulimit -f 600; exec")), 6, "store.unreachable", file.name)
     assert [text[:18] for text in log_of(f"sqlite:{file}", file.parent)[2:]] == [
         '{"Resumed":{"value',
         '{"ActionRequested"',

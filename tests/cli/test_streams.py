@@ -113,6 +113,7 @@ def test_a_full_disk_under_the_result_is_exit_code_6(
         )
     assert child.returncode == 6
     assert b"error: the result could not be written to standard output" in child.stderr
+    assert b"fix: free some space, or redirect it to another place" in child.stderr
 
 
 def test_names_that_no_terminal_should_obey_are_escaped(ergo: Ergo) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -161,7 +162,22 @@ def test_a_file_that_is_there_is_not_a_new_journal(tmp_path: Path) -> None:
 def test_a_journal_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(CaptureWriteError) as caught:
         CrashJournal(tmp_path / "nowhere" / "run.journal", HEADER)
-    assert caught.value.fix
+    assert caught.value.fix == "name another file with --journal"
+
+
+@pytest.mark.parametrize(
+    ("number", "helps"),
+    [(errno.ENOSPC, "free some space"), (errno.EROFS, "make the folder writable"), (errno.EIO, "check the disk")],
+)
+def test_a_journal_on_a_bad_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, helps: str) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(CaptureWriteError, match=os.strerror(number)) as caught:
+        CrashJournal(tmp_path / "run.journal", HEADER)
+    assert caught.value.fix == f"{helps}, or name another file with --journal"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_refused_run_leaves_its_journal(tmp_path: Path) -> None:

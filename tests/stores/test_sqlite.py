@@ -176,7 +176,7 @@ def appending(file: Path, size: int, through: Sequence[str]) -> list[str]:
 
 def test_a_file_that_may_grow_no_more(file: Path, database: SqliteDatabase) -> None:
     *heads, code = appending(file, 10, through=["/bin/sh", "-c", 'ulimit -f 600; exec "$@"', "sh"])
-    assert (code, exit_code(code)) == ("store.full", 6)
+    assert (code, exit_code(code)) == ("store.unreachable", 6)
     assert SqliteJournal(database).head("r") == int(heads[-1])
 
 
