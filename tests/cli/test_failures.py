@@ -57,6 +57,13 @@ def test_a_failing_primitive_is_named_with_its_line(ergo: Ergo, tmp_path: Path) 
     replayed = ergo("replay", "captures/prices.json", cwd=home)
     assert replayed.exit_code == 1
     assert "trend/primitives.py:27 in ema, node smooth" in replayed.stderr
+    for name in ("a", "b", "c", "d"):
+        shutil.copy(home / "captures" / "prices.json", home / "captures" / f"{name}.json")
+    assert ergo("replay", "captures", cwd=home).stderr.splitlines() == [
+        "  30  NameError: name 'befor' is not defined",
+        "      trend/primitives.py:27 in ema, node smooth",
+        "      5 bundles, first t1, last t6",
+    ]
 
 
 @pytest.mark.parametrize(
