@@ -154,6 +154,27 @@ def test_an_unfit_function_is_refused_at_load(ergo: Ergo, tmp_path: Path, old: s
     assert error["where"].endswith(f"agent.py:{line}")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("def step(state)", "async def step(state)", "is an async function"),
+        ("def step(state)", "def step(state, more)", "cannot be called with (state)"),
+        ("    return Complete()", "    yield Complete()", "is a generator function"),
+    ],
+)
+def test_an_unfit_function_is_refused_in_a_replay(ergo: Ergo, tmp_path: Path, old: str, new: str, why: str) -> None:
+    agent(tmp_path, "pass")
+    assert ergo("capture", "-o", "b.json").exit_code == 0
+    module = tmp_path / "agent.py"
+    module.write_text(module.read_text().replace(old, new))
+    ran = ergo("replay", "b.json", "--format", "json")
+    assert (ran.exit_code, ran.report["error"]["code"]) == (3, "program.unfit_function")
+    assert why in ran.report["error"]["message"]
+    assert ran.report["error"]["where"].endswith("agent.py:4")
+    module.write_text(module.read_text().replace(new, old).replace("def execute(", "async def execute("))
+    assert ergo("replay", "b.json").exit_code == 0, "a replay does not call the executor"
+
+
 def test_fixtures_are_validated_against_the_adapter_and_the_gate_proves_the_folder(ergo: Ergo, tmp_path: Path) -> None:
     assert ergo("init", "flow").exit_code == 0
     home = tmp_path / "flow"
