@@ -57,7 +57,7 @@ def _headline(cause: Cause) -> str:
 
 def _place_line(group: FailureGroup) -> str | None:
     cause = group.cause
-    place = None if cause.place is None else f"{_shown(cause.place)}:{cause.place.line} in {cause.place.function}"
+    place = None if cause.place is None else place_text(cause.place)
     node = None if cause.node is None else f"node {cause.node}"
     parts = [part for part in (place or group.where, node) if part is not None]
     return printable(", ".join(parts)) if parts else None
@@ -79,11 +79,19 @@ def _document(group: FailureGroup) -> FailureDocument:
         cause.error,
         None if cause.message is None else unicode(cause.message),
         cause.node,
-        None
-        if cause.place is None
-        else PlaceDocument(unicode(_shown(cause.place)), cause.place.line, cause.place.function),
+        None if cause.place is None else place_document(cause.place),
         None if group.where is None else unicode(group.where),
     )
+
+
+def place_text(place: CodePlace) -> str:
+    """``primitives.py:14 in ema``."""
+    return f"{_shown(place)}:{place.line} in {place.function}"
+
+
+def place_document(place: CodePlace) -> PlaceDocument:
+    """Return the document of the user's line."""
+    return PlaceDocument(unicode(_shown(place)), place.line, place.function)
 
 
 def _shown(place: CodePlace) -> str:

@@ -57,6 +57,11 @@ def test_a_failing_primitive_is_named_with_its_line(ergo: Ergo, tmp_path: Path) 
     replayed = ergo("replay", "captures/prices.json", cwd=home)
     assert replayed.exit_code == 1
     assert "trend/primitives.py:27 in ema, node smooth" in replayed.stderr
+    event = ("explain", "captures/prices.json", "--event", "t1")
+    [line] = [line for line in ergo(*event, cwd=home).stdout.splitlines() if "befor" in line and "smooth" in line]
+    assert line.endswith("broke: NameError: name 'befor' is not defined (trend/primitives.py:27 in ema)")
+    nodes = ergo(*event, "--format", "json", cwd=home).report["episode"]["nodes"]
+    assert [(node["path"], node["place"]) for node in nodes if "place" in node] == [("smooth", failure["place"])]
     for name in ("a", "b", "c", "d"):
         shutil.copy(home / "captures" / "prices.json", home / "captures" / f"{name}.json")
     assert ergo("replay", "captures", cwd=home).stderr.splitlines() == [
