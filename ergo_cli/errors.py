@@ -48,7 +48,10 @@ def without_passwords(text: str) -> str:
 
 
 class ErgoError(Exception):
-    """An error that the user can cause and correct; only ``internal.error`` reports a defect of ergo."""
+    """An error that the user can cause and correct.
+
+    Only ``internal.error`` reports a defect, of ergo or of an added kind.
+    """
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from ergo_cli.cli.commands import Color, Format
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.errors import ErgoError, EventError, defect, exit_code
+from ergo_cli.errors import ErgoError, EventError, exit_code
 from ergo_cli.report.command_result import CommandResult, interruption, refusal
 from ergo_cli.report.document import DEFECT, INTERRUPTED, encode_report, warning_text
 from ergo_cli.report.error_text import error_lines, fitting, near, without_hashes
@@ -168,8 +168,10 @@ class Session:
 
 
 def _reported(error: BaseException) -> ErgoError:
+    from ergo_cli.programs.kinds import unexpected  # only a defect needs it
+
     traceback.print_exception(error)
-    return defect(error)
+    return unexpected(error)
 
 
 def _is_standard_output(output: Path | str) -> bool:

@@ -1,4 +1,4 @@
-"""The user's line of code behind an exception."""
+"""The user's line of code behind an exception, and the packages that took part."""
 
 from __future__ import annotations
 
@@ -20,15 +20,27 @@ class CodePlace(Struct, frozen=True):
     function: str
 
 
-def user_place(error: BaseException) -> CodePlace | None:
+def user_place(error: BaseException, package: str | None = None) -> CodePlace | None:
     """Where the user's code failed: the innermost line outside ergo, if possible outside installed packages too.
 
-    Causes are looked at first, since ergo wraps what user code raises. None where no code of a user took part.
+    Of installed packages, ``package`` goes first. Causes are looked at first, since ergo wraps what user code raises.
+    None where no code of a user took part.
     """
-    chain = list(_chain(error))
-    places = [place for each in reversed(chain) for place in reversed(list(_frames(each.__traceback__)))]
-    own = (place for place in places if not place.file.startswith(_INSTALLED))
-    return next(own, next(iter(places), None))
+    lines = list(_lines(error))
+    own = (place for _, place in lines if not place.file.startswith(_INSTALLED))
+    of_package = (place for name, place in lines if name == package)
+    return next(own, next(of_package, lines[0][1] if lines else None))
+
+
+def packages_of(error: BaseException) -> Iterator[str]:
+    """The top-level packages outside ergo whose code took part in a failure, the innermost first."""
+    return (name for name, _ in _lines(error))
+
+
+def _lines(error: BaseException) -> Iterator[tuple[str, CodePlace]]:
+    """The lines outside ergo, each with its package, the innermost first."""
+    for each in reversed(list(_chain(error))):
+        yield from reversed(list(_frames(each.__traceback__)))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -38,9 +50,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__
 
 
-def _frames(traceback: TracebackType | None) -> Iterator[CodePlace]:
+def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, CodePlace]]:
     while traceback is not None:
-        code = traceback.tb_frame.f_code
+        frame = traceback.tb_frame
+        code = frame.f_code
         if not code.co_filename.startswith((_ERGO, "<")):
-            yield CodePlace(code.co_filename, traceback.tb_lineno, code.co_name)
+            package = str(frame.f_globals.get("__name__")).partition(".")[0]
+            yield package, CodePlace(code.co_filename, traceback.tb_lineno, code.co_name)
         traceback = traceback.tb_next

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
+from ergo_cli.core.code_places import CodePlace
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import JsonValue
 from ergo_cli.events.adapter import Adapter
@@ -212,7 +213,7 @@ class Attempt(Struct, frozen=True):
 class Line(Struct, frozen=True, kw_only=True):
     """A node of an episode, or a record of its journal, for people and reports.
 
-    ``effects`` holds the compact JSON of what the node wants done.
+    ``effects`` holds the compact JSON of what the node wants done, ``place`` the user's line where the node failed.
     """
 
     id: str
@@ -225,3 +226,4 @@ class Line(Struct, frozen=True, kw_only=True):
     ran: bool = True
     why: str | None = None
     effects: tuple[bytes, ...] = ()
+    place: CodePlace | None = None

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+from ergo_cli.core.code_places import packages_of, user_place
 from ergo_cli.core.diagnostics import did_you_mean
-from ergo_cli.errors import ProgramError
+from ergo_cli.errors import ErgoError, ProgramError, defect
 from ergo_cli.programs.kind import Kind
 
 if TYPE_CHECKING:
@@ -76,6 +77,26 @@ def installed_kinds() -> tuple[str, ...]:
     return tuple(sorted(_installed().keys() - KINDS.keys()))
 
 
+def unexpected(error: BaseException) -> ErgoError:
+    """The error ``internal.error`` of an exception that ergo does not expect.
+
+    It names the added kind whose code raised the exception, or lacks a member, and the line; without one it is a
+    defect of ergo.
+    """
+    raising = set(packages_of(error))
+    lacking = {type(error.obj).__module__.partition(".")[0]} if isinstance(error, AttributeError) else set[str]()
+    entry = next((entry for entry in _installed().values() if _package(entry) in raising | lacking), None)
+    if entry is None:
+        return defect(error)
+    place = user_place(error, _package(entry)) if _package(entry) in raising else None
+    return ErgoError(
+        "internal.error",
+        f"{_named(entry)} failed: {type(error).__name__}: {error}",
+        where=_where(entry) if place is None else f"{place.file}:{place.line}",
+        fix=f"correct the code there, or report it to the authors of {_distribution(entry)}",
+    )
+
+
 def _loaded(entry: EntryPoint) -> Kind[Any]:
     try:
         kind = entry.load()
@@ -89,10 +110,25 @@ def _loaded(entry: EntryPoint) -> Kind[Any]:
 
 
 def _unusable(entry: EntryPoint, why: str) -> ProgramError:
-    package = "an installed package" if entry.dist is None else f"the package '{entry.dist.name}'"
-    message = f"the kind of program '{entry.name}' of {package} cannot be used: {why}"
-    where = f"entry point '{entry.name} = {entry.value}' of {GROUP}"
-    return ProgramError("program.import_failed", message, where=where, fix="mend the package, or uninstall it")
+    message = f"{_named(entry)} cannot be used: {why}"
+    return ProgramError("program.import_failed", message, where=_where(entry), fix="mend the package, or uninstall it")
+
+
+def _named(entry: EntryPoint) -> str:
+    return f"the kind of program '{entry.name}' of {_distribution(entry)}"
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return "an installed package" if entry.dist is None else f"the package '{entry.dist.name}'"
+
+
+def _package(entry: EntryPoint) -> str:
+    """The top-level package of the kind's code."""
+    return entry.module.partition(".")[0]
+
+
+def _where(entry: EntryPoint) -> str:
+    return f"entry point '{entry.name} = {entry.value}' of {GROUP}"
 
 
 def _installed() -> dict[str, EntryPoint]:

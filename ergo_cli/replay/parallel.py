@@ -21,7 +21,8 @@ from typing import Any, cast
 
 from msgspec import Struct
 
-from ergo_cli.errors import ErgoError, defect
+from ergo_cli.errors import ErgoError
+from ergo_cli.programs.kinds import unexpected
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.results import BundleResult, Outcome
 from ergo_cli.replay.selection import BundlePath
@@ -210,7 +211,7 @@ def _answer(session: ReplaySession, bundle: BundlePath, on_event: Callable[[], N
         return _Answer(error)
     except BaseException as error:  # noqa: BLE001 - sys.exit in user code must not look like a worker's death
         traceback.print_exception(error)
-        return _Answer(defect(error))
+        return _Answer(unexpected(error))
     return _Answer(result, session.matched())
 
 

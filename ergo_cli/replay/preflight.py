@@ -201,7 +201,7 @@ def check_graph_id(recorded: str, current: str) -> None:
             f"the bundle was captured from graph '{recorded}', the program is graph '{current}'",
             where=f"bundle '{recorded}' vs graph '{current}'",
             fix="give the graph that the bundle was captured from",
-            details=(f"expected: '{current}'", f"got: '{recorded}'"),
+            details=_sides(recorded, current),
         )
 
 
@@ -252,10 +252,10 @@ def _check_adapter_provenance(recorded: str, current: str) -> None:
         )
     raise ReplayError(
         "replay.adapter_provenance_mismatch",
-        f"the adapter changed since the capture: recorded '{recorded}', current '{current}'",
+        f"a strict replay refuses a changed adapter: recorded '{recorded}', current '{current}'",
         where="capture adapter provenance vs replay adapter",
         fix="give the adapter of the capture, or capture again; without --strict the change is allowed",
-        details=(f"expected: '{recorded}'", f"got: '{current}'"),
+        details=_sides(recorded, current),
     )
 
 
@@ -264,8 +264,13 @@ def check_runtime_provenance(recorded: str, current: str) -> None:
     if recorded != current:
         raise ReplayError(
             PROGRAM_CHANGED,
-            f"the program changed since the capture: recorded '{recorded}', current '{current}'",
+            f"a strict replay refuses a changed program: recorded '{recorded}', current '{current}'",
             where="capture runtime provenance vs replay runtime surface",
             fix="give the program of the capture, or capture again; without --strict the change is allowed",
-            details=(f"expected: '{current}'", f"got: '{recorded}'"),
+            details=_sides(recorded, current),
         )
+
+
+def _sides(recorded: str, current: str) -> tuple[str, str]:
+    """The details of a refusal: what the bundle holds is expected."""
+    return f"expected: '{recorded}'", f"got: '{current}'"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from copy import copy
 
 import msgspec
 from msgspec import UNSET, Struct
 
 from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.errors import exit_code
+from ergo_cli.errors import ErgoError, exit_code
 from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, LogDifference, Outcome
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
@@ -27,13 +28,11 @@ from ergo_cli.report.document import (
 from ergo_cli.report.error_text import near
 from ergo_cli.report.facts import effect_facts, facts
 from ergo_cli.report.failures import failure_documents, failure_lines
-from ergo_cli.report.grouping import bundle_rows, group_rows, groups
+from ergo_cli.report.grouping import Refused, bundle_rows, first_of, group_rows, groups, refused_alike
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone, fields, shorten, value_texts
 
 _FULL_WIDTH = 160
 _CELL_WIDTH = 40
-_NAMED = 3
-"""How many bundles a warning names."""
 _MOST_FACTS = 12
 """How many facts of one decision the text shows."""
 _CAUSES = {
@@ -93,8 +92,9 @@ def render_comparison(
         warnings=warning_texts(notices),
     )
     blocks = tuple(_blocks(results, sides, shown))
-    messages = tuple(line for result in results for line in failure_lines(result.failures))
-    return CommandResult(report, blocks, tuple(errors), notices + tuple(_bundle_notices(results)), messages=messages)
+    messages = failure_lines(*(result.failures for result in results))
+    complaints = tuple(_complaints(refused_alike(results)))
+    return CommandResult(report, blocks, complaints, notices + tuple(_bundle_notices(results)), messages=messages)
 
 
 def bundle_document(result: BundleResult) -> BundleDocument:
@@ -155,8 +155,21 @@ def _bundle_notices(results: Sequence[BundleResult]) -> Iterator[Notice]:
             where = result.path if notice.where is None else f"{result.path} {notice.where}"
             places.setdefault(notice.message, []).append(where)
     for message, found in places.items():
-        more = f", … ({len(found):,} bundles)" if len(found) > _NAMED else ""
-        yield Notice(message, ", ".join(found[:_NAMED]) + more)
+        yield Notice(message, first_of(found))
+
+
+def _complaints(refused: Sequence[Refused]) -> Iterator[ErgoError]:
+    """The errors for standard error: one that several bundles have is said once.
+
+    Where the text lacks the bundles and they cannot be known otherwise, their names stand in front.
+    """
+    for error, results in refused:
+        paths = [result.path for result in results]
+        is_named = any(path in text for path in paths for text in (error.message, error.where or ""))
+        if len(refused) > 1 and not is_named and _reason(error) is None:
+            error = copy(error)
+            error.message = f"{first_of(paths)}: {error.message}"
+        yield error
 
 
 def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iterator[Block]:
@@ -168,10 +181,13 @@ def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iter
         yield _verdict(results[0])
     else:
         yield _sum(results, diverged, shown.seconds)
-        yield from (_verdict(result) for result in results if result.outcome is Outcome.REFUSED or shown.listed)
+        if shown.listed:
+            yield from map(_verdict, results)
+        else:
+            yield from (_refusals(*refused) for refused in refused_alike(results))
     if diverged:
         yield from _divergences(diverged, sides, shown)
-    elif (changed := next((each for each in results if _reason(each) is not None), None)) is not None:
+    elif (changed := next((each for each in results if _reason(each.error) is not None), None)) is not None:
         yield Line()
         yield Line(f"compare    ergo replay {shlex.quote(near(changed.path))}")
 
@@ -183,16 +199,22 @@ _REASONS = {
 }
 
 
-def _reason(result: BundleResult) -> str | None:
-    """Why a strict replay refuses to compare what could be compared otherwise; None for any other result."""
-    return None if result.error is None else _REASONS.get(result.error.code)
+def _reason(error: ErgoError | None) -> str | None:
+    """Why a strict replay refuses to compare what could be compared otherwise; None for any other error."""
+    return None if error is None else _REASONS.get(error.code)
+
+
+def _refusals(error: ErgoError, results: Sequence[BundleResult]) -> Line:
+    """The verdict on bundles that are refused alike; what else is wrong is said by the error."""
+    names = first_of([_name(result) for result in results])
+    return Line("  ".join(filter(None, (_VERDICTS[Outcome.REFUSED], names, _reason(error)))), Tone.BAD)
 
 
 def _verdict(result: BundleResult) -> Line:
-    parts = [_VERDICTS[result.outcome], _name(result)]
     if result.error is not None:
-        parts.append(_reason(result) or near(result.error.message))
-    elif result.outcome is Outcome.DIVERGED:
+        return _refusals(result.error, (result,))
+    parts = [_VERDICTS[result.outcome], _name(result)]
+    if result.outcome is Outcome.DIVERGED:
         parts.append(_extent(result))
     elif result.events is not None and result.decisions is not None:
         parts.append(_counts(result.events, result.decisions))

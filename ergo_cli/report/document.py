@@ -186,7 +186,7 @@ class FileDocument(Struct, frozen=True):
 
 
 class NodeDocument(Struct, frozen=True):
-    """What happened at one node of an episode; values are tagged (spec 20 §2.5)."""
+    """What happened at one node of an episode; values are tagged (spec 20 §2.5). Only one that failed has ``place``."""
 
     id: str
     path: str
@@ -197,6 +197,7 @@ class NodeDocument(Struct, frozen=True):
     outputs: Mapping[str, JsonValue]
     ran: bool
     why: str | None
+    place: PlaceDocument | UnsetType = UNSET
 
 
 class EpisodeDocument(Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import msgspec
+from msgspec import UNSET
 
 from ergo_cli.bundle.schema import termination_name
 from ergo_cli.core.diagnostics import Notice
@@ -13,6 +14,7 @@ from ergo_cli.programs.kind import Line as EpisodeLine
 from ergo_cli.replay.explaining import Explanation, Part
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import EpisodeDocument, NodeDocument, Report, warning_texts
+from ergo_cli.report.failures import place_document, place_text
 from ergo_cli.report.text import Block, Line, Table, Tone, fields, shorten
 
 _WIDTH = 40
@@ -58,6 +60,7 @@ def _node(line: EpisodeLine) -> NodeDocument:
         outputs=line.outputs,
         ran=line.ran,
         why=line.why,
+        place=UNSET if line.place is None else place_document(line.place),
     )
 
 
@@ -86,6 +89,7 @@ def _pass(part: Part) -> Iterator[Block]:
 def _node_row(line: EpisodeLine) -> tuple[str, ...]:
     ran = "yes" if line.ran else "no"
     why = ran if line.why is None else f"{ran}: {line.why}"
+    why += "" if line.place is None else f" ({place_text(line.place)})"
     return (line.id, line.path, line.impl, *map(_named, (line.params, line.inputs, line.outputs)), why)
 
 

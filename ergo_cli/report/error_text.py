@@ -14,6 +14,8 @@ from ergo_cli.report.text import GAP, Line, Tone, printable, shorten
 
 _LONGEST = 2000
 _PLACE = re.compile(r"(?P<file>.+?):(?P<position>\d+(:\d+)?)")
+_PART = re.compile(r"(?P<file>[^\s'\"]+?):\d+(:\d+)? .+")
+"""A part of a file, with its line: ``g.yaml:7:3 edges[0]``."""
 _NO_PATH_BEFORE = r"(?<![\w./~-])"
 _HASH = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 _HASHES = ("expected: ", "got: ")
@@ -39,17 +41,27 @@ def error_lines(errors: Iterable[ErgoError], *, verbose: bool) -> Iterator[Line]
         if number:
             yield Line()
         group = list(grouped)
-        if file is None or len(group) == 1:
-            for index, finding in enumerate(group):
-                if index:
-                    yield Line()
-                yield Line(f"error: {_headline(finding.error, verbose=verbose)}", Tone.BAD)
-                yield from _below(finding, "  ", verbose=verbose)
-        else:
-            yield Line(f"error: {fitting(near(file))}  {len(group)} errors", Tone.BAD)
-            for finding in group:
-                yield Line(f"  {finding.position}  {_said(finding.error.message, verbose=verbose)}", Tone.BAD)
-                yield from _below(finding, "    ", verbose=verbose)
+        is_listed = file is not None and len(group) > 1
+        if is_listed:
+            yield Line(f"error: {fitting(near(file or ''))}  {len(group)} errors", Tone.BAD)
+        for index, (below, alike) in enumerate(_of_one_remedy(group, "    " if is_listed else "  ", verbose=verbose)):
+            if index and not is_listed:
+                yield Line()
+            for finding in alike:
+                line = f"error: {_headline(finding.error, verbose=verbose)}"
+                if is_listed:
+                    line = f"  {finding.position}  {_said(_message(finding.error), verbose=verbose)}"
+                yield Line(line, Tone.BAD)
+            yield from below
+
+
+def _of_one_remedy(
+    group: Iterable[_Finding], margin: str, *, verbose: bool
+) -> Iterator[tuple[list[Line], list[_Finding]]]:
+    """The lines below errors, and the errors that follow one another and have them: the same is said once."""
+    pairs = ((list(_below(finding, margin, verbose=verbose)), finding) for finding in group)
+    for below, alike in groupby(pairs, lambda pair: pair[0]):
+        yield below, [finding for _, finding in alike]
 
 
 def fitting(text: str) -> str:
@@ -78,20 +90,50 @@ def _said(text: str, *, verbose: bool) -> str:
 
 
 def _headline(error: ErgoError, *, verbose: bool) -> str:
+    """The message with the place in front; where the message names the file, its position stands there."""
+    message, file = _message(error), _file(error)
+    if file is not None and f"'{file}'" in message:
+        return _said(message.replace(f"'{file}'", f"'{error.where}'", 1), verbose=verbose)
     place = f"{error.where}  " if _is_in_front(error) else ""
-    return _said(place + error.message, verbose=verbose)
+    return _said(place + message, verbose=verbose)
+
+
+def _message(error: ErgoError) -> str:
+    """The message without a naming of the file that its place names: ``graph 'g.yaml': …``."""
+    file = _file(error)
+    return (
+        error.message if file is None else re.sub(rf"(\b\w{{1,20}} )?'{re.escape(file)}': ", "", error.message, count=1)
+    )
+
+
+def _file(error: ErgoError) -> str | None:
+    """The file of the error's place, None where that is no line of a file."""
+    place = _place(error) or (None if error.where is None else _PART.fullmatch(error.where))
+    return None if place is None else place["file"]
 
 
 def _is_in_front(error: ErgoError) -> bool:
     """Whether the place stands before the message: one word, such as a file or a member, that the message lacks."""
     where = error.where
-    return where is not None and where not in error.message and (" " not in where or _place(error) is not None)
+    return where is not None and where not in error.message and (" " not in where or _file(error) is not None)
 
 
-def _is_said(detail: str, message: str) -> bool:
-    """Whether a detail is a code and a message that the headline has too."""
+def _unsaid(detail: str, error: ErgoError, *, verbose: bool) -> str | None:
+    """What a detail says beyond the message; None where it is a side, or a code before what the message says.
+
+    Where more is asked for, the code is kept, and a side unless the message names both.
+    """
     code, _, said = detail.partition(": ")
-    return " " not in code and said != "" and said in message
+    if detail.startswith(_HASHES):
+        return detail if verbose and not _names_sides(error) else None
+    if " " in code or not said or said not in error.message:
+        return detail
+    return code if verbose else None
+
+
+def _names_sides(error: ErgoError) -> bool:
+    sides = [detail.partition(": ")[2] for detail in error.details if detail.startswith(_HASHES)]
+    return len(sides) == len(_HASHES) and all(side in error.message for side in sides)
 
 
 def _is_repeated(where: str, message: str) -> bool:
@@ -112,12 +154,13 @@ def _below(finding: _Finding, margin: str, *, verbose: bool) -> Iterator[Line]:
     if verbose and error.rule is not None:
         yield Line(f"{margin}rule: {error.rule}", Tone.FAINT)
     for detail in error.details:
-        if verbose or not (detail.startswith(_HASHES) or _is_said(detail, error.message)):
-            yield Line(f"{margin}detail: {_said(detail, verbose=verbose)}", Tone.FAINT)
+        text = _unsaid(detail, error, verbose=verbose)
+        if text is not None:
+            yield Line(f"{margin}detail: {_said(text, verbose=verbose)}", Tone.FAINT)
     for other in finding.others:
         place = "" if other.where is None else f"{other.where}: "
         code = f" ({other.code})" if verbose else ""
-        yield Line(f"{margin}detail: {_said(place + other.message + code, verbose=verbose)}", Tone.FAINT)
+        yield Line(f"{margin}detail: {_said(place + _message(other) + code, verbose=verbose)}", Tone.FAINT)
 
 
 def _findings(error: ErgoError) -> Iterator[_Finding]:
@@ -127,7 +170,7 @@ def _findings(error: ErgoError) -> Iterator[_Finding]:
     others = tuple(each for each in further if _place(each) is None)
     for each in (error, *in_files):
         place = _place(each)
-        file, position = (None, None) if place is None else (place["file"], place["position"])
+        file, position = (None, None) if place is None else place.group("file", "position")
         yield _Finding(each, file, position, others if each is error else ())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ergo_cli.core.code_places import CodePlace
 from ergo_cli.host.failures import MOST_CAUSES, Cause, FailureGroup, FailureSummary
@@ -19,20 +19,28 @@ def failure_documents(failures: FailureSummary) -> tuple[FailureDocument, ...]:
     return tuple(map(_document, failures.groups))
 
 
-def failure_lines(failures: FailureSummary) -> tuple[str, ...]:
-    """The lines for standard error; none where nothing failed."""
-    return tuple(_lines(failures))
+def failure_lines(*failures: FailureSummary) -> tuple[str, ...]:
+    """The lines for standard error, a cause that several bundles have once; none where nothing failed."""
+    lines = list(_lines(failures))
+    return (*lines, *(line for summary in failures for line in _others(summary)))
 
 
-def _lines(failures: FailureSummary) -> Iterator[str]:
-    width = max((len(f"{group.count:,}") for group in failures.groups), default=0)
+def _lines(failures: Sequence[FailureSummary]) -> Iterator[str]:
+    found: dict[Cause, list[FailureGroup]] = {}
+    for group in (group for summary in failures for group in summary.groups):
+        found.setdefault(group.cause, []).append(group)
+    counts = [f"{sum(group.count for group in groups):,}" for groups in found.values()]
+    width = max(map(len, counts), default=0)
     indent = " " * (width + 4)
-    for group in failures.groups:
-        yield f"  {f'{group.count:,}':>{width}}  {_headline(group.cause)}"
-        place = _place_line(group)
+    for count, (cause, groups) in zip(counts, found.items(), strict=True):
+        yield f"  {count:>{width}}  {_headline(cause)}"
+        place = _place_line(groups[0])
         if place is not None:
             yield indent + place
-        yield indent + _events(group)
+        yield indent + (_events(groups[0]) if len(groups) == 1 else f"{len(groups):,} bundles, {_events(groups[0])}")
+
+
+def _others(failures: FailureSummary) -> Iterator[str]:
     if failures.others:
         bound = "at least " if failures.others_are_more else ""
         yield (
@@ -49,7 +57,7 @@ def _headline(cause: Cause) -> str:
 
 def _place_line(group: FailureGroup) -> str | None:
     cause = group.cause
-    place = None if cause.place is None else f"{_shown(cause.place)}:{cause.place.line} in {cause.place.function}"
+    place = None if cause.place is None else place_text(cause.place)
     node = None if cause.node is None else f"node {cause.node}"
     parts = [part for part in (place or group.where, node) if part is not None]
     return printable(", ".join(parts)) if parts else None
@@ -71,11 +79,19 @@ def _document(group: FailureGroup) -> FailureDocument:
         cause.error,
         None if cause.message is None else unicode(cause.message),
         cause.node,
-        None
-        if cause.place is None
-        else PlaceDocument(unicode(_shown(cause.place)), cause.place.line, cause.place.function),
+        None if cause.place is None else place_document(cause.place),
         None if group.where is None else unicode(group.where),
     )
+
+
+def place_text(place: CodePlace) -> str:
+    """``primitives.py:14 in ema``."""
+    return f"{_shown(place)}:{place.line} in {place.function}"
+
+
+def place_document(place: CodePlace) -> PlaceDocument:
+    """Return the document of the user's line."""
+    return PlaceDocument(unicode(_shown(place)), place.line, place.function)
 
 
 def _shown(place: CodePlace) -> str:

@@ -1,11 +1,12 @@
-"""Divergences of one cause, node and path as one group, over all bundles of a comparison (spec 70 §3)."""
+"""Divergences of one cause, node and path, and bundles refused alike, each as one group (spec 70 §3)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from ergo_cli.replay.results import BundleResult, Divergence
+from ergo_cli.errors import ErgoError
+from ergo_cli.replay.results import BundleResult, Divergence, Outcome
 from ergo_cli.report.facts import SIGN_TONES, Fact, facts, records
 from ergo_cli.report.layout import cell_width
 from ergo_cli.report.text import GAP, Row, shorten
@@ -15,6 +16,25 @@ _WIDTH = 34
 _LEAST = 12
 _NAMED = 3
 """How many bundles a group names."""
+
+
+Refused = tuple[ErgoError, Sequence[BundleResult]]
+"""An error, and the bundles that are refused with it."""
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first of these names, and where there are more their number."""
+    return ", ".join(names[:_NAMED]) + (f", {GAP} ({len(names):,} bundles)" if len(names) > _NAMED else "")
+
+
+def refused_alike(results: Iterable[BundleResult]) -> list[Refused]:
+    """The bundles that are refused, those with the same error together."""
+    found: dict[tuple[object, ...], tuple[ErgoError, list[BundleResult]]] = {}
+    for result in results:
+        if result.outcome is Outcome.REFUSED and (error := result.error) is not None:
+            key = (error.code, error.message, error.where, error.fix, error.details)
+            found.setdefault(key, (error, []))[1].append(result)
+    return list(found.values())
 
 
 class Group:

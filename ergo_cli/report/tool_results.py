@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,7 @@ from msgspec import Struct, UnsetType
 
 from ergo_cli.bundle.inspection import Inspection, JournalCounts
 from ergo_cli.core.time import Duration
-from ergo_cli.errors import exit_code
+from ergo_cli.errors import ErgoError, exit_code
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     ConversionDocument,
@@ -25,6 +26,7 @@ from ergo_cli.report.document import (
     unicode,
     warning_texts,
 )
+from ergo_cli.report.error_text import near
 from ergo_cli.report.text import Block, Line, Tone, fields
 
 if TYPE_CHECKING:
@@ -106,7 +108,25 @@ def render_validation(results: Sequence[FileResult]) -> CommandResult:
         files=tuple(_file_document(result) for result in results),
     )
     notices = tuple(notice for result in results for notice in result.notices)
-    return CommandResult(report, tuple(_file_lines(results)), errors, notices)
+    return CommandResult(report, tuple(_file_lines(results)), tuple(_each_once(errors)), notices)
+
+
+def _each_once(errors: Iterable[ErgoError]) -> Iterator[ErgoError]:
+    """The errors as text has them: what several profiles, or files, have in common is said once."""
+    from ergo_cli.tools.project_checks import ProfileFault  # other commands of this module check no project
+
+    found: dict[tuple[object, ...], list[ErgoError]] = {}
+    for error in errors:
+        message = error.unnamed if isinstance(error, ProfileFault) else error.message
+        place = None if error.where is None else near(error.where)
+        found.setdefault((error.code, near(message), place, error.fix, error.details), []).append(error)
+    for alike in found.values():
+        profiles = [each.profile for each in alike if isinstance(each, ProfileFault)]
+        first = copy(alike[0])
+        if isinstance(first, ProfileFault) and len(profiles) > 1:
+            names = ", ".join(f"'{profile}'" for profile in profiles)
+            first.message = f"profiles {names}: {first.unnamed}"
+        yield first
 
 
 def _file_document(result: FileResult) -> FileDocument:

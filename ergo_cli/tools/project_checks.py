@@ -130,12 +130,17 @@ class _ProfileCheck:
             return None
 
     def _found(self, errors: Iterable[ErgoError]) -> None:
-        self.errors += (_in_profile(error, self._name) for error in errors)
+        self.errors += (ProfileFault(error, self._name) for error in errors)
 
 
-def _in_profile(error: ErgoError, profile: str) -> ErgoError:
-    message = f"profile '{profile}': {error.message}"
-    return ErgoError(error.code, message, where=error.where, fix=error.fix, rule=error.rule, details=error.details)
+class ProfileFault(ErgoError):
+    """A fault of something that a profile names; ``unnamed`` is the message without the profile."""
+
+    def __init__(self, fault: ErgoError, profile: str) -> None:
+        message = f"profile '{profile}': {fault.message}"
+        super().__init__(fault.code, message, where=fault.where, fix=fault.fix, rule=fault.rule, details=fault.details)
+        self.profile = profile
+        self.unnamed = fault.message
 
 
 def scripts_of(command: Sequence[str]) -> Iterator[str]:

@@ -324,6 +324,72 @@ def test_a_package_that_gives_no_kind_is_named(home: Home, entry: str, module: s
     assert not (home.folder / "never.json").exists()
 
 
+CAPTURE, REPLAY = ("capture", "-o", "never.json"), ("replay", "bundle.json")
+FAULTS = [
+    (CAPTURE, "    def check(self, program: Echo, around: Surroundings)", "of the check"),
+    (CAPTURE, "    def invoker(self, program: Echo, seat: Seat)", "of the invoker"),
+    (CAPTURE, "    def admit(self, program: Echo, event: HostedEvent)", "of an event"),
+    (CAPTURE, "    def run(self, graph_id: str, event_id: str, context: Context", "of a run"),
+    (CAPTURE, "    def close(self, interrupted: bool)", "of the end"),
+    (REPLAY, "    def referee(self, program: Echo", "of the referee"),
+    (REPLAY, "    def finding(self, recorded: RunTermination", "of the finding"),
+    ((*REPLAY, "bundle.json", "--jobs", "2"), "    def finding(self, recorded: RunTermination", "in a process"),
+    (REPLAY, "    def episode(self, entries: Sequence[RecordedEntry])", "of the reader"),
+    (("diff", "bundle.json", "again.json"), "    def compare(self, a: Episode", "of the comparison"),
+    (("explain", "bundle.json", "--event", "e1"), "    def line(self, record: bytes)", "of a line"),
+    (("inspect", "bundle.json"), "    def line(self, record: bytes)", "of a line"),
+    (("validate", "bundle.json"), "    def episode(self, entries: Sequence[RecordedEntry])", "of the reader"),
+]
+
+
+@pytest.mark.parametrize(("command", "method", "why"), FAULTS)
+def test_what_the_code_of_a_kind_raises_names_the_kind_and_the_line(
+    home: Home, command: tuple[str, ...], method: str, why: str
+):
+    home.program(", str.upper")
+    home.ergo("capture", "-o", "again.json")
+    code = KIND.read_text()
+    begin = code.index(method)
+    body = code.index(":\n", code.index(")", begin)) + 2
+    module = Path(home.environment["PYTHONPATH"]) / "echo_kind.py"
+    module.write_text(f"{code[:body]}        raise LookupError({why!r})\n{code[body:]}")
+    line = code[:body].count("\n") + 1
+    error = home.report(*command, code=70)["error"]
+    assert error["code"] == "internal.error"
+    assert error["message"] == f"the kind of program 'echo' of the package 'echo-kind' failed: LookupError: {why}"
+    assert error["where"] == f"{module}:{line}"
+    assert error["fix"] == "correct the code there, or report it to the authors of the package 'echo-kind'"
+    assert not (home.folder / "never.json").exists()
+
+
+def test_what_a_program_of_the_kind_raises_names_the_user_s_line(home: Home):
+    home.program(", lambda word: word[9]")
+    error = home.report("capture", "-o", "never.json", code=70)["error"]
+    assert error["message"] == (
+        "the kind of program 'echo' of the package 'echo-kind' failed: IndexError: string index out of range"
+    )
+    assert error["where"] == f"{home.folder}/talk.py:3"
+    text = home.ergo("capture", "-o", "never.json", code=70)
+    assert "\nerror: talk.py:3  the kind of program 'echo' of the package 'echo-kind' failed: IndexError: " in text
+
+
+def test_a_kind_that_lacks_a_member_is_named(home: Home):
+    module = Path(home.environment["PYTHONPATH"]) / "echo_kind.py"
+    module.write_text(KIND.read_text().replace("def admit(", "def admits("))
+    error = home.report("capture", "-o", "never.json", code=70)["error"]
+    assert error["message"] == (
+        "the kind of program 'echo' of the package 'echo-kind' failed: "
+        "AttributeError: 'EchoActing' object has no attribute 'admit'"
+    )
+    assert error["where"] == "entry point 'echo = echo_kind:KIND' of ergo.kinds"
+
+
+def test_a_defect_of_ergo_is_not_blamed_on_a_kind_that_took_no_part(home: Home):
+    program = home.folder / "talk.py"
+    program.write_text("raise SystemExit('early')\n" + program.read_text())
+    assert "echo-kind" not in home.ergo("capture", "-o", "never.json", code=3)
+
+
 def _sealed(tree: dict[str, Any]) -> bytes:
     """The text of a v4 bundle with a digest that fits again."""
     members = {name: member for name, member in tree.items() if name != "digest"}

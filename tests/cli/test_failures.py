@@ -57,6 +57,18 @@ def test_a_failing_primitive_is_named_with_its_line(ergo: Ergo, tmp_path: Path) 
     replayed = ergo("replay", "captures/prices.json", cwd=home)
     assert replayed.exit_code == 1
     assert "trend/primitives.py:27 in ema, node smooth" in replayed.stderr
+    event = ("explain", "captures/prices.json", "--event", "t1")
+    [line] = [line for line in ergo(*event, cwd=home).stdout.splitlines() if "befor" in line and "smooth" in line]
+    assert line.endswith("broke: NameError: name 'befor' is not defined (trend/primitives.py:27 in ema)")
+    nodes = ergo(*event, "--format", "json", cwd=home).report["episode"]["nodes"]
+    assert [(node["path"], node["place"]) for node in nodes if "place" in node] == [("smooth", failure["place"])]
+    for name in ("a", "b", "c", "d"):
+        shutil.copy(home / "captures" / "prices.json", home / "captures" / f"{name}.json")
+    assert ergo("replay", "captures", cwd=home).stderr.splitlines() == [
+        "  30  NameError: name 'befor' is not defined",
+        "      trend/primitives.py:27 in ema, node smooth",
+        "      5 bundles, first t1, last t6",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -145,6 +157,27 @@ def test_an_unfit_function_is_refused_at_load(ergo: Ergo, tmp_path: Path, old: s
     assert why in error["message"]
     line = 9 if "execute" in new else 4
     assert error["where"].endswith(f"agent.py:{line}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("def step(state)", "async def step(state)", "is an async function"),
+        ("def step(state)", "def step(state, more)", "cannot be called with (state)"),
+        ("    return Complete()", "    yield Complete()", "is a generator function"),
+    ],
+)
+def test_an_unfit_function_is_refused_in_a_replay(ergo: Ergo, tmp_path: Path, old: str, new: str, why: str) -> None:
+    agent(tmp_path, "pass")
+    assert ergo("capture", "-o", "b.json").exit_code == 0
+    module = tmp_path / "agent.py"
+    module.write_text(module.read_text().replace(old, new))
+    ran = ergo("replay", "b.json", "--format", "json")
+    assert (ran.exit_code, ran.report["error"]["code"]) == (3, "program.unfit_function")
+    assert why in ran.report["error"]["message"]
+    assert ran.report["error"]["where"].endswith("agent.py:4")
+    module.write_text(module.read_text().replace(new, old).replace("def execute(", "async def execute("))
+    assert ergo("replay", "b.json").exit_code == 0, "a replay does not call the executor"
 
 
 def test_fixtures_are_validated_against_the_adapter_and_the_gate_proves_the_folder(ergo: Ergo, tmp_path: Path) -> None:

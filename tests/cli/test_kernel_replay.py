@@ -80,7 +80,11 @@ def test_strict_does_not_compare_another_program(ergo: Ergo, agent: Path) -> Non
     edit(agent, "How likely", "Say how likely")
     ran = ergo("replay", "--strict", "--format", "json", cwd=agent)
     assert ran.exit_code == 4
-    assert ran.report["error"]["code"] == "replay.runtime_provenance_mismatch"
+    error, bundle = ran.report["error"], json.loads((agent / BUNDLE).read_text())
+    assert error["code"] == "replay.runtime_provenance_mismatch"
+    assert error["details"][0] == f"expected: '{bundle['runtime_provenance']}'"
+    assert error["details"][1].startswith("got: 'kpv1:sha256:")
+    assert error["details"][1][5:] != error["details"][0][10:]
 
 
 def test_a_strict_refusal_names_the_files_that_changed(ergo: Ergo, agent: Path) -> None:

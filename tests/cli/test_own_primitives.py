@@ -144,3 +144,70 @@ def test_a_broken_module_is_told_once_with_place_and_remedy(ergo: Ergo, home: Pa
     fault = "module 'trend.primitives' cannot be imported: ModuleNotFoundError"
     assert lines[0].startswith(f"error: trend/primitives.py:1  {fault}")
     assert lines[1].startswith("  fix: ")
+
+
+COMMANDS = [
+    ("run",),
+    ("capture", "-o", "never.json"),
+    ("replay", "captures/prices.json"),
+    ("replay", "captures/prices.json", "--strict"),
+    ("explain", "captures/prices.json", "--event", "t1"),
+    ("validate", "ergo.toml"),
+    ("validate", "graphs/trend.yaml"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("def ema(", "async def ema(", "Compute 'ema' is an async function: its result would be a coroutine"),
+        (
+            "    return Smoothed(before, before + alpha * (price - before))",
+            "    yield Smoothed(before, price)",
+            "Compute 'ema' is a generator function: its result would be a generator",
+        ),
+    ],
+)
+def test_a_function_that_gives_no_result_is_refused_at_load(
+    ergo: Ergo, home: Path, command: tuple[str, ...], old: str, new: str, why: str
+) -> None:
+    rewrite(home, old, new)
+    line = (home / "trend" / "primitives.py").read_text().splitlines().index('@compute("ema", "1.0.0")') + 1
+    report = ergo(*command, "--format", "json", cwd=home).report
+    error = report["error"]
+    assert (report["exit_code"], error["code"]) == (3, "program.unfit_function")
+    assert why in error["message"]
+    assert error["where"].endswith(f"trend/primitives.py:{line}")
+    assert error["fix"] == "write a plain function with the same arguments that returns its result"
+    assert not (home / "never.json").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("head", "why"),
+    [
+        ("def decide(inputs):", "cannot be called with (inputs, params): too many positional arguments"),
+        ("def decide(inputs, params, more):", "cannot be called with (inputs, params): missing a required argument"),
+        ("async def decide(inputs, params):", "is an async function: its result would be a coroutine"),
+    ],
+)
+def test_a_call_that_its_family_cannot_make_is_refused_at_load(
+    ergo: Ergo, home: Path, command: tuple[str, ...], head: str, why: str
+) -> None:
+    module = home / "trend" / "primitives.py"
+    text = module.read_text() + (
+        "\n\nfrom ergo_cli.core.values import ValueType\n"
+        "from ergo_cli.programs.graph.primitives.primitive import InputSpec, OutputSpec, Primitive, TriggerManifest\n"
+        "\n\n"
+    )
+    line = text.count("\n") + 1
+    ports = '(InputSpec("a", ValueType.BOOL),), (OutputSpec("event", ValueType.EVENT),)'
+    odd = f'Primitive(TriggerManifest("odd", "1.0.0", {ports}), decide)'
+    module.write_text(f"{text}{head}\n    return {{}}\n\n\nodd = {odd}\n")
+    report = ergo(*command, "--format", "json", cwd=home).report
+    error = report["error"]
+    assert (report["exit_code"], error["code"]) == (3, "program.unfit_function")
+    assert f"evaluate of Trigger 'odd' {why}" in error["message"]
+    assert error["where"].endswith(f"trend/primitives.py:{line}")
+    assert error["fix"] == "write a plain function evaluate(inputs, params) that returns its result"

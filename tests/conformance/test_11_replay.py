@@ -114,7 +114,7 @@ def test_c11_36_provenance_mismatches_name_both_sides() -> None:
     assert error.details == (f"expected: '{one}'", f"got: '{other}'")
     error = raised(with_adapter("none"), scripted(provenance="rpv1:sha256:now"))
     assert error.code == "replay.runtime_provenance_mismatch"
-    assert error.details == ("expected: 'rpv1:sha256:now'", "got: 'rpv1:sha256:test'")
+    assert error.details == ("expected: 'rpv1:sha256:test'", "got: 'rpv1:sha256:now'")
     assert "recorded 'rpv1:sha256:test'" in error.message
     assert "current 'rpv1:sha256:now'" in error.message
 
@@ -337,7 +337,7 @@ def test_c11_45_refusals_tell_place_and_details(ergo: Ergo, tmp_path: Path) -> N
     bundle["graph_id"] = "other"
     (tmp_path / "b.json").write_text(json.dumps(bundle))
     error = ergo("replay", "b.json", "--strict", "--format", "json", *FLAGS).report["error"]
-    assert error["details"] == ["expected: 'ctxset'", "got: 'other'"]
+    assert error["details"] == ["expected: 'other'", "got: 'ctxset'"]
     assert "other" in error["where"]
     assert error["fix"]
 

@@ -52,6 +52,36 @@ def test_a_file_with_several_errors_is_named_once() -> None:
     ]
 
 
+def test_a_file_that_the_message_names_is_not_named_again_by_the_place() -> None:
+    where = "g.yaml:3:1"
+    assert lines(ErgoError("a.b", "graph 'g.yaml': no node 'x'", where=where)) == ["error: g.yaml:3:1  no node 'x'"]
+    assert lines(ErgoError("a.b", "graph 'g.yaml': no node 'x'", where=f"{where} edges[0]")) == [
+        "error: g.yaml:3:1 edges[0]  no node 'x'"
+    ]
+    assert lines(ErgoError("a.b", "'g.yaml' is not a graph", where=where)) == ["error: 'g.yaml:3:1' is not a graph"]
+
+
+def test_a_remedy_that_errors_have_in_common_is_said_once() -> None:
+    one, two = (ErgoError("a.b", f"cannot read '{name}'", fix="check the path") for name in ("a", "b"))
+    other = ErgoError("a.b", "cannot read 'c'", fix="make it readable")
+    assert lines(one, two, other) == [
+        "error: cannot read 'a'",
+        "error: cannot read 'b'",
+        "  fix: check the path",
+        "",
+        "error: cannot read 'c'",
+        "  fix: make it readable",
+    ]
+    here = [ErgoError("a.b", f"no node '{name}'", where=f"g.yaml:{name}", fix="declare it") for name in ("1", "2")]
+    assert lines(*here) == ["error: g.yaml  2 errors", "  1  no node '1'", "  2  no node '2'", "    fix: declare it"]
+
+
+def test_both_sides_are_not_repeated_below_a_message_that_has_them() -> None:
+    error = ErgoError("a.b", "recorded 'x', current 'y'", details=("expected: 'x'", "got: 'y'", "c.d: recorded 'x'"))
+    assert lines(error) == ["error: recorded 'x', current 'y'"]
+    assert lines(error, verbose=True) == ["error: recorded 'x', current 'y'", "  code: a.b", "  detail: c.d"]
+
+
 def test_an_error_without_place_in_a_file_stands_with_the_one_that_it_is_behind() -> None:
     error = ErgoError("a.b", "it broke", causes=(ErgoError("c.d", "no key 'x'", where="$.inputs"),))
     assert lines(error) == ["error: it broke", "  detail: $.inputs: no key 'x'"]

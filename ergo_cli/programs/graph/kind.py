@@ -126,6 +126,7 @@ def _line(node: NodeTrace, program: GraphProgram) -> Line:
         ran=node.ran,
         why=node.why,
         effects=tuple(_text(effect) for effect in node.effects),
+        place=node.place,
     )
 
 

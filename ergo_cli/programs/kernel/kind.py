@@ -32,7 +32,7 @@ from ergo_cli.programs.kernel.kept_runs import KernelRuns
 from ergo_cli.programs.kernel.program import KernelProgram
 from ergo_cli.programs.kernel.recorded import KernelEpisode, KernelReader
 from ergo_cli.programs.kernel.referee import KernelReferee
-from ergo_cli.programs.kernel.signatures import check_executor, check_functions
+from ergo_cli.programs.kernel.signatures import check_executor, check_functions, check_pure_functions
 from ergo_cli.programs.kind import Line
 from ergo_cli.programs.recorded import Episode, JournalDifference
 from ergo_cli.programs.seat import CallWithin, DeadlinePassed, Seat, Surroundings
@@ -120,7 +120,11 @@ class KernelKind(Struct, frozen=True):
     def referee(
         self, program: KernelProgram[S], recorded: KernelProgram[S] | None, deadline: int | None
     ) -> KernelReferee[S]:
-        """Make every recorded call again; the recorded program is not needed."""
+        """Make every recorded call again; the recorded program is not needed.
+
+        Raises as ``check_functions``, but for the executor, which is not called.
+        """
+        check_pure_functions(program)
         return KernelReferee(program)
 
 

@@ -208,6 +208,7 @@ def test_a_gap_goes_before_all_else() -> None:
     report = check_log("r", gap)
     assert report is not None
     assert (report.kind, report.first_divergent_seq) == (DivergenceKind.SEQUENCE_GAP, 2)
+    assert (report.expected, report.actual) == (gap[1], None)
 
 
 @pytest.mark.parametrize(
@@ -225,6 +226,7 @@ def test_requests_without_result(events: list[Event], orphans: list[int]) -> Non
     assert (report is None) is (orphans == [])
     if report is not None:
         assert (report.kind, report.first_divergent_seq) == (DivergenceKind.ORPHAN_ACTION, 1)
+        assert (report.expected, report.actual) == (sequenced(REQUEST)[0], None)
 
 
 def test_states_are_compared_by_hash() -> None:

@@ -1,7 +1,8 @@
 """The four decorators that make a plain function a primitive (spec 20 §3, §6).
 
 Arguments are passed by name, results become exact native values. Python takes an int for a float, so an int becomes a
-float wherever a Number is declared, on the way in and on the way out.
+float wherever a Number is declared, on the way in and on the way out. An async or a generator function is refused with
+ProgramError ``program.unfit_function``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ergo_cli.core.values import (
     type_of,
 )
 from ergo_cli.errors import RuleError
+from ergo_cli.programs.functions import unfit, unfit_result
 from ergo_cli.programs.graph.authoring.signature import FunctionSignature, place_of, read_signature
 from ergo_cli.programs.graph.check.rules import Heading
 from ergo_cli.programs.graph.primitives.primitive import (
@@ -185,6 +187,9 @@ def action(
 
 
 def _signature(function: Callable[..., object], impl_id: str, family: Family) -> FunctionSignature:
+    fault = unfit_result(function)
+    if fault is not None:
+        raise unfit(f"{family.value} '{impl_id}' {fault}", function, "with the same arguments")
     try:
         return read_signature(function, Heading(impl_id, family))
     except RuleError as error:

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.errors import RuleError
+from ergo_cli.errors import ProgramError, RuleError, headline
+from ergo_cli.programs.functions import unfit_function
 from ergo_cli.programs.graph.check.registration import check, compute_shape, registration_failed
 from ergo_cli.programs.graph.primitives.primitive import (
     ActionManifest,
@@ -110,7 +111,7 @@ def build_inventory(extras: Sequence[AnyPrimitive] = ()) -> Inventory:
     """The standard primitives and then ``extras``, family by family, each in the order given.
 
     Raises RuleError for the first broken registration rule, its message naming the family; every other broken rule is
-    among its ``causes``.
+    among its ``causes``. Raises ProgramError ``program.unfit_function`` for a call that its family cannot make.
     """
     registered: set[str] = set()
     errors: list[RuleError] = []
@@ -121,7 +122,27 @@ def build_inventory(extras: Sequence[AnyPrimitive] = ()) -> Inventory:
         registered.add(primitive.manifest.id)
     if errors:
         raise registration_failed(errors)
+    if unfit := list(_unfit_calls(extras)):
+        raise headline(unfit)
     return _inventory(primitives)
+
+
+_CALLS = {
+    Family.SOURCE: ("produce", ("params", "context")),
+    Family.COMPUTE: ("compute", ("inputs", "params")),
+    Family.TRIGGER: ("evaluate", ("inputs", "params")),
+    Family.ACTION: ("execute", ("inputs", "params")),
+}
+
+
+def _unfit_calls(primitives: Iterable[AnyPrimitive]) -> Iterator[ProgramError]:
+    for primitive in primitives:
+        manifest = primitive.manifest
+        name, parameters = _CALLS[manifest.family]
+        error = unfit_function(f"{name} of {manifest.family.value} '{manifest.id}'", primitive.call, parameters)
+        if error is not None:
+            error.where = error.where or primitive.place
+            yield error
 
 
 @cache

@@ -7,7 +7,9 @@ from math import isfinite
 from typing import cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from ergo_cli.core.code_places import CodePlace, user_place
 from ergo_cli.core.values import Effect, NativeValue, ValueType, type_of
 from ergo_cli.errors import ErgoError, RuleError
 from ergo_cli.programs.graph.check.catalog import Inventory
@@ -47,7 +49,10 @@ class Report(Struct, frozen=True):
 
 
 class NodeTrace(Struct, frozen=True):
-    """What happened at one node. ``why`` says why an action was skipped, or what went wrong where the pass failed."""
+    """What happened at one node. ``why`` says why an action was skipped, or what went wrong where the pass failed.
+
+    ``place`` is the user's line where it failed.
+    """
 
     runtime_id: str
     path: str
@@ -59,6 +64,7 @@ class NodeTrace(Struct, frozen=True):
     ran: bool
     why: str | None
     effects: list[Effect]
+    place: CodePlace | None = None
 
 
 class _Pass(Struct):
@@ -99,7 +105,7 @@ class Interpreter:
         try:
             self._walk(found, context, graph_id, event_id)
         except RuleError as error:
-            failure = error.message
+            failure = error
         traces = [_traced(step, found) for step in self._steps[: len(found.outputs)]]
         if failure is not None:
             traces.append(_failed(self._steps[len(found.outputs)], found, failure))
@@ -182,12 +188,12 @@ def _why_skipped(inputs: PortValues) -> str:
     return f"not emitted: {', '.join(silent)}"
 
 
-def _failed(step: Step, found: _Pass, failure: str) -> NodeTrace:
+def _failed(step: Step, found: _Pass, failure: RuleError) -> NodeTrace:
     try:
         inputs = collect_inputs(step, found.outputs)
     except RuleError:
         inputs = {}
-    return _node_trace(step, inputs, {}, True, failure, [])
+    return replace(_node_trace(step, inputs, {}, True, failure.message, []), place=user_place(failure))
 
 
 def _node_trace(

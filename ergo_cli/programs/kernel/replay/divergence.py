@@ -120,7 +120,10 @@ def orphan_actions(events: Iterable[SequencedEvent]) -> list[SequencedEvent]:
 
 
 def check_log(run_id: str, events: Sequence[SequencedEvent]) -> DivergenceReport | None:
-    """The first place where a log breaks its rules: a gap in its seqs, or a request without result."""
+    """The first place where a log breaks its rules: a gap in its seqs, or a request without result.
+
+    The event there is the ``expected`` one: a recorded log has no other side.
+    """
     faults = [(index + 1, DivergenceKind.SEQUENCE_GAP, event) for index, event in enumerate(events)]
     gap = next((fault for fault in faults if fault[0] != fault[2].seq), None)
     orphan = next(((event.seq, DivergenceKind.ORPHAN_ACTION, event) for event in orphan_actions(events)), None)
@@ -129,7 +132,7 @@ def check_log(run_id: str, events: Sequence[SequencedEvent]) -> DivergenceReport
         return None
     seq, kind, event = found
     digest = events_hash(events)
-    return _report(run_id, (digest, digest), seq - 1, kind, seq, None, event)
+    return _report(run_id, (digest, digest), seq - 1, kind, seq, event, None)
 
 
 def first_difference(expected: object, actual: object, place: str = "") -> str | None:
