@@ -14,7 +14,7 @@ R = TypeVar("R")
 def call_guarded(primitive: OwnPrimitive[Any, Any, P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call the primitive's function as ``--guard`` does and return its result.
 
-    Raises PrimitiveError ``primitive.nondeterministic`` if it uses clock, randomness, environment or files.
+    Raises PrimitiveError ``primitive.nondeterministic`` if it uses something that is forbidden under guard.
     """
-    with watching(primitive.manifest.id):
+    with watching(primitive.manifest.id, primitive.place, roots=(primitive,)):
         return primitive(*args, **kwargs)

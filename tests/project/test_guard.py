@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import _io
+import _random
+import _socket
+import _thread
+import builtins
 import gc
+import io
 import logging
 import math
 import os
 import platform
+import posix
 import random
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -16,20 +24,24 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic as ticks
+from typing import NoReturn
 
 import pytest
 
 from ergo_cli.errors import PrimitiveError, UsageError
 from ergo_cli.primitives import compute
 from ergo_cli.programs.graph.check.catalog import build_inventory, standard_inventory
-from ergo_cli.project import python_programs
+from ergo_cli.project import guard, python_programs
 from ergo_cli.project.finding import ProgramFlags, find_program_for_run
 from ergo_cli.project.guard import guarded, watching
 from ergo_cli.project.profiles import resolve_profile
 from ergo_cli.project.project_file import load_project
+from ergo_cli.project.stand_ins import StandIn, StandIns
 from ergo_cli.testing.guarding import call_guarded
 
 CLOCK_OF_LOGGING = "time.time_ns" if sys.version_info >= (3, 13) else "time.time"
@@ -142,6 +154,138 @@ def test_the_profiler_that_was_set_is_set_again() -> None:
         assert sys.getprofile() is profiler
     finally:
         sys.setprofile(before)
+
+
+CLOCK = partial(time.time)
+TICKS = iter(time.time, None)
+KEPT = [time.monotonic]
+
+
+class Clock:
+    read = staticmethod(time.time)
+
+
+def _state() -> dict[str, int]:
+    """All that the guard replaces while it watches, as it is now; names of modules that come and go are left out."""
+    modules = [time, os, posix, io, _io, builtins, random, _random, _socket, _thread, sys, uuid, sys.modules[__name__]]
+    state = {f"{module.__name__}.{name}": id(value) for module in modules for name, value in vars(module).items()}
+    state |= {f"{kind.__name__}.{name}": id(kind.__dict__[name]) for kind in (date, datetime) for name in kind.__dict__}
+    held = [
+        vars(os.environ)["_data"],
+        vars(os.environb)["_data"],
+        CLOCK.func,
+        KEPT[0],
+        Clock.__dict__["read"],
+        type(datetime.now),
+    ]
+    return state | {f"held {number}": id(value) for number, value in enumerate(held)}
+
+
+class Stopped(BaseException):
+    """What a handler of a signal raises."""
+
+
+def _stopped(*_: object) -> NoReturn:
+    raise Stopped
+
+
+def _interrupted() -> None:
+    before = signal.signal(signal.SIGALRM, _stopped)
+    try:
+        signal.raise_signal(signal.SIGALRM)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+ENDS: dict[str, tuple[Callable[[], object], type[BaseException] | None]] = {
+    "result": (lambda: math.sqrt(2.0), None),
+    "breach": (CLOCK, PrimitiveError),
+    "breach of an iterator": (lambda: next(TICKS), PrimitiveError),
+    "breach of an audit event": (lambda: io.FileIO(os.devnull), PrimitiveError),
+    "error": (lambda: 1 / 0, ZeroDivisionError),
+    "exit": (lambda: sys.exit(1), SystemExit),
+    "signal": (_interrupted, Stopped),
+    "recursion": (lambda: deeper(0), RecursionError),
+}
+
+
+def deeper(depth: int) -> int:
+    return deeper(depth + 1)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_afterwards_everything_is_as_it_was(end: str) -> None:
+    run, error = ENDS[end]
+    datetime.now()  # so that the class's cache of methods knows the original
+    before, profiler = _state(), sys.getprofile()
+    with nullcontext() if error is None else pytest.raises(error), watching("any"):
+        assert type(time.time) is StandIn
+        run()
+    assert (_state(), sys.getprofile(), gc.isenabled()) == (before, profiler, True)
+    assert isinstance(CLOCK(), float)
+    assert isinstance(next(TICKS), float)
+    assert isinstance(datetime.now(), datetime)
+    assert os.environ["PATH"]
+    assert hash("a") == hash("a")
+
+
+def test_a_signal_while_everything_is_put_back_does_not_leave_a_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, takes, take = _state(), list[int](), StandIns.take
+
+    def interrupted_take(stand_ins: StandIns) -> None:
+        takes.append(1)
+        if len(takes) == 1:
+            raise Stopped
+        take(stand_ins)
+
+    monkeypatch.setattr(StandIns, "take", interrupted_take)
+    with pytest.raises(Stopped), watching("any"):
+        pass
+    assert (_state(), gc.isenabled()) == (before, True)
+
+
+def test_a_module_imported_meanwhile_gets_originals_and_is_watched_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "late_clock.py").write_text("from time import time\nimport functools\nNOW = functools.partial(time)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    stand_ins = StandIns(guard._used)  # pyright: ignore[reportPrivateUsage]
+    with watching("first", stand_ins=stand_ins):
+        import late_clock  # pyright: ignore[reportMissingImports]
+    try:
+        assert late_clock.time is time.time
+        assert isinstance(late_clock.NOW(), float)
+        with pytest.raises(PrimitiveError, match=r"'second' uses time\.time"), watching("second", stand_ins=stand_ins):
+            late_clock.NOW()
+    finally:
+        del sys.modules["late_clock"]
+
+
+def test_other_threads_use_everything_meanwhile() -> None:
+    begin, results = threading.Event(), list[object]()
+
+    def work() -> None:
+        begin.wait(10)
+        results.extend([CLOCK(), next(TICKS), os.environ["PATH"], datetime.now(), io.FileIO(os.devnull).close()])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with watching("any"):
+        begin.set()
+        while len(results) != 5:
+            pass
+    thread.join()
+    assert len(results) == 5
+
+
+def test_the_projects_objects_that_hold_the_guard_are_left_alone() -> None:
+    global HOLDING
+    HOLDING = guarded(build_inventory([noisy]))
+    before = _state()
+    for _ in range(2):
+        with pytest.raises(PrimitiveError, match="primitive 'noisy' uses random"):
+            HOLDING.computes["noisy"].call({"value": 2.0}, {})
+    assert _state() == before
 
 
 @compute("noisy", "1.0.0")
