@@ -215,7 +215,7 @@ def run_and_report(
     The first signal stops the run after the current step, the second at once. Before the run waits for its first event,
     the first one ends it at once.
     """
-    from ergo_cli.host.event_input import stopped_too_soon  # other commands need none of these
+    from ergo_cli.host.event_input import Reading, stopped_too_soon  # other commands need none of these
     from ergo_cli.host.perform import RunOptions, perform
     from ergo_cli.host.run_plan import plan_run
     from ergo_cli.host.timing import StopHandle
@@ -225,10 +225,11 @@ def run_and_report(
     plan = plan_run(request)
     session.note(f"program '{plan.found.program.graph_id}' found by {plan.found.rule}")
     session.warn(plan.notices)
-    stop = StopHandle()
+    stop, reading = StopHandle(), Reading()
+    done = None if plan.bounds.max_events is not None else lambda: Done(*reading.done, "bytes")
     try:
-        with session.progress(command) as on_step, requesting_stop(stop.stop_if_heeded):
-            result = perform(plan, keep, on_step, RunOptions(stop, journal))
+        with session.progress(command, done) as on_step, requesting_stop(stop.stop_if_heeded):
+            result = perform(plan, keep, on_step, RunOptions(stop, journal, reading=reading))
     except EventError as error:
         if not stop.stopped or error.code != "driver.output_incomplete":
             raise
