@@ -6,6 +6,7 @@ Other modules are imported after the signal handlers are installed, so that an i
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _OBJECTS_TO_SEARCH = 100_000
 _LARGE_BLOCK = 8 * 1024 * 1024
 _DRIVER = ("--driver-cmd", "--driver-arg")
+_COMPLETION = ("--install-completion", "--show-completion")
+_QUESTION = "_ERGO_COMPLETE"
+"""The environment variable by which a shell asks to complete the command line that it holds."""
 
 
 def main() -> NoReturn:
@@ -42,16 +46,35 @@ def execute(arguments: Sequence[str]) -> int:
     try:
         if any(_names_nothing(arguments)):
             return _refuse_empty(arguments)
-        from ergo_cli.cli.commands import application, as_help_option
+        if arguments and arguments[0].partition("=")[0] in _COMPLETION:
+            return _set_up_completion(arguments)
+        from ergo_cli.cli.commands import application
 
-        arguments = as_help_option(arguments)
-        return application(arguments)(args=list(arguments), prog_name="ergo", standalone_mode=False) or 0
-    except SystemExit:  # raised by the parser if the reader of --help or --version closes the pipe
-        return 0
+        parse = application(arguments)
+        if _QUESTION in os.environ:
+            _know_shells()
+        return parse(args=list(arguments), prog_name="ergo", standalone_mode=False, obj=arguments) or 0
+    except SystemExit as ended:  # raised by the parser if a shell was answered, or the reader of --help closes the pipe
+        return ended.code if _QUESTION in os.environ and isinstance(ended.code, int) else 0
     except OSError as error:  # commands handle their own output errors: this is --help or --version
         return _session(arguments).not_written(error, 0)
     except (Exception, Interrupted) as error:  # noqa: BLE001 - _refuse distinguishes them
         return _refuse(error, arguments)
+
+
+def _know_shells() -> None:
+    """Let the parser answer the question of a shell."""
+    from typer.completion import get_completion_inspect_parameters
+
+    get_completion_inspect_parameters()  # registers the shells; the parameters are for typer's own options
+
+
+def _set_up_completion(arguments: Sequence[str]) -> int:
+    from ergo_cli.cli.completion import set_up_completion  # most command lines ask for none
+
+    sys.stdout.write(set_up_completion(arguments))
+    sys.stdout.flush()
+    return 0
 
 
 def _names_nothing(arguments: Sequence[str]) -> Iterator[bool]:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from ergo_cli.core.numbers import I64_MAX, U64_MAX, Numbers
 from ergo_cli.version import __version__
@@ -88,6 +89,16 @@ def _duration_option(name: str, help_text: str) -> object:
 
 VersionOption = Annotated[
     bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version and exit.")
+]
+InstallCompletionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--install-completion", metavar="[SHELL]", help="Complete command lines of ergo in bash, zsh or fish."
+    ),
+]
+ShowCompletionOption = Annotated[
+    str | None,
+    typer.Option("--show-completion", metavar="[SHELL]", help="Show the script for that, and write no file."),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to write the result.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes, warnings or progress on standard error.")]
@@ -215,7 +226,19 @@ _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 _COMMANDS = {
     name: f"{name}:{name}"
-    for name in ("run", "capture", "replay", "diff", "inspect", "explain", "validate", "init", "graph", "recover")
+    for name in (
+        "run",
+        "capture",
+        "replay",
+        "diff",
+        "inspect",
+        "explain",
+        "validate",
+        "init",
+        "graph",
+        "recover",
+        "help",
+    )
 }
 _FIXTURE_COMMANDS = {"inspect": "fixture:inspect", "validate": "fixture:validate", "from-csv": "fixture:from_csv"}
 _RUNS_COMMANDS = {
@@ -229,6 +252,9 @@ _RUNS_COMMANDS = {
 NAMES = (*_COMMANDS, "fixture", "runs")
 """The names of the commands and command groups."""
 
+BELOW: Mapping[str, Sequence[str]] = {"fixture": tuple(_FIXTURE_COMMANDS), "runs": tuple(_RUNS_COMMANDS)}
+"""The names of the commands of each group."""
+
 
 _EXAMPLES = """\b
 Examples:
@@ -237,9 +263,24 @@ Examples:
 """
 
 
-def as_help_option(arguments: Sequence[str]) -> Sequence[str]:
-    """``help COMMAND`` as ``COMMAND --help``, and ``help`` as ``--help``; any other command line as it is."""
-    return (*arguments[1:], "--help") if arguments[:1] in (["help"], ("help",)) else arguments
+class _Command(TyperCommand):
+    """A command with options in groups in its help."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The help, as its reader can show it."""
+        return _page(self, ctx)
+
+
+class _Group(TyperGroup):
+    """A group of commands with options in groups in its help."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The help, as its reader can show it."""
+        return _page(self, ctx)
+
+
+def _page(command: TyperCommand | TyperGroup, context: Any) -> str:
+    return str(_function("help_pages:help_page")(command, context))
 
 
 def application(arguments: Sequence[str]) -> typer.Typer:
@@ -259,10 +300,10 @@ def _typer(callback: Callable[..., object], commands: Mapping[str, str]) -> type
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=_SETTINGS
     )
     epilog = _EXAMPLES if callback is _ergo else None
-    made.callback(invoke_without_command=True, epilog=epilog)(callback)
+    made.callback(cls=_Group, invoke_without_command=True, epilog=epilog)(callback)
     for name, place in commands.items():
         function = _function(place)
-        made.command(name, context_settings=_SETTINGS, short_help=_whole(function))(function)
+        made.command(name, cls=_Command, context_settings=_SETTINGS, short_help=_whole(function))(function)
     return made
 
 
@@ -276,7 +317,12 @@ def _function(place: str) -> Callable[..., object]:
     return getattr(import_module(f"ergo_cli.cli.{module}"), name)
 
 
-def _ergo(context: typer.Context, version: VersionOption = False) -> None:
+def _ergo(
+    context: typer.Context,
+    install: InstallCompletionOption = None,
+    show: ShowCompletionOption = None,
+    version: VersionOption = False,
+) -> None:
     """Run events through a deterministic program, capture what decided the outcome, prove later that it still does."""
     _show_help(context)
 
@@ -294,4 +340,4 @@ def _runs(context: typer.Context, version: VersionOption = False) -> None:
 def _show_help(context: typer.Context) -> None:
     """Show the help of a command group if the command line names none of its commands."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        typer.echo(context.get_help(), color=context.color)

@@ -63,7 +63,8 @@ def replay(
     version: VersionOption = False,
 ) -> int:
     """Drive the program again from bundles and compare."""
-    from ergo_cli.cli.session import Done, Session, is_terminal
+    from ergo_cli.cli.session import Done, Session
+    from ergo_cli.cli.streams import is_terminal
     from ergo_cli.cli.usage import refuse_second_standard_input
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore

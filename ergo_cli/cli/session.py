@@ -13,12 +13,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, redi
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from ergo_cli.cli.commands import Color, Format
+from ergo_cli.cli.streams import is_colored, is_drawn, is_terminal, width_of
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, EventError, exit_code
 from ergo_cli.report.command_result import CommandResult, interruption, refusal
 from ergo_cli.report.document import DEFECT, INTERRUPTED, encode_report, warning_text
 from ergo_cli.report.error_text import error_lines, fitting, near, without_hashes
-from ergo_cli.report.layout import WIDTH, plain_lines
+from ergo_cli.report.layout import plain_lines
 from ergo_cli.report.text import Block
 from ergo_cli.signals import Interrupted, requesting_stop
 
@@ -182,22 +183,11 @@ def _is_standard_output(output: Path | str) -> bool:
 
 def _print(blocks: Iterable[Block], color: Color, stream: TextIO) -> None:
     if not is_drawn(color, stream):
-        stream.writelines(line + "\n" for line in plain_lines(blocks, _width(stream)))
+        stream.writelines(line + "\n" for line in plain_lines(blocks, width_of(stream)))
         return
     from ergo_cli.report.terminal import console, draw  # only terminals pay for Rich
 
-    draw(blocks, console(stream, colored=is_colored(color, stream), width=_width(stream)))
-
-
-def _width(stream: TextIO) -> int:
-    """The columns to write for: those that ``COLUMNS`` asks for, else those of the terminal, else 80."""
-    asked = os.environ.get("COLUMNS", "")
-    if asked.isascii() and asked.isdecimal() and int(asked[:5]) > 0:
-        return int(asked[:5])
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or WIDTH
-    except (OSError, ValueError):
-        return WIDTH
+    draw(blocks, console(stream, colored=is_colored(color, stream), width=width_of(stream)))
 
 
 def _complain(line: str) -> None:
@@ -216,30 +206,6 @@ def _discard(stream: TextIO) -> None:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def is_terminal(stream: TextIO | None) -> bool:
-    """Whether ``stream`` is a terminal."""
-    return stream is not None and stream.isatty()
-
-
-def is_drawn(color: Color, stream: TextIO) -> bool:
-    """Whether ``stream`` gets tables with frames instead of plain lines."""
-    return is_terminal(stream) or _is_forced(color)
-
-
-def is_colored(color: Color, stream: TextIO) -> bool:
-    """Whether ``stream`` gets colours. A flag wins over ``NO_COLOR``, this over ``FORCE_COLOR`` and the terminal."""
-    if color is not Color.AUTO:
-        return color is Color.ALWAYS
-    if os.environ.get("NO_COLOR"):
-        return False
-    return _is_forced(color) or (is_terminal(stream) and os.environ.get("TERM") != "dumb")
-
-
-def _is_forced(color: Color) -> bool:
-    wanted = bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
-    return color is Color.ALWAYS or (color is Color.AUTO and wanted)
-
-
 def run_and_report(
     command: str,
     session: Session,
@@ -254,7 +220,7 @@ def run_and_report(
     The first signal stops the run after the current step, the second at once. Before the run waits for its first event,
     the first one ends it at once.
     """
-    from ergo_cli.host.event_input import stopped_too_soon  # other commands need none of these
+    from ergo_cli.host.event_input import Reading, stopped_too_soon  # other commands need none of these
     from ergo_cli.host.perform import RunOptions, perform
     from ergo_cli.host.run_plan import plan_run
     from ergo_cli.host.timing import StopHandle
@@ -264,10 +230,11 @@ def run_and_report(
     plan = plan_run(request)
     session.note(f"program '{plan.found.program.graph_id}' found by {plan.found.rule}")
     session.warn(plan.notices)
-    stop = StopHandle()
+    stop, reading = StopHandle(), Reading()
+    done = None if plan.bounds.max_events is not None else lambda: Done(*reading.done, "bytes")
     try:
-        with session.progress(command) as on_step, requesting_stop(stop.stop_if_heeded):
-            result = perform(plan, keep, on_step, RunOptions(stop, journal))
+        with session.progress(command, done) as on_step, requesting_stop(stop.stop_if_heeded):
+            result = perform(plan, keep, on_step, RunOptions(stop, journal, reading=reading))
     except EventError as error:
         if not stop.stopped or error.code != "driver.output_incomplete":
             raise

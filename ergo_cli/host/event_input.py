@@ -26,7 +26,7 @@ from ergo_cli.host.timing import RunControl
 from ergo_cli.programs.kinds import BUILT_IN_ID
 from ergo_cli.stores.durable import only_read
 from ergo_cli.stores.files import STANDARD_INPUT, broken_data, compression_in, open_compressed
-from ergo_cli.stores.inflation import InflationError
+from ergo_cli.stores.inflation import Inflated, InflationError
 from ergo_cli.stores.remedies import temporary_remedy
 from ergo_cli.stores.temporaries import unnamed_file
 
@@ -34,6 +34,30 @@ ShouldStop = Callable[[], bool]
 
 _CHUNK = 32 * 1024
 _LATENCY = STOP_LATENCY_NS / 1e9
+
+
+class Reading:
+    """How much of a file of events a run has read; asked from another thread, so that reading itself counts nothing."""
+
+    def __init__(self) -> None:
+        self._tell: Callable[[], int] | None = None
+        self._size = 0
+
+    def begin(self, file: BinaryIO) -> None:
+        """Follow ``file``, as it is opened, if it is a plain file: the size of anything else is unknown."""
+        found = fstat(file.fileno())
+        if stat.S_ISREG(found.st_mode):
+            self._tell, self._size = file.tell, found.st_size
+
+    @property
+    def done(self) -> tuple[int, int]:
+        """The bytes read, and those of the whole, 0 while it is unknown; of a compressed file as it is stored."""
+        if self._tell is None:
+            return 0, 0
+        try:
+            return self._tell(), self._size
+        except (OSError, ValueError):  # ValueError: the run has read all and closed the file
+            return self._size, self._size
 
 
 class SourceStopped(Exception):
@@ -51,7 +75,9 @@ def is_rereadable(path: str) -> bool:
 
 
 @contextmanager
-def open_source(path: str, should_stop: ShouldStop = lambda: False) -> Generator[Iterator[bytes]]:
+def open_source(
+    path: str, should_stop: ShouldStop = lambda: False, reading: Reading | None = None
+) -> Generator[Iterator[bytes]]:
     """Open a file or standard input (``-``) as an iterator of chunks of at most 32 KiB, read lazily.
 
     Gzip and Zstandard are decompressed, whatever the name; a byte order mark is skipped. Raises EventError
@@ -63,6 +89,8 @@ def open_source(path: str, should_stop: ShouldStop = lambda: False) -> Generator
         return
     form = _form(path)
     with only_read(_open(path, form)) as file:
+        if reading is not None:
+            reading.begin(file.source if isinstance(file, Inflated) else file)
         yield _without_mark(_read_chunks(file, path, form, should_stop), path)
 
 
@@ -233,14 +261,18 @@ class StreamArrivals:
 
 
 @contextmanager
-def open_stream(path: str, run: PreparedRun, control: RunControl) -> Generator[StreamArrivals]:
-    """Open the events of ``path`` (``-`` is standard input), read lazily. Raises EventError."""
-    with open_source(path, control.should_stop) as chunks:
+def open_stream(
+    path: str, run: PreparedRun, control: RunControl, reading: Reading | None = None
+) -> Generator[StreamArrivals]:
+    """Open the events of ``path`` (``-`` is standard input), read lazily; ``reading`` follows. Raises EventError."""
+    with open_source(path, control.should_stop, reading) as chunks:
         yield StreamArrivals(_stream(chunks, path, run))
 
 
 @contextmanager
-def open_checked_stream(path: str, run: PreparedRun, control: RunControl) -> Generator[StreamArrivals]:
+def open_checked_stream(
+    path: str, run: PreparedRun, control: RunControl, reading: Reading | None = None
+) -> Generator[StreamArrivals]:
     """As ``open_stream``, but read and check the whole stream first; a source that can be read only once is spooled.
 
     Raises EventError and StepError at the first fault that can be found without running the program: the run itself
@@ -249,7 +281,7 @@ def open_checked_stream(path: str, run: PreparedRun, control: RunControl) -> Gen
     if is_rereadable(path):
         with open_source(path) as chunks:
             _check(_stream(chunks, path, run), run, control)
-        with open_stream(path, run, control) as arrivals:
+        with open_stream(path, run, control, reading) as arrivals:
             yield arrivals
         return
     with only_read(_spool(path)) as spool:

@@ -24,6 +24,7 @@ from ergo_cli.errors import ErgoError, StepError
 from ergo_cli.host.crash_journal import CrashJournal
 from ergo_cli.host.event_input import (
     Arrivals,
+    Reading,
     open_checked_lines,
     open_checked_stream,
     open_lines,
@@ -61,13 +62,14 @@ class KeepRequest(Struct, frozen=True):
 class RunOptions(Struct, frozen=True):
     """Options of a run: its stop handle, the path of its crash journal, the timeouts of channels.
 
-    ``sink`` takes the records of a run that writes no bundle.
+    ``sink`` takes the records of a run that writes no bundle, ``reading`` follows how much of the events is read.
     """
 
     stop: StopHandle | None = None
     journal: Path | None = None
     policy: ChannelPolicy = ChannelPolicy()
     sink: BundleSink | None = None
+    reading: Reading | None = None
 
 
 class RunResult(Struct, frozen=True):
@@ -94,7 +96,7 @@ def perform(
     destination = None if keep is None else str(capture_path(keep.output, plan.found.profile, plan.named_after))
     check_outputs(plan, destination, options.journal)
     with ExitStack() as stack:
-        stream = _stream(plan, control, stack)
+        stream = _stream(plan, control, stack, options.reading)
         store = stack.enter_context(open_run_store(plan, is_captured=keep is not None))
         outputs = stack.enter_context(_outputs(plan, keep, destination, options))
         egress = stack.enter_context(open_channels(plan, options.policy))
@@ -120,7 +122,7 @@ def perform(
     return RunResult(end.summary, kept.bundle, notices, end.interruption, end.error, end.failures, end.waiting)
 
 
-def _stream(plan: RunPlan, control: RunControl, stack: ExitStack) -> Arrivals | None:
+def _stream(plan: RunPlan, control: RunControl, stack: ExitStack, reading: Reading | None) -> Arrivals | None:
     """Open the events of a file or of lines in memory; None where an ingress process provides them."""
     match plan.source:
         case Driver(command=command, folder=folder):
@@ -130,7 +132,7 @@ def _stream(plan: RunPlan, control: RunControl, stack: ExitStack) -> Arrivals | 
             return None
         case EventFile(path=path):
             opened = open_checked_stream if plan.reads_ahead else open_stream
-            return stack.enter_context(opened(path, plan.prepared, control))
+            return stack.enter_context(opened(path, plan.prepared, control, reading))
         case EventLines() as lines if plan.reads_ahead:
             return stack.enter_context(open_checked_lines(lines, plan.prepared, control))
         case EventLines() as lines:

@@ -77,7 +77,7 @@ class Inflated:
     """
 
     def __init__(self, source: BinaryIO, decompress: Callable[[Any], Any]) -> None:
-        self._source = source
+        self.source = source
         self._size = os.fstat(source.fileno()).st_size
         self._metered = _Metered(source)
         self._decompressed = decompress(self._metered)
@@ -100,7 +100,7 @@ class Inflated:
     def close(self) -> None:
         """Close the source."""
         close_quietly(self._decompressed)
-        close_quietly(self._source)
+        close_quietly(self.source)
 
     def _counted(self, block: bytes) -> bytes:
         self._held += len(block)

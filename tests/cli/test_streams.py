@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import os
-import pty
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.terminals import on_terminal, plain
 from tests.conftest import Ergo
 
 ERGO = str(Path(sys.executable).with_name("ergo"))
@@ -21,46 +20,20 @@ def diverging(conformance: Path) -> list[str]:
     return ["replay", "-q", str(case / "good.json"), *program]
 
 
-def _on_terminal(arguments: list[str], environment: dict[str, str], folder: Path) -> str:
-    """What a process shows on a terminal that is its standard output."""
-    controller, terminal = pty.openpty()
-    child = subprocess.Popen(
-        [ERGO, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=terminal,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        cwd=folder,
-    )
-    os.close(terminal)
-    shown = b""
-    while True:
-        try:
-            block = os.read(controller, 4096)
-        except OSError:  # Linux's way to say that the other side is closed
-            break
-        if not block:
-            break
-        shown += block
-    os.close(controller)
-    child.wait(timeout=60)
-    return shown.decode()
-
-
 def test_a_terminal_gets_colour_and_a_pipe_does_not(
     ergo: Ergo, diverging: list[str], environment: dict[str, str], tmp_path: Path
 ) -> None:
-    shown = _on_terminal(diverging, {**environment, "TERM": "xterm-256color"}, tmp_path)
+    shown = on_terminal(diverging, {**environment, "TERM": "xterm-256color"}, tmp_path)
     assert "\x1b[" in shown
     piped = ergo(*diverging).stdout
     assert "\x1b" not in piped
-    assert _plain(shown).replace("\r\n", "\n") == piped
+    assert plain(shown).replace("\r\n", "\n") == piped
 
 
 def test_colour_is_as_asked_for(ergo: Ergo, diverging: list[str], environment: dict[str, str], tmp_path: Path) -> None:
     terminal = {**environment, "TERM": "xterm-256color"}
-    assert "\x1b[3" not in _on_terminal([*diverging, "--color", "never"], terminal, tmp_path)
-    assert "\x1b[1;31m" not in _on_terminal(diverging, {**terminal, "NO_COLOR": "1"}, tmp_path)
+    assert "\x1b[3" not in on_terminal([*diverging, "--color", "never"], terminal, tmp_path)
+    assert "\x1b[1;31m" not in on_terminal(diverging, {**terminal, "NO_COLOR": "1"}, tmp_path)
     assert "\x1b[1;31m" in ergo(*diverging, "--color", "always").stdout
     assert "\x1b[1;31m" in ergo(*diverging, FORCE_COLOR="1").stdout
     assert "\x1b" not in ergo(*diverging, "--color", "never", FORCE_COLOR="1").stdout
@@ -70,7 +43,7 @@ def test_colour_is_as_asked_for(ergo: Ergo, diverging: list[str], environment: d
 def test_json_is_one_line_whatever_the_terminal(
     diverging: list[str], environment: dict[str, str], tmp_path: Path
 ) -> None:
-    shown = _on_terminal([*diverging, "--format", "json"], {**environment, "FORCE_COLOR": "1"}, tmp_path)
+    shown = on_terminal([*diverging, "--format", "json"], {**environment, "FORCE_COLOR": "1"}, tmp_path)
     assert shown.startswith('{"schema":"ergo.report/1"')
     assert shown.count("\n") == 1
     assert "\x1b" not in shown
@@ -129,7 +102,3 @@ def test_text_survives_an_encoding_that_lacks_its_letters(ergo: Ergo) -> None:
     ran = ergo("run", "-", stdin=line + line, PYTHONIOENCODING="ascii")
     assert ran.exit_code == 3
     assert "gr\\xf6\\xdfe" in ran.stderr
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
