@@ -1,6 +1,59 @@
 from __future__ import annotations
 
-from ergo_cli.errors import ErgoError, headline, reason
+import ast
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from ergo_cli.errors import ErgoError, exit_code, headline, reason
+
+ROOT = Path(__file__).parents[1]
+FAMILIES = (
+    "adapter|bundle|capture|cli|driver|egress|fixture|graph|host|internal|journal|kernel|primitive|program|replay"
+)
+CODE = re.compile(rf"({FAMILIES}|store|validate)\.[a-z_]+")
+NO_CODES = {"fixture.inspect", "fixture.validate", "cli.graphviz_"}
+"""Names of commands, and a beginning of codes."""
+FILES = re.compile(r".*\.(json|jsonl|yaml|py|toml)")
+
+
+def codes() -> list[str]:
+    """The codes that the package writes as texts of their own."""
+    found: set[str] = set()
+    modules = set((ROOT / "ergo_cli").rglob("*.py")) - {ROOT / "ergo_cli" / "__init__.py"}  # it names modules
+    for file in modules:
+        constants = (node for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.Constant))
+        found |= {node.value for node in constants if isinstance(node.value, str) and CODE.fullmatch(node.value)}
+    return sorted(code for code in found - NO_CODES if not FILES.fullmatch(code))
+
+
+def documented(code: str) -> tuple[str, list[int]]:
+    """The most specific pattern of the table of codes that covers this one, and its exit codes."""
+    page = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8").partition("\n## Codes\n")[2]
+    rows = re.findall(r"^\| (.*?) \| (.*?) \| .* \|$", page, re.MULTILINE)
+    found = [
+        (pattern, [int(number) for number in re.findall(r"\d+", exits)])
+        for patterns, exits in rows
+        for pattern in re.findall(r"`([^`]+)`", patterns)
+        if fnmatchcase(code, pattern)
+    ]
+    return max(found, key=lambda each: len(each[0].replace("*", "")), default=("", []))
+
+
+@pytest.mark.parametrize("code", codes())
+def test_a_code_is_documented_with_its_exit_code(code: str) -> None:
+    pattern, exits = documented(code)
+    assert exit_code(code) in exits, f"{code} ends with {exit_code(code)}, docs/reports.md has {pattern or 'no row'}"
+    chapter = {"kernel": "kernel.md", "store": "runs.md", "cli": None}.get(code.partition(".")[0], "reports.md")
+    if chapter is not None:
+        assert f"`{code}`" in (ROOT / "docs" / chapter).read_text(encoding="utf-8")
+
+
+def test_the_codes_are_found() -> None:
+    assert {"program.unfit_function", "kernel.driver", "cli.usage", "internal.error"} <= set(codes())
+    assert len(codes()) > 100
 
 
 def fault(code: str, *causes: ErgoError) -> ErgoError:

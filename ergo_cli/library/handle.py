@@ -68,10 +68,14 @@ class Ergo:
         with _raising(RunError):
             return run_planned(plan_config(config, self._offered()), stop, self._policy)
 
-    def run_profile(self, name: str, stop: StopHandle | None = None) -> RunOutcome:
-        """Run a profile of the project. Raises RunError; then nothing is kept."""
+    def run_profile(self, name: str, stop: StopHandle | None = None, *, continues: bool = False) -> RunOutcome:
+        """Run a profile of the project. Raises RunError; then nothing is kept.
+
+        An event of a run that the profile's store has as completed is refused (``kernel.already_completed``), unless
+        ``continues``, which is ``--continue`` of the command line.
+        """
         with _raising(RunError):
-            return run_planned(self._plan(name), stop, self._policy)
+            return run_planned(self._plan(name), stop, self._policy, continues=continues)
 
     def runner_for_profile(self, name: str) -> ProfileRunner:
         """A runner for stepping events one by one, with its channels started. Raises RunnerError."""

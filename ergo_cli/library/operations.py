@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import assert_never
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from ergo_cli import errors
 from ergo_cli.bundle.memory import InMemoryBundle
@@ -166,11 +166,17 @@ def _source(ingress: Ingress) -> EventSource:
             assert_never(ingress)
 
 
-def run_planned(planned: Planned, stop: StopHandle | None, policy: ChannelPolicy) -> RunOutcome:
-    """Run, blocking, and return the outcome. Raises ErgoError as ``perform``; then nothing is kept."""
+def run_planned(
+    planned: Planned, stop: StopHandle | None, policy: ChannelPolicy, *, continues: bool = False
+) -> RunOutcome:
+    """Run, blocking, and return the outcome; ``continues`` is that of ``KeepRequest``.
+
+    Raises ErgoError as ``perform``; then nothing is kept.
+    """
     plan = planned.run
     memory = InMemoryBundle(plan.header) if planned.keep is None else None
-    result = perform(plan, planned.keep, options=RunOptions(stop, policy=policy, sink=memory))
+    keep = None if planned.keep is None else replace(planned.keep, continues=continues)
+    result = perform(plan, keep, options=RunOptions(stop, policy=policy, sink=memory))
     summary = RunSummary(
         **asdict(result.summary),
         capture_path=None if result.bundle is None else Path(result.bundle),

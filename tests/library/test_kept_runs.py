@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ergo_cli import (
     HostedEvent,
     KeptRunError,
     Resumption,
+    RunError,
     Standing,
     StepError,
 )
@@ -58,6 +60,26 @@ def test_a_runner_that_is_closed_takes_nothing_more(tmp_path: Path) -> None:
     with pytest.raises(CaptureError) as unfinished:
         runner.finish()
     assert (refused.value.category, unfinished.value.category) == ("lifecycle", "finalize")
+
+
+def test_a_run_that_is_done_is_refused_unless_it_is_to_go_on(ergo: Ergo, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    event = {"kind": "event", "event": {"type": "Command", "id": "a", "payload": {}}}
+    (project / "events.jsonl").write_text(f'{{"kind":"episode_start","id":"d"}}\n{json.dumps(event)}\n')
+    runs = ergo.runs()
+    runs.resume("talk/a", Resumption(answer=True))
+    assert runs.show("talk/a").standing is Standing.COMPLETED
+    bundle, head = project / "captures" / "p.capture.json", runs.show("talk/a").head
+    with pytest.raises(RunError) as refused:
+        ergo.run_profile("p")
+    assert (refused.value.code, refused.value.category) == ("kernel.already_completed", "step")
+    assert not bundle.exists()
+    outcome = ergo.run_profile("p", continues=True)
+    assert isinstance(outcome, Completed)
+    assert (outcome.summary.events, outcome.summary.capture_path) == (1, bundle)
+    assert runs.show("talk/a").head == head
+    with ergo.runner_for_profile("p") as runner:
+        assert runner.step(asked("a")).decision.value == "Invoke"
 
 
 @pytest.mark.parametrize("how", ["close", "with", "finish"])
