@@ -207,6 +207,8 @@ def _check_pair(seq: int, decision: DecisionRecord, entry: RecordedEntry) -> Non
     if entry.episode_id != decision.episode_id:
         why = f"it is of {_whose(entry)}, decision {seq} ran episode {decision.episode_id}"
         raise JournalFault(why, entry.index)
+    if entry.records:
+        raise JournalFault("a `begin` frame is missing", entry.index, 0)
     calls, attempts = len(entry.calls), decision.retry_count + 1
     if calls != attempts:
         raise JournalFault(f"it has {calls} calls, decision {seq} tells of {attempts}", entry.index)
@@ -223,6 +225,8 @@ def _entry(index: int, text: bytes) -> RecordedEntry:
     digest = entry_digest(texts)
     if digest != entry.sha256:
         raise JournalFault(f"its records have the digest '{digest}', recorded is '{entry.sha256}'", index)
+    if texts and not any(text.startswith((_BEGIN, _END)) for text in texts):
+        return RecordedEntry(index, entry.episode_id, entry.run_id, (), tuple(texts))
     return RecordedEntry(index, entry.episode_id, entry.run_id, tuple(_calls(texts, index)))
 
 

@@ -23,13 +23,15 @@ class RecordedCall(Struct, frozen=True):
 class RecordedEntry(Struct, frozen=True):
     """What one run recorded of one episode; ``index`` is the entry's place in ``journals``.
 
-    ``episode_id`` is None for what closing the program recorded.
+    ``episode_id`` is None for what closing the program recorded. The entry of a run that another one spawned may have
+    no calls: ``records`` are then all that it holds.
     """
 
     index: int
     episode_id: int | None
     run_id: str
     calls: tuple[RecordedCall, ...]
+    records: tuple[bytes, ...] = ()
 
 
 class JournalFault(ValueError):

@@ -104,10 +104,10 @@ class MemorySnapshots:
 
 
 class MemoryArtifacts:
-    """An ArtifactStore in memory."""
+    """An ArtifactStore in memory, which begins with the artifacts that are known, by id."""
 
-    def __init__(self) -> None:
-        self._contents: dict[str, bytes] = {}
+    def __init__(self, known: Mapping[str, bytes] | None = None) -> None:
+        self._contents = dict(known or {})
 
     def put(self, data: bytes) -> str:
         """Keep ``data`` and return its id."""

@@ -53,10 +53,10 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Generator[Path]
 
 def remove(path: str) -> None:
     """Remove a temporary file or folder; what cannot be removed now is tried again when the process ends."""
-    if os.path.isdir(path):
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
+    with suppress(OSError):  # rmtree ignores errors, but for that of closing a folder
+        if os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             os.unlink(path)
     if not os.path.lexists(path):
         renounce(path)

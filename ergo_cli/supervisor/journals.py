@@ -139,6 +139,10 @@ class EpisodeLog:
         """Add records that the call appended to its run."""
         self._records += records
 
+    def keep(self, artifacts: Iterable[tuple[str, bytes]]) -> None:
+        """Keep artifacts that the records name, by id."""
+        self._artifacts.update(artifacts)
+
     def end(self, end: End, failure: ErgoError | None = None) -> None:
         """End the call; ``failure`` is a store's error, if one ended it."""
         self._records.append(_encode(EndFrame(end)))

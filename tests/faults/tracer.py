@@ -20,7 +20,7 @@ import sys
 from typing import Any
 
 TRACEME, PEEKUSER, POKEUSER, CONTINUE, SET_OPTIONS, CALL_INFO = 0, 3, 6, 24, 0x4200, 0x420E
-OPTIONS = 0x100000 | 1 | 2 | 4 | 8  # end with the tracer; mark stops of calls; follow forks and threads
+OPTIONS = 0x100000 | 1 | 8  # end with the tracer; mark stops of calls; follow threads
 CALL_STOP = signal.SIGTRAP | 0x80
 ALL_CHILDREN = 0x40000000  # threads too
 RDX, RAX, NUMBER = 12 * 8, 10 * 8, 15 * 8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +10,7 @@ from msgspec.structs import replace
 
 from ergo_cli.core import wire
 from ergo_cli.core.json import Item, JsonValue, Leaf, Location, Member, canonical, decode
+from ergo_cli.core.tree_differences import differing_members, first_leaf
 from ergo_cli.programs.kernel.engine.errors import KernelError
 from ergo_cli.programs.kernel.engine.events import (
     ActionFailed,
@@ -21,7 +21,7 @@ from ergo_cli.programs.kernel.engine.events import (
     SequencedEvent,
     StateUpdated,
 )
-from ergo_cli.programs.kernel.record_lines import record_line, state_members
+from ergo_cli.programs.kernel.record_lines import record_line
 from ergo_cli.programs.kernel.recorded import KernelCall, KernelEpisode, is_cut_off
 from ergo_cli.programs.kernel.replay.divergence import DivergenceKind as LogKind
 from ergo_cli.programs.kernel.replay.divergence import DivergenceReport, compare_logs, events_hash
@@ -90,7 +90,7 @@ def state_difference(
 ) -> JournalDifference:
     """States that differ after ``seq`` equal events: their hashes and, where known, texts, the recorded one first."""
     ended = None if error is None else f"{error.code}: {error.message}"
-    log = LogDifference(spot.run_id, seq, seq, None, None, *hashes, ended, state=state_members(*texts))
+    log = LogDifference(spot.run_id, seq, seq, None, None, *hashes, ended, state=differing_members(*texts))
     return JournalDifference(location, *hashes, cause=LogKind.STATE_MISMATCH.value, log=log)
 
 
@@ -127,21 +127,6 @@ def _end_trees(status: RunStatus | None, error: CallError | KernelError | None) 
     )
 
 
-def first_leaf(expected: JsonValue, actual: JsonValue, at: Location) -> Leaf:
-    """The first leaf at which two differing values differ; the whole values if their tags differ."""
-    if isinstance(expected, dict) and isinstance(actual, dict) and not _tagged_otherwise(expected, actual):
-        for name in [*expected, *(name for name in actual if name not in expected)]:
-            if name not in expected or name not in actual:
-                return (*at, Member(name)), expected.get(name), actual.get(name)
-            if canonical(expected[name]) != canonical(actual[name]):
-                return first_leaf(expected[name], actual[name], (*at, Member(name)))
-    if isinstance(expected, list) and isinstance(actual, list):
-        for index, (one, other) in enumerate(zip_longest(expected, actual)):
-            if index >= min(len(expected), len(actual)) or canonical(one) != canonical(other):
-                return first_leaf(one, other, (*at, Item(index)))
-    return at, expected, actual
-
-
 def _first_place(kind: LogKind, expected: JsonValue, actual: JsonValue, at: Location) -> Leaf:
     """The first leaf; the whole actions if they differ in more than one member, which is more informative."""
     match expected, actual:
@@ -162,10 +147,6 @@ def _differing_members(recorded: JsonValue, today: JsonValue) -> int:
     if not (isinstance(one, dict) and isinstance(other, dict)):
         return 0
     return sum(canonical(one.get(name)) != canonical(other.get(name)) for name in one.keys() | other.keys())
-
-
-def _tagged_otherwise(expected: dict[str, JsonValue], actual: dict[str, JsonValue]) -> bool:
-    return len(expected) == len(actual) == 1 and expected.keys() != actual.keys()
 
 
 def _tree(event: SequencedEvent | None) -> JsonValue:

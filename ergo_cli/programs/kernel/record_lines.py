@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from ergo_cli.core.json import Item, JsonValue, Location, Member, canonical, decode, render
+from ergo_cli.core.json import JsonValue
 from ergo_cli.programs.kernel.engine.events import ActionRequested, Interrupted, Resumed, SequencedEvent, StateUpdated
 from ergo_cli.programs.recorded import RecordLine
-
-_MOST_MEMBERS = 20
 
 
 def record_line(sequenced: SequencedEvent) -> RecordLine:
@@ -26,15 +24,6 @@ def record_line(sequenced: SequencedEvent) -> RecordLine:
             return RecordLine(sequenced.kind, fields or None)
 
 
-def state_members(expected: bytes | None, actual: bytes | None) -> tuple[tuple[str, JsonValue, JsonValue], ...]:
-    """The members in which two states differ, given as canonical texts: each with both values."""
-    if expected is None or actual is None:
-        return ()
-    found: list[tuple[str, JsonValue, JsonValue]] = []
-    _compare(decode(expected), decode(actual), (), found)
-    return tuple(found[:_MOST_MEMBERS])
-
-
 def _action_line(payload: JsonValue) -> RecordLine:
     """``CallTool refund {"amount": 900}``: the action, what it calls, what it gives it."""
     if not (isinstance(payload, dict) and len(payload) == 1):
@@ -48,18 +37,3 @@ def _action_line(payload: JsonValue) -> RecordLine:
     if len(fields) == 1:
         return RecordLine(called, *fields.values())
     return RecordLine(called, fields or None)
-
-
-def _compare(
-    expected: JsonValue, actual: JsonValue, at: Location, found: list[tuple[str, JsonValue, JsonValue]]
-) -> None:
-    if canonical(expected) == canonical(actual):
-        return
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        for name in [*expected, *(name for name in actual if name not in expected)]:
-            _compare(expected.get(name), actual.get(name), (*at, Member(name)), found)
-    elif isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
-        for index, (one, other) in enumerate(zip(expected, actual, strict=True)):
-            _compare(one, other, (*at, Item(index)), found)
-    else:
-        found.append((render(at) or "state", expected, actual))

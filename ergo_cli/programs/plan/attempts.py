@@ -85,7 +85,7 @@ class LiveAttempts(Struct, frozen=True):
             return Stopped()
         context = StagedContext(values)
         recorder = FilteredRecorder(self.config.event_profile, self.writer, self.allowed_names)
-        failure = call_handler(state, context, self._io(state, attempt), recorder, self.deadline.seconds_left)
+        failure = call_handler(state, context, self.io_of(state, attempt), recorder, self.deadline.seconds_left)
         if self.failpoints.strikes(Failpoint.AFTER_HANDLER):
             return Stopped()
         if failure is not None:
@@ -96,16 +96,20 @@ class LiveAttempts(Struct, frozen=True):
             return self._fail(state.id, snapshot_failure(state.id, error))
         return self._complete(state.id, self.artifacts.put(text))
 
-    def _io(self, state: State, attempt: int) -> FactIo:
+    def supervision(self, state: State, attempt: int) -> Supervision | None:
+        """What a supervisor asks of the calls of an attempt; None without one."""
+        if self.effectful is None:
+            return None
+        return Supervision(state.id, attempt, state.meta.idempotency, self.effectful)
+
+    def io_of(self, state: State, attempt: int) -> FactIo:
+        """What the handler of an attempt asks the world with."""
         run_id = self.writer.run_id
         ordinals = Ordinals(run_id, state.id, attempt)
         if self.config.io_mode is IoMode.REPLAY:
             retryable = self.config.replay_missing_fact_retryable
             return ReplayIo(self.facts, self.artifacts, ordinals, missing_retryable=retryable)
         transport = self.transports.make(TransportEnv(run_id, state.id, attempt))
-        supervision = None
-        if self.effectful is not None:
-            supervision = Supervision(state.id, attempt, state.meta.idempotency, self.effectful)
         return LiveIo(
             self.facts,
             self.artifacts,
@@ -114,7 +118,7 @@ class LiveAttempts(Struct, frozen=True):
             ordinals,
             self.clock.wall_ms,
             self.entropy,
-            supervision,
+            self.supervision(state, attempt),
         )
 
     def _check_exists(self, base: str) -> dict[str, object]:

@@ -133,7 +133,7 @@ class Engine(Struct, frozen=True, kw_only=True):
                 raise _already_exists(run_id)
             initial = self.artifacts.put(snapshot_text(start.initial_context, self.allowed_names))
             writer.append(RunStarted(start.plan.op_id, start.manifest_id, initial))
-            attempts = self._attempts(writer, start.run_config, FactIndex())
+            attempts = self.attempts_of(writer, start.run_config, FactIndex())
             return self._run_states(
                 Progress(start.plan, order, start.run_config.retry_policy, writer, attempts, initial)
             )
@@ -192,7 +192,7 @@ class Engine(Struct, frozen=True, kw_only=True):
         else:
             start = StartPoint(upcoming, history.attempts.get(upcoming, -1) + 1, checkpoint)
         facts = FactIndex.of(writer.run_id, events)
-        attempts = self._attempts(writer, config, facts)
+        attempts = self.attempts_of(writer, config, facts)
         return self._run_states(
             Progress(plan, order, config.retry_policy, writer, attempts, checkpoint, history.snapshots.keys(), start)
         )
@@ -237,7 +237,8 @@ class Engine(Struct, frozen=True, kw_only=True):
         writer.append(StateFailed(state_id, Failure(state_id, info), None))
         return self._finish(writer, RunStatus.FAILED, checkpoint)
 
-    def _attempts(self, writer: Writer, config: RunConfig, facts: FactIndex) -> Attempts:
+    def attempts_of(self, writer: Writer, config: RunConfig, facts: FactIndex) -> Attempts:
+        """What executes the attempts of a run; a replay has its own."""
         return LiveAttempts(
             self.artifacts,
             writer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import Enum
 
 from msgspec import Struct
@@ -134,3 +135,28 @@ def fact_recorded(fact: FactRecorded) -> DomainEvent:
 def fact_of(event: DomainEvent) -> FactRecorded | None:
     """The fact that an event binds; None for another event. Raises WireError for a malformed one."""
     return wire.read(event.payload, FactRecorded) if event.name == FACT_RECORDED else None
+
+
+def named_artifacts(events: Iterable[Envelope]) -> Iterator[str]:
+    """The ids of the artifacts that events name, in their order, repeated ones too."""
+    for envelope in events:
+        match envelope.kernel:
+            case RunStarted(_, manifest, initial):
+                yield from (manifest, initial)
+            case StateEntered(_, _, base):
+                yield base
+            case StateCompleted(_, snapshot):
+                yield snapshot
+            case StateFailed(_, _, snapshot) | RunCompleted(_, snapshot):
+                yield from () if snapshot is None else (snapshot,)
+            case None:
+                yield from _named_by(envelope.domain)
+
+
+def _named_by(event: DomainEvent | None) -> Iterator[str]:
+    assert event is not None
+    if event.payload_ref is not None:
+        yield event.payload_ref
+    fact = fact_of(event)
+    if fact is not None:
+        yield fact.payload_id

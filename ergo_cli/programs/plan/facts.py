@@ -174,9 +174,9 @@ class LiveIo:
         supervision: Supervision | None = None,
     ) -> None:
         self._supervision = supervision
-        self._facts = facts
-        self._artifacts = artifacts
-        self._writer = writer
+        self.facts = facts
+        self.artifacts = artifacts
+        self.writer = writer
         self._transport = transport
         self._ordinals = ordinals
         self._wall_ms = wall_ms
@@ -189,39 +189,39 @@ class LiveIo:
             if supervision is not None:
                 raise missing_fact_key(namespace)
             return IoResult(self._transport(call))
-        bound = self._facts.get(fact_key)
+        bound = self.facts.get(fact_key)
         if bound is not None:
-            return IoResult(stored_value(self._artifacts, bound), bound)
+            return IoResult(stored_value(self.artifacts, bound), bound)
         if supervision is not None and namespace in supervision.effectful:
             answer, meta = queued(call, supervision)
-            return IoResult(answer, self._record(fact_key, payload_text(answer), meta))
+            return IoResult(answer, self.record(fact_key, payload_text(answer), meta))
         response = self._answer(call, fact_key)
-        return IoResult(response, self._record(fact_key, payload_text(response), question(namespace, request)))
+        return IoResult(response, self.record(fact_key, payload_text(response), question(namespace, request)))
 
     def record_value(self, key: str, value: FreeValue) -> str:
         """Record a value; a key that is bound keeps its artifact, which must be readable."""
-        bound = self._facts.get(key)
+        bound = self.facts.get(key)
         if bound is None:
-            return self._record(key, payload_text(value), {})
-        stored_value(self._artifacts, bound)
+            return self.record(key, payload_text(value), {})
+        stored_value(self.artifacts, bound)
         return bound
 
     def get_recorded_fact(self, key: str) -> str | None:
         """The artifact recorded under a key."""
-        return self._facts.get(key)
+        return self.facts.get(key)
 
     def now_millis(self) -> int:
         """The time of the clock, recorded."""
         now = self._wall_ms()
         if now < 0:
             raise io_failed("time_unavailable", "the clock stands before 1970")
-        return stored_time(self._artifacts, self.record_value(self._ordinals.key("now_millis"), now))
+        return stored_time(self.artifacts, self.record_value(self._ordinals.key("now_millis"), now))
 
     def random_bytes(self, count: int) -> bytes:
         """Random bytes, recorded as they are."""
         data = self._entropy(count)
         key = self._ordinals.key("random_bytes")
-        return stored_bytes(self._artifacts, self._facts.get(key) or self._record(key, data, {}))
+        return stored_bytes(self.artifacts, self.facts.get(key) or self.record(key, data, {}))
 
     def _answer(self, call: IoCall, key: str) -> FreeValue:
         """The transport's answer; under a supervisor its error is recorded before the handler sees it."""
@@ -231,22 +231,22 @@ class LiveIo:
             if self._supervision is None:
                 raise
             shown = recordable(error)
-            self._writer.append(call_failed(self._supervision, key, shown))
+            self.writer.append(call_failed(self._supervision, key, shown))
             raise shown from error
 
-    def _record(self, key: str, data: bytes, meta: FreeValue) -> str:
+    def record(self, key: str, data: bytes, meta: FreeValue) -> str:
         """Keep an answer, then bind its key in the stream; the binding is taken back if that fails."""
         try:
-            artifact = self._artifacts.put(data)
+            artifact = self.artifacts.put(data)
         except StorageError as error:
             raise io_failed("fact_payload_put_failed", error.message, ErrorCategory.STORAGE) from error
         if is_suspicious(key):
             raise io_failed("secrets_detected", "the fact key looks like a secret")
-        self._facts.bind(key, artifact, meta)
+        self.facts.bind(key, artifact, meta)
         try:
-            self._writer.append(fact_recorded(FactRecorded(key, artifact, meta)))
+            self.writer.append(fact_recorded(FactRecorded(key, artifact, meta)))
         except StorageError as error:
-            self._facts.unbind(key)
+            self.facts.unbind(key)
             raise io_failed("fact_binding_append_failed", error.message, ErrorCategory.STORAGE) from error
         return artifact
 

@@ -1,0 +1,147 @@
+"""The differences of a plan's journals, with paths into the bundle (spec 00 §13.7, 50 §19)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from ergo_cli.core.json import Item, JsonValue, Leaf, Location, Member, decode
+from ergo_cli.core.tree_differences import differing_members, first_leaf
+from ergo_cli.errors import ErgoError
+from ergo_cli.programs.plan.engine import RunResult
+from ergo_cli.programs.plan.events import Envelope, KernelEvent, RunStarted, StateCompleted, line
+from ergo_cli.programs.plan.record_lines import record_line
+from ergo_cli.programs.plan.recorded import PlanCall, PlanChild, PlanEpisode
+from ergo_cli.programs.plan.served import Parting
+from ergo_cli.programs.recorded import JournalDifference, LogDifference, RecordLine
+from ergo_cli.stores.artifacts import artifact_id
+from ergo_cli.supervisor.seam import RunTermination
+
+
+class Judged(Struct, frozen=True):
+    """What became of a recorded call today."""
+
+    call: PlanCall
+    termination: RunTermination
+    error: ErgoError | None = None
+    result: RunResult | None = None
+    partings: Sequence[Parting] = ()
+
+
+def call_differences(episode: PlanEpisode, judged: Judged, *, strict: bool) -> Iterator[JournalDifference]:
+    """The differences of one call: of its run and of the children that it spawned, then of its end."""
+    for parting in judged.partings:
+        if strict or not _is_only_strict(parting):
+            yield parting_difference(episode, judged.call, parting)
+    recorded, today = judged.call.end.error, judged.error
+    codes = None if recorded is None else recorded.code, None if today is None else today.code
+    if codes[0] != codes[1] and not judged.partings:
+        location = (*_record(episode.entry.index, judged.call.end_place), Member("end"), Member("error"))
+        yield JournalDifference(location, _error_tree(codes[0]), _error_tree(codes[1]))
+
+
+def parting_difference(episode: PlanEpisode, call: PlanCall, parting: Parting) -> JournalDifference:
+    """The difference of two records of a run, or of a child of it."""
+    location = _place(episode, call, parting)
+    expected, actual = _tree(parting.expected), _tree(parting.actual)
+    leaf: Leaf = (location, expected, actual)
+    if parting.expected is not None and parting.actual is not None:
+        leaf = first_leaf(expected, actual, location)
+    log = LogDifference(
+        parting.run_id,
+        parting.seq,
+        parting.seq - 1,
+        expected,
+        actual,
+        None if parting.expected is None else artifact_id(line(parting.expected)),
+        None if parting.actual is None else artifact_id(line(parting.actual)),
+        lines=(_line(parting.expected), _line(parting.actual)),
+        state=_contexts(episode.artifacts, parting),
+    )
+    return JournalDifference(*leaf, node=parting.attempt, cause=parting.cause, log=log)
+
+
+def journal_differences(
+    here: PlanEpisode, there: PlanEpisode, own_runs: tuple[str, str]
+) -> Iterator[JournalDifference]:
+    """The first record that differs of each call and of each child, placed in A.
+
+    ``own_runs`` is the id of a run of this event alone on each side: those are equal.
+    """
+    runs = here.run_id, there.run_id
+    if runs[0] != runs[1] and runs != own_runs:
+        yield JournalDifference((Member("journals"), Item(here.entry.index), Member("run_id")), *runs)
+    for call, counterpart in zip(here.calls, there.calls, strict=False):
+        found = _first_difference(call.events, counterpart.events)
+        if found is not None:
+            yield parting_difference(here, call, found)
+        if call is not here.calls[-1] and call.end.termination != counterpart.end.termination:
+            location = (*_record(here.entry.index, call.end_place), Member("end"), Member("termination"))
+            yield JournalDifference(
+                location, msgspec.to_builtins(call.end.termination), msgspec.to_builtins(counterpart.end.termination)
+            )
+    for child, other in zip(here.children, there.children, strict=False):
+        found = _first_difference(child.events, other.events)
+        if found is not None:
+            yield parting_difference(here, here.calls[-1], found)
+
+
+def _first_difference(here: Sequence[Envelope], there: Sequence[Envelope]) -> Parting | None:
+    for place in range(max(len(here), len(there))):
+        one = here[place] if place < len(here) else None
+        other = there[place] if place < len(there) else None
+        if one is None or other is None or one.event != other.event:
+            known = one or other
+            assert known is not None
+            run, seq = (here[0].run_id if here else known.run_id), (here[0].seq if here else 1) + place
+            return Parting(run, seq, "event_mismatch", one, other)
+    return None
+
+
+def _is_only_strict(parting: Parting) -> bool:
+    """Whether a difference counts under --strict alone: a failure that does not recur, another program's manifest."""
+    expected, actual = _kernel(parting.expected), _kernel(parting.actual)
+    if isinstance(expected, RunStarted) and isinstance(actual, RunStarted):
+        return expected.initial_snapshot_id == actual.initial_snapshot_id
+    return parting.cause == "unreproducible_failure"
+
+
+def _kernel(envelope: Envelope | None) -> KernelEvent | None:
+    return None if envelope is None else envelope.kernel
+
+
+def _place(episode: PlanEpisode, call: PlanCall, parting: Parting) -> Location:
+    child = next((child for child in episode.children if child.entry.run_id == parting.run_id), None)
+    if child is None:
+        return _record(episode.entry.index, call.place(parting.seq))
+    return _record(child.entry.index, _place_in_child(child, parting.seq))
+
+
+def _place_in_child(child: PlanChild, seq: int) -> int:
+    return seq - len(child.before) - 1
+
+
+def _record(entry: int, place: int) -> Location:
+    return Member("journals"), Item(entry), Member("records"), Item(place)
+
+
+def _error_tree(code: str | None) -> JsonValue:
+    return None if code is None else {"code": code}
+
+
+def _tree(envelope: Envelope | None) -> JsonValue:
+    return None if envelope is None else decode(line(envelope))
+
+
+def _line(envelope: Envelope | None) -> RecordLine | None:
+    return None if envelope is None else record_line(envelope)
+
+
+def _contexts(artifacts: Mapping[str, bytes], parting: Parting) -> tuple[tuple[str, JsonValue, JsonValue], ...]:
+    """The members in which two contexts differ, where those of both sides are known."""
+    expected, actual = _kernel(parting.expected), _kernel(parting.actual)
+    if not (isinstance(expected, StateCompleted) and isinstance(actual, StateCompleted)):
+        return ()
+    return differing_members(*(artifacts.get(side.context_snapshot_id) for side in (expected, actual)))

@@ -1,0 +1,91 @@
+"""The effects of an episode: what its states wrote, and the intents of a run that completed (spec 00 §13.5)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
+
+from ergo_cli.core.json import free_text
+from ergo_cli.core.values import Effect, Intent, IntentField, ProducedEffect, Value, Write, derive_intent_id
+from ergo_cli.core.wire import FreeValue
+from ergo_cli.programs.plan.context import read_snapshot
+from ergo_cli.programs.plan.events import (
+    Envelope,
+    RunCompleted,
+    RunStatus,
+    StateCompleted,
+    StateEntered,
+    fact_of,
+)
+from ergo_cli.programs.plan.stream import Artifacts
+
+
+def run_effects(
+    graph_id: str, event_id: str, events: Iterable[Envelope], stream: Iterable[Envelope], artifacts: Artifacts
+) -> list[ProducedEffect]:
+    """The effects of one call: ``events`` are those that it appended, ``stream`` is the run from its beginning.
+
+    Intents are read from the facts of the whole run, the first of each key, and only where this call completed it.
+    Raises PlanError where a snapshot cannot be read.
+    """
+    effects: list[Effect] = []
+    base, completed = "", False
+    for envelope in events:
+        match envelope.kernel:
+            case StateEntered(_, _, snapshot):
+                base = snapshot
+            case StateCompleted(_, snapshot) if snapshot != base:
+                effects.append(state_write(read_snapshot(artifacts, base), read_snapshot(artifacts, snapshot)))
+            case RunCompleted(RunStatus.COMPLETED, _):
+                completed = True
+            case _:
+                pass
+    if completed:
+        effects += _intents(graph_id, event_id, stream)
+    return [ProducedEffect.of(effect) for effect in effects]
+
+
+def state_write(before: Mapping[str, FreeValue], after: Mapping[str, FreeValue]) -> Effect:
+    """One write for each key that a state changed, ascending; a deleted key gets an empty text."""
+    changed = sorted(key for key in before.keys() | after.keys() if not _is_same(before, after, key))
+    return Effect("state_write", [Write(key, Value(String=_text(after, key))) for key in changed])
+
+
+def _is_same(before: Mapping[str, FreeValue], after: Mapping[str, FreeValue], key: str) -> bool:
+    return key in before and key in after and free_text(before[key]) == free_text(after[key])
+
+
+def _text(context: Mapping[str, FreeValue], key: str) -> str:
+    return free_text(context[key]).decode() if key in context else ""
+
+
+def _intents(graph_id: str, event_id: str, stream: Iterable[Envelope]) -> Iterator[Effect]:
+    ordinals: Counter[str] = Counter()
+    for state, asked in queued_calls(stream):
+        intent_id = derive_intent_id(graph_id, event_id, state, "io", ordinals[state])
+        ordinals[state] += 1
+        fields = {
+            "namespace": cast(str, asked["namespace"]),
+            "request": free_text(asked["request"]).decode(),
+            "idempotency_key": cast(str, asked["idempotency_key"]),
+        }
+        named = [IntentField(name, Value(String=text)) for name, text in fields.items()]
+        yield Effect("io", [], [Intent("io", intent_id, named)])
+
+
+def queued_calls(stream: Iterable[Envelope]) -> Iterator[tuple[str, dict[str, FreeValue]]]:
+    """The calls to effectful namespaces of a run, each with its state, the first of each fact key."""
+    state, seen = "", set[str]()
+    for envelope in stream:
+        entered = envelope.kernel
+        if isinstance(entered, StateEntered):
+            state = entered.state_id
+        fact = None if envelope.domain is None else fact_of(envelope.domain)
+        if fact is None or fact.key in seen:
+            continue
+        seen.add(fact.key)
+        meta: object = fact.meta
+        asked = cast("dict[str, FreeValue]", meta).get("effect") if isinstance(meta, dict) else None
+        if asked is not None:
+            yield state, cast("dict[str, FreeValue]", asked)

@@ -1,0 +1,242 @@
+"""The invoker of plan programs: the supervisor runs it, the host drains it (spec 50 §21, 00 §13.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from msgspec import Raw, Struct
+
+from ergo_cli.core.json import decode, record_text
+from ergo_cli.core.time import Clock
+from ergo_cli.core.values import Effect, ProducedEffect
+from ergo_cli.errors import ErgoError, ProgramError
+from ergo_cli.events.external import Context
+from ergo_cli.programs.plan.deadlines import DeadlineReached
+from ergo_cli.programs.plan.effects import run_effects
+from ergo_cli.programs.plan.engine import Engine, Phase, RunResult, StartRun
+from ergo_cli.programs.plan.errors import ErrorCategory, InvalidPlan, PlanError, Storage, StorageError
+from ergo_cli.programs.plan.events import (
+    Envelope,
+    RunStarted,
+    StateCompleted,
+    StateFailed,
+    line,
+    named_artifacts,
+    read_line,
+)
+from ergo_cli.programs.plan.ids import RunId, run_of_event
+from ergo_cli.programs.plan.program import PlanProgram
+from ergo_cli.programs.plan.stream import Artifacts
+from ergo_cli.programs.plan.transports import TransportFactory
+from ergo_cli.stores.artifacts import ArtifactStore
+from ergo_cli.stores.journals import EventJournal, RememberingJournal
+from ergo_cli.supervisor.journals import CallError, End, EpisodeJournal, EpisodeLog
+from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
+
+
+class CallEnding(Struct, frozen=True):
+    """How a call ended: with a result of the run, cut off, or with an error."""
+
+    termination: RunTermination
+    result: RunResult | None = None
+    error: ErgoError | None = None
+
+
+class PlanInvoker:
+    """Runs episodes of one plan program live; keeps effects and records until they are drained (HST-4).
+
+    Each event has a run of its own; a second call for an event continues its run and repeats nothing. Unless it
+    ``continues``, an event of a run that was done before raises StepError. ``last_error`` is what ended the last call.
+    """
+
+    def __init__(
+        self,
+        program: PlanProgram,
+        journal: EventJournal,
+        artifacts: ArtifactStore,
+        clock: Clock,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._program = program
+        self._journal = RememberingJournal(journal)
+        self._artifacts = artifacts
+        self._clock = clock
+        self._entropy = entropy
+        self._log = EpisodeLog()
+        self._children: list[EpisodeJournal] = []
+        self._known: dict[str, int] = {}
+        self._effects: list[ProducedEffect] = []
+        self._run_calls = 0
+        self.last_error: BaseException | None = None
+
+    def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
+        """One call for the run of an event. Always replaces the pending effects."""
+        self._run_calls += 1
+        run_id = run_of_event(graph_id, event_id)
+        engine = self._engine(deadline)
+        self._effects, before = [], []
+        try:
+            before = engine.streams.read(run_id)
+            self._begin(run_id, before)
+            ending = self._call(engine, run_id, len(before), context, deadline)
+        except PlanError as error:
+            self._begin(run_id, before)
+            ending = CallEnding(termination_of_error(error), error=error)
+        return self._end((graph_id, event_id), run_id, before, ending, engine)
+
+    @property
+    def run_calls(self) -> int:
+        """How many times ``run`` was called."""
+        return self._run_calls
+
+    @property
+    def pending(self) -> int:
+        """The number of effects not drained yet."""
+        return len(self._effects)
+
+    def drain_rendered(self) -> list[ProducedEffect]:
+        """Drain the effects of the last attempt, in order of occurrence."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def drain(self) -> list[Effect]:
+        """Drain the same effects as values."""
+        return [produced.effect for produced in self.drain_rendered()]
+
+    def drain_journals(self) -> Sequence[EpisodeJournal]:
+        """The records of the episode's run, then those of its children in order of spawning."""
+        children, self._children = self._children, []
+        self._known.clear()
+        return (self._log.drain(), *children)
+
+    def close(self, interrupted: bool) -> Sequence[EpisodeJournal]:
+        """Record nothing: a run that stopped may be resumed."""
+        return ()
+
+    def _call(self, engine: Engine, run_id: RunId, head: int, context: Context, deadline: int | None) -> CallEnding:
+        """Start the run of an event, or continue it. Raises PlanError."""
+        if deadline == 0:
+            return CallEnding(Outcome.ABORTED)
+        try:
+            result = engine.resume(run_id) if head else self._start(engine, run_id, context)
+        except DeadlineReached:
+            return CallEnding(Outcome.TIMED_OUT)
+        except ProgramError as error:
+            return CallEnding(Failed(ErrKind.VALIDATION_FAILED), error=error)
+        return CallEnding(Outcome.ABORTED, result)
+
+    def _start(self, engine: Engine, run_id: RunId, context: Context) -> RunResult:
+        manifest = self._program.manifest
+        payload = decode(context.payload) if context.payload else None
+        start = StartRun(
+            manifest=manifest,
+            manifest_id=engine.artifacts.put(manifest.canonical()),
+            plan=self._program.plan,
+            run_config=manifest.run_config,
+            initial_context=self._program.first_context(payload),
+            run_id=run_id,
+        )
+        return engine.start(start)
+
+    def _begin(self, run_id: RunId, before: Sequence[Envelope]) -> None:
+        """The first frame of a call, with the records of the run that the bundle does not have yet."""
+        head = len(before)
+        prior = None if head == self._known.get(run_id, 0) else b"[" + b",".join(map(line, before)) + b"]"
+        self._log.begin(run_id, head, prior)
+        if prior is not None:
+            self._log.keep(self._named(before))
+
+    def _end(
+        self, place: tuple[str, str], run_id: RunId, before: Sequence[Envelope], ending: CallEnding, engine: Engine
+    ) -> RunTermination:
+        """Take what the call appended; render its effects; write its last frame. ``place``: graph and event id."""
+        taken = {run: [read_line(text.encode()) for _, text in rows] for run, rows in self._journal.take().items()}
+        events = taken.pop(run_id, [])
+        stream = [*before, *events]
+        self._known[run_id] = len(stream)
+        self._log.add(map(line, events))
+        self._log.keep(self._named(events))
+        self._children += [
+            EpisodeJournal(run, tuple(map(line, rows)), dict(self._named(rows))) for run, rows in taken.items()
+        ]
+        self._effects = run_effects(*place, events, stream, engine.artifacts)
+        self.last_error = error = ending.error
+        termination = ending.termination if ending.result is None else termination_of(ending.result, stream)
+        status = None if ending.result is None else ending.result.phase.value
+        failure = error if isinstance(error, PlanError) and is_store_failure(error) else None
+        told = None if error is None else CallError.of(error)
+        self._log.end(End(termination, Raw(record_text(status)), last_snapshot(stream), told), failure)
+        return termination
+
+    def _named(self, events: Iterable[Envelope]) -> Iterator[tuple[str, bytes]]:
+        """The artifacts that events name."""
+        artifacts = Artifacts(self._artifacts)
+        for name in dict.fromkeys(named_artifacts(events)):
+            yield name, artifacts.get(name)
+
+    def _engine(self, deadline: int | None) -> Engine:
+        """An engine for one call; ``deadline`` is what is left for it, in ns."""
+        moment = None if deadline is None else self._clock.monotonic_ns() + deadline
+
+        def child(transports: TransportFactory) -> Engine:
+            return self._made(moment, transports)
+
+        return self._made(moment, self._program.router(child))
+
+    def _made(self, moment: int | None, transports: TransportFactory) -> Engine:
+        return Engine(
+            journal=self._journal,
+            artifact_store=self._artifacts,
+            resolver=self._program,
+            entropy=self._entropy,
+            transports=transports,
+            clock=self._clock,
+            deadline=moment,
+            allowed_names=self._program.allowed_names,
+            effectful=frozenset(self._program.effectful),
+        )
+
+
+_INPUT = (ErrorCategory.PARSING_INPUT, ErrorCategory.CONTEXT)
+
+
+def termination_of(result: RunResult, stream: Iterable[Envelope]) -> RunTermination:
+    """The termination of a call that left its run so; ``stream`` is that of the run (spec 50 §21)."""
+    match result.phase:
+        case Phase.COMPLETED:
+            return Outcome.COMPLETED
+        case Phase.FAILED:
+            return Failed(ErrKind.VALIDATION_FAILED if last_category(stream) in _INPUT else ErrKind.SEMANTIC_ERROR)
+        case Phase.RUNNING | Phase.CANCELLED:
+            return Outcome.ABORTED
+
+
+def termination_of_error(error: PlanError) -> RunTermination:
+    """The termination of a call that raised."""
+    if is_store_failure(error):
+        return Failed(ErrKind.ADAPTER_UNAVAILABLE)
+    is_plan = isinstance(error.form, InvalidPlan)
+    return Failed(ErrKind.VALIDATION_FAILED if is_plan else ErrKind.RUNTIME_ERROR)
+
+
+def is_store_failure(error: PlanError) -> bool:
+    """Whether a store failed."""
+    return isinstance(error, StorageError) or isinstance(error.form, Storage)
+
+
+def last_category(stream: Iterable[Envelope]) -> ErrorCategory | None:
+    """The category of the last failure."""
+    failures = [event.kernel for event in stream if isinstance(event.kernel, StateFailed)]
+    return failures[-1].error.info.category if failures else None
+
+
+def last_snapshot(stream: Iterable[Envelope]) -> str | None:
+    """The snapshot that a run has come to: of its last completed state, else the first one."""
+    found = None
+    for envelope in stream:
+        match envelope.kernel:
+            case RunStarted(_, _, snapshot) | StateCompleted(_, snapshot):
+                found = snapshot
+            case _:
+                pass
+    return found

@@ -1,0 +1,129 @@
+"""Plan programs as users write them (spec 00 §13.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from typing import Any, cast
+
+from msgspec import Struct
+
+from ergo_cli.core.json import free_text
+from ergo_cli.core.wire import FreeValue
+from ergo_cli.errors import ProgramError
+from ergo_cli.programs.plan.children import ChildRuns
+from ergo_cli.programs.plan.context import copied
+from ergo_cli.programs.plan.engine import Engine, PlanResolver
+from ergo_cli.programs.plan.errors import invalid_plan
+from ergo_cli.programs.plan.facts import Transport
+from ergo_cli.programs.plan.manifest import NO_BUILD, Build, RunConfig, RunManifest, run_config
+from ergo_cli.programs.plan.operations import Pipeline, PipelineResolver, Registry, pipeline_manifest
+from ergo_cli.programs.plan.states import Edge, ExecutionPlan, State
+from ergo_cli.programs.plan.transports import Router, TransportEnv, TransportFactory
+
+
+class PlanProgram(Struct, frozen=True):
+    """A resumable plan of states; its class identifies the kind of program.
+
+    ``initial_context(payload)`` makes the first context of a run from an event's payload, by default the payload
+    itself. ``transports`` answer the calls of handlers, by group of namespaces: callables, or ``"module:attribute"``
+    texts, which only live runs import. Calls to a namespace in ``effectful`` are never made: they are queued as intents
+    and leave when the run completes. ``resolver`` makes the plans of child runs; without it there are none.
+    ``allowed_names`` are texts that look like secrets and are none.
+    """
+
+    op_id: str
+    op_version: str
+    states: tuple[State, ...]
+    edges: tuple[Edge, ...] = ()
+    initial_context: Callable[[Any], Mapping[str, Any]] | None = None
+    run_config: RunConfig = run_config()
+    transports: Mapping[str, Transport | str] = {}
+    effectful: tuple[str, ...] = ()
+    children: tuple[PlanProgram, ...] = ()
+    input_params: Any = {}
+    build: Build = NO_BUILD
+    resolver: PlanResolver | None = None
+    allowed_names: Set[str] = frozenset()
+
+    @classmethod
+    def of_pipeline(cls, pipeline: Pipeline, registry: Registry, **settings: Any) -> PlanProgram:
+        """The program of a pipeline of operations; ``settings`` are the other fields. Raises RunError."""
+        config: RunConfig = settings.setdefault("run_config", run_config())
+        resolver = PipelineResolver(registry)
+        manifest, _ = pipeline_manifest(pipeline, None, config, settings.get("build", NO_BUILD))
+        plan = resolver.resolve(manifest)
+        named = {"input_params": manifest.input_params, "resolver": resolver}
+        return cls(manifest.op_id, manifest.op_version, plan.states, plan.edges, **named, **settings)
+
+    @property
+    def graph_id(self) -> str:
+        """The name that bundles record."""
+        return f"{self.op_id}@{self.op_version}"
+
+    @property
+    def version(self) -> str:
+        """The version that enters the fingerprint."""
+        return self.op_version
+
+    @property
+    def plan(self) -> ExecutionPlan:
+        """The states and their order."""
+        return ExecutionPlan(self.op_id, self.states, self.edges)
+
+    @property
+    def manifest(self) -> RunManifest:
+        """The manifest of every run: it does not depend on the event."""
+        return RunManifest(self.op_id, self.op_version, self.input_params, self.run_config, self.build)
+
+    def first_context(self, payload: FreeValue) -> dict[str, FreeValue]:
+        """The first context of a run; floats become their canonical text (spec 00 §13.2).
+
+        Raises ProgramError ``plan.initial_context_invalid`` for anything but an object, and what its code raises.
+        """
+        made: object = (payload or {}) if self.initial_context is None else self.initial_context(payload)
+        if not isinstance(made, Mapping):
+            message = f"the initial context is not an object but {type(made).__name__}"
+            fix = "let the payload be an object, or give the program an `initial_context` that returns a dict"
+            raise ProgramError("plan.initial_context_invalid", message, where=self.graph_id, fix=fix)
+        return cast("dict[str, FreeValue]", with_decimal_texts(dict(cast("Mapping[str, object]", made))))
+
+    def resolve(self, manifest: RunManifest) -> ExecutionPlan:
+        """The plan of the program's own manifest, or that of a child. Raises RunError ``plan.op_not_found``."""
+        if manifest == self.manifest:
+            return self.plan
+        for child in self.children:
+            if (child.op_id, child.op_version) == (manifest.op_id, manifest.op_version):
+                return child.plan
+        if self.resolver is not None:
+            return self.resolver.resolve(manifest)
+        message = f"the program has no child '{manifest.op_id}' of version '{manifest.op_version}'"
+        raise invalid_plan("op_not_found", message, where=self.graph_id)
+
+    def router(self, engine: Callable[[TransportFactory], Engine]) -> TransportFactory:
+        """The transports of a live program, those of child runs among them, whose engine ``engine`` makes."""
+        router = Router({group: _Made(cast(Transport, found)) for group, found in self.transports.items()})
+        return ChildRuns(router, engine)
+
+
+def decimal_text(value: float) -> str:
+    """The canonical text of a number, for a context, which holds no floats: ``2.0`` gives ``"2.0"``."""
+    return free_text(value).decode()
+
+
+def with_decimal_texts(value: object) -> FreeValue:
+    """A copy of plain JSON with the text of every float at its place."""
+    if isinstance(value, dict):
+        return {name: with_decimal_texts(member) for name, member in cast("dict[str, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [with_decimal_texts(item) for item in cast("list[object]", value)]
+    return decimal_text(value) if isinstance(value, float) else copied(value)
+
+
+class _Made(Struct, frozen=True):
+    """The factory of a transport that is the same for every attempt."""
+
+    transport: Transport
+
+    def make(self, env: TransportEnv) -> Transport:
+        """The transport."""
+        return self.transport
