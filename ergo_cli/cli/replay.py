@@ -103,6 +103,7 @@ def replay(
         results += (BundleResult(each.path, Outcome.REFUSED, each.error) for each in selection.refusals)
         seconds = monotonic() - begun if is_terminal(sys.stdout) else None  # what is kept does not depend on time
         shown = Shown(listed, verbose, seconds)
-        return render_comparison("replay", results, REPLAY, selection.notices + replays.notices(), shown)
+        notices = selection.notices + replays.notices()
+        return render_comparison("replay", results, REPLAY, notices, shown, selection.searched)
 
     return session.conclude(work)

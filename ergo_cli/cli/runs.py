@@ -25,6 +25,7 @@ from ergo_cli.cli.commands import (
 
 if TYPE_CHECKING:
     from ergo_cli.cli.session import Session
+    from ergo_cli.errors import ErgoError
     from ergo_cli.programs.runs import ListedRun, Standing
     from ergo_cli.project.profiles import NamedStore, RunFlags
     from ergo_cli.report.command_result import CommandResult
@@ -79,6 +80,7 @@ def list_(
 ) -> int:
     """List the runs of a store and where they stand."""
     from ergo_cli.cli.session import Session
+    from ergo_cli.core.diagnostics import Notice
     from ergo_cli.host.kept_runs import list_runs
     from ergo_cli.programs.runs import Standing
     from ergo_cli.project.profiles import RunFlags
@@ -89,7 +91,9 @@ def list_(
     wanted = None if status is None else Standing[status.name]
 
     def work(named: NamedStore) -> CommandResult:
-        return render_run_list(_of_status(list_runs(named), wanted))
+        broken: list[ErgoError] = []
+        runs = _of_status(list_runs(named, broken.append), wanted)
+        return render_run_list(runs, [Notice(each.message, each.where) for each in broken])
 
     return session.conclude(lambda: _on_store(session, flags, work))
 

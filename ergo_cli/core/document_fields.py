@@ -243,7 +243,20 @@ def described(node: Node) -> str:
         case Sequence():
             return "a sequence"
         case Scalar():
+            if is_out_of_range(node):
+                return f"'{shown(node.text)}', a number out of range"
             return "null" if is_null(node) else f"'{shown(node.text)}'"
+
+
+def is_out_of_range(node: Node) -> bool:
+    """Whether a plain YAML scalar is a number that no double can hold (``1e400``); it resolves to a string."""
+    return isinstance(node, Scalar) and node.style is Style.PLAIN and is_number_out_of_range(node.text)
+
+
+def is_number_out_of_range(text: str) -> bool:
+    """Whether a text is written as a decimal number, with fraction or exponent, that no double can hold."""
+    is_decimal = _DECIMAL.fullmatch(text) is not None and not _INTEGER.fullmatch(text)
+    return is_decimal and not isfinite(float(text))
 
 
 def shown(text: str) -> str:
@@ -292,10 +305,12 @@ def resolve(scalar: Scalar) -> ScalarValue:
 def to_value(node: Node) -> JsonValue:
     """The plain JSON value of a whole tree; unlike parameters, integers up to 2**64-1 stay integers (spec 10 §15).
 
-    Raises ScalarError where ``resolve`` does.
+    Raises ScalarError where ``resolve`` does, and for any other number out of range.
     """
     match node:
         case Scalar():
+            if is_out_of_range(node):
+                raise ScalarError(f"number out of range: {shown(node.text)}", node.mark)
             value = resolve(node)
             return _unsigned(node.text, value) if isinstance(value, float) else value
         case Sequence():

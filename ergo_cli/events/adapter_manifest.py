@@ -249,7 +249,10 @@ class _Decoder:
         try:
             return to_value(node)
         except ScalarError as error:
-            raise self._reading.error("DEC-TYPE", str(error), error.mark, path, fix="put it in quotes") from error
+            raise self._reading.error("DEC-TYPE", str(error), error.mark, path, fix=_FIX_NUMBER) from error
+
+
+_FIX_NUMBER = "write a finite number within the range of a double, or put it in quotes if it is a text"
 
 
 def violation(

@@ -52,10 +52,17 @@ def check_outputs(plan: RunPlan, destination: str | None, journal: Path | None =
     """Check where a run writes before it begins. Raises UsageError ``cli.conflicting_options``."""
     reads = list(_reads(plan))
     if journal is not None:
+        _refuse_standard_output(journal)
         refuse_replacing(journal, reads)
         reads.append(Read(journal, "the crash journal"))
     if destination is not None:
         refuse_bundle_over(destination, reads)
+
+
+def _refuse_standard_output(journal: Path) -> None:
+    if str(journal) == STANDARD_OUTPUT:
+        message = "a crash journal cannot go to standard output: every step must be on the disk before the next begins"
+        raise UsageError("cli.conflicting_options", message, where="option --journal", fix="name a file with --journal")
 
 
 def _reads(plan: RunPlan) -> Iterator[Read]:

@@ -19,16 +19,17 @@ T = TypeVar("T")
 
 def is_run_id(text: str) -> bool:
     """Whether a text is a valid run id of any kind."""
-    return any(tools.is_run_id(text) for tools in _all_tools())
+    return any(tools.is_run_id(text) for tools in _all_tools(lambda _: None))
 
 
-def list_runs(named: NamedStore) -> list[ListedRun]:
+def list_runs(named: NamedStore, broken: Callable[[ProgramError], object] = lambda _: None) -> list[ListedRun]:
     """List the runs of all kinds in a store, kind by kind, ascending by id.
 
+    The runs of a kind that cannot be used are left out; ``broken`` is called with its error.
     Raises UsageError for a text that names no store, StoreError ``store.not_found``.
     """
     found: list[ListedRun] = []
-    for tools in _all_tools():
+    for tools in _all_tools(broken):
         with open_runs(named, tools) as store:
             found += tools.list(store)
     return found
@@ -37,14 +38,18 @@ def list_runs(named: NamedStore) -> list[ListedRun]:
 def with_run(named: NamedStore, run_id: str, use: Callable[[RunTools, RunStore], T]) -> T:
     """Call ``use`` with the tools of the run's kind and its opened store; returns its result.
 
-    The kind is the first whose journal has the run; if none has, ``use`` gets the first kind, which refuses the run.
-    Raises as ``list_runs``.
+    The kind is the first whose journal has the run; if none has, ``use`` gets the last kind, which refuses the run.
+    Raises as ``list_runs``, and ProgramError ``program.import_failed`` for a run that may only be of a kind that cannot
+    be used.
     """
-    candidates = list(_all_tools())
+    broken: list[ProgramError] = []
+    candidates = list(_all_tools(broken.append))
     for tools in candidates:
         with open_runs(named, tools) as store:
-            if store.journal.head(run_id) or tools is candidates[-1]:
+            if store.journal.head(run_id) or (tools is candidates[-1] and not broken):
                 return use(tools, store)
+    if broken:
+        raise broken[0]
     raise AssertionError("there is a kind that keeps runs")
 
 
@@ -65,7 +70,7 @@ def open_runs(named: NamedStore, tools: RunTools) -> Generator[RunStore]:
         yield store
 
 
-def _all_tools() -> Iterator[RunTools]:
-    for kind in every_kind():
+def _all_tools(broken: Callable[[ProgramError], object]) -> Iterator[RunTools]:
+    for kind in every_kind(broken):
         if kind.acting is not None and kind.acting.runs is not None:
             yield kind.acting.runs

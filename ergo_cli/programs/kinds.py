@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -62,14 +62,30 @@ def find_kind(name: str) -> Kind[Any]:
 
 
 def kind_of(value: object) -> Kind[Any] | None:
-    """The kind that claims a Python value as its program, built-in kinds first; None where none does."""
-    return next((kind for kind in every_kind() if kind.claims(value)), None)
+    """The kind that claims a Python value as its program, built-in kinds first; None where none does.
+
+    Raises ProgramError ``program.import_failed`` for a value that may only be of a kind that cannot be used.
+    """
+    broken: list[ProgramError] = []
+    kind = next((kind for kind in every_kind(broken.append) if kind.claims(value)), None)
+    if kind is None and broken:
+        raise broken[0]
+    return kind
 
 
-def every_kind() -> Iterator[Kind[Any]]:
-    """All kinds, each imported when it is asked for: those built in, then those of installed packages."""
+def every_kind(broken: Callable[[ProgramError], object]) -> Iterator[Kind[Any]]:
+    """All kinds, each imported when it is asked for: those built in, then those of installed packages.
+
+    A kind that cannot be used is passed over; ``broken`` is called with its error.
+    """
     yield from map(find_kind, KINDS)
-    yield from map(find_kind, installed_kinds())
+    for name in installed_kinds():
+        try:
+            kind = find_kind(name)
+        except ProgramError as error:
+            broken(error)
+        else:
+            yield kind
 
 
 def installed_kinds() -> tuple[str, ...]:

@@ -222,7 +222,7 @@ def _public_names(holder: object) -> Iterator[str]:
 
 def _wrong_kind(ref: str, found: str, wanted: Kind[Any] | None, project: Project) -> ProgramError:
     needed = "program" if wanted is None else f"{wanted.name} program"
-    kinds = (wanted,) if wanted is not None else every_kind()
+    kinds = (wanted,) if wanted is not None else every_kind(lambda _: None)
     written = [kind.acting.written_as for kind in kinds if kind.acting is not None]
     fix = f"name a {' or a '.join(written)}"
     message = f"'{ref}' is a {found}, not a {needed}"

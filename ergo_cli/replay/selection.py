@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
-from ergo_cli.bundle.recognition import Content, content_of, has_suffix
+from ergo_cli.bundle.recognition import SUFFIXES, Content, content_of, has_suffix
 from ergo_cli.bundle.schema import read_failed
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, ReplayError, reason
@@ -32,11 +32,15 @@ class Refusal(Struct, frozen=True):
 
 
 class Selection(Struct, frozen=True):
-    """The bundles to open, each once; what was passed over, and what is refused before anything is opened."""
+    """The bundles to open, each once; what was passed over, and what is refused before anything is opened.
+
+    ``searched`` are the places that were looked at, as lines for people.
+    """
 
     bundles: tuple[BundlePath, ...] = ()
     notices: tuple[Notice, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    searched: tuple[str, ...] = ()
 
 
 def select_bundles(arguments: Sequence[str], profile: str | None, project: Path | None, *, strict: bool) -> Selection:
@@ -47,7 +51,7 @@ def select_bundles(arguments: Sequence[str], profile: str | None, project: Path 
     (``replay.nothing_matched``). Raises ProjectError as ``locate_project`` and ``captured_profiles``.
     """
     if not arguments:
-        return Selection(tuple(_captured(profile, project)))
+        return _captured(profile, project)
     walk = _Walk()
     for argument in arguments:
         walk.add(argument)
@@ -55,15 +59,27 @@ def select_bundles(arguments: Sequence[str], profile: str | None, project: Path 
     refusals = tuple(Refusal(argument, _nothing_matched(argument)) for argument in empty) if strict else ()
     notices = () if strict else tuple(Notice(_nothing_matched(argument).message) for argument in empty)
     bundles = tuple(BundlePath(path) for path in dict.fromkeys(walk.paths))
-    return Selection(bundles, (*walk.notices, *notices), (*walk.refusals, *refusals))
+    searched = tuple(map(_searched, arguments))
+    return Selection(bundles, (*walk.notices, *notices), (*walk.refusals, *refusals), searched)
 
 
-def _captured(profile: str | None, project: Path | None) -> Iterator[BundlePath]:
+def _searched(argument: str) -> str:
+    suffixes = ", ".join(SUFFIXES)
+    if os.path.isdir(argument):
+        return f"the folder '{argument}': files that end in {suffixes}, also below it"
+    return f"the pattern '{argument}': files that end in {suffixes}"
+
+
+def _captured(profile: str | None, project: Path | None) -> Selection:
     found = locate_project(None, project)
     if found is None and profile is not None:
         found = load_project(current_folder())
-    if found is not None:
-        yield from (BundlePath(str(each.capture), each.name) for each in captured_profiles(found, profile))
+    if found is None:
+        return Selection(searched=(f"'{current_folder()}' and the folders above it: no project",))
+    bundles = tuple(BundlePath(str(each.capture), each.name) for each in captured_profiles(found, profile))
+    profiles = "every profile" if profile is None else f"the profile '{profile}'"
+    searched = f"'{found.file}': capture_output of {profiles}"
+    return Selection(bundles, () if bundles else found.notices, searched=(searched,))
 
 
 class _Walk:

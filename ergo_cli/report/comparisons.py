@@ -77,8 +77,12 @@ def render_comparison(
     sides: Sides,
     notices: tuple[Notice, ...] = (),
     shown: Shown = Shown(),
+    searched: Sequence[str] = (),
 ) -> CommandResult:
-    """Render the results of all bundles; the most severe exit code wins, without results the outcome is ``empty``."""
+    """Render the results of all bundles; the most severe exit code wins, without results the outcome is ``empty``.
+
+    ``searched`` are the places that were looked at, which are named if there are no results.
+    """
     codes = [_exit_code(result) for result in results] or [NOTHING_TO_DO]
     code = gravest(codes)
     errors = [result.error for result in results if result.error is not None]
@@ -91,7 +95,7 @@ def render_comparison(
         bundles=tuple(bundle_document(result) for result in results),
         warnings=warning_texts(notices),
     )
-    blocks = tuple(_blocks(results, sides, shown))
+    blocks = tuple(_blocks(results, sides, shown)) if results else tuple(_empty(searched))
     messages = failure_lines(*(result.failures for result in results))
     complaints = tuple(_complaints(refused_alike(results)))
     return CommandResult(report, blocks, complaints, notices + tuple(_bundle_notices(results)), messages=messages)
@@ -172,10 +176,12 @@ def _complaints(refused: Sequence[Refused]) -> Iterator[ErgoError]:
         yield error
 
 
+def _empty(searched: Sequence[str]) -> Iterator[Block]:
+    yield Line("empty: no bundle matched")
+    yield from (Line(f"  looked in {unicode(place)}") for place in searched)
+
+
 def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iterator[Block]:
-    if not results:
-        yield Line("empty: no bundle matched")
-        return
     diverged = [result for result in results if result.outcome is Outcome.DIVERGED]
     if len(results) == 1:
         yield _verdict(results[0])

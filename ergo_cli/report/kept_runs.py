@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Raw
 
+from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import exit_code
 from ergo_cli.programs.runs import ForkedRun, ListedRun, ResumedRun, RunRecord, ShownRun, Standing, TimedRun
 from ergo_cli.report.command_result import CommandResult
@@ -19,6 +20,7 @@ from ergo_cli.report.document import (
     TimelineDocument,
     error_document,
     failure_outcome,
+    warning_texts,
 )
 from ergo_cli.report.text import Block, Line, Table, Tone, fields, shorten
 
@@ -35,8 +37,11 @@ _TONES = {
 }
 
 
-def render_run_list(runs: Sequence[ListedRun]) -> CommandResult:
-    """Render all runs of a store; the first error of an unreadable run is the error of the command."""
+def render_run_list(runs: Sequence[ListedRun], notices: Sequence[Notice] = ()) -> CommandResult:
+    """Render all runs of a store; the first error of an unreadable run is the error of the command.
+
+    ``notices`` are warnings about the listing itself.
+    """
     errors = tuple(run.error for run in runs if run.error is not None)
     code = exit_code(errors[0].code) if errors else 0
     report = Report(
@@ -44,11 +49,12 @@ def render_run_list(runs: Sequence[ListedRun]) -> CommandResult:
         outcome=failure_outcome(code) if errors else "ok",
         exit_code=code,
         error=error_document(errors[0]) if errors else None,
+        warnings=warning_texts(notices),
         runs=tuple(map(_listed_document, runs)),
     )
     rows = tuple(tuple(map(_cell, _listed_row(run))) for run in runs)
     table = Table(("run", "status", "events", "snapshot"), rows, _NUMERIC)
-    return CommandResult(report, (table if runs else Line("no runs"),), errors)
+    return CommandResult(report, (table if runs else Line("no runs"),), errors, tuple(notices))
 
 
 def render_run_state(run: ShownRun) -> CommandResult:

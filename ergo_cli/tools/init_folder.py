@@ -10,7 +10,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ergo_cli.errors import ErgoError, UsageError, reason
+from ergo_cli.errors import CaptureWriteError, ErgoError, UsageError, reason
+from ergo_cli.stores.files import AtomicFile
 from ergo_cli.stores.remedies import remedy
 from ergo_cli.stores.temporaries import temporary_folder
 
@@ -97,6 +98,8 @@ _FILE_FAILED = "cli.init_scaffold_write_failed"
 def plant(files: Sequence[ScaffoldFile], target: Target) -> None:
     """Write ``files`` to ``target``; other files of an existing folder stay as they are.
 
+    A file that is replaced passes on its permission bits; where it is a link, what it leads to is replaced.
+
     Raises ErgoError ``cli.init_target_create_failed`` and as ``write_tree``. A target that did not exist, and folders
     above it, then do not exist either.
     """
@@ -156,8 +159,21 @@ def _fill(files: Sequence[ScaffoldFile], target: Path) -> None:
             path = target / file.path
             with _failing(_FOLDER_FAILED, "make the folder", path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            with _failing(_FILE_FAILED, "write", path):
-                os.replace(tree / file.path, path)
+            if os.path.lexists(path):
+                _rewrite(path, file.content)
+            else:
+                with _failing(_FILE_FAILED, "write", path):
+                    os.replace(tree / file.path, path)
+
+
+def _rewrite(path: Path, content: bytes) -> None:
+    """Replace a file as a capture does its bundle: a link is followed, the permission bits are kept."""
+    try:
+        with AtomicFile(str(path)) as file:
+            file.write(content)
+            file.commit()
+    except CaptureWriteError as error:
+        raise ErgoError(_FILE_FAILED, error.message, where=str(path), fix=error.fix) from error
 
 
 def _refuse_obstacles(file: ScaffoldFile, target: Path) -> None:
@@ -168,6 +184,8 @@ def _refuse_obstacles(file: ScaffoldFile, target: Path) -> None:
             raise _failed(_FOLDER_FAILED, "make the folder", folder, "there is a file of that name")
     if path.is_dir():
         raise _failed(_FILE_FAILED, "write", path, "there is a folder of that name")
+    if path.exists() and not path.is_file():
+        raise _failed(_FILE_FAILED, "write", path, "there is a device or a pipe of that name")
 
 
 def _missing_parents(path: Path) -> list[Path]:

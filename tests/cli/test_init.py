@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -183,13 +184,27 @@ def test_what_stands_in_the_way_of_force_is_found_before_anything_is_written(
     assert files(tmp_path) == before
 
 
-def test_force_replaces_a_link_and_not_what_it_leads_to(ergo: Ergo, tmp_path: Path) -> None:
+def test_force_follows_a_link_and_keeps_permission_bits_as_captures_do(ergo: Ergo, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("mine")
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "README.md").symlink_to("../elsewhere")
+    (tmp_path / "x" / "ergo.toml").symlink_to("made.toml")
+    (tmp_path / "x" / "primitives.py").touch(mode=0o600)
     assert ergo("init", "x", "--force").exit_code == 0
-    assert (tmp_path / "elsewhere").read_text() == "mine"
-    assert not (tmp_path / "x" / "README.md").is_symlink()
+    assert (tmp_path / "x" / "README.md").is_symlink()
+    assert (tmp_path / "elsewhere").read_text().startswith("# x\n")
+    assert (tmp_path / "x" / "ergo.toml").is_symlink()
+    assert (tmp_path / "x" / "made.toml").read_text().startswith('name = "x"\n')
+    assert stat.S_IMODE((tmp_path / "x" / "primitives.py").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "x" / "scripts" / "test").stat().st_mode) & 0o111
+
+
+def test_force_refuses_a_pipe_before_anything_is_written(ergo: Ergo, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    os.mkfifo(tmp_path / "x" / "README.md")
+    before = files(tmp_path)
+    refused(ergo("init", "x", "--force", "--format", "json"), 6, "cli.init_scaffold_write_failed")
+    assert files(tmp_path) == before
 
 
 @pytest.mark.parametrize(

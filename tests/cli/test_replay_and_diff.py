@@ -132,7 +132,25 @@ def test_nothing_to_replay(ergo: Ergo, tmp_path: Path) -> None:
     for arguments in ([], ["caps"], ["caps/*.json"]):
         ran = ergo("replay", *arguments, "--format", "json")
         assert (ran.exit_code, ran.report["outcome"], ran.report["bundles"]) == (5, "empty", [])
-    assert ergo("replay").stdout == "empty: no bundle matched\n"
+    suffixes = "files that end in .json, .json.gz, .json.zst"
+    looked = {
+        (): f"'{tmp_path}' and the folders above it: no project",
+        ("caps",): f"the folder 'caps': {suffixes}, also below it",
+        ("caps/*.json",): f"the pattern 'caps/*.json': {suffixes}",
+    }
+    for arguments, place in looked.items():
+        assert ergo("replay", *arguments).stdout == f"empty: no bundle matched\n  looked in {place}\n"
+
+
+def test_nothing_to_replay_in_a_project_names_its_file_and_its_unknown_keys(ergo: Ergo, tmp_path: Path) -> None:
+    file = tmp_path / "ergo.toml"
+    file.write_text('name = "x"\nversion = "1"\n[profiles.a]\ngraph = "g.yaml"\ncapture_ouput = "a.json"\n')
+    ran = ergo("replay")
+    assert ran.exit_code == 5
+    assert ran.stdout == f"empty: no bundle matched\n  looked in '{file}': capture_output of every profile\n"
+    assert "capture_ouput" in ran.stderr
+    [warning] = ergo("replay", "--format", "json").report["warnings"]
+    assert "profiles.a.capture_ouput" in warning
 
 
 def test_without_bundles_the_captures_of_the_project_are_replayed(ergo: Ergo, case: Path, tmp_path: Path) -> None:

@@ -30,6 +30,45 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def with_broken_kind(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment with an installed package that adds a kind ``talk``, whose module cannot be imported."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "talk_kind-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: talk-kind\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[ergo.kinds]\ntalk = talk_kind:KIND\n")
+    (site / "talk_kind.py").write_text("KIND = 1 / 0\n")
+    return {"PYTHONPATH": str(site)}
+
+
+BROKEN = "the kind of program 'talk' of the package 'talk-kind' cannot be used: ZeroDivisionError: division by zero"
+
+
+def test_a_broken_kind_is_a_warning_of_the_list(ergo: Ergo, project: Path, with_broken_kind: dict[str, str]) -> None:
+    ran = ergo("runs", "list", "--format", "json", **with_broken_kind)
+    assert (ran.exit_code, [run["run_id"] for run in ran.report["runs"]]) == (0, ["run"])
+    [warning] = ran.report["warnings"]
+    assert BROKEN in warning
+    assert ran.stderr == f"warning: entry point 'talk = talk_kind:KIND' of ergo.kinds: {BROKEN}\n"
+
+
+@pytest.mark.parametrize("command", [("show", "run"), ("timeline", "run"), ("resume", "run", "--value", "{}")])
+def test_a_run_of_another_kind_needs_no_broken_kind(
+    ergo: Ergo, project: Path, with_broken_kind: dict[str, str], command: tuple[str, ...]
+) -> None:
+    assert ergo("runs", *command, **with_broken_kind).exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["show", "timeline"])
+def test_a_run_that_may_be_of_the_broken_kind_names_it(
+    ergo: Ergo, project: Path, with_broken_kind: dict[str, str], command: str
+) -> None:
+    ran = ergo("runs", command, "other", "--format", "json", **with_broken_kind)
+    assert (ran.exit_code, ran.report["error"]["code"]) == (3, "program.import_failed")
+    assert ran.report["error"]["message"] == BROKEN
+
+
 def log(project: Path, run: str = "run") -> list[str]:
     return log_of(f"sqlite:{project}/runs.db", project, run)
 

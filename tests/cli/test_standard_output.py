@@ -11,7 +11,7 @@ import pytest
 
 from ergo_cli.errors import CaptureWriteError
 from ergo_cli.stores.standard_output import StandardOutput
-from tests.cli.refusals import ERGO, EVENTS, GRAPH, PROGRAM, V3
+from tests.cli.refusals import ERGO, EVENTS, GRAPH, PROGRAM, V3, refused
 from tests.conftest import Ergo
 
 TABLE = "time,close\n2024-01-02T00:00:00Z,1\n2024-01-03T00:00:00Z,2\n"
@@ -47,6 +47,15 @@ def test_what_fails_writes_nothing(ergo: Ergo, tmp_path: Path) -> None:
     assert (ran.exit_code, ran.stdout) == (3, "")
     assert "code: fixture.csv_invalid" in ran.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize("command", ["run", "capture"])
+def test_a_crash_journal_does_not_go_there(ergo: Ergo, tmp_path: Path, command: str) -> None:
+    bundle = ("-o", "b.json") if command == "capture" else ()
+    ran = ergo(command, EVENTS, *PROGRAM, *bundle, "--journal", "-", "--format", "json")
+    refused(ran, 2, "cli.conflicting_options")
+    assert ran.report["error"]["fix"] == "name a file with --journal"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reader_that_closes_the_pipe_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

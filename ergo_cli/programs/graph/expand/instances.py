@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from ergo_cli.core.diagnostics import repeats
+from ergo_cli.core.document_fields import is_number_out_of_range, shown
 from ergo_cli.core.semver import Requirement, Version, parse_selector
 from ergo_cli.errors import ErgoError, RuleError
 from ergo_cli.programs.graph.check.catalog import Metadata
@@ -70,15 +71,17 @@ class Site(Struct, frozen=True):
             authoring_path=authored(self.prefix),
         )
 
-    def node_fault(self, rule: str, message: str, node_id: str, *, fix: str | None = None) -> RuleError:
-        """An error of one of this definition's nodes, at ``$.nodes``."""
+    def node_fault(
+        self, rule: str, message: str, node_id: str, *, fix: str | None = None, at: str | None = None
+    ) -> RuleError:
+        """An error of one of this definition's nodes, at ``$.nodes``; ``at`` is a place in the node."""
         return RuleError(
             rule,
             message,
             phase=COMPOSITION,
             path="$.nodes",
             fix=fix,
-            where=self.place(f"nodes.{node_id}"),
+            where=self.place(at or f"nodes.{node_id}"),
             node=node_id,
             authoring_path=authored(self.path_to(node_id)),
         )
@@ -237,7 +240,7 @@ def _primitive_value(
                 faults.append(_unbound(site, node, node.impl_id, spec.name))
             return spec.default
     if value.type is not spec.type and (spec.type, value.type) not in _ACCEPTED:
-        faults.append(_mismatch(site, node, spec.name, spec.type, value.type))
+        faults.append(_mismatch(site, node, spec.name, spec.type, value.type, value))
     return value
 
 
@@ -270,7 +273,7 @@ def _check_cluster_binding(site: Site, node: ClusterNode, spec: ClusterParameter
                 faults.append(_unbound(site, node, node.cluster_id, spec.name))
         case Literal(value=value):
             if value.type is not spec.type:
-                faults.append(_mismatch(site, node, spec.name, spec.type, value.type))
+                faults.append(_mismatch(site, node, spec.name, spec.type, value.type, value))
         case Exposed(parameter=referenced):
             exposed = next((each for each in site.definition.parameters if each.name == referenced), None)
             if exposed is None:
@@ -335,9 +338,18 @@ def _not_a_parameter(site: Site, node: ClusterNode, name: str, referenced: str) 
 
 
 def _mismatch(
-    site: Site, node: ImplNode | ClusterNode, name: str, expected: ParameterType, got: ParameterType
+    site: Site,
+    node: ImplNode | ClusterNode,
+    name: str,
+    expected: ParameterType,
+    got: ParameterType,
+    value: ParameterValue | None = None,
 ) -> RuleError:
     message = f"parameter '{name}' of '{site.name_of(node.id)}' must be {expected.value}, got {got.value}"
+    if value is not None and isinstance(value.value, str) and is_number_out_of_range(value.value):
+        message += f" '{shown(value.value)}', a number out of range"
+        fix, at = "write a number within the range of a double", f"nodes.{node.id}.params.{name}"
+        return site.node_fault("I.4", message, node.id, fix=fix, at=at)
     return site.node_fault("I.4", message, node.id, fix=_mismatch_fix(expected, got))
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.core.document_fields import Fields, Reading, described, string
+from ergo_cli.core.document_fields import Fields, Reading, described, is_out_of_range, string
 from ergo_cli.core.document_parsers import parse_yaml
 from ergo_cli.core.documents import LimitError, Node, Scalar
 from ergo_cli.core.values import (
@@ -285,7 +285,8 @@ class Parts:
         node = parameter.optional_node("default")
         if node is None:
             return None
-        if not isinstance(node, Scalar):
+        fits_text = declared in (ParameterType.STRING, ParameterType.ENUM)
+        if not isinstance(node, Scalar) or (is_out_of_range(node) and not fits_text):
             raise self._placed(unfit_default(self._heading, name, declared, described(node)), node)
         value = parameter.scalar("default")
         return None if value is None else ParameterValue.declared(value, declared)

@@ -17,6 +17,7 @@ from ergo_cli.core.document_fields import (
     ScalarValue,
     described,
     is_null,
+    is_out_of_range,
     one_of,
     raw_text,
     resolve,
@@ -217,7 +218,8 @@ def default(reading: Reading, node: Node, type_: ParameterType, path: str) -> Pa
     converted = _converted(value, type_)
     if converted is None:
         message = f"expected {type_.value} default, got {described(node)}"
-        raise _default_error(reading, message, node, path, _DEFAULT_FIXES[type_])
+        fix = "write a number within the range of a double" if is_out_of_range(node) else _DEFAULT_FIXES[type_]
+        raise _default_error(reading, message, node, path, fix)
     return ParameterValue(type_, converted)
 
 
