@@ -117,7 +117,7 @@ class BundleReader:
 
     @property
     def graph_id(self) -> str:
-        """The graph that was run."""
+        """The id of the program that was run."""
         return self.header.graph_id
 
     @property

@@ -245,5 +245,11 @@ def run_and_report(
         return refusal(command, stopped_too_soon(), INTERRUPTED)
     signalled = stop.stopped and result.interruption is not None
     return render_run(
-        command, result, plan.notices, Answers.of(request, plan), fail_on_error=fail_on_error, signalled=signalled
+        command,
+        result,
+        plan.notices,
+        Answers.of(request, plan),
+        kind=plan.found.program.kind.name,
+        fail_on_error=fail_on_error,
+        signalled=signalled,
     )

@@ -35,7 +35,7 @@ from ergo_cli.host.crash_journal import FORMAT, JournalClosing, JournalHead, Jou
 from ergo_cli.host.effects import SentIntent
 from ergo_cli.host.files_read import Read, refuse_bundle_over
 from ergo_cli.host.outputs import beside_notices
-from ergo_cli.programs.kinds import check_kind
+from ergo_cli.programs.kinds import TEXTUAL, check_kind
 from ergo_cli.stores.artifacts import verified
 from ergo_cli.stores.durable import only_read
 from ergo_cli.stores.remedies import temporary_remedy
@@ -58,10 +58,11 @@ _T = TypeVar("_T")
 class Recovered(Struct, frozen=True):
     """The result of a recovery; whether the ``unconfirmed`` intents were delivered is unknown.
 
-    ``notices`` say where the bundle went if not where it was to go.
+    ``kind`` is that of the program, ``notices`` say where the bundle went if not where it was to go.
     """
 
     bundle: str
+    kind: str
     header: Header
     steps: int
     unconfirmed: tuple[SentIntent, ...]
@@ -101,7 +102,8 @@ def recover(journal: Path, destination: str) -> Recovered:
                 head.egress_provenance, lines.artifacts, is_partial=True, check=lambda: lines.check(copy)
             )
     notices = beside_notices(destination, bundle)
-    return Recovered(bundle, header, lines.committed, tuple(lines.unconfirmed), notices)
+    kind = TEXTUAL if program is None else program.kind
+    return Recovered(bundle, kind, header, lines.committed, tuple(lines.unconfirmed), notices)
 
 
 class _Lines:

@@ -379,7 +379,7 @@ def _refuse_adapter(flags: ProgramFlags) -> None:
 
 def _not_named(recorded: RecordedProgram, reference: str) -> ProgramError:
     """The error for a module that only the bundle names: it is not imported (spec 00 §3)."""
-    message = f"neither the project nor a flag names the program '{reference}' of graph '{recorded.graph_id}'"
+    message = f"neither the project nor a flag names the program '{recorded.graph_id}', '{reference}'"
     fix = f"name it with --program {reference} in its project, or replay with the profile that captured the bundle"
     return ProgramError("program.not_found", message, where=str(recorded.bundle), fix=fix)
 
@@ -387,7 +387,7 @@ def _not_named(recorded: RecordedProgram, reference: str) -> ProgramError:
 def _not_found(recorded: RecordedProgram, passed_over: tuple[Notice, ...]) -> ProgramError:
     return ProgramError(
         "program.not_found",
-        f"no program was found for graph '{recorded.graph_id}'",
+        f"the program '{recorded.graph_id}' was not found",
         where=str(recorded.bundle),
         fix="name it with --graph FILE (and --adapter FILE), or replay within the project that captured the bundle",
         details=(f"looked for runtime provenance {recorded.runtime_provenance}", *(n.message for n in passed_over)),

@@ -47,12 +47,13 @@ class Part(Struct, frozen=True):
 class Explanation(Struct, frozen=True):
     """A decision, and what happened for it; no parts where no episode ran.
 
-    ``remark`` says what the parts do not: why there are none, or for which deferred event they are. ``is_traced``:
-    today's program was run again for them, else they are what was recorded.
+    ``kind`` and ``graph_id`` name the program. ``remark`` says what the parts do not: why there are none, or for which
+    deferred event they are. ``is_traced``: today's program was run again for them, else they are what was recorded.
     """
 
     seq: int
     record: DecisionRecord
+    kind: str
     graph_id: str
     parts: tuple[Part, ...]
     remark: str | None
@@ -73,7 +74,7 @@ def explain_event(
     if reader.kind.acting is not None:
         found = find_decision(reader, event_id, occurrence)
         parts = _recorded(reader, found.seq)
-        return Explanation(found.seq, found.record, reader.graph_id, parts, found.remark)
+        return Explanation(found.seq, found.record, reader.kind_name, reader.graph_id, parts, found.remark)
     today = find(reader)
     check_kind(reader, today.program)
     check_version(reader.capture_version)
@@ -84,7 +85,9 @@ def explain_event(
     if found.has_run and not parts:
         remark = f"{today.program.graph_id} has no nodes: only the decision counts"
     notices = _changed(reader, today.program)
-    return Explanation(found.seq, found.record, today.program.graph_id, parts, remark, notices, is_traced=True)
+    return Explanation(
+        found.seq, found.record, today.program.kind.name, today.program.graph_id, parts, remark, notices, is_traced=True
+    )
 
 
 def _traced(found: Decided, today: Assigned) -> tuple[Part, ...]:

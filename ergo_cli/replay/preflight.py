@@ -183,7 +183,9 @@ def _allowed_differences(scan: Scan, program: AnyProgram, adapter: Adapter | Non
     """What a replay that is not strict announces and goes on with."""
     notices: list[Notice] = []
     if scan.reader.graph_id != program.graph_id:
-        notices.append(Notice(f"the bundle is of graph '{scan.reader.graph_id}', today's is '{program.graph_id}'"))
+        notices.append(
+            Notice(f"the bundle is of the program '{scan.reader.graph_id}', today's is '{program.graph_id}'")
+        )
     recorded, current = scan.reader.adapter_provenance, adapter_provenance(adapter)
     if recorded != current:
         notices.append(Notice(f"the adapter changed: recorded '{recorded}', current '{current}'"))
@@ -194,13 +196,13 @@ def _allowed_differences(scan: Scan, program: AnyProgram, adapter: Adapter | Non
 
 
 def check_graph_id(recorded: str, current: str) -> None:
-    """Raise ``replay.graph_id_mismatch`` unless the program is of the graph that was captured."""
+    """Raise ``replay.graph_id_mismatch`` unless the program is the one that was captured."""
     if recorded != current:
         raise ReplayError(
             "replay.graph_id_mismatch",
-            f"the bundle was captured from graph '{recorded}', the program is graph '{current}'",
-            where=f"bundle '{recorded}' vs graph '{current}'",
-            fix="give the graph that the bundle was captured from",
+            f"the bundle was captured from the program '{recorded}', but this is the program '{current}'",
+            where=f"bundle '{recorded}' vs program '{current}'",
+            fix="give the program that the bundle was captured from",
             details=_sides(recorded, current),
         )
 
@@ -216,7 +218,7 @@ def _check_external_kinds(scan: Scan, program: AnyProgram, adapter: Adapter | No
             "replay.external_effect_kind_unrepresentable",
             f"the bundle holds effects that this program cannot have made: {', '.join(missing)}",
             where="ownership preflight",
-            fix="give the graph and the adapter of the capture; the adapter must accept these kinds",
+            fix="give the program and the adapter of the capture; the adapter must accept these kinds",
             details=(f"missing kinds: {', '.join(missing)}",),
         )
 

@@ -69,7 +69,11 @@ def _blocks(explained: Explanation) -> Iterator[Block]:
     ended = "" if record.termination is None else f", {termination_name(record.termination)}"
     retries = f" after {record.retry_count} retries" if record.retry_count else ""
     yield Line(f"event {record.event_id}: {record.decision.value}{ended}{retries}", Tone.STRONG)
-    pairs = (("decision", explained.seq), ("episode", record.episode_id), ("graph", explained.graph_id))
+    pairs = (
+        ("decision", explained.seq),
+        ("episode", record.episode_id),
+        ("program", f"{explained.kind} {explained.graph_id}"),
+    )
     run_id = next((part.run_id for part in explained.parts), None)
     yield fields((*pairs, ("run", run_id)), indent=2)
     if explained.remark is not None:

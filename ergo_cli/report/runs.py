@@ -35,12 +35,13 @@ def render_run(
     notices: tuple[Notice, ...],
     answers: Answers,
     *,
+    kind: str,
     fail_on_error: bool,
     signalled: bool = False,
 ) -> CommandResult:
     """Render a finished run; its ``notices`` were printed at its start.
 
-    ``answers`` says how runs that wait are answered.
+    ``answers`` says how runs that wait are answered, ``kind`` of which kind the program is.
     ``fail_on_error`` makes failed episodes and an early end exit code 1; ``signalled``: a signal ended it.
     """
     summary = result.summary
@@ -55,7 +56,7 @@ def render_run(
     )
     decisions = f"{summary.invoked} invoked, {summary.deferred} deferred, {summary.skipped} skipped"
     pairs = (
-        ("graph", summary.graph_id),
+        ("program", f"{kind} {summary.graph_id}"),
         ("episodes", summary.episodes),
         ("decisions", decisions),
         ("failed", summary.failed),
@@ -84,7 +85,7 @@ def render_recovery(journal: str, recovered: Recovered) -> CommandResult:
             tuple(IntentDocument(sent.event_id, sent.intent_id, sent.channel) for sent in recovered.unconfirmed),
         ),
     )
-    pairs = (("graph", recovered.header.graph_id), ("bundle", recovered.bundle))
+    pairs = (("program", f"{recovered.kind} {recovered.header.graph_id}"), ("bundle", recovered.bundle))
     headline = Line(f"recovered: {recovered.steps} events", Tone.GOOD)
     return CommandResult(report, (headline, fields(pairs, indent=2)), notices=notices)
 

@@ -14,6 +14,7 @@ from msgspec import Struct, UnsetType
 from ergo_cli.bundle.inspection import Inspection, JournalCounts
 from ergo_cli.core.time import Duration
 from ergo_cli.errors import ErgoError, exit_code
+from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     ConversionDocument,
@@ -46,8 +47,8 @@ def _inspection_pairs(found: Inspection) -> list[tuple[str, object | None]]:
     decisions = found.decisions
     return [
         ("format", f"{found.capture_version}, {found.style}{compression}, {found.size_bytes:,} bytes"),
-        ("graph", found.graph_id),
-        ("program", None if found.program is None else f"{found.program.kind} {found.program.ref}"),
+        ("program", f"{TEXTUAL if found.program is None else found.program.kind} {found.graph_id}"),
+        ("reference", None if found.program is None else found.program.ref),
         ("found by", found.found_by or "no rule: name the program to replay it"),
         ("runtime", found.runtime_provenance),
         ("adapter", found.adapter_provenance),

@@ -99,7 +99,7 @@ def test_a_killed_capture_is_recovered_by_the_command(ergo: Ergo, tmp_path: Path
         child.kill()
         child.communicate(timeout=60)
     ran = ergo("recover", "j", "-o", "r.json")
-    assert ran == (0, "recovered: 3 events\n  graph   tick_flow\n  bundle  r.json\n", "")
+    assert ran == (0, "recovered: 3 events\n  program  graph tick_flow\n  bundle   r.json\n", "")
     assert ergo("capture", "-", *program, "-o", "whole.json", stdin=TICK_LINE * 3).exit_code == 0
     assert (tmp_path / "r.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
     assert ergo("replay", "r.json", "--strict", *program).exit_code == 0

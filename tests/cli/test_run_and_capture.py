@@ -29,7 +29,7 @@ def test_run_tells_what_it_came_to(ergo: Ergo, conformance: Path) -> None:
     assert ran == (
         0,
         "completed: 3 events\n"
-        "  graph      minimal\n"
+        "  program    graph minimal\n"
         "  episodes   1\n"
         "  decisions  3 invoked, 0 deferred, 0 skipped\n"
         "  failed     0\n",
