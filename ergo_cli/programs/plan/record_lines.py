@@ -30,7 +30,7 @@ def parts_of(envelope: Envelope) -> tuple[str, str, dict[str, JsonValue]]:
 
 def _domain_parts(event: DomainEvent) -> tuple[str, str, dict[str, JsonValue]]:
     payload: object = event.payload
-    fields = {**_members(payload if isinstance(payload, dict) else {"payload": payload})}
+    fields = {**_members(cast("object", payload) if isinstance(payload, dict) else {"payload": payload})}
     return event.name, str(fields.pop("key", "")), fields
 
 
