@@ -143,7 +143,7 @@ def _blank_strings(text: bytes) -> bytes:
 def _located(text: bytes, error: Exception, read_float: Callable[[str], float]) -> JsonError:
     """Convert msgspec's exception to a JsonError with an offset."""
     message = str(error)
-    if isinstance(error, UnicodeDecodeError):
+    if isinstance(error, UnicodeDecodeError) or "UTF-8" in message:  # the first before msgspec 0.23
         return _invalid_utf8(text)
     if isinstance(error, RecursionError):
         return JsonError(f"nesting deeper than {NESTING_LIMIT} levels", 0)

@@ -232,15 +232,26 @@ def test_signals_at_random_moments_leave_nothing(times: int, tmp_path: Path, env
                 child.send_signal(chance.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]))
             _, errors = child.communicate(timeout=60)
         assert (child.returncode, b"Traceback" in errors) == (130, False), (number, words, errors)
-        left = {path.name for path in set(cwd.iterdir()) - before} - {"pid", "b.json", "j", "outbox.jsonl"}
+        left = {path.name for path in set(cwd.iterdir()) - before} - {
+            "pid",
+            "b.json",
+            "j",
+            "outbox.jsonl",
+            "__pycache__",
+        }
         assert (left, left_behind(folder), left_behind(cwd)) == (set(), [], []), (number, words)
 
 
 def channel_run(folder: Path) -> tuple[list[str], Path]:
-    """A run whose channel, which has a child, never answers."""
-    project = sample_project(folder, READY, "stubborn", "child", "read", "sleep", ack_timeout="1h")
-    send(project, a="1", b="2")
+    """A run that sends many intents to a channel, which has a child."""
+    project = sample_project(folder)
+    channel = project / "channels" / "egress" / "sample_outbox.py"
+    channel.write_text(channel.read_text().replace("import json\n", f"import json\n{HAVE_A_CHILD}", 1))
+    send(project, **{f"e{number}": "1" for number in range(MANY // 10)})
     return ["capture", "-p", "historical", "-o", "b.json"], project
+
+
+HAVE_A_CHILD = "import subprocess\nsubprocess.Popen(['sleep', '1000'])\n"
 
 
 def long_journal(folder: Path, environment: dict[str, str]) -> None:

@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from ergo_cli.core.json import free_text
 from ergo_cli.core.wire import FreeValue
-from ergo_cli.errors import ProgramError
 from ergo_cli.programs.plan.children import ChildRuns
 from ergo_cli.programs.plan.context import copied
 from ergo_cli.programs.plan.engine import Engine, PlanResolver
@@ -78,13 +77,12 @@ class PlanProgram(Struct, frozen=True):
     def first_context(self, payload: FreeValue) -> dict[str, FreeValue]:
         """The first context of a run; floats become their canonical text (spec 00 §13.2).
 
-        Raises ProgramError ``plan.initial_context_invalid`` for anything but an object, and what its code raises.
+        Raises RunError ``plan.initial_context_invalid`` for anything but an object, and what its code raises.
         """
         made: object = (payload or {}) if self.initial_context is None else self.initial_context(payload)
         if not isinstance(made, Mapping):
             message = f"the initial context is not an object but {type(made).__name__}"
-            fix = "let the payload be an object, or give the program an `initial_context` that returns a dict"
-            raise ProgramError("plan.initial_context_invalid", message, where=self.graph_id, fix=fix)
+            raise invalid_plan("initial_context_invalid", message, where=self.graph_id)
         return cast("dict[str, FreeValue]", with_decimal_texts(dict(cast("Mapping[str, object]", made))))
 
     def resolve(self, manifest: RunManifest) -> ExecutionPlan:
