@@ -36,6 +36,14 @@ class Interrupted(BaseException):
     """A signal ends the command. Not a KeyboardInterrupt, which the parser would handle itself without a message."""
 
 
+def is_of_a_signal(error: BaseException) -> bool:
+    """Whether a signal is behind an exception: Python itself turns ``Interrupted`` into another one in some places."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, Interrupted | KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
+
+
 def before_the_end(act: Callable[[], None]) -> Callable[[], None]:
     """Let ``act`` run before a command's process ends; signal handlers call it, so it must take no locks."""
     _last_acts.append(act)

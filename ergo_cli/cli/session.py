@@ -21,7 +21,7 @@ from ergo_cli.report.document import DEFECT, INTERRUPTED, encode_report, warning
 from ergo_cli.report.error_text import error_lines, fitting, near, without_hashes
 from ergo_cli.report.layout import plain_lines
 from ergo_cli.report.text import Block
-from ergo_cli.signals import Interrupted, requesting_stop
+from ergo_cli.signals import Interrupted, is_of_a_signal, requesting_stop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,12 +115,12 @@ class Session:
         try:
             with redirect_stdout(sys.stderr), self._bounded():  # prints of a user's Python are not the result
                 return work()
-        except ErgoError as error:
-            return refusal(self.command, error, exit_code(error.code))
-        except (Interrupted, KeyboardInterrupt):
-            self._say("interrupted")
-            return interruption(self.command)
         except BaseException as error:  # noqa: BLE001 - also sys.exit in a user's Python: it must not count as success
+            if is_of_a_signal(error):
+                self._say("interrupted")
+                return interruption(self.command)
+            if isinstance(error, ErgoError):
+                return refusal(self.command, error, exit_code(error.code))
             return refusal(self.command, _reported(error), DEFECT)
 
     def _bounded(self) -> AbstractContextManager[None]:

@@ -198,6 +198,24 @@ def test_a_signal_in_main_before_the_command(tmp_path: Path, environment: dict[s
     assert (done.returncode, done.stderr) == (130, b"")
 
 
+@pytest.mark.parametrize("turned_into", ["RuntimeError('from __set_name__')", "ErgoError('graph.load_failed', 'it')"])
+def test_an_interruption_that_became_another_exception(
+    turned_into: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    script = (
+        "import os, signal\nfrom ergo_cli.errors import ErgoError\nfrom ergo_cli.host import run_plan\n"
+        "def plan(request):\n try: os.kill(os.getpid(), signal.SIGTERM)\n"
+        f" except BaseException as error: raise {turned_into} from error\n"
+        "run_plan.plan_run = plan\n"
+        "from ergo_cli.cli.app import main\nimport sys\n"
+        f"sys.argv = ['ergo', 'run', '-g', {str(FLOW / 'graph.yaml')!r}, 'events.jsonl']\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (130, b"interrupted\n")
+
+
 def test_an_interruption_lost_in_a_finalizer_or_swallowed_ends_the_command(tmp_path: Path) -> None:
     for lose in ("class A:\n def __del__(self): os.kill(os.getpid(), 15)\nA()", "import contextlib\n" + SWALLOWED):
         script = f"import os\nfrom ergo_cli.signals import stop_on_signals\nstop_on_signals()\n{lose}\nprint('went on')"
