@@ -8,11 +8,12 @@ from typing import Self
 
 from msgspec import Struct
 
-from ergo_cli.errors import StoreError, UsageError
+from ergo_cli.errors import StoreError, UsageError, reason
 from ergo_cli.stores.artifacts import ArtifactStore, FileArtifacts
 from ergo_cli.stores.database import RunTables
 from ergo_cli.stores.journals import EventJournal, SnapshotStore
 from ergo_cli.stores.memory import MemoryArtifacts, MemoryJournal, MemorySnapshots
+from ergo_cli.stores.remedies import remedy, store_code
 
 _FIX = "write sqlite:PATH, postgres:DSN or default"
 
@@ -50,8 +51,17 @@ def open_store(
 
     ``tables`` are those of the kind of program whose runs it keeps. Artifacts lie in the folder ``artifacts`` beside a
     SQLite file, else in that of ``user_folder``. Raises UsageError ``cli.invalid_option_value``; StoreError
-    ``store.not_found``, unless ``create``, for a file that does not exist.
+    ``store.not_found``, unless ``create``, for a file that does not exist, and for a module that cannot be read.
     """
+    try:
+        return _store(named, user_folder, wall_ms, tables, create=create)
+    except OSError as error:
+        message = f"the store cannot be opened: {reason(error)}"
+        fix = remedy(error, "name another store")
+        raise StoreError(store_code(error), message, where=named, fix=fix) from error
+
+
+def _store(named: str, user_folder: Path, wall_ms: Callable[[], int], tables: RunTables, *, create: bool) -> RunStore:
     if named == "default":
         return _sqlite(str(user_folder / "runs.db"), wall_ms, tables, create)
     match named.partition(":"):
