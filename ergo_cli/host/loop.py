@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -133,7 +134,7 @@ def start_run(
     kind, value = run.program.kind, run.program.value
     if kind.acting is not None:
         acting = kind.acting
-        seat = Seat(LiveClock(), call_within, run.run_id, resources.store, resources.continues)
+        seat = Seat(LiveClock(), call_within, run.run_id, resources.store, os.urandom, resources.continues)
         invoker = acting.invoker(value, seat)
         journals = JournalSink(invoker, sink, resources.episodes)
         runner = HostedRunner(

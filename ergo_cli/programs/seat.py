@@ -37,11 +37,13 @@ class CallWithin(Protocol):
 class Seat(Struct, frozen=True):
     """What a live program runs with: clock, deadline guard, run id rule, and the store of its runs (None: memory).
 
-    ``continues``: events may belong to runs that were done before; otherwise such an event is refused.
+    ``entropy`` gives that many random bytes. ``continues``: events may belong to runs that were done before; otherwise
+    such an event is refused.
     """
 
     clock: Clock
     within: CallWithin
     run_id: str | None = None
     store: RunStore | None = None
+    entropy: Callable[[int], bytes] = bytes
     continues: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -16,15 +16,17 @@ from ergo_cli.programs.plan.record_lines import record_line
 from ergo_cli.programs.plan.recorded import PlanCall, PlanChild, PlanEpisode
 from ergo_cli.programs.plan.served import Parting
 from ergo_cli.programs.recorded import JournalDifference, LogDifference, RecordLine
-from ergo_cli.stores.artifacts import artifact_id
+from ergo_cli.stores.artifacts import ArtifactStore, artifact_id
+from ergo_cli.stores.memory import MemoryArtifacts
 from ergo_cli.supervisor.seam import RunTermination
 
 
 class Judged(Struct, frozen=True):
-    """What became of a recorded call today."""
+    """What became of a recorded call today; ``artifacts`` are the recorded ones and today's."""
 
     call: PlanCall
     termination: RunTermination
+    artifacts: ArtifactStore
     error: ErgoError | None = None
     result: RunResult | None = None
     partings: Sequence[Parting] = ()
@@ -34,7 +36,7 @@ def call_differences(episode: PlanEpisode, judged: Judged, *, strict: bool) -> I
     """The differences of one call: of its run and of the children that it spawned, then of its end."""
     for parting in judged.partings:
         if strict or not _is_only_strict(parting):
-            yield parting_difference(episode, judged.call, parting)
+            yield parting_difference(episode, judged.call, parting, judged.artifacts)
     recorded, today = judged.call.end.error, judged.error
     codes = None if recorded is None else recorded.code, None if today is None else today.code
     if codes[0] != codes[1] and not judged.partings:
@@ -42,13 +44,16 @@ def call_differences(episode: PlanEpisode, judged: Judged, *, strict: bool) -> I
         yield JournalDifference(location, _error_tree(codes[0]), _error_tree(codes[1]))
 
 
-def parting_difference(episode: PlanEpisode, call: PlanCall, parting: Parting) -> JournalDifference:
-    """The difference of two records of a run, or of a child of it."""
+def parting_difference(
+    episode: PlanEpisode, call: PlanCall, parting: Parting, artifacts: ArtifactStore
+) -> JournalDifference:
+    """The difference of two records of a run, or of a child of it; of two contexts the members that differ."""
     location = _place(episode, call, parting)
     expected, actual = _tree(parting.expected), _tree(parting.actual)
     leaf: Leaf = (location, expected, actual)
     if parting.expected is not None and parting.actual is not None:
         leaf = first_leaf(expected, actual, location)
+    contexts = _contexts(artifacts, parting)
     log = LogDifference(
         parting.run_id,
         parting.seq,
@@ -57,8 +62,8 @@ def parting_difference(episode: PlanEpisode, call: PlanCall, parting: Parting) -
         actual,
         None if parting.expected is None else artifact_id(line(parting.expected)),
         None if parting.actual is None else artifact_id(line(parting.actual)),
-        lines=(_line(parting.expected), _line(parting.actual)),
-        state=_contexts(episode.artifacts, parting),
+        lines=(None, None) if contexts else (_line(parting.expected), _line(parting.actual)),
+        state=contexts,
     )
     return JournalDifference(*leaf, node=parting.attempt, cause=parting.cause, log=log)
 
@@ -70,13 +75,14 @@ def journal_differences(
 
     ``own_runs`` is the id of a run of this event alone on each side: those are equal.
     """
+    artifacts = MemoryArtifacts({**there.artifacts, **here.artifacts})
     runs = here.run_id, there.run_id
     if runs[0] != runs[1] and runs != own_runs:
         yield JournalDifference((Member("journals"), Item(here.entry.index), Member("run_id")), *runs)
     for call, counterpart in zip(here.calls, there.calls, strict=False):
         found = _first_difference(call.events, counterpart.events)
         if found is not None:
-            yield parting_difference(here, call, found)
+            yield parting_difference(here, call, found, artifacts)
         if call is not here.calls[-1] and call.end.termination != counterpart.end.termination:
             location = (*_record(here.entry.index, call.end_place), Member("end"), Member("termination"))
             yield JournalDifference(
@@ -85,7 +91,7 @@ def journal_differences(
     for child, other in zip(here.children, there.children, strict=False):
         found = _first_difference(child.events, other.events)
         if found is not None:
-            yield parting_difference(here, here.calls[-1], found)
+            yield parting_difference(here, here.calls[-1], found, artifacts)
 
 
 def _first_difference(here: Sequence[Envelope], there: Sequence[Envelope]) -> Parting | None:
@@ -139,9 +145,10 @@ def _line(envelope: Envelope | None) -> RecordLine | None:
     return None if envelope is None else record_line(envelope)
 
 
-def _contexts(artifacts: Mapping[str, bytes], parting: Parting) -> tuple[tuple[str, JsonValue, JsonValue], ...]:
+def _contexts(artifacts: ArtifactStore, parting: Parting) -> tuple[tuple[str, JsonValue, JsonValue], ...]:
     """The members in which two contexts differ, where those of both sides are known."""
     expected, actual = _kernel(parting.expected), _kernel(parting.actual)
     if not (isinstance(expected, StateCompleted) and isinstance(actual, StateCompleted)):
         return ()
-    return differing_members(*(artifacts.get(side.context_snapshot_id) for side in (expected, actual)))
+    ids = expected.context_snapshot_id, actual.context_snapshot_id
+    return differing_members(*(artifacts.get(name) if artifacts.exists(name) else None for name in ids))

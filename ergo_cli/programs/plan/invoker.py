@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from msgspec import Raw, Struct
 
 from ergo_cli.core.json import decode, record_text
-from ergo_cli.core.time import Clock
 from ergo_cli.core.values import Effect, ProducedEffect
+from ergo_cli.core.wire import FreeValue
 from ergo_cli.errors import ErgoError, ProgramError
 from ergo_cli.events.external import Context
 from ergo_cli.programs.plan.deadlines import DeadlineReached
@@ -24,10 +24,12 @@ from ergo_cli.programs.plan.events import (
     named_artifacts,
     read_line,
 )
+from ergo_cli.programs.plan.facts import IoCall, Transport
 from ergo_cli.programs.plan.ids import RunId, run_of_event
 from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.stream import Artifacts
 from ergo_cli.programs.plan.transports import TransportFactory
+from ergo_cli.programs.seat import DeadlinePassed, Seat
 from ergo_cli.stores.artifacts import ArtifactStore
 from ergo_cli.stores.journals import EventJournal, RememberingJournal
 from ergo_cli.supervisor.journals import CallError, End, EpisodeJournal, EpisodeLog
@@ -54,14 +56,12 @@ class PlanInvoker:
         program: PlanProgram,
         journal: EventJournal,
         artifacts: ArtifactStore,
-        clock: Clock,
-        entropy: Callable[[int], bytes],
+        seat: Seat,
     ) -> None:
         self._program = program
         self._journal = RememberingJournal(journal)
         self._artifacts = artifacts
-        self._clock = clock
-        self._entropy = entropy
+        self._seat = seat
         self._log = EpisodeLog()
         self._children: list[EpisodeJournal] = []
         self._known: dict[str, int] = {}
@@ -142,7 +142,7 @@ class PlanInvoker:
         """The first frame of a call, with the records of the run that the bundle does not have yet."""
         head = len(before)
         prior = None if head == self._known.get(run_id, 0) else b"[" + b",".join(map(line, before)) + b"]"
-        self._log.begin(run_id, head, prior)
+        self._log.begin(str(run_id), head, prior)
         if prior is not None:
             self._log.keep(self._named(before))
 
@@ -157,7 +157,7 @@ class PlanInvoker:
         self._log.add(map(line, events))
         self._log.keep(self._named(events))
         self._children += [
-            EpisodeJournal(run, tuple(map(line, rows)), dict(self._named(rows))) for run, rows in taken.items()
+            EpisodeJournal(str(run), tuple(map(line, rows)), dict(self._named(rows))) for run, rows in taken.items()
         ]
         self._effects = run_effects(*place, events, stream, engine.artifacts)
         self.last_error = error = ending.error
@@ -176,21 +176,39 @@ class PlanInvoker:
 
     def _engine(self, deadline: int | None) -> Engine:
         """An engine for one call; ``deadline`` is what is left for it, in ns."""
-        moment = None if deadline is None else self._clock.monotonic_ns() + deadline
+        moment = None if deadline is None else self._seat.clock.monotonic_ns() + deadline
 
         def child(transports: TransportFactory) -> Engine:
             return self._made(moment, transports)
 
-        return self._made(moment, self._program.router(child))
+        return self._made(moment, self._program.router(child, self._in_time(moment)))
+
+    def _in_time(self, moment: int | None) -> Callable[[Transport], Transport]:
+        """Limits transports to the deadline of a call; past it the run stops and can be resumed."""
+        if moment is None:
+            return lambda transport: transport
+        seat = self._seat
+
+        def limited(transport: Transport) -> Transport:
+            def answer(call: IoCall) -> FreeValue:
+                left = max(moment - seat.clock.monotonic_ns(), 0)
+                try:
+                    return seat.within(left, lambda: transport(call), call.namespace)
+                except DeadlinePassed:
+                    raise DeadlineReached from None
+
+            return answer
+
+        return limited
 
     def _made(self, moment: int | None, transports: TransportFactory) -> Engine:
         return Engine(
             journal=self._journal,
             artifact_store=self._artifacts,
             resolver=self._program,
-            entropy=self._entropy,
+            entropy=self._seat.entropy,
             transports=transports,
-            clock=self._clock,
+            clock=self._seat.clock,
             deadline=moment,
             allowed_names=self._program.allowed_names,
             effectful=frozenset(self._program.effectful),

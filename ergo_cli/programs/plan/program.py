@@ -97,9 +97,11 @@ class PlanProgram(Struct, frozen=True):
         message = f"the program has no child '{manifest.op_id}' of version '{manifest.op_version}'"
         raise invalid_plan("op_not_found", message, where=self.graph_id)
 
-    def router(self, engine: Callable[[TransportFactory], Engine]) -> TransportFactory:
-        """The transports of a live program, those of child runs among them, whose engine ``engine`` makes."""
-        router = Router({group: _Made(cast(Transport, found)) for group, found in self.transports.items()})
+    def router(
+        self, engine: Callable[[TransportFactory], Engine], wrap: Callable[[Transport], Transport]
+    ) -> TransportFactory:
+        """The transports of a live program, each wrapped, and those of child runs, whose engine ``engine`` makes."""
+        router = Router({group: _Made(wrap(cast(Transport, found))) for group, found in self.transports.items()})
         return ChildRuns(router, engine)
 
 

@@ -108,18 +108,18 @@ class PlanReferee:
         )
         recorded = call.end.termination
         if not call.events and recorded in (Outcome.ABORTED, Outcome.TIMED_OUT):
-            return Judged(call, recorded)
+            return Judged(call, recorded, store)
         try:
             result = self._driven(journal, store, run, bool(call.before), context)
         except CallOver:
-            return Judged(call, recorded, partings=journal.partings)
+            return Judged(call, recorded, store, partings=journal.partings)
         except Parted as parted:
-            return Judged(call, recorded, partings=[*journal.partings, parted.parting])
+            return Judged(call, recorded, store, partings=[*journal.partings, parted.parting])
         except PlanError as error:
-            return Judged(call, termination_of_error(error), error, partings=journal.partings)
+            return Judged(call, termination_of_error(error), store, error, partings=journal.partings)
         except ErgoError as error:
-            return Judged(call, Failed(ErrKind.VALIDATION_FAILED), error, partings=journal.partings)
-        return Judged(call, termination_of(result, call.stream), None, result, journal.partings)
+            return Judged(call, Failed(ErrKind.VALIDATION_FAILED), store, error, partings=journal.partings)
+        return Judged(call, termination_of(result, call.stream), store, None, result, journal.partings)
 
     def _driven(
         self, journal: RecordedJournal, store: MemoryArtifacts, run: RunId, is_known: bool, context: Context

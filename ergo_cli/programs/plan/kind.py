@@ -1,0 +1,163 @@
+"""The plan kind: resumable plans of states, whose runs are streams of events (spec 50)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.json import NotCanonicalError
+from ergo_cli.errors import EgressError, ProjectError, StepError
+from ergo_cli.events.external import HostedEvent
+from ergo_cli.programs.functions import unfit_parameters, unfit_result
+from ergo_cli.programs.kind import Line
+from ergo_cli.programs.plan.canonical import SecretsNotAllowed
+from ergo_cli.programs.plan.differences import journal_differences
+from ergo_cli.programs.plan.errors import invalid_plan
+from ergo_cli.programs.plan.events import read_line
+from ergo_cli.programs.plan.facts import Transport
+from ergo_cli.programs.plan.ids import is_segment, is_state_id
+from ergo_cli.programs.plan.invoker import PlanInvoker
+from ergo_cli.programs.plan.program import PlanProgram
+from ergo_cli.programs.plan.record_lines import parts_of
+from ergo_cli.programs.plan.recorded import PlanEpisode, PlanReader
+from ergo_cli.programs.plan.referee import PlanReferee
+from ergo_cli.programs.plan.secrets import find_secret
+from ergo_cli.programs.plan.states import order_of
+from ergo_cli.programs.recorded import Episode, JournalDifference
+from ergo_cli.programs.seat import Seat, Surroundings
+from ergo_cli.stores.memory import MemoryArtifacts, MemoryJournal
+
+_HANDLE = ("ctx", "io", "rec")
+
+
+class PlanActing(Struct, frozen=True):
+    """The ``Acting`` interface of plan programs."""
+
+    written_as: str = "PlanProgram of ergo_cli.programs.plan"
+    runs: None = None
+
+    def live(self, program: PlanProgram, load: Callable[[str], Callable[..., object]]) -> PlanProgram:
+        """The program with its transports, loaded where they are named by a text."""
+        loaded = {
+            group: cast(Transport, load(found)) if isinstance(found, str) else found
+            for group, found in program.transports.items()
+        }
+        return replace(program, transports=loaded)
+
+    def admit(self, program: PlanProgram, event: HostedEvent) -> None:
+        """Refuse an event whose payload holds what looks like a secret: it would be recorded.
+
+        Raises StepError ``plan.secrets_detected``, which names the place and never the value.
+        """
+        place = find_secret(event.payload, program.allowed_names)
+        if place is not None:
+            message = f"the payload of event '{event.event_id}' holds what looks like a secret at '{place or '/'}'"
+            fix = "leave it out, or put the name into the program's allowed_names if it is none"
+            error = StepError("Payload", message, where=f"event '{event.event_id}'", fix=fix)
+            error.code = "plan.secrets_detected"
+            raise error
+
+    def invoker(self, program: PlanProgram, seat: Seat) -> PlanInvoker:
+        """An invoker whose runs are kept in the seat's store, if it has one."""
+        store = seat.store
+        return PlanInvoker(
+            program,
+            MemoryJournal() if store is None else store.journal,
+            MemoryArtifacts() if store is None else store.artifacts,
+            seat,
+        )
+
+    def reader(self, artifacts: Mapping[str, bytes]) -> PlanReader:
+        """A reader for the journals of one bundle."""
+        return PlanReader(artifacts)
+
+    def line(self, record: bytes) -> Line:
+        """One event of a run for readers: its state or the key of its fact, and its fields."""
+        envelope = read_line(record)
+        name, place, fields = parts_of(envelope)
+        return Line(id=str(envelope.seq), path=place, impl=name, family="event", outputs=fields)
+
+    def compare(self, a: Episode, b: Episode, own_runs: tuple[str, str]) -> Iterable[JournalDifference]:
+        """The first record that differs of each call and each child."""
+        assert isinstance(a, PlanEpisode)
+        assert isinstance(b, PlanEpisode)
+        return journal_differences(a, b, own_runs)
+
+
+class PlanKind(Struct, frozen=True):
+    """Plans whose runs are streams of attempts (spec 50)."""
+
+    name: str = "plan"
+    tag: str = "ppv1"
+    computing: None = None
+    acting: PlanActing = PlanActing()
+
+    def claims(self, value: object) -> bool:
+        """Whether the value is a PlanProgram."""
+        return isinstance(value, PlanProgram)
+
+    def check(self, program: PlanProgram, around: Surroundings) -> tuple[Notice, ...]:
+        """Refuse egress routes and run id rules, which do not apply, and a plan that cannot run.
+
+        Raises EgressError ``egress.route_unsupported``, ProjectError PRJ-INVALID, and as ``check_plan``.
+        """
+        if around.routed is not None:
+            message = f"the program '{program.graph_id}' acts by itself: none of its intents goes to an egress channel"
+            fix = "leave the egress configuration out"
+            raise EgressError("egress.route_unsupported", message, where="egress configuration", fix=fix)
+        if around.run_id is not None:
+            message = "key 'run_id' is wrong: every event of a plan has a run of its own"
+            raise ProjectError("PRJ-INVALID", message, where="run_id", fix="leave run_id out")
+        check_plan(program)
+        return ()
+
+    def referee(self, program: PlanProgram, recorded: PlanProgram | None, deadline: int | None) -> PlanReferee:
+        """Make every recorded call again; the recorded program is not needed. Raises as ``check_plan``."""
+        check_plan(program)
+        return PlanReferee(program)
+
+
+KIND = PlanKind()
+
+
+def check_plan(program: PlanProgram) -> None:
+    """Raise RunError for a plan that cannot be started: ids, order, manifest, handlers; those of children too."""
+    if not is_segment(program.op_id):
+        raise invalid_plan("invalid_op_id", f"'{program.op_id}' is not an operation id", where=program.graph_id)
+    for state in program.states:
+        if not is_state_id(state.id):
+            message = f"'{state.id}' is not a state id: three parts joined by dots, of a-z, 0-9 and _"
+            raise invalid_plan("invalid_state_id", message, where=program.graph_id)
+        secret = find_secret([state.id], program.allowed_names)
+        if secret is not None:
+            raise invalid_plan(
+                "secrets_detected", f"the state id '{state.id}' looks like a secret", where=program.graph_id
+            )
+        _check_handler(program, state.id, state.handle)
+    order_of(program.plan)
+    _check_manifest(program)
+    for child in program.children:
+        check_plan(child)
+
+
+def _check_handler(program: PlanProgram, state_id: str, handle: object) -> None:
+    """A handler may be ``async``, unlike other functions of programs."""
+    fault = None if inspect.iscoroutinefunction(handle) else unfit_result(handle)
+    fault = fault or unfit_parameters(handle, _HANDLE)
+    if fault is not None:
+        raise invalid_plan("handler_unfit", f"the handler of state '{state_id}' {fault}", where=program.graph_id)
+
+
+def _check_manifest(program: PlanProgram) -> None:
+    try:
+        program.manifest.canonical()
+    except SecretsNotAllowed as error:
+        raise invalid_plan("secrets_detected", f"the manifest is refused: {error}", where=program.graph_id) from error
+    except NotCanonicalError as error:
+        message = f"the manifest is refused: {error} at '{error.place or '/'}'"
+        raise invalid_plan("manifest_not_canonical", message, where=program.graph_id) from error
