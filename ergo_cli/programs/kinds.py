@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 KINDS = {
     "graph": "ergo_cli.programs.graph.kind:KIND",
     "kernel": "ergo_cli.programs.kernel.kind:KIND",
+    "plan": "ergo_cli.programs.plan.kind:KIND",
 }
 """Built-in kinds by name; each is imported on first use."""
 

@@ -193,8 +193,8 @@ def test_the_object_must_be_of_the_profiles_kind(home: Home):
 
 
 def test_a_kind_that_is_not_registered_is_unknown(home: Home):
-    with pytest.raises(ProgramError, match="there is no kind of program 'plan'") as caught:
-        home.load(kind="plan")
+    with pytest.raises(ProgramError, match="there is no kind of program 'poem'") as caught:
+        home.load(kind="poem")
     assert caught.value.code == "program.unknown_kind"
 
 
