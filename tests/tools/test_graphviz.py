@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from ergo_cli.errors import ErgoError
 from ergo_cli.tools import pictures
 from ergo_cli.tools.pictures import draw_with_graphviz
 from tests.channels.ingress_drivers import left_of
+from tests.cli.started import started
 
 GRAPH = Path(__file__).parents[2] / "fixtures" / "order_threshold" / "graphs" / "order_threshold.yaml"
 
@@ -57,19 +57,16 @@ def test_a_program_that_draws_nothing(dot: Path) -> None:
     assert "drew nothing" in refusal().message
 
 
-def test_an_interrupt_ends_the_program_and_what_it_started(dot: Path, tmp_path: Path) -> None:
-    dot.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\ncat >/dev/null\nkill -ALRM $PPID\nsleep 60\n")
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            draw_with_graphviz("digraph {}", "svg")
-    finally:
-        signal.signal(signal.SIGALRM, before)
+def test_an_interrupt_ends_the_program_and_what_it_started(
+    dot: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    dot.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\ncat >/dev/null\nkill -TERM $PPID\nsleep 60\n")
+    surroundings = {**environment, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    with started(tmp_path, surroundings, "graph", str(GRAPH), "-o", "s.svg") as child:
+        _, errors = child.communicate(timeout=60)
+    assert (child.returncode, errors) == (130, b"interrupted\n")
     assert left_of(int((tmp_path / "pid").read_text())) == []
+    assert not (tmp_path / "s.svg").exists()
 
 
 def test_a_program_that_cannot_be_started(dot: Path) -> None:
