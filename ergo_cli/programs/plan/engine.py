@@ -200,11 +200,11 @@ class Engine(Struct, frozen=True, kw_only=True):
     def _run_states(self, run: Progress) -> RunResult:
         """Run the states that are left, in order, each until it succeeds or may not be tried again (spec 50 §14)."""
         deadline = self._deadline
+        states = {state.id: state for state in run.plan.states}
         for node in run.order:
             if node in run.completed:
                 continue
-            state = run.plan.state(node)
-            assert state is not None, "the order is that of the plan"
+            state = states[node]
             attempt, base = 0, run.current
             if run.start is not None and node == run.start.state_id:
                 attempt, base = run.start.attempt, run.start.base
