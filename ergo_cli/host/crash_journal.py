@@ -31,7 +31,6 @@ from ergo_cli.signals import signals_held
 from ergo_cli.stores.durable import close_quietly, sync_folder
 from ergo_cli.stores.private import opened_privately
 from ergo_cli.stores.remedies import remedy
-from ergo_cli.stores.temporaries import announce, remove, renounce
 
 FORMAT = "ergo.journal/2"
 """The format name in the first line of a journal."""
@@ -101,7 +100,8 @@ class CrashJournal:
     """One journal being written; each line is on disk when its method returns.
 
     Leaving the context closes the file, and keeps it if it holds more than its first line; ``discard`` removes it. The
-    journal of an earlier run that committed no step is replaced; ``notices`` say so where it named an intent.
+    journal of an earlier run that committed no step is replaced; ``notices`` say so where it named an intent. A file
+    that has taken the journal's name meanwhile stays.
     Raises ErgoError ``journal.exists`` for any other file that already exists, else CaptureWriteError.
     """
 
@@ -115,27 +115,24 @@ class CrashJournal:
         self._path = path
         self.notices: tuple[Notice, ...] = ()
         self._holds_only_head = True
+        self._identity: tuple[int, int] | None = None
         try:
-            with signals_held():
-                self._file = self._opened()
-                announce(str(path))
-        except (OSError, ValueError) as error:
-            self._fail("CreateTempFile", "cannot create the journal", error)
-        try:
+            self._open()
             self._write(_encode(_head(header, egress_provenance, program)))
             self._sync_folder()
         except BaseException:
-            close_quietly(self._file)
-            remove(str(self._path))
+            if self._identity is not None:
+                self._remove()
+                close_quietly(self._file)
             raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        close_quietly(self._file)
         if self._holds_only_head:
-            remove(str(self._path))
+            self._remove()  # while it is open, since a closed file's identity may be given to another
+        close_quietly(self._file)
 
     def intent(self, sent: SentIntent) -> None:
         """Write an intent before it is sent."""
@@ -157,13 +154,30 @@ class CrashJournal:
 
     def discard(self) -> tuple[Notice, ...]:
         """Remove the file once the bundle holds its contents; a failure to remove it becomes a notice."""
+        error = self._remove()
+        if error is None:
+            return ()
+        message = f"the journal is no longer needed, but cannot be removed: {reason(error)}"
+        return (Notice(message, str(self._path)),)
+
+    def _open(self) -> None:
         try:
-            self._path.unlink(missing_ok=True)
-            renounce(str(self._path))
+            with signals_held():
+                self._file = self._opened()
+                self._identity = _identity(os.fstat(self._file.fileno()))
+        except (OSError, ValueError) as error:
+            self._fail("CreateTempFile", "cannot create the journal", error)
+
+    def _remove(self) -> OSError | None:
+        """Remove the file, unless another one has taken its name; the error if it cannot be removed."""
+        try:
+            if _identity(os.stat(self._path, follow_symlinks=False)) == self._identity:
+                os.unlink(self._path)
+        except FileNotFoundError:
+            return None
         except OSError as error:
-            message = f"the journal is no longer needed, but cannot be removed: {reason(error)}"
-            return (Notice(message, str(self._path)),)
-        return ()
+            return error
+        return None
 
     def _opened(self) -> BinaryIO:
         """A new file, or that of an earlier run, emptied: no other process can take it over meanwhile."""
@@ -177,7 +191,7 @@ class CrashJournal:
         return file
 
     def _taken_over(self, error: FileExistsError) -> BinaryIO:
-        if not self._path.is_file():
+        if self._path.is_symlink() or not self._path.is_file():
             raise _taken(self._path) from error
         file = self._path.open("r+b")
         try:
@@ -198,9 +212,7 @@ class CrashJournal:
         return file
 
     def _line(self, text: bytes) -> None:
-        if self._holds_only_head:
-            self._holds_only_head = False
-            renounce(str(self._path))
+        self._holds_only_head = False
         self._write(text)
 
     def _write(self, text: bytes) -> None:
@@ -221,6 +233,10 @@ class CrashJournal:
         where = str(self._path)
         fix = remedy(error, "name another file with --journal")
         raise CaptureWriteError(stage, f"{what} '{where}': {reason(error)}", where=where, fix=fix) from error
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _lock(file: BinaryIO) -> bool | None:

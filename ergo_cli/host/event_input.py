@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import stat
 import sys
@@ -71,7 +72,7 @@ def source_label(path: str) -> str:
 
 def is_rereadable(path: str) -> bool:
     """Whether the source can be read twice: a file can, standard input and pipes cannot."""
-    return path != STANDARD_INPUT and Path(path).is_file()
+    return path != STANDARD_INPUT and os.path.isfile(path)
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, ReplayError, reason
 from ergo_cli.project.profiles import captured_profiles
 from ergo_cli.project.project_file import current_folder, load_project, locate_project
+from ergo_cli.replay.globs import Glob
 
 
 class BundlePath(Struct, frozen=True):
@@ -100,7 +102,7 @@ class _Walk:
         elif os.path.lexists(argument) or not glob.has_magic(argument):
             self.paths.append(argument)
         else:
-            for path in sorted(glob.glob(argument, recursive=True)):
+            for path in Glob(self._unreadable).matches(argument):
                 self._matched(path)
         if len(self.paths) + len(self.refusals) == before:
             self.empty.append(argument)
@@ -115,19 +117,42 @@ class _Walk:
 
     def _walk(self, folder: str) -> None:
         """Take every bundle below a folder, ascending by path; hidden folders are left out, links are followed."""
-        found: list[str] = []
-        self._is_new(folder)
-        for root, folders, names in os.walk(folder, onerror=self._unreadable, followlinks=True):
-            folders[:] = [
-                name for name in folders if not name.startswith(".") and self._is_new(os.path.join(root, name))
-            ]
-            found += (os.path.join(root, name) for name in names if has_suffix(name))
-        for path in sorted(found):
+        for path in sorted(self._found_in(folder)):
             self._file(path)
+
+    def _found_in(self, folder: str) -> Iterator[str]:
+        """The files below a folder that have the suffix of a bundle; what cannot be looked into is refused."""
+        if not self._is_new(folder):
+            return
+        try:
+            names = os.listdir(folder)
+        except OSError as error:
+            self._unreadable(error)
+            return
+        for name in names:
+            path = os.path.join(folder, name)
+            if self._is_folder(path):
+                if not name.startswith("."):
+                    yield from self._found_in(path)
+            elif has_suffix(name):
+                yield path
+
+    def _is_folder(self, path: str) -> bool:
+        """Whether a path is a folder; a link that leads nowhere may be meant as one, and is refused."""
+        try:
+            return stat.S_ISDIR(os.stat(path).st_mode)
+        except OSError as error:
+            if not has_suffix(path) and not os.path.basename(path).startswith("."):
+                self._unreadable(error)
+            return False
 
     def _is_new(self, folder: str) -> bool:
         """Whether a folder was not met before, by this path or another; from now on it is known."""
-        status = os.stat(folder)
+        try:
+            status = os.stat(folder)
+        except OSError as error:
+            self._unreadable(error)
+            return False
         identity = (status.st_dev, status.st_ino)
         known = identity in self._folders
         self._folders.add(identity)

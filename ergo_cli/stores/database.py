@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from ergo_cli.stores.journals import HIGHEST_SEQ, check_head, check_texts, checked, checked_head
+from ergo_cli.stores.journals import HIGHEST_SEQ, check_head, check_texts, checked, checked_head, checked_run
 
 _PAGE = 256  # no query stays open between two pages, so that readers do not block writers
 
@@ -187,8 +187,8 @@ class TableJournal(Generic[Statement]):
     def runs(self) -> list[str]:
         """The ids of all runs that have records, ascending."""
         with self._database.reading() as connection:
-            ids: list[str | bytes] = [run for (run,) in connection.execute(self._runs).fetchall()]
-        return [run if isinstance(run, str) else run.decode(errors="replace") for run in ids]
+            ids: list[object] = [run for (run,) in connection.execute(self._runs).fetchall()]
+        return [checked_run(run) for run in ids]
 
     def _read_head(self, connection: Connection[Statement], run: str) -> int:
         row = connection.execute(self._head, (run,)).fetchone()

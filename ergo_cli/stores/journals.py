@@ -90,6 +90,16 @@ def checked_head(run: str, highest: object) -> int:
     return highest
 
 
+def checked_run(run: object) -> str:
+    """The id of a run as a database gives it. Raises StoreError ``store.corrupt`` for what is no text."""
+    if isinstance(run, bytes):
+        return run.decode(errors="replace")
+    if isinstance(run, str):
+        return run
+    message = f"a record belongs to the run {run!r}, which is no text"
+    raise StoreError("store.corrupt", message, where="table of runs", fix="restore the store from a backup")
+
+
 def place(run: str, seq: int) -> str:
     """The position of a record in errors: ``run 'a/e1' seq 4``."""
     return f"run '{run}' seq {seq}"

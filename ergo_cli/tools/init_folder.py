@@ -151,37 +151,52 @@ def _create(files: Sequence[ScaffoldFile], target: Path) -> None:
 
 
 def _fill(files: Sequence[ScaffoldFile], target: Path) -> None:
+    """New files are moved in, then those that stand there are replaced, all of which are ready by then."""
     for file in files:
-        _refuse_obstacles(file, target)
-    with staging_folder(target) as tree:
+        path = target / file.path
+        with _failing(_FILE_FAILED, "write", path):
+            _refuse_obstacles(file, target)
+    standing = [file for file in files if os.path.lexists(target / file.path)]
+    with staging_folder(target) as tree, ExitStack() as stack:
         write_tree(files, tree)
+        ready = [(path := target / file.path, stack.enter_context(_written(path, file.content))) for file in standing]
         for file in files:
             path = target / file.path
+            if file in standing:
+                continue
             with _failing(_FOLDER_FAILED, "make the folder", path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            if os.path.lexists(path):
-                _rewrite(path, file.content)
-            else:
-                with _failing(_FILE_FAILED, "write", path):
-                    os.replace(tree / file.path, path)
+            with _failing(_FILE_FAILED, "write", path):
+                os.replace(tree / file.path, path)
+        for path, replacement in ready:
+            with _as_init(path):
+                replacement.commit()
 
 
-def _rewrite(path: Path, content: bytes) -> None:
-    """Replace a file as a capture does its bundle: a link is followed, the permission bits are kept."""
+def _written(path: Path, content: bytes) -> AtomicFile:
+    """What replaces a file, as a capture does its bundle: a link is followed, the permission bits are kept."""
+    with _as_init(path):
+        file = AtomicFile(str(path))
+        file.write(content)
+        return file
+
+
+@contextmanager
+def _as_init(path: Path) -> Generator[None]:
     try:
-        with AtomicFile(str(path)) as file:
-            file.write(content)
-            file.commit()
+        yield
     except CaptureWriteError as error:
         raise ErgoError(_FILE_FAILED, error.message, where=str(path), fix=error.fix) from error
 
 
 def _refuse_obstacles(file: ScaffoldFile, target: Path) -> None:
-    """Raise an error if a file or folder is in the way; called before anything is written."""
+    """Raise an error if something is in the way; called before anything is written. Raises OSError too."""
     path = target / file.path
     for folder in path.parents[: len(Path(file.path).parents)]:
         if os.path.lexists(folder) and not folder.is_dir():
             raise _failed(_FOLDER_FAILED, "make the folder", folder, "there is a file of that name")
+        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+            raise _failed(_FOLDER_FAILED, "write into the folder", folder, "it is not writable")
     if path.is_dir():
         raise _failed(_FILE_FAILED, "write", path, "there is a folder of that name")
     if path.exists() and not path.is_file():

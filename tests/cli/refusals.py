@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import Ergo, Ran
 
@@ -21,6 +25,15 @@ MEMORY = "ulimit -d 153600; exec"
 def shell(script: str) -> tuple[str, ...]:
     """What runs a command in a shell, ``script`` standing before it."""
     return "/bin/sh", "-c", f'{script} "$@"', "sh"
+
+
+def as_a_user() -> tuple[str, ...]:
+    """What runs a command without the superuser's right to read and write everything; skips where there is no way."""
+    if os.geteuid() != 0:
+        return ()
+    if shutil.which("setpriv") is None:
+        pytest.skip("the superuser may read everything, and there is no setpriv")
+    return "setpriv", "--bounding-set=-all", "--inh-caps=-all"
 
 
 def files(folder: Path) -> dict[str, bytes | None]:

@@ -13,7 +13,7 @@ from subprocess import PIPE
 import pytest
 
 from tests.cli.bad_texts import LINE
-from tests.cli.refusals import ERGO, EVENTS, GRAPH, PROGRAM, V3, files, refused, shell
+from tests.cli.refusals import ERGO, EVENTS, GRAPH, PROGRAM, V3, as_a_user, files, refused, shell
 from tests.conftest import Ergo, Ran
 
 
@@ -52,6 +52,17 @@ def as_nobody(ergo: Ergo, folder: Path, *arguments: str | Path) -> Ran:
     if shutil.which("setpriv") is None or ergo("--version", through=other).exit_code != 0:
         pytest.skip("needs to be somebody else, who may run the command")
     return ergo(*arguments, "--format", "json", through=other)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+@pytest.mark.parametrize("command", [["run"], ["capture", "-o", "b.json"]])
+def test_events_in_a_folder_that_cannot_be_read(ergo: Ergo, tmp_path: Path, command: list[str], mode: int) -> None:
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked" / "e.jsonl").write_bytes(EVENTS.read_bytes())
+    (tmp_path / "locked").chmod(mode)
+    ran = ergo(*command, "locked/e.jsonl", *PROGRAM, "--format", "json", through=as_a_user())
+    (tmp_path / "locked").chmod(0o700)
+    refused(ran, 3, "driver.input_invalid")
 
 
 def test_a_folder_that_is_not_ours_to_write(ergo: Ergo, tmp_path: Path) -> None:

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+import glob
 import gzip
 import json
+import os
 import shutil
+from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ergo_cli.replay.globs import Glob
 from ergo_cli.replay.selection import select_bundles
+from tests.cli.refusals import as_a_user
 from tests.conftest import Ergo
 
 
@@ -77,22 +86,65 @@ def test_linked_folders_are_followed_once(case: Path, tmp_path: Path) -> None:
     assert _names(tmp_path / "bundles") == ["good.json"]
 
 
-def test_a_folder_that_cannot_be_read_stands_for_itself(
-    case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def closed(case: Path, tmp_path: Path) -> Generator[Path]:
+    """A folder with a good bundle, and beside it one that can only be entered by its owner, with a broken bundle."""
+    folder = tmp_path / "captures"
+    (folder / "locked").mkdir(parents=True)
+    (folder / "open").mkdir()
+    shutil.copy(case / "good.json", folder / "open")
+    (folder / "locked" / "bad.json").write_text("{")
+    (folder / "locked").chmod(0)
+    yield folder
+    (folder / "locked").chmod(0o700)
+
+
+@pytest.mark.parametrize("argument", ["captures", "captures/*", "captures/*/*.json", "captures/**/*.json", "linked"])
+def test_a_folder_that_cannot_be_read_is_refused(
+    ergo: Ergo, case: Path, closed: Path, tmp_path: Path, argument: str
 ) -> None:
-    import os
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "link").symlink_to(closed / "locked")
+    shutil.copy(case / "good.json", tmp_path / "linked")
+    program = ("-g", case / "graph.yaml", "-a", case / "adapter.yaml", "--format", "json")
+    ran = ergo("replay", "--strict", argument, *program, through=as_a_user())
+    outcomes = {each["path"]: each["outcome"] for each in ran.report["bundles"]}
+    assert (ran.exit_code, sorted(outcomes.values())) == (3, ["match", "refused"])
+    assert next(path for path, outcome in outcomes.items() if outcome == "refused").endswith(("locked", "link"))
 
-    (tmp_path / "closed").mkdir()
+
+@pytest.mark.parametrize("mode", [0o444, 0o000])
+def test_a_folder_inside_one_that_cannot_be_entered(ergo: Ergo, case: Path, tmp_path: Path, mode: int) -> None:
+    (tmp_path / "c" / "sub" / "deep").mkdir(parents=True)
+    (tmp_path / "c" / "sub").chmod(mode)
+    ran = ergo("replay", "c", "-g", case / "graph.yaml", "--format", "json", through=as_a_user())
+    (tmp_path / "c" / "sub").chmod(0o700)
+    assert (ran.exit_code, "Traceback" in ran.stderr) == (3, False)
+
+
+@pytest.mark.parametrize("target", ["/nonexistent/folder", "loop"])
+def test_a_link_that_leads_nowhere_may_have_been_a_folder(case: Path, tmp_path: Path, target: str) -> None:
     shutil.copy(case / "good.json", tmp_path / "good.json")
-    scan = os.scandir
+    (tmp_path / "loop").symlink_to(target)
+    assert _names(tmp_path) == ["good.json", "loop"]
 
-    def scandir(path: str) -> object:
-        if os.path.basename(path) == "closed":
-            raise PermissionError(13, "Permission denied", path)
-        return scan(path)
 
-    monkeypatch.setattr(os, "scandir", scandir)
-    assert _names(tmp_path) == ["good.json", "closed"]
+NAMES = st.sampled_from(["a.json", "b.json", "c", ".d", "e.txt", "[f].json"])
+PARTS = st.sampled_from(["*", "**", "*.json", "?.json", "c", "a.json", ".*", "[ab].json", "[[]f].json"])
+
+
+@given(st.lists(st.lists(NAMES, min_size=1, max_size=3), max_size=6), st.lists(PARTS, min_size=1, max_size=3))
+def test_a_pattern_stands_for_what_glob_finds(paths: list[list[str]], parts: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        for path in paths:
+            with suppress(OSError):  # where a folder would be needed at the place of a file
+                file = Path(folder, *path)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.touch()
+        pattern = os.path.join(glob.escape(folder), *parts)
+        wanted = {os.path.normpath(path) for path in glob.glob(pattern, recursive=True)}
+        found = [os.path.normpath(path) for path in Glob(pytest.fail).matches(pattern)]
+        assert (set(found), found) == (wanted, sorted(found))
 
 
 def test_a_glob_that_matches_nothing_beside_others(ergo: Ergo, case: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.refusals import ERGO, files, refused, shell
+from tests.cli.refusals import ERGO, as_a_user, files, refused, shell
 from tests.cli.started import wait_until
 from tests.cli.test_bad_surroundings import as_nobody
 from tests.conftest import Ergo, Ran
@@ -265,3 +265,32 @@ def test_an_interrupt_leaves_nothing_and_nobody(tmp_path: Path, environment: dic
     assert not Path(f"/proc/{(tmp_path / 'started').read_text().strip()}").exists()
     assert not (tmp_path / "a").exists()
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(("folder", "mode"), [("captures", 0o555), ("graphs", 0o000)])
+def test_a_folder_that_cannot_be_written_to_is_found_before_anything_is_written(
+    ergo: Ergo, tmp_path: Path, folder: str, mode: int
+) -> None:
+    ergo("init", "p")
+    (tmp_path / "p" / "README.md").write_text("mine")
+    (tmp_path / "p" / folder).chmod(mode)
+    ran = ergo("init", "--force", "p", "--format", "json", through=as_a_user())
+    (tmp_path / "p" / folder).chmod(0o755)
+    assert (ran.exit_code, ran.report["error"]["code"].startswith("cli.init_")) == (6, True)
+    assert (tmp_path / "p" / "README.md").read_text() == "mine"
+
+
+def test_a_mount_point_is_found_before_anything_is_replaced(ergo: Ergo, tmp_path: Path) -> None:
+    ergo("init", "p")
+    (tmp_path / "p" / "ergo.toml").write_text("mine")
+    (tmp_path / "other").write_text("mounted")
+    place = tmp_path / "p" / "README.md"
+    mounted = subprocess.run(["mount", "--bind", tmp_path / "other", place], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        ran = ergo("init", "--force", "p", "--format", "json")
+    finally:
+        subprocess.run(["umount", place], check=True)
+    assert (ran.exit_code, ran.report["error"]["code"]) == (6, "cli.init_scaffold_write_failed")
+    assert (tmp_path / "p" / "ergo.toml").read_text() == "mine"

@@ -135,3 +135,35 @@ def test_recover_refuses(ergo: Ergo, tmp_path: Path) -> None:
     missing = ergo("recover", "bad", "-v")
     assert (missing.exit_code, "code: cli.missing_required_option" in missing.stderr) == (2, True)
     assert not (tmp_path / "r.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["empty", "missing"])
+def test_a_journal_is_never_written_through_a_link(ergo: Ergo, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "events.jsonl").write_bytes(TICK_LINE)
+    if kind == "empty":
+        (tmp_path / "target").touch()
+    (tmp_path / "link").symlink_to("target")
+    program = ("-g", FLOW / "graph.yaml", "-a", FLOW / "adapter.yaml")
+    ran = ergo("run", "events.jsonl", *program, "--journal", "link", "--format", "json")
+    assert (ran.exit_code, ran.report["error"]["code"]) == (3, "journal.exists")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").exists() is (kind == "empty")
+
+
+def test_a_run_leaves_the_journal_of_another_run_alone(tmp_path: Path, environment: dict[str, str]) -> None:
+    program = ("-g", str(FLOW / "graph.yaml"), "-a", str(FLOW / "adapter.yaml"))
+    words = ("capture", *program, "--journal", "j", "-")
+    with started(tmp_path, environment, *words, "-o", "a.json") as first:
+        wait_until((tmp_path / "j").exists, first)
+        (tmp_path / "j").unlink()
+        with started(tmp_path, environment, *words, "-o", "b.json") as second:
+            assert second.stdin is not None
+            second.stdin.write(TICK_LINE)
+            second.stdin.flush()
+            wait_until(lambda: steps_in(tmp_path / "j") == 1, second)
+            first.terminate()
+            assert first.communicate(timeout=60)[1] != b""
+            assert steps_in(tmp_path / "j") == 1
+            second.kill()
+            second.communicate(timeout=60)
+    assert recover(tmp_path / "j", str(tmp_path / "recovered.json")).steps == 1

@@ -134,6 +134,17 @@ def test_a_broken_record_is_named_by_run_and_seq(
         assert store.journal.head("branch") == 0
 
 
+def test_a_run_without_an_id_is_refused(ergo: Ergo, tmp_path: Path) -> None:
+    make_project(tmp_path)
+    begin_run(f"sqlite:{tmp_path}/runs.db", tmp_path)
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'run_id TEXT NOT NULL', 'run_id TEXT')")
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as connection, connection:
+        connection.execute("UPDATE kernel_events SET run_id = NULL WHERE seq = 1")
+    check_refused(ergo("runs", "list", "-v", cwd=tmp_path), 3, "store.corrupt", "no text")
+
+
 def test_a_run_whose_end_is_broken_does_not_hide_the_others(
     ergo: Ergo, named: str, damage: Damage, tmp_path: Path
 ) -> None:
