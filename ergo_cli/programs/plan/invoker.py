@@ -156,9 +156,8 @@ class PlanInvoker:
         self._known[run_id] = len(stream)
         self._log.add(map(line, events))
         self._log.keep(self._named(events))
-        self._children += [
-            EpisodeJournal(str(run), tuple(map(line, rows)), dict(self._named(rows))) for run, rows in taken.items()
-        ]
+        for run, appended in taken.items():
+            self._add_child(engine, run, appended)
         self._effects = run_effects(*place, events, stream, engine.artifacts)
         self.last_error = error = ending.error
         termination = ending.termination if ending.result is None else termination_of(ending.result, stream)
@@ -167,6 +166,13 @@ class PlanInvoker:
         told = None if error is None else CallError.of(error)
         self._log.end(End(termination, Raw(record_text(status)), last_snapshot(stream), told), failure)
         return termination
+
+    def _add_child(self, engine: Engine, run: str, appended: list[Envelope]) -> None:
+        """Keep what a child appended; with its earlier records, if a process before this one had begun it."""
+        if appended[0].seq != self._known.get(run, 0) + 1:
+            appended = engine.streams.read(run)
+        self._known[run] = appended[-1].seq
+        self._children.append(EpisodeJournal(str(run), tuple(map(line, appended)), dict(self._named(appended))))
 
     def _named(self, events: Iterable[Envelope]) -> Iterator[tuple[str, bytes]]:
         """The artifacts that events name."""

@@ -9,7 +9,6 @@ from ergo_cli.core.values import ProducedEffect
 from ergo_cli.errors import ErgoError
 from ergo_cli.events.external import Context
 from ergo_cli.programs.kind import Attempt, Blame, EffectPlace, Finding, Ran
-from ergo_cli.programs.plan.children import ChildRuns
 from ergo_cli.programs.plan.differences import Judged, call_differences
 from ergo_cli.programs.plan.effects import run_effects
 from ergo_cli.programs.plan.engine import Engine, RunResult, StartRun
@@ -18,7 +17,14 @@ from ergo_cli.programs.plan.ids import RunId
 from ergo_cli.programs.plan.invoker import termination_of, termination_of_error
 from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.recorded import PlanCall, PlanEpisode
-from ergo_cli.programs.plan.served import CallOver, Parted, RecordedJournal, ServedTransports, served_engine
+from ergo_cli.programs.plan.served import (
+    CallOver,
+    Parted,
+    RecordedJournal,
+    ServedChildRuns,
+    ServedTransports,
+    served_engine,
+)
 from ergo_cli.programs.plan.stream import Artifacts
 from ergo_cli.programs.plan.transports import TransportFactory
 from ergo_cli.programs.recorded import Episode, JournalDifference
@@ -127,7 +133,9 @@ class PlanReferee:
         def child(transports: TransportFactory) -> Engine:
             return served_engine(self._program, journal, store, transports)
 
-        engine = served_engine(self._program, journal, store, ChildRuns(ServedTransports(journal), child))
+        engine = served_engine(
+            self._program, journal, store, ServedChildRuns(ServedTransports(journal), child, journal)
+        )
         if is_known:
             return engine.resume(run)
         manifest = self._program.manifest

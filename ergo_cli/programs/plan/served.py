@@ -6,7 +6,7 @@ next one is judged on the recorded records before it (spec 50 §19).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 from msgspec import Struct
@@ -20,6 +20,7 @@ from ergo_cli.programs.plan.attempts import (
     LiveAttempts,
     Succeeded,
 )
+from ergo_cli.programs.plan.children import SPAWN, ChildRuns
 from ergo_cli.programs.plan.engine import Engine
 from ergo_cli.programs.plan.errors import IoError, IoForm
 from ergo_cli.programs.plan.events import (
@@ -37,6 +38,7 @@ from ergo_cli.programs.plan.events import (
     read_line,
 )
 from ergo_cli.programs.plan.facts import FactIndex, FactIo, IoCall, IoResult, LiveIo, Ordinals, Transport, stored_value
+from ergo_cli.programs.plan.ids import child_run
 from ergo_cli.programs.plan.manifest import RunConfig
 from ergo_cli.programs.plan.states import State
 from ergo_cli.programs.plan.stream import Writer
@@ -112,13 +114,17 @@ class RecordedJournal:
         stream, head = self._streams.get(run, ()), self.head(run)
         return stream[head] if head < len(stream) else None
 
-    def rest_of_attempt(self, run: str) -> StateCompleted | StateFailed | None:
-        """Go on to the end of the recorded attempt, and return it; None for one that has none."""
+    def rest_of_attempt(self, run: str) -> Iterator[Envelope]:
+        """Go on to the end of the recorded attempt; its end is the last of what is yielded."""
         while (recorded := self.following(run)) is not None:
             self._heads[run] = recorded.seq
+            yield recorded
             if isinstance(recorded.kernel, StateCompleted | StateFailed):
-                return recorded.kernel
-        return None
+                return
+
+    def knows(self, run: str) -> bool:
+        """Whether records of the run are there."""
+        return bool(self._streams.get(run))
 
     def attempt_ends(self, run: str) -> bool:
         """Whether the attempt that comes next has an end: one that was cut off is not made again."""
@@ -129,6 +135,16 @@ class RecordedJournal:
             if isinstance(envelope.kernel, StateCompleted | StateFailed):
                 return True
         return False
+
+    def pass_orphans(self, run: str) -> Iterator[Envelope]:
+        """Go past attempts that were cut off and made again: they are not judged."""
+        while not self.attempt_ends(run):
+            rest = self._streams.get(run, ())[self.head(run) :]
+            again = next((each for each in rest[1:] if isinstance(each.kernel, StateEntered)), None)
+            if again is None or not isinstance(rest[0].kernel, StateEntered):
+                return
+            yield from rest[: again.seq - rest[0].seq]
+            self._heads[run] = again.seq - 1
 
     def parts(self, run: str, cause: str, actual: Envelope | None = None) -> NoReturn:
         """Today's run parts from the record that comes next."""
@@ -221,6 +237,22 @@ class ServedTransports(Struct, frozen=True):
         return answer
 
 
+class ServedChildRuns(ChildRuns, frozen=True):
+    """Child runs that are judged where their records are there, and answered as was recorded where they are not."""
+
+    journal: RecordedJournal
+
+    def make(self, env: TransportEnv) -> Transport:
+        """The transport of one attempt of the parent."""
+        drive, answer = super().make(env), self.inner.make(env)
+
+        def served(call: IoCall) -> FreeValue:
+            is_known = call.fact_key is not None and self.journal.knows(child_run(env.run_id, call.fact_key))
+            return drive(call) if call.namespace == SPAWN and is_known else answer(call)
+
+        return served
+
+
 class ServedAttempts(LiveAttempts, frozen=True):
     """Calls today's handlers, and ends each attempt as it was recorded."""
 
@@ -231,20 +263,32 @@ class ServedAttempts(LiveAttempts, frozen=True):
         journal, run = self.journal, self.writer.run_id
         assert journal is not None
         outer, journal.attempt = journal.attempt, f"{state.id}#{attempt}"
+        self._bind(journal.pass_orphans(run))
         entered = journal.following(run)
         if not journal.attempt_ends(run):
             raise CallOver
+        attempt = _recorded_attempt(entered, state.id, attempt, base)
+        self.writer.head = journal.head(run)
         try:
             result = super().execute(state, attempt, base)
         except Parted as parted:
             journal.note(parted.parting)
             if entered is None or not _is_entry(entered, state.id, attempt, base):
                 raise CallOver from None
-            result = _as_recorded(journal.rest_of_attempt(run))
+            rest = list(journal.rest_of_attempt(run))
+            self._bind(rest)
+            result = _as_recorded(rest)
             self.writer.head = journal.head(run)
         finally:
             journal.attempt = outer
         return result
+
+    def _bind(self, passed: Iterable[Envelope]) -> None:
+        """Bind the facts of records that today's run passes over: later attempts are answered from them."""
+        for envelope in passed:
+            fact = None if envelope.domain is None else fact_of(envelope.domain)
+            if fact is not None and self.facts.get(fact.key) is None:
+                self.facts.bind(fact.key, fact.payload_id, fact.meta)
 
     def io_of(self, state: State, attempt: int) -> FactIo:
         """IO that is answered from the recording."""
@@ -263,17 +307,25 @@ class ServedAttempts(LiveAttempts, frozen=True):
         )
 
 
+def _recorded_attempt(entered: Envelope | None, state_id: str, attempt: int, base: str) -> int:
+    """The number of the recorded attempt, which is higher where attempts before it were cut off."""
+    recorded = None if entered is None else entered.kernel
+    if isinstance(recorded, StateEntered) and (recorded.state_id, recorded.base_snapshot_id) == (state_id, base):
+        return max(attempt, recorded.attempt)
+    return attempt
+
+
 def _is_entry(recorded: Envelope, state_id: str, attempt: int, base: str) -> bool:
     return recorded.kernel == StateEntered(state_id, attempt, base)
 
 
-def _as_recorded(end: StateCompleted | StateFailed | None) -> AttemptResult:
-    match end:
+def _as_recorded(rest: Sequence[Envelope]) -> AttemptResult:
+    match rest[-1].kernel if rest else None:
         case StateCompleted(_, snapshot):
             return Succeeded(snapshot)
         case StateFailed(_, error, _):
             return FailedAttempt(error.info.retryable)
-        case None:
+        case _:
             raise CallOver
 
 
