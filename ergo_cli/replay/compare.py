@@ -16,7 +16,7 @@ from ergo_cli.bundle.schema import DecisionRecord, EventRecord
 from ergo_cli.core.json import Item, JsonError, JsonValue, Leaf, Location, Member, canonical, decode
 from ergo_cli.core.time import Duration
 from ergo_cli.core.values import ValueType, effect_hash
-from ergo_cli.replay.paths import Ignored, Pattern, prune
+from ergo_cli.replay.paths import Ignored, Pattern, prune, without_ignored
 from ergo_cli.replay.results import DivergenceKind
 
 Tree = Mapping[str, JsonValue]
@@ -188,16 +188,16 @@ def leaves(expected: JsonValue, actual: JsonValue, at: Location) -> Iterator[Lea
             index, _ = one or other or _NOTHING
             yield from leaves((one or _NOTHING)[1], (other or _NOTHING)[1], (*at, Item(index)))
     else:
-        yield at, expected, actual
+        yield at, without_ignored(expected), without_ignored(actual)
 
 
 def _compare_pair(one: _Numbered | None, other: _Numbered | None) -> Iterator[Difference]:
     if one is not None and other is not None:
         yield from _compare_effect(one, other)
     elif one is not None:
-        yield Difference(DivergenceKind.EFFECT_MISSING, _effect_at(one[0]), one[1], None, one[0])
+        yield Difference(DivergenceKind.EFFECT_MISSING, _effect_at(one[0]), without_ignored(one[1]), None, one[0])
     elif other is not None:
-        yield Difference(DivergenceKind.EFFECT_EXTRA, _effect_at(other[0]), None, other[1], other[0])
+        yield Difference(DivergenceKind.EFFECT_EXTRA, _effect_at(other[0]), None, without_ignored(other[1]), other[0])
 
 
 def _compare_effect(one: _Numbered, other: _Numbered) -> Iterator[Difference]:

@@ -7,7 +7,7 @@ program: records come named by their kind.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -73,19 +73,16 @@ def value_line(value: JsonValue) -> str:
 
 
 def effect_facts(sign: str, effect: JsonValue, node: str | None = None) -> Iterator[Fact]:
-    """The facts of a whole effect: its writes, then its intents."""
-    by = "" if node is None else f" by {node}"
-    match effect:
-        case {"kind": str(kind), "writes": list(writes)}:
-            intents = effect.get("intents") or []
-            for write in writes:
-                yield _written(sign, write, f"{kind}{by}")
-            for intent in cast(list[Any], intents):
-                yield _intended(sign, intent, by.strip())
-            if not writes and not intents:
-                yield Fact(sign, kind, made=by.strip())
-        case _:
-            yield Fact(sign, "effect", shorten(value_line(effect), _LINE), by.strip())
+    """The facts of a whole effect: its writes, then its intents. Members that are left out of it are not shown."""
+    by = "" if node is None else f"by {node}"
+    parts = effect if isinstance(effect, dict) else {}
+    kind, writes, intents = parts.get("kind"), _items(parts, "writes"), _items(parts, "intents")
+    for write in writes:
+        yield _written(sign, write, _joined(kind, by))
+    for intent in intents:
+        yield _intended(sign, intent, by)
+    if not writes and not intents:
+        yield Fact(sign, str(kind), made=by) if kind else Fact(sign, "effect", shorten(value_line(effect), _LINE), by)
 
 
 def _facts(divergence: Divergence) -> Iterator[Fact]:
@@ -113,25 +110,41 @@ def _place(divergence: Divergence) -> Fact:
     """A leaf: of a write or an intent by its key or field, else by its path."""
     path, effect = divergence.path, divergence.effect
     by = "" if divergence.node is None else f"by {divergence.node}"
-    if effect is not None:
-        whole = cast(dict[str, Any], effect)
-        made = f"{whole.get('kind')} {by}".rstrip()
+    if isinstance(effect, dict):
+        made = _joined(effect.get("kind"), by)
         if (at := _WRITE.fullmatch(path)) is not None:
-            return _one_write(divergence, whole.get("writes") or [], int(at[1]), made)
-        if (at := _FIELD.fullmatch(path)) is not None:
-            intent = whole["intents"][int(at[1])]
-            fields = intent["fields"]
-            if int(at[2]) < len(fields) and path.find(".value") >= 0:
-                return _leaf(f"{intent['kind']}.{fields[int(at[2])]['name']}", divergence, by)
+            return _one_write(divergence, _items(effect, "writes"), int(at[1]), made)
+        if (at := _FIELD.fullmatch(path)) is not None and ".value" in path:
+            intent = _item(_items(effect, "intents"), int(at[1]))
+            kind, name = intent.get("kind"), _item(_items(intent, "fields"), int(at[2])).get("name")
+            if kind is not None and name is not None:
+                return _leaf(f"{kind}.{name}", divergence, by)
     return _leaf(path, divergence, by)
 
 
 def _one_write(divergence: Divergence, writes: list[Any], index: int, made: str) -> Fact:
     if divergence.expected is None or divergence.actual is None:
         sign, write = ("+", divergence.actual) if divergence.expected is None else ("-", divergence.expected)
-        if isinstance(write, dict) and write.keys() >= {"key", "value"}:
+        if isinstance(write, dict) and write.keys() & {"key", "value"}:
             return _written(sign, write, made)
-    return _leaf(str(writes[index]["key"]), divergence, made)
+    key = _item(writes, index).get("key")
+    return _leaf(divergence.path if key is None else str(key), divergence, made)
+
+
+def _items(parts: Mapping[str, Any], name: str) -> list[Any]:
+    """The items of a member that may be left out."""
+    items = parts.get(name)
+    return cast(list[Any], items) if isinstance(items, list) else []
+
+
+def _item(items: list[Any], index: int) -> dict[str, Any]:
+    """The item with an index; an empty one where it is left out."""
+    item = items[index] if index < len(items) else None
+    return cast(dict[str, Any], item) if isinstance(item, dict) else {}
+
+
+def _joined(kind: object, by: str) -> str:
+    return " ".join(filter(None, (str(kind) if kind else "", by)))
 
 
 def _leaf(subject: str, divergence: Divergence, made: str = "") -> Fact:
@@ -172,13 +185,20 @@ def _fitting(text: str, subject: str) -> str:
 
 
 def _written(sign: str, write: Any, made: str) -> Fact:
-    key = str(write["key"])
-    return Fact(sign, key, _fitting(value_line(write["value"]), key), made, " = ")
+    key = str(write.get("key", "a write"))
+    value = _fitting(value_line(write["value"]), key) if "value" in write else ""
+    return Fact(sign, key, value, made, " = ")
 
 
 def _intended(sign: str, intent: Any, made: str) -> Fact:
-    fields = tuple(f"{field['name']}={value_line(field['value'])}" for field in intent["fields"])
-    return Fact(sign, intent["kind"], _fitting(" ".join(fields), intent["kind"]), made, parts=fields)
+    kind = str(intent.get("kind", "an intent"))
+    fields = tuple(_field(field) for field in _items(intent, "fields"))
+    return Fact(sign, kind, _fitting(" ".join(fields), kind), made, parts=fields)
+
+
+def _field(field: Any) -> str:
+    name = str(field.get("name", "a field"))
+    return f"{name}={value_line(field['value'])}" if "value" in field else name
 
 
 def _log_facts(divergence: Divergence, log: LogDifference) -> Iterator[Fact]:
