@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 from msgspec import Struct
@@ -22,7 +22,7 @@ from ergo_cli.bundle.schema import (
     termination_name,
 )
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.core.json import Location, render
+from ergo_cli.core.json import render
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.core.values import ProducedEffect
 from ergo_cli.errors import ErgoError, StepError
@@ -33,6 +33,7 @@ from ergo_cli.host.failures import Failures
 from ergo_cli.programs.kind import Blame, EffectPlace, Finding, Ran, Referee, SideEffectReached
 from ergo_cli.programs.recorded import Episode as RecordedEpisode
 from ergo_cli.programs.recorded import JournalDifference
+from ergo_cli.replay.by_key import compare_by_key
 from ergo_cli.replay.compare import (
     Difference,
     Tree,
@@ -56,6 +57,7 @@ from ergo_cli.replay.results import (
     ReplayOptions,
     Target,
     replay_code,
+    with_pairs_by_key,
 )
 from ergo_cli.supervisor.seam import Decision, RunTermination
 from ergo_cli.supervisor.seam import Outcome as Completion
@@ -257,44 +259,62 @@ class Comparison:
             self._failures.note(now.record.event_id, ended, error)
 
     def _compare_records(self, at: Row[_Recorded], was: DecisionRecord, now: _Played) -> None:
-        expected = decision_tree(was, self._options.ignore)
-        differences = list(compare_decisions(expected, decision_tree(now.record, self._options.ignore)))
+        expected, actual = (decision_tree(record, self._options.ignore) for record in (was, now.record))
+        differences = list(compare_decisions(expected, actual))
         if not differences or self._found.full:
             self._found.only_count(at.key, len(differences))
             return
+        again = self._reread_tree(now)
+        misread = None if again is None else list(compare_decisions(expected, again))
+        found = self._explained(at, was, now, differences, misread)
+        by_key, pairs = compare_by_key(expected, actual), None
+        if by_key is not None:
+            misread = None if again is None else compare_by_key(expected, again) or misread
+            pairs = self._explained(at, was, now, by_key, misread)
+        for divergence in with_pairs_by_key(found, pairs):
+            self._found.add(divergence)
+
+    def _explained(
+        self,
+        at: Row[_Recorded],
+        was: DecisionRecord,
+        now: _Played,
+        differences: Sequence[Difference],
+        misread: Sequence[Difference] | None,
+    ) -> list[Divergence]:
+        """The differences, each with what made it; ``misread`` are those if numbers are read as the original does."""
         edited = edited_effects(was, newer=self._newer)
         blames = self._referee.blame([_place(difference) for difference in differences], now.ran)
-        remaining = self._not_of_numbers(expected, differences, now)
+        remaining = {(each.kind, each.location) for each in (differences if misread is None else misread)}
+        found: list[Divergence] = []
         for difference, blame in zip(differences, blames, strict=True):
             if is_of_effects(difference, edited):
-                self._add(at.seq, at.key, was.episode_id, difference, cause=BUNDLE_EDITED)
+                found.append(_divergence(at.seq, at.key, was.episode_id, difference, cause=BUNDLE_EDITED))
                 continue
             number = (difference.kind, difference.location) not in remaining
             cause = "numbers" if number else self._cause
-            self._add(at.seq, at.key, was.episode_id, difference, blame, cause=cause)
+            found.append(_divergence(at.seq, at.key, was.episode_id, difference, blame, cause=cause))
+        return found
 
-    def _not_of_numbers(
-        self, expected: Tree, differences: list[Difference], now: _Played
-    ) -> Set[tuple[DivergenceKind, Location]]:
-        """The differences that remain if numbers are read as the original misreads them."""
-        again = None
-        if self._options.numbers is Numbers.EXACT and now.ran is not None:
-            again = self._referee.reread(now.ran)
-        if again is not None:
-            effects = tuple(map(self._captured, again.effects))
-            reread = replace(now.record, termination=again.termination, effects=effects)
-            differences = list(compare_decisions(expected, decision_tree(reread, self._options.ignore)))
-        return {(difference.kind, difference.location) for difference in differences}
+    def _reread_tree(self, now: _Played) -> Tree | None:
+        """Today's decision if numbers are read as the original misreads them; None where that changes nothing."""
+        if self._options.numbers is not Numbers.EXACT or now.ran is None:
+            return None
+        again = self._referee.reread(now.ran)
+        if again is None:
+            return None
+        effects = tuple(map(self._captured, again.effects))
+        return decision_tree(replace(now.record, termination=again.termination, effects=effects), self._options.ignore)
 
     def _one_sided(self, recorded: Row[_Recorded] | None, played: Row[_Played] | None) -> None:
         if recorded is not None:
             record = recorded.record.record
             missing = Difference(DivergenceKind.DECISION_MISSING, (), record.decision.value, None)
-            self._add(recorded.seq, recorded.key, record.episode_id, missing, cause=self._cause)
+            self._found.add(_divergence(recorded.seq, recorded.key, record.episode_id, missing, cause=self._cause))
         elif played is not None:
             record = played.record.record
             extra = Difference(DivergenceKind.DECISION_EXTRA, (), None, record.decision.value)
-            self._add(played.seq, played.key, record.episode_id, extra, cause=self._cause)
+            self._found.add(_divergence(played.seq, played.key, record.episode_id, extra, cause=self._cause))
 
     def _compare_closing(self) -> None:
         """Compare the entry of closing the program, which follows the last decision (spec 00 §13.7)."""
@@ -304,7 +324,7 @@ class Comparison:
                 self._add_journal(seq, (None, 0), None, difference)
         except SideEffectReached as reached:
             broken = Difference(DivergenceKind.PROGRAM, (), None, f"{reached.code}: {reached.message}")
-            self._add(seq, (None, 0), None, broken, cause=self._cause)
+            self._found.add(_divergence(seq, (None, 0), None, broken, cause=self._cause))
 
     def _broke_off(self, broken: _BrokenOff) -> Notice:
         """Add the divergence at which stepping stopped; returns a warning that the rest was not compared."""
@@ -313,7 +333,7 @@ class Comparison:
         expected = None if recorded is None else _termination(recorded)
         difference = Difference(DivergenceKind.PROGRAM, (), expected, broken.why)
         episode_id = None if recorded is None else recorded.episode_id
-        self._add(at.seq, at.key, episode_id, difference, cause=self._cause)
+        self._found.add(_divergence(at.seq, at.key, episode_id, difference, cause=self._cause))
         return Notice(
             f"the program could not be stepped at event '{at.key[0]}'; the rest of the bundle was not compared"
         )
@@ -322,34 +342,6 @@ class Comparison:
         """The recorded decision of an event, if it was not known when the event was stepped."""
         recorded = rows(self._scan.reader.decisions(), lambda record: record.event_id)
         return next((row.record for row in recorded if row.key == event.key), None)
-
-    def _add(
-        self,
-        seq: int,
-        key: tuple[str | None, int],
-        episode_id: int | None,
-        difference: Difference,
-        blame: Blame = Blame(),
-        *,
-        cause: str | None,
-    ) -> None:
-        self._found.add(
-            Divergence(
-                seq,
-                key[0],
-                episode_id,
-                difference.kind,
-                render(difference.location),
-                difference.expected,
-                difference.actual,
-                key[1],
-                replay_code(difference.kind),
-                blame.node,
-                blame.origin,
-                cause,
-                effect=difference.within,
-            )
-        )
 
     def _add_journal(
         self, seq: int, key: tuple[str | None, int], episode_id: int | None, difference: JournalDifference
@@ -370,6 +362,32 @@ class Comparison:
                 log=difference.log,
             )
         )
+
+
+def _divergence(
+    seq: int,
+    key: tuple[str | None, int],
+    episode_id: int | None,
+    difference: Difference,
+    blame: Blame = Blame(),
+    *,
+    cause: str | None,
+) -> Divergence:
+    return Divergence(
+        seq,
+        key[0],
+        episode_id,
+        difference.kind,
+        render(difference.location),
+        difference.expected,
+        difference.actual,
+        key[1],
+        replay_code(difference.kind),
+        blame.node,
+        blame.origin,
+        cause,
+        effect=difference.within,
+    )
 
 
 class _BrokenOff(Exception):

@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct
 from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, exit_code
-from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, LogDifference, Outcome
+from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, LogDifference, Outcome, as_shown
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
@@ -275,26 +275,27 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
         if result.divergences:
             yield Line()
             yield Line(_name(result), Tone.STRONG)
-            yield Rows(tuple(_list(result.divergences)), 2, frozenset({0}))
+            yield Rows(tuple(_list(as_shown(result.divergences))), 2, frozenset({0}))
     unlisted = sum(result.divergence_count - len(result.divergences) for result in diverged)
     if unlisted:
         yield Line(f"and {unlisted:,} more; --max-divergences lists them", Tone.FAINT)
-    elif not shown.listed and sum(len(result.divergences) for result in diverged) > _MOST_FACTS:
+    elif not shown.listed and sum(len(as_shown(result.divergences)) for result in diverged) > _MOST_FACTS:
         yield Line("all        --list", Tone.FAINT)
 
 
 def _first(result: BundleResult, sides: Sides, shown: Shown, *, named: bool) -> Iterator[Block]:
     """The first decision of a bundle that differs: what differs, why, what came before, what to do next."""
-    if not result.divergences:
+    found = as_shown(result.divergences)
+    if not found:
         return
-    first = result.divergences[0]
-    together = [each for each in result.divergences if (each.seq, each.event_id) == (first.seq, first.event_id)]
-    rows = [fact.row for each in together for fact in facts(each)]
-    yield Line()
-    yield Line(_place(result, first, named=named), Tone.STRONG)
-    yield Rows(tuple(rows[:_MOST_FACTS]), 2)
-    if len(rows) > _MOST_FACTS:
-        yield Line(f"  and {len(rows) - _MOST_FACTS:,} more of this decision", Tone.FAINT)
+    first = next((each for each in found if each.event_id is not None), found[0])
+    header = [each for each in found if each.kind is DivergenceKind.HEADER]
+    if header and first not in header:
+        yield from _in_lines(DivergenceKind.HEADER.value, header)
+        for each in header if shown.verbose else ():
+            yield fields(_in_full(each, sides), indent=2)
+    together = [each for each in found if (each.seq, each.event_id) == (first.seq, first.event_id)]
+    yield from _in_lines(_place(result, first, named=named), together)
     yield Rows(tuple(_reasons(together)), 2)
     yield Rows(tuple(_before(result)), 2)
     if shown.verbose:
@@ -303,6 +304,16 @@ def _first(result: BundleResult, sides: Sides, shown: Shown, *, named: bool) -> 
     if closer is not None:
         yield Line()
         yield Line(f"closer     {closer}")
+
+
+def _in_lines(title: str, together: Sequence[Divergence]) -> Iterator[Block]:
+    """Divergences of one place in lines, below its name."""
+    rows = [fact.row for each in together for fact in facts(each)]
+    yield Line()
+    yield Line(title, Tone.STRONG)
+    yield Rows(tuple(rows[:_MOST_FACTS]), 2)
+    if len(rows) > _MOST_FACTS:
+        yield Line(f"  and {len(rows) - _MOST_FACTS:,} more of this decision", Tone.FAINT)
 
 
 def _place(result: BundleResult, first: Divergence, *, named: bool) -> str:

@@ -23,6 +23,7 @@ from ergo_cli.report.text import GAP, Row, Tone, shorten, shorten_pair
 _TAGS = frozenset(kind.value for kind in ValueType)
 _EFFECT = re.compile(r"effects\[\d+\]")
 _WRITE = re.compile(r"effects\[\d+\]\.writes\[(\d+)\](?:\.value(?:\.\w+)?)?")
+_INTENT = re.compile(r"effects\[\d+\]\.intents\[(\d+)\]")
 _FIELD = re.compile(r"effects\[\d+\]\.intents\[(\d+)\]\.fields\[(\d+)\](?:\.value(?:\.\w+)?)?")
 SIGN_TONES = {"-": Tone.REMOVED, "+": Tone.ADDED, "~": Tone.PLAIN}
 _LINE = 76
@@ -43,6 +44,10 @@ class Fact(Struct, frozen=True):
     made: str = ""
     joint: str = "  "
     parts: tuple[str, ...] = ()
+    pair: tuple[str, str] | None = None
+    """Both values of ``~`` whole, where ``values`` shows them."""
+    is_name: bool = False
+    """Whether ``values`` is a name, which is never cut."""
 
     @property
     def row(self) -> Row:
@@ -62,7 +67,7 @@ def records(log: LogDifference) -> Fact | None:
     if here is None or there is None:
         alone = here or there
         return None if alone is None else Fact("+" if here is None else "-", alone.name)
-    return Fact("~", here.name, "" if here.name == there.name else f"-> {there.name}", joint=" ")
+    return Fact("~", here.name, "" if here.name == there.name else f"-> {there.name}", joint=" ", is_name=True)
 
 
 def value_line(value: JsonValue) -> str:
@@ -114,21 +119,37 @@ def _place(divergence: Divergence) -> Fact:
         made = _joined(effect.get("kind"), by)
         if (at := _WRITE.fullmatch(path)) is not None:
             return _one_write(divergence, _items(effect, "writes"), int(at[1]), made)
-        if (at := _FIELD.fullmatch(path)) is not None and ".value" in path:
+        if _INTENT.fullmatch(path) and isinstance(alone := _alone(divergence), dict):
+            return _intended("+" if divergence.expected is None else "-", alone, by)
+        if (at := _FIELD.fullmatch(path)) is not None:
             intent = _item(_items(effect, "intents"), int(at[1]))
-            kind, name = intent.get("kind"), _item(_items(intent, "fields"), int(at[2])).get("name")
-            if kind is not None and name is not None:
-                return _leaf(f"{kind}.{name}", divergence, by)
+            return _one_field(divergence, intent, int(at[2]), by)
     return _leaf(path, divergence, by)
 
 
 def _one_write(divergence: Divergence, writes: list[Any], index: int, made: str) -> Fact:
-    if divergence.expected is None or divergence.actual is None:
-        sign, write = ("+", divergence.actual) if divergence.expected is None else ("-", divergence.expected)
-        if isinstance(write, dict) and write.keys() & {"key", "value"}:
-            return _written(sign, write, made)
+    write = _alone(divergence)
+    if isinstance(write, dict) and write.keys() & {"key", "value"}:
+        return _written("+" if divergence.expected is None else "-", write, made)
     key = _item(writes, index).get("key")
     return _leaf(divergence.path if key is None else str(key), divergence, made)
+
+
+def _one_field(divergence: Divergence, intent: Mapping[str, Any], index: int, made: str) -> Fact:
+    kind, path, field = intent.get("kind"), divergence.path, _alone(divergence)
+    if kind is not None and isinstance(field, dict) and field.keys() == {"name", "value"}:
+        subject = f"{kind}.{field['name']}"
+        value = _fitting(value_line(field["value"]), subject)
+        return Fact("+" if divergence.expected is None else "-", subject, value, made)
+    name = _item(_items(intent, "fields"), index).get("name")
+    return _leaf(path if None in (kind, name) or ".value" not in path else f"{kind}.{name}", divergence, made)
+
+
+def _alone(divergence: Divergence) -> JsonValue:
+    """The value of the one side that has it; None where both have one."""
+    if divergence.expected is None:
+        return divergence.actual
+    return divergence.expected if divergence.actual is None else None
 
 
 def _items(parts: Mapping[str, Any], name: str) -> list[Any]:
@@ -152,7 +173,11 @@ def _leaf(subject: str, divergence: Divergence, made: str = "") -> Fact:
     if expected is None or actual is None:
         sign, value = ("+", actual) if expected is None else ("-", expected)
         return Fact(sign, subject, _fitting(value_line(value), subject), made)
-    return Fact("~", subject, pair_line(value_line(expected), value_line(actual), subject), made)
+    return _changed(subject, value_line(expected), value_line(actual), made)
+
+
+def _changed(subject: str, expected: str, actual: str, made: str = "") -> Fact:
+    return Fact("~", subject, pair_line(expected, actual, subject), made, pair=(expected, actual))
 
 
 def pair_line(expected: str, actual: str, subject: str) -> str:
@@ -160,7 +185,19 @@ def pair_line(expected: str, actual: str, subject: str) -> str:
     room = max(_LEAST, (_LINE - cell_width(subject) - 8) // 2)
     here, there = shorten_pair(expected, actual, room)
     if cell_width(here) > 2 * room or cell_width(there) > 2 * room:
-        here, there = _beginnings(expected, actual, room)
+        here, there = _beginnings(expected, actual, room - 2 * len(GAP))
+    return f"{here} -> {there}"
+
+
+def pair_within(expected: str, actual: str, width: int) -> str:
+    """``expected -> actual`` in about ``width`` columns: whole if they fit, else each side cut around what differs."""
+    whole = f"{expected} -> {actual}"
+    if cell_width(whole) <= width:
+        return whole
+    room = max(_LEAST, (width - 4) // 2)
+    here, there = shorten_pair(expected, actual, room)
+    if cell_width(here) > room or cell_width(there) > room:
+        here, there = _beginnings(expected, actual, room - 2 * len(GAP))
     return f"{here} -> {there}"
 
 
@@ -208,7 +245,7 @@ def _log_facts(divergence: Divergence, log: LogDifference) -> Iterator[Fact]:
         if not log.state:
             yield Fact("~", "the state, of which the recording holds only a digest")
         for path, expected, actual in log.state:
-            yield Fact("~", path, pair_line(_or_none(expected), _or_none(actual), path))
+            yield _changed(path, _or_none(expected), _or_none(actual))
     elif here is not None and there is not None and here.name == there.name:
         yield from _record_pair(divergence, here, there)
     else:
