@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ergo_cli.bundle.inspection import DecisionCounts
-from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.diagnostics import Notice, counted
 from ergo_cli.core.json import JsonValue
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError, ReplayError
@@ -230,7 +230,8 @@ def failure(result: BundleResult) -> ErgoError | None:
         return result.error
     first = result.divergences[0] if result.divergences else None
     code = replay_code(DivergenceKind.DECISION if first is None else first.kind)
-    message = f"{result.path}: the program does not decide as it was recorded: {result.divergence_count} divergences"
+    divergences = counted(result.divergence_count, "divergence")
+    message = f"{result.path}: the program does not decide as it was recorded: {divergences}"
     fix = "look at the divergences of the result; capture again if the new decisions are right"
     if first is None:
         return ReplayError(code, message, fix=fix)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from ergo_cli.core.diagnostics import counted
 from ergo_cli.errors import ErgoError
 from ergo_cli.replay.results import BundleResult, Divergence, Outcome, as_shown
 from ergo_cli.report.facts import SIGN_TONES, Fact, facts, pair_within, records
@@ -108,8 +109,7 @@ def bundle_rows(found: Sequence[Group], *, listed: bool) -> list[Row]:
     for group in found:
         named = group.bundles if listed else group.bundles[:_NAMED]
         more = f", {GAP}" if len(named) < len(group.bundles) else ""
-        count = f"{len(group.bundles):,} bundle{'' if len(group.bundles) == 1 else 's'}"
-        ends.append((count, ", ".join(named) + more))
+        ends.append((counted(len(group.bundles), "bundle"), ", ".join(named) + more))
     return _rows(found, ends)
 
 
