@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
@@ -20,7 +20,7 @@ from ergo_cli.report.command_result import CommandResult, interruption, refusal
 from ergo_cli.report.document import DEFECT, INTERRUPTED, encode_report, warning_text
 from ergo_cli.report.error_text import error_lines, fitting, near, without_hashes
 from ergo_cli.report.layout import plain_lines
-from ergo_cli.report.text import Block
+from ergo_cli.report.text import Block, Line
 from ergo_cli.signals import Interrupted, is_of_a_signal, requesting_stop
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Session:
     def note(self, text: str) -> None:
         """Write one line to stderr if ``-v`` was given."""
         if self._verbose:
-            self._say(f"note: {fitting(text)}")
+            self._say(f"note: {fitting(near(text))}")
 
     def warn(self, notices: Iterable[Notice]) -> None:
         """Write one line to stderr for each notice, unless ``-q`` was given."""
@@ -143,10 +143,13 @@ class Session:
 
     def _say(self, line: str) -> None:
         if not self._quiet:
-            _complain(line)
+            self._complain((Line(line),))
 
     def _complain_of(self, errors: Iterable[ErgoError]) -> None:
-        lines = tuple(error_lines(errors, verbose=self._verbose))
+        self._complain(tuple(error_lines(errors, verbose=self._verbose)))
+
+    def _complain(self, lines: Sequence[Line]) -> None:
+        """Write lines to stderr, if it is open."""
         if not lines or sys.stderr is None:
             return
         try:
@@ -188,16 +191,6 @@ def _print(blocks: Iterable[Block], color: Color, stream: TextIO) -> None:
     from ergo_cli.report.terminal import console, draw  # only terminals pay for Rich
 
     draw(blocks, console(stream, colored=is_colored(color, stream), width=width_of(stream)))
-
-
-def _complain(line: str) -> None:
-    """Write one line to stderr, if it is open."""
-    if sys.stderr is None:
-        return
-    try:
-        sys.stderr.write(line + "\n")
-    except OSError:
-        _discard(sys.stderr)
 
 
 def _discard(stream: TextIO) -> None:

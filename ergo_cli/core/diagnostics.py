@@ -14,6 +14,11 @@ class Notice(Struct, frozen=True):
     where: str | None = None
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 event``, ``2,000 events``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 _LONGEST = 100
 
 

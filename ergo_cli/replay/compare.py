@@ -16,7 +16,7 @@ from ergo_cli.bundle.schema import DecisionRecord, EventRecord
 from ergo_cli.core.json import Item, JsonError, JsonValue, Leaf, Location, Member, canonical, decode
 from ergo_cli.core.time import Duration
 from ergo_cli.core.values import ValueType, effect_hash
-from ergo_cli.replay.paths import Ignored, Pattern, prune
+from ergo_cli.replay.paths import Ignored, Pattern, prune, without_ignored
 from ergo_cli.replay.results import DivergenceKind
 
 Tree = Mapping[str, JsonValue]
@@ -116,7 +116,7 @@ _FIELDS = ("event_id", "decision", "schedule_at", "episode_id", "deadline", "ter
 _TAGS = frozenset(kind.value for kind in ValueType)
 _NOTHING = (0, None)
 
-_Numbered = tuple[int, JsonValue]
+Numbered = tuple[int, JsonValue]
 
 
 class Difference(Struct, frozen=True):
@@ -138,23 +138,28 @@ def compare_decisions(expected: Tree, actual: Tree) -> Iterator[Difference]:
         if name in expected and name in actual and here != there:
             kind = DivergenceKind.TERMINATION if name == "termination" else DivergenceKind.DECISION
             yield Difference(kind, (Member(name),), here, there)
-    yield from compare_effects(_effects(expected), _effects(actual))
+    yield from compare_effects(effects_of(expected), effects_of(actual))
 
 
 def compare_effects(expected: Sequence[JsonValue], actual: Sequence[JsonValue]) -> Iterator[Difference]:
     """The differences of two effect lists: one for a pure reordering, else by position between the equal ends."""
-    here, there = _kept(expected), _kept(actual)
+    here, there = kept(expected), kept(actual)
     keys = [canonical(effect) for _, effect in here], [canonical(effect) for _, effect in there]
     if keys[0] == keys[1]:
         return
     if Counter(keys[0]) == Counter(keys[1]):
-        hashes = [_hash(effect) for _, effect in here], [_hash(effect) for _, effect in there]
-        yield Difference(DivergenceKind.EFFECT_ORDER, (Member("effects"),), hashes[0], hashes[1])
+        yield order_difference(here, there)
         return
-    start = _common_prefix(keys[0], keys[1])
-    end = _common_prefix(keys[0][start:][::-1], keys[1][start:][::-1])
+    start = common_prefix(keys[0], keys[1])
+    end = common_prefix(keys[0][start:][::-1], keys[1][start:][::-1])
     for one, other in zip_longest(here[start : len(here) - end], there[start : len(there) - end]):
         yield from _compare_pair(one, other)
+
+
+def order_difference(here: Sequence[Numbered], there: Sequence[Numbered]) -> Difference:
+    """The difference of two lists of effects in their order, as lists of hashes."""
+    hashes = [_hash(effect) for _, effect in here], [_hash(effect) for _, effect in there]
+    return Difference(DivergenceKind.EFFECT_ORDER, (Member("effects"),), hashes[0], hashes[1])
 
 
 def edited_effects(record: DecisionRecord, *, newer: bool) -> Set[int]:
@@ -184,38 +189,39 @@ def leaves(expected: JsonValue, actual: JsonValue, at: Location) -> Iterator[Lea
         for name in [*expected, *(name for name in actual if name not in expected)]:
             yield from leaves(expected.get(name), actual.get(name), (*at, Member(name)))
     elif isinstance(expected, list) and isinstance(actual, list) and not _is_series(expected, actual):
-        for one, other in zip_longest(_kept(expected), _kept(actual)):
+        for one, other in zip_longest(kept(expected), kept(actual)):
             index, _ = one or other or _NOTHING
             yield from leaves((one or _NOTHING)[1], (other or _NOTHING)[1], (*at, Item(index)))
     else:
-        yield at, expected, actual
+        yield at, without_ignored(expected), without_ignored(actual)
 
 
-def _compare_pair(one: _Numbered | None, other: _Numbered | None) -> Iterator[Difference]:
+def _compare_pair(one: Numbered | None, other: Numbered | None) -> Iterator[Difference]:
     if one is not None and other is not None:
         yield from _compare_effect(one, other)
     elif one is not None:
-        yield Difference(DivergenceKind.EFFECT_MISSING, _effect_at(one[0]), one[1], None, one[0])
+        yield Difference(DivergenceKind.EFFECT_MISSING, effect_at(one[0]), without_ignored(one[1]), None, one[0])
     elif other is not None:
-        yield Difference(DivergenceKind.EFFECT_EXTRA, _effect_at(other[0]), None, other[1], other[0])
+        yield Difference(DivergenceKind.EFFECT_EXTRA, effect_at(other[0]), None, without_ignored(other[1]), other[0])
 
 
-def _compare_effect(one: _Numbered, other: _Numbered) -> Iterator[Difference]:
+def _compare_effect(one: Numbered, other: Numbered) -> Iterator[Difference]:
     (index, expected), (made, actual) = one, other
-    found = list(leaves(without_hash(expected), without_hash(actual), _effect_at(index)))
+    found = list(leaves(without_hash(expected), without_hash(actual), effect_at(index)))
     hashes = _recorded_hash(expected), _recorded_hash(actual)
     if not found and None not in hashes and hashes[0] != hashes[1]:
-        found = [((*_effect_at(index), Member("effect_hash")), hashes[0], hashes[1])]
+        found = [((*effect_at(index), Member("effect_hash")), hashes[0], hashes[1])]
     for location, here, there in found:
         yield Difference(DivergenceKind.EFFECT_CHANGED, location, here, there, made, expected)
 
 
-def _kept(items: Sequence[JsonValue]) -> list[_Numbered]:
+def kept(items: Sequence[JsonValue]) -> list[Numbered]:
     """The items that are not ignored, each with its index."""
     return [(index, item) for index, item in enumerate(items) if item is not Ignored.ITEM]
 
 
-def _effects(tree: Tree) -> list[JsonValue]:
+def effects_of(tree: Tree) -> list[JsonValue]:
+    """The effects of a decision; none where they are ignored."""
     effects = tree.get("effects", [])
     assert isinstance(effects, list)
     return effects
@@ -250,11 +256,13 @@ def _hash(effect: JsonValue) -> JsonValue:
     return _recorded_hash(effect) or effect_hash(canonical(effect))
 
 
-def _effect_at(index: int) -> Location:
+def effect_at(index: int) -> Location:
+    """The location of an effect in its decision."""
     return Member("effects"), Item(index)
 
 
-def _common_prefix(here: Sequence[bytes], there: Sequence[bytes]) -> int:
+def common_prefix(here: Sequence[bytes], there: Sequence[bytes]) -> int:
+    """The number of equal items at the beginning of both."""
     length = 0
     for one, other in zip(here, there, strict=False):
         if one != other:

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Set
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.bundle.decoding import decode_decision
-from ergo_cli.bundle.encoding import encode_decision
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.schema import (
     NO_ADAPTER,
     CapturedEffect,
     DecisionRecord,
     EventRecord,
-    Version,
     rehydrate_for_replay,
     termination_name,
 )
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.core.json import Location, render
+from ergo_cli.core.json import render
 from ergo_cli.core.numbers import Numbers
-from ergo_cli.core.values import ProducedEffect
 from ergo_cli.errors import ErgoError, StepError
 from ergo_cli.events.adapter import adapter_provenance
-from ergo_cli.events.external import Context
 from ergo_cli.host.effects import ApplyEffects, EffectSink, IgnoreEffects, StepEvidence, replay_owned_kinds
 from ergo_cli.host.failures import Failures
-from ergo_cli.programs.kind import Blame, EffectPlace, Finding, Ran, Referee, SideEffectReached
-from ergo_cli.programs.recorded import Episode as RecordedEpisode
+from ergo_cli.programs.kind import Blame, EffectPlace, Finding, SideEffectReached
 from ergo_cli.programs.recorded import JournalDifference
+from ergo_cli.replay.attempts import Pair, Played, Recorded, Witness
+from ergo_cli.replay.by_key import compare_by_key
 from ergo_cli.replay.compare import (
     Difference,
     Tree,
@@ -56,6 +50,7 @@ from ergo_cli.replay.results import (
     ReplayOptions,
     Target,
     replay_code,
+    with_pairs_by_key,
 )
 from ergo_cli.supervisor.seam import Decision, RunTermination
 from ergo_cli.supervisor.seam import Outcome as Completion
@@ -66,55 +61,6 @@ CONTEXT_EPISODES = 3
 
 _NO_CHANNELS = StepEvidence(None)
 _COMPLETED = Completion.COMPLETED
-
-
-class _Recorded:
-    """A recorded decision: its text if it has no journal, else the record with its episode."""
-
-    def __init__(
-        self,
-        text: bytes,
-        version: Version,
-        record: DecisionRecord | None = None,
-        episode: RecordedEpisode | None = None,
-    ) -> None:
-        self._text = text
-        self._version = version
-        self._record = record
-        self.episode = episode
-
-    @cached_property
-    def record(self) -> DecisionRecord:
-        return decode_decision(self._text, self._version) if self._record is None else self._record
-
-    def is_same(self, now: DecisionRecord) -> bool:
-        return encode_decision(now) == self._text if self._record is None else now == self._record
-
-
-class _Played(Struct, frozen=True):
-    """A replayed decision, the referee's finding, the episode that ran for it, and what made it fail, or None."""
-
-    record: DecisionRecord
-    finding: Finding
-    ran: Ran | None
-    error: BaseException | None = None
-
-
-_Pair = tuple[Row[_Recorded] | None, Row[_Played] | None]
-
-
-class _Witness:
-    """Records the arguments of the referee's runs: deferred work runs with its origin event's id and context."""
-
-    def __init__(self, referee: Referee) -> None:
-        self._run = referee.run
-        self.run_calls, self.pending = 0, 0
-        self.drain_rendered: Callable[[], list[ProducedEffect]] = referee.drain_rendered
-        self.ran: Ran | None = None
-
-    def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
-        self.ran = Ran(event_id, context)
-        return self._run(graph_id, event_id, context, deadline)
 
 
 class Comparison:
@@ -136,7 +82,7 @@ class Comparison:
         self._acts = program.kind.acting is not None
         recorded = None if target.recorded is None else target.recorded.value
         self._referee = program.kind.referee(program.value, recorded, header.constraints.deadline)
-        self._witness = _Witness(self._referee)
+        self._witness = Witness(self._referee)
         # Intent ids derive from today's graph id, run ids of a stateful program from the recorded one.
         graph_id = header.graph_id if self._acts else program.graph_id
         self._decider = Decider(graph_id, header.constraints, self._witness)
@@ -176,7 +122,7 @@ class Comparison:
             failures=self._failures.summary(),
         )
 
-    def _pairs(self) -> Iterator[_Pair]:
+    def _pairs(self) -> Iterator[Pair]:
         """Pair decisions by position if both sides have equally many, else join them by event id and occurrence."""
         if self._scan.events != self._scan.decisions:
             yield from self._joined()
@@ -187,10 +133,10 @@ class Comparison:
             row = Row(seq, key, was)
             yield row, self._step(Row(seq, key, event), row)
 
-    def _joined(self) -> Iterator[_Pair]:
+    def _joined(self) -> Iterator[Pair]:
         reader = self._scan.reader
         recorded = rows(self._recorded(), lambda was: was.record.event_id)
-        by_key: dict[Key, Row[_Recorded]] = {}
+        by_key: dict[Key, Row[Recorded]] = {}
         if self._acts:  # a journal must be served before its event is stepped, wherever its decision is
             held = list(recorded)
             recorded, by_key = iter(held), {row.key: row for row in held}
@@ -200,13 +146,13 @@ class Comparison:
         played_keys = Keys(record.event_id for record in reader.events())
         yield from join(recorded, played, recorded_keys, played_keys)
 
-    def _recorded(self) -> Iterator[_Recorded]:
+    def _recorded(self) -> Iterator[Recorded]:
         version = self._scan.reader.version
         if not self._acts:
-            return (_Recorded(text, version) for text in self._scan.reader.decision_texts())
-        return (_Recorded(b"", version, each.decision, each.episode) for each in self._journals.episodes())
+            return (Recorded(text, version) for text in self._scan.reader.decision_texts())
+        return (Recorded(b"", version, each.decision, each.episode) for each in self._journals.episodes())
 
-    def _step(self, event: Row[EventRecord], recorded: Row[_Recorded] | None) -> Row[_Played]:
+    def _step(self, event: Row[EventRecord], recorded: Row[Recorded] | None) -> Row[Played]:
         """Step an event through today's program. Raises _BrokenOff, and ReplayError as ``rehydrate_for_replay``."""
         was = None if recorded is None else recorded.record
         self._referee.serve(None if was is None else was.episode)
@@ -234,9 +180,9 @@ class Comparison:
             )
         differs = entry.termination is not _COMPLETED or finding.differences
         error = getattr(self._referee, "last_error", None) if differs else None
-        return Row(event.seq, event.key, _Played(record, finding, self._witness.ran, error))
+        return Row(event.seq, event.key, Played(record, finding, self._witness.ran, error))
 
-    def _compare(self, recorded: Row[_Recorded] | None, played: Row[_Played] | None) -> None:
+    def _compare(self, recorded: Row[Recorded] | None, played: Row[Played] | None) -> None:
         if recorded is None or played is None:
             self._one_sided(recorded, played)
             return
@@ -250,51 +196,69 @@ class Comparison:
         if not self._found.count:
             self._before.append((recorded.seq, now.record))
 
-    def _note_failure(self, recorded: RunTermination | None, now: _Played, error: BaseException) -> None:
+    def _note_failure(self, recorded: RunTermination | None, now: Played, error: BaseException) -> None:
         """Remember why today's episode failed, where that is not how the recorded one ended."""
-        ended = now.record.termination
+        ended = now.finding.failed or now.record.termination
         if ended is not None and (ended != recorded or now.finding.differences):
             self._failures.note(now.record.event_id, ended, error)
 
-    def _compare_records(self, at: Row[_Recorded], was: DecisionRecord, now: _Played) -> None:
-        expected = decision_tree(was, self._options.ignore)
-        differences = list(compare_decisions(expected, decision_tree(now.record, self._options.ignore)))
+    def _compare_records(self, at: Row[Recorded], was: DecisionRecord, now: Played) -> None:
+        expected, actual = (decision_tree(record, self._options.ignore) for record in (was, now.record))
+        differences = list(compare_decisions(expected, actual))
         if not differences or self._found.full:
             self._found.only_count(at.key, len(differences))
             return
+        again = self._reread_tree(now)
+        misread = None if again is None else list(compare_decisions(expected, again))
+        found = self._explained(at, was, now, differences, misread)
+        by_key, pairs = compare_by_key(expected, actual), None
+        if by_key is not None:
+            misread = None if again is None else compare_by_key(expected, again) or misread
+            pairs = self._explained(at, was, now, by_key, misread)
+        for divergence in with_pairs_by_key(found, pairs):
+            self._found.add(divergence)
+
+    def _explained(
+        self,
+        at: Row[Recorded],
+        was: DecisionRecord,
+        now: Played,
+        differences: Sequence[Difference],
+        misread: Sequence[Difference] | None,
+    ) -> list[Divergence]:
+        """The differences, each with what made it; ``misread`` are those if numbers are read as the original does."""
         edited = edited_effects(was, newer=self._newer)
         blames = self._referee.blame([_place(difference) for difference in differences], now.ran)
-        remaining = self._not_of_numbers(expected, differences, now)
+        remaining = {(each.kind, each.location) for each in (differences if misread is None else misread)}
+        found: list[Divergence] = []
         for difference, blame in zip(differences, blames, strict=True):
             if is_of_effects(difference, edited):
-                self._add(at.seq, at.key, was.episode_id, difference, cause=BUNDLE_EDITED)
+                found.append(_divergence(at.seq, at.key, was.episode_id, difference, cause=BUNDLE_EDITED))
                 continue
             number = (difference.kind, difference.location) not in remaining
             cause = "numbers" if number else self._cause
-            self._add(at.seq, at.key, was.episode_id, difference, blame, cause=cause)
+            found.append(_divergence(at.seq, at.key, was.episode_id, difference, blame, cause=cause))
+        return found
 
-    def _not_of_numbers(
-        self, expected: Tree, differences: list[Difference], now: _Played
-    ) -> Set[tuple[DivergenceKind, Location]]:
-        """The differences that remain if numbers are read as the original misreads them."""
-        again = None
-        if self._options.numbers is Numbers.EXACT and now.ran is not None:
-            again = self._referee.reread(now.ran)
-        if again is not None:
-            effects = tuple(map(self._captured, again.effects))
-            reread = replace(now.record, termination=again.termination, effects=effects)
-            differences = list(compare_decisions(expected, decision_tree(reread, self._options.ignore)))
-        return {(difference.kind, difference.location) for difference in differences}
+    def _reread_tree(self, now: Played) -> Tree | None:
+        """Today's decision if numbers are read as the original misreads them; None where that changes nothing."""
+        if self._options.numbers is not Numbers.EXACT or now.ran is None:
+            return None
+        again = self._referee.reread(now.ran)
+        if again is None:
+            return None
+        effects = tuple(map(self._captured, again.effects))
+        return decision_tree(replace(now.record, termination=again.termination, effects=effects), self._options.ignore)
 
-    def _one_sided(self, recorded: Row[_Recorded] | None, played: Row[_Played] | None) -> None:
+    def _one_sided(self, recorded: Row[Recorded] | None, played: Row[Played] | None) -> None:
         if recorded is not None:
             record = recorded.record.record
             missing = Difference(DivergenceKind.DECISION_MISSING, (), record.decision.value, None)
-            self._add(recorded.seq, recorded.key, record.episode_id, missing, cause=self._cause)
+            self._found.add(_divergence(recorded.seq, recorded.key, record.episode_id, missing, cause=self._cause))
         elif played is not None:
             record = played.record.record
             extra = Difference(DivergenceKind.DECISION_EXTRA, (), None, record.decision.value)
-            self._add(played.seq, played.key, record.episode_id, extra, cause=self._cause)
+            self._found.add(_divergence(played.seq, played.key, record.episode_id, extra, cause=self._cause))
 
     def _compare_closing(self) -> None:
         """Compare the entry of closing the program, which follows the last decision (spec 00 §13.7)."""
@@ -304,7 +268,7 @@ class Comparison:
                 self._add_journal(seq, (None, 0), None, difference)
         except SideEffectReached as reached:
             broken = Difference(DivergenceKind.PROGRAM, (), None, f"{reached.code}: {reached.message}")
-            self._add(seq, (None, 0), None, broken, cause=self._cause)
+            self._found.add(_divergence(seq, (None, 0), None, broken, cause=self._cause))
 
     def _broke_off(self, broken: _BrokenOff) -> Notice:
         """Add the divergence at which stepping stopped; returns a warning that the rest was not compared."""
@@ -313,7 +277,7 @@ class Comparison:
         expected = None if recorded is None else _termination(recorded)
         difference = Difference(DivergenceKind.PROGRAM, (), expected, broken.why)
         episode_id = None if recorded is None else recorded.episode_id
-        self._add(at.seq, at.key, episode_id, difference, cause=self._cause)
+        self._found.add(_divergence(at.seq, at.key, episode_id, difference, cause=self._cause))
         return Notice(
             f"the program could not be stepped at event '{at.key[0]}'; the rest of the bundle was not compared"
         )
@@ -322,34 +286,6 @@ class Comparison:
         """The recorded decision of an event, if it was not known when the event was stepped."""
         recorded = rows(self._scan.reader.decisions(), lambda record: record.event_id)
         return next((row.record for row in recorded if row.key == event.key), None)
-
-    def _add(
-        self,
-        seq: int,
-        key: tuple[str | None, int],
-        episode_id: int | None,
-        difference: Difference,
-        blame: Blame = Blame(),
-        *,
-        cause: str | None,
-    ) -> None:
-        self._found.add(
-            Divergence(
-                seq,
-                key[0],
-                episode_id,
-                difference.kind,
-                render(difference.location),
-                difference.expected,
-                difference.actual,
-                key[1],
-                replay_code(difference.kind),
-                blame.node,
-                blame.origin,
-                cause,
-                effect=difference.within,
-            )
-        )
 
     def _add_journal(
         self, seq: int, key: tuple[str | None, int], episode_id: int | None, difference: JournalDifference
@@ -372,10 +308,36 @@ class Comparison:
         )
 
 
+def _divergence(
+    seq: int,
+    key: tuple[str | None, int],
+    episode_id: int | None,
+    difference: Difference,
+    blame: Blame = Blame(),
+    *,
+    cause: str | None,
+) -> Divergence:
+    return Divergence(
+        seq,
+        key[0],
+        episode_id,
+        difference.kind,
+        render(difference.location),
+        difference.expected,
+        difference.actual,
+        key[1],
+        replay_code(difference.kind),
+        blame.node,
+        blame.origin,
+        cause,
+        effect=difference.within,
+    )
+
+
 class _BrokenOff(Exception):
     """The program could not step an event."""
 
-    def __init__(self, event: Row[EventRecord], recorded: Row[_Recorded] | None, why: str) -> None:
+    def __init__(self, event: Row[EventRecord], recorded: Row[Recorded] | None, why: str) -> None:
         super().__init__(why)
         self.event = event
         self.recorded = recorded

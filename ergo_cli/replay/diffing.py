@@ -17,6 +17,7 @@ from ergo_cli.core.json import Item, JsonValue, Leaf, Location, Member, render
 from ergo_cli.errors import BundleError, ReplayError
 from ergo_cli.programs.kind import Acting
 from ergo_cli.programs.recorded import Episode, JournalDifference
+from ergo_cli.replay.by_key import compare_by_key
 from ergo_cli.replay.compare import (
     Difference,
     Tree,
@@ -30,7 +31,15 @@ from ergo_cli.replay.compare import (
 from ergo_cli.replay.diff_reader import Entry, Side
 from ergo_cli.replay.joining import Key, Row, join, moved
 from ergo_cli.replay.paths import Pattern, all_matched
-from ergo_cli.replay.results import BundleResult, DecisionCounts, Divergence, DivergenceKind, Divergences, Outcome
+from ergo_cli.replay.results import (
+    BundleResult,
+    DecisionCounts,
+    Divergence,
+    DivergenceKind,
+    Divergences,
+    Outcome,
+    with_pairs_by_key,
+)
 
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecordFault)
 _EVIDENCE = ("intent_acks", "interruption")
@@ -160,9 +169,12 @@ class _Diff:
             self._add(left, DivergenceKind.EVENT_CHANGED, (Member("event"), *location), expected, actual)
 
     def _compare_decisions(self, left: Row[Entry], right: Row[Entry]) -> None:
-        for difference in self._decision_differences(left.record, right.record):
-            found = (difference.kind, difference.location, difference.expected, difference.actual)
-            self._add(left, *found, difference.within)
+        here, there = self._decision_trees(left.record, right.record)
+        found = [*compare_decisions(here, there), *_evidence(here, there)]
+        by_key = compare_by_key(here, there) if found and not self._found.full else None
+        pairs = None if by_key is None else [_divergence(left, each) for each in by_key]
+        for divergence in with_pairs_by_key((_divergence(left, each) for each in found), pairs):
+            self._found.add(divergence)
 
     @cached_property
     def _acting(self) -> Acting[Any] | None:
@@ -187,33 +199,22 @@ class _Diff:
         for found in differences:
             self._add_journal(len(self._a.decisions), (None, 0), None, found)
 
-    def _decision_differences(self, here: Entry, there: Entry) -> Iterator[Difference]:
-        trees = [self._decision(entry) for entry in (here, there)]
+    def _decision_trees(self, here: Entry, there: Entry) -> tuple[Tree, Tree]:
+        """Both decisions, their episodes numbered by what they stand for."""
+        trees = self._decision(here), self._decision(there)
         if "episode_id" in trees[0]:
             for tree, number in zip(trees, _episodes(here, there), strict=True):
                 tree["episode_id"] = number
-        yield from compare_decisions(trees[0], trees[1])
-        evidence = [{name: tree[name] for name in _EVIDENCE if name in tree} for tree in trees]
-        for location, expected, actual in leaves(evidence[0], evidence[1], ()):
-            yield Difference(DivergenceKind.EVIDENCE, location, expected, actual)
+        return trees
 
     def _decision(self, entry: Entry) -> dict[str, JsonValue]:
         assert entry.decision is not None
         return dict(decision_tree(decode_decision(entry.decision, entry.version), self._ignore))
 
     def _add(
-        self,
-        at: Row[Entry],
-        kind: DivergenceKind,
-        location: Location,
-        expected: JsonValue,
-        actual: JsonValue,
-        within: JsonValue = None,
+        self, at: Row[Entry], kind: DivergenceKind, location: Location, expected: JsonValue, actual: JsonValue
     ) -> None:
-        path, (event_id, occurrence), episode_id = render(location), at.key, at.record.episode_id
-        self._found.add(
-            Divergence(at.seq, event_id, episode_id, kind, path, expected, actual, occurrence, effect=within)
-        )
+        self._found.add(_divergence(at, Difference(kind, location, expected, actual)))
 
     def _add_journal(
         self, seq: int, key: tuple[str | None, int], episode_id: int | None, found: JournalDifference
@@ -233,6 +234,18 @@ class _Diff:
                 log=found.log,
             )
         )
+
+
+def _divergence(at: Row[Entry], found: Difference) -> Divergence:
+    path, (event_id, occurrence), episode_id = render(found.location), at.key, at.record.episode_id
+    sides = found.expected, found.actual
+    return Divergence(at.seq, event_id, episode_id, found.kind, path, *sides, occurrence, effect=found.within)
+
+
+def _evidence(here: Tree, there: Tree) -> Iterator[Difference]:
+    sides = [{name: tree[name] for name in _EVIDENCE if name in tree} for tree in (here, there)]
+    for location, expected, actual in leaves(sides[0], sides[1], ()):
+        yield Difference(DivergenceKind.EVIDENCE, location, expected, actual)
 
 
 def _one_closing(episode: Episode, *, is_a: bool) -> JournalDifference:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord, rehydrate_for_replay
-from ergo_cli.core.diagnostics import Notice, did_you_mean, nearest_few
+from ergo_cli.core.diagnostics import Notice, counted, did_you_mean, nearest_few
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import UsageError
 from ergo_cli.programs.kind import Line
@@ -200,7 +200,8 @@ def _no_such_event(reader: BundleReader, event_id: str, occurrence: int) -> Usag
     code, where = "cli.invalid_option_value", "option --event"
     count = sum(1 for event in reader.events() if event.event_id == event_id)
     if count:
-        message = f"'{reader.path}' has event '{event_id}' {count} times, there is no occurrence {occurrence}"
+        times = counted(count, "time")
+        message = f"'{reader.path}' has event '{event_id}' {times}, there is no occurrence {occurrence}"
         fix = f"give --occurrence 0 to {count - 1}" if count > 1 else "leave --occurrence out"
         return UsageError(code, message, where="option --occurrence", fix=fix)
     known = list(dict.fromkeys(event.event_id for event in islice(reader.events(), _CANDIDATES)))

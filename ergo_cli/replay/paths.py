@@ -96,6 +96,17 @@ def prune(patterns: Iterable[Pattern], tree: JsonValue) -> JsonValue:
     return pruned
 
 
+def without_ignored(value: JsonValue) -> JsonValue:
+    """A pruned value as a report shows it: without the items that were left out."""
+    match value:
+        case list():
+            return [without_ignored(item) for item in value if item is not Ignored.ITEM]
+        case dict():
+            return {name: without_ignored(member) for name, member in value.items()}
+        case _:
+            return value
+
+
 def all_matched(patterns: Iterable[Pattern]) -> bool:
     """Whether every pattern found something, so that equal records need not be looked at on their behalf."""
     return all(pattern.matched for pattern in patterns)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.bundle.inspection import DecisionCounts
-from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.diagnostics import Notice, counted
 from ergo_cli.core.json import JsonValue
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError, ReplayError
@@ -89,6 +91,28 @@ class Divergence(Struct, frozen=True):
     """Of a journal: the difference in full."""
     effect: JsonValue = None
     """Of a changed effect: the recorded one, whole."""
+    by_key: tuple[Divergence, ...] | None = None
+    """What text reports show in its place: the differences of its decision's effects, paired by key and kind.
+
+    The first difference of the effects has them all, the others none; None where both pairings are the same.
+    """
+
+
+def with_pairs_by_key(found: Iterable[Divergence], by_key: Sequence[Divergence] | None) -> Iterator[Divergence]:
+    """The differences of one decision, those of its effects with what text reports show in their place."""
+    shown = None if by_key is None else tuple(by_key)
+    for divergence in found:
+        if shown is None or divergence.kind not in _EFFECT_KINDS:
+            yield divergence
+            continue
+        yield replace(divergence, by_key=shown)
+        shown = ()
+
+
+def as_shown(divergences: Iterable[Divergence]) -> list[Divergence]:
+    """The differences as text reports show them: those of effects paired by key and kind."""
+    pairs = ((each,) if each.by_key is None else each.by_key for each in divergences)
+    return [divergence for pair in pairs for divergence in pair]
 
 
 def replay_code(kind: DivergenceKind) -> str:
@@ -206,7 +230,8 @@ def failure(result: BundleResult) -> ErgoError | None:
         return result.error
     first = result.divergences[0] if result.divergences else None
     code = replay_code(DivergenceKind.DECISION if first is None else first.kind)
-    message = f"{result.path}: the program does not decide as it was recorded: {result.divergence_count} divergences"
+    divergences = counted(result.divergence_count, "divergence")
+    message = f"{result.path}: the program does not decide as it was recorded: {divergences}"
     fix = "look at the divergences of the result; capture again if the new decisions are right"
     if first is None:
         return ReplayError(code, message, fix=fix)

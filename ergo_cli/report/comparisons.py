@@ -6,13 +6,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 from copy import copy
 
-import msgspec
 from msgspec import UNSET, Struct
 
 from ergo_cli.bundle.inspection import DecisionCounts
-from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.diagnostics import Notice, counted
 from ergo_cli.errors import ErgoError, exit_code
-from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, LogDifference, Outcome
+from ergo_cli.replay.results import BundleResult, Divergence, Outcome, as_shown
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
@@ -26,34 +25,11 @@ from ergo_cli.report.document import (
     warning_texts,
 )
 from ergo_cli.report.error_text import near
-from ergo_cli.report.facts import effect_facts, facts
+from ergo_cli.report.facts import facts
 from ergo_cli.report.failures import failure_documents, failure_lines
+from ergo_cli.report.first_decision import MOST_FACTS, Sides, event_text, first_decision
 from ergo_cli.report.grouping import Refused, bundle_rows, first_of, group_rows, groups, refused_alike
-from ergo_cli.report.text import Block, Line, Row, Rows, Tone, fields, shorten, value_texts
-
-_FULL_WIDTH = 160
-_CELL_WIDTH = 40
-_MOST_FACTS = 12
-"""How many facts of one decision the text shows."""
-_CAUSES = {
-    "numbers": "both agree once numbers are read as the original reads them; replay with --numbers original",
-    "program_changed": "today's program is not the one that was captured",
-    "adapter_changed": "today's adapter is not the one that was captured",
-    "bundle_edited": "the bundle was changed after its capture: an effect has not its recorded hash",
-    "ActionMismatch": "ActionMismatch: the step function asks for another action",
-    "EventMismatch": "EventMismatch: another event follows",
-    "MissingEvents": "MissingEvents: the run ends too soon",
-    "ExtraEvents": "ExtraEvents: the run goes on where it ended",
-    "StateMismatch": "StateMismatch: the events are the same, the states are not",
-    "OrphanAction": "OrphanAction: a request has no result, and no deadline to excuse it",
-}
-
-
-class Sides(Struct, frozen=True):
-    """The names of the two sides of a comparison."""
-
-    expected: str
-    actual: str
+from ergo_cli.report.text import Block, Line, Row, Rows, Tone
 
 
 class Shown(Struct, frozen=True):
@@ -152,14 +128,16 @@ def _outcome(code: int) -> str:
 
 
 def _bundle_notices(results: Sequence[BundleResult]) -> Iterator[Notice]:
-    """The warnings of every bundle, with its path in front; one that several bundles have is said once."""
-    places: dict[str, list[str]] = {}
+    """The warnings of every bundle; one that several bundles have is said once.
+
+    One without a place of its own has the paths of its bundles in front; the place is that of a file they share.
+    """
+    places: dict[Notice, list[str]] = {}
     for result in results:
         for notice in result.warnings:
-            where = result.path if notice.where is None else f"{result.path} {notice.where}"
-            places.setdefault(notice.message, []).append(where)
-    for message, found in places.items():
-        yield Notice(message, first_of(found))
+            places.setdefault(notice, []).append(result.path)
+    for notice, paths in places.items():
+        yield notice if notice.where is not None else Notice(notice.message, first_of(paths))
 
 
 def _complaints(refused: Sequence[Refused]) -> Iterator[ErgoError]:
@@ -178,7 +156,7 @@ def _complaints(refused: Sequence[Refused]) -> Iterator[ErgoError]:
 
 def _empty(searched: Sequence[str]) -> Iterator[Block]:
     yield Line("empty: no bundle matched")
-    yield from (Line(f"  looked in {unicode(place)}") for place in searched)
+    yield from (Line(f"  looked in {unicode(near(place))}") for place in searched)
 
 
 def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iterator[Block]:
@@ -237,7 +215,7 @@ def _sum(results: Sequence[BundleResult], diverged: Sequence[BundleResult], seco
         parts.append(f"{refused:,} of {bundles}" + (f", {len(diverged):,} differ" if diverged else ""))
     else:
         parts.append(f"{len(diverged):,} of {bundles}" if diverged else bundles)
-    parts.append(_count_text(sum(result.events or 0 for result in results), "event"))
+    parts.append(counted(sum(result.events or 0 for result in results), "event"))
     if seconds is not None:
         parts.append(f"({seconds:.1f} s)")
     return Line("  ".join(parts), Tone.GOOD if verdict is Outcome.MATCH else Tone.BAD)
@@ -249,16 +227,16 @@ def _name(result: BundleResult) -> str:
 
 
 def _counts(events: int, decisions: DecisionCounts) -> str:
-    counted = ((decisions.invoke, "invoked"), (decisions.defer, "deferred"), (decisions.skip, "skipped"))
-    return ", ".join([_count_text(events, "event"), *(f"{number:,} {name}" for number, name in counted if number)])
+    parts = ((decisions.invoke, "invoked"), (decisions.defer, "deferred"), (decisions.skip, "skipped"))
+    return ", ".join([counted(events, "event"), *(f"{number:,} {name}" for number, name in parts if number)])
 
 
 def _extent(result: BundleResult) -> str:
     """How much differs: decisions, or what is no decision's."""
     if result.decisions is None or not result.differing:
-        return _count_text(result.divergence_count, "difference")
+        return counted(result.divergence_count, "difference")
     decided = result.decisions.invoke + result.decisions.defer + result.decisions.skip
-    return f"{result.differing:,} of {_count_text(max(decided, result.differing), 'decision')}"
+    return f"{result.differing:,} of {counted(max(decided, result.differing), 'decision')}"
 
 
 def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iterator[Block]:
@@ -270,135 +248,21 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
     elif len({(each.event_id, each.occurrence) for each in diverged[0].divergences}) > 1:
         yield Line()
         yield Rows(tuple(group_rows(found)), 2, frozenset({0}))
-    yield from _first(diverged[0], sides, shown, named=len(diverged) > 1)
+    yield from first_decision(diverged[0], sides, verbose=shown.verbose, named=len(diverged) > 1)
     for result in diverged if shown.listed else ():
         if result.divergences:
             yield Line()
             yield Line(_name(result), Tone.STRONG)
-            yield Rows(tuple(_list(result.divergences)), 2, frozenset({0}))
+            yield Rows(tuple(_list(as_shown(result.divergences))), 2, frozenset({0}))
     unlisted = sum(result.divergence_count - len(result.divergences) for result in diverged)
     if unlisted:
         yield Line(f"and {unlisted:,} more; --max-divergences lists them", Tone.FAINT)
-    elif not shown.listed and sum(len(result.divergences) for result in diverged) > _MOST_FACTS:
+    elif not shown.listed and sum(len(as_shown(result.divergences)) for result in diverged) > MOST_FACTS:
         yield Line("all        --list", Tone.FAINT)
-
-
-def _first(result: BundleResult, sides: Sides, shown: Shown, *, named: bool) -> Iterator[Block]:
-    """The first decision of a bundle that differs: what differs, why, what came before, what to do next."""
-    if not result.divergences:
-        return
-    first = result.divergences[0]
-    together = [each for each in result.divergences if (each.seq, each.event_id) == (first.seq, first.event_id)]
-    rows = [fact.row for each in together for fact in facts(each)]
-    yield Line()
-    yield Line(_place(result, first, named=named), Tone.STRONG)
-    yield Rows(tuple(rows[:_MOST_FACTS]), 2)
-    if len(rows) > _MOST_FACTS:
-        yield Line(f"  and {len(rows) - _MOST_FACTS:,} more of this decision", Tone.FAINT)
-    yield Rows(tuple(_reasons(together)), 2)
-    yield Rows(tuple(_before(result)), 2)
-    if shown.verbose:
-        yield fields(_in_full(first, sides), indent=2)
-    closer = _closer(result, first)
-    if closer is not None:
-        yield Line()
-        yield Line(f"closer     {closer}")
-
-
-def _place(result: BundleResult, first: Divergence, *, named: bool) -> str:
-    parts = [near(result.path)] if named else []
-    if first.event_id is None:
-        parts.append("at the end" if first.kind is DivergenceKind.JOURNAL else first.kind.value)
-    else:
-        parts += [f"decision {first.seq}", f"event {_event(first)}"]
-    if first.log is not None:
-        parts.append(f"run {first.log.run_id}  record {first.log.first_divergent_seq}")
-    return "  ".join(parts)
-
-
-def _reasons(together: Sequence[Divergence]) -> Iterator[Row]:
-    """Why: the first node that differs, else what is known of the cause; each reason once."""
-    said: set[str] = set()
-    for each in together:
-        cause = _CAUSES.get(each.cause or "", each.cause)
-        origin = None if each.origin is None else f"{each.origin} is the first node that differs"
-        for reason in (cause, origin):
-            if reason is not None and reason not in said:
-                yield Row((f"{'' if said else 'because':10}{reason}",))
-                said.add(reason)
-
-
-def _before(result: BundleResult) -> Iterator[Row]:
-    """The decisions before the first that differs, one line each."""
-    for number, episode in enumerate(result.before_first):
-        made = [
-            fact.row.cells[0].removeprefix("+ ")
-            for text in episode.texts
-            for fact in effect_facts("+", msgspec.json.decode(text))
-        ]
-        done = ", ".join(made) or episode.termination or episode.decision
-        label = "" if number else "before"
-        yield Row((f"{label:10}{episode.event_id}", shorten(done, _CELL_WIDTH)), Tone.FAINT)
-
-
-def _closer(result: BundleResult, first: Divergence) -> str | None:
-    """The command that shows the event node by node, where the bundle has it."""
-    if first.event_id is None or result.path == "-" or first.kind is DivergenceKind.EVENT_MISSING:
-        return None
-    event = shlex.quote(first.event_id)
-    option = f"--event={event}" if first.event_id.startswith("-") else f"--event {event}"
-    again = f" --occurrence {first.occurrence}" if first.occurrence else ""
-    return f"ergo explain {shlex.quote(near(result.path))} {option}{again}"
-
-
-def _in_full(divergence: Divergence, sides: Sides) -> list[tuple[str, object | None]]:
-    expected, actual = value_texts(divergence.expected, divergence.actual, _FULL_WIDTH)
-    return [
-        ("decision", divergence.seq),
-        ("event", _event(divergence)),
-        ("episode", divergence.episode_id),
-        ("kind", divergence.kind.value),
-        ("path", divergence.path or None),
-        (sides.expected, expected),
-        (sides.actual, actual),
-        ("node", divergence.node),
-        ("origin", divergence.origin),
-        ("cause", _CAUSES.get(divergence.cause or "", divergence.cause)),
-        ("code", divergence.code),
-        *_log_in_full(divergence.log, sides),
-    ]
-
-
-def _log_in_full(log: LogDifference | None, sides: Sides) -> list[tuple[str, object | None]]:
-    """The first difference of two run logs: its position, and both records with their hashes."""
-    if log is None:
-        return []
-    expected, actual = value_texts(log.expected, log.actual, _FULL_WIDTH)
-    records = log.expected is not None or log.actual is not None
-    return [
-        ("run", log.run_id),
-        ("first divergent seq", log.first_divergent_seq),
-        ("common prefix", log.common_prefix),
-        (f"record ({sides.expected})", expected if records else None),
-        (f"record ({sides.actual})", actual if records else None),
-        (f"hash ({sides.expected})", log.expected_hash),
-        (f"hash ({sides.actual})", log.actual_hash),
-        ("ended with", log.error),
-    ]
 
 
 def _list(divergences: Sequence[Divergence]) -> Iterator[Row]:
     """Every divergence: its decision, its event, what differs."""
     for each in divergences:
         for fact in facts(each):
-            yield Row((str(each.seq), _event(each) or "", *fact.row.cells), fact.row.tone)
-
-
-def _event(divergence: Divergence) -> str | None:
-    if divergence.event_id is None or not divergence.occurrence:
-        return divergence.event_id
-    return f"{divergence.event_id} (again, {divergence.occurrence} before it)"
-
-
-def _count_text(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+            yield Row((str(each.seq), event_text(each) or "", *fact.row.cells), fact.row.tone)

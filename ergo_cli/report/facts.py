@@ -7,7 +7,7 @@ program: records come named by their kind.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -23,6 +23,7 @@ from ergo_cli.report.text import GAP, Row, Tone, shorten, shorten_pair
 _TAGS = frozenset(kind.value for kind in ValueType)
 _EFFECT = re.compile(r"effects\[\d+\]")
 _WRITE = re.compile(r"effects\[\d+\]\.writes\[(\d+)\](?:\.value(?:\.\w+)?)?")
+_INTENT = re.compile(r"effects\[\d+\]\.intents\[(\d+)\]")
 _FIELD = re.compile(r"effects\[\d+\]\.intents\[(\d+)\]\.fields\[(\d+)\](?:\.value(?:\.\w+)?)?")
 SIGN_TONES = {"-": Tone.REMOVED, "+": Tone.ADDED, "~": Tone.PLAIN}
 _LINE = 76
@@ -43,6 +44,10 @@ class Fact(Struct, frozen=True):
     made: str = ""
     joint: str = "  "
     parts: tuple[str, ...] = ()
+    pair: tuple[str, str] | None = None
+    """Both values of ``~`` whole, where ``values`` shows them."""
+    is_name: bool = False
+    """Whether ``values`` is a name, which is never cut."""
 
     @property
     def row(self) -> Row:
@@ -62,7 +67,7 @@ def records(log: LogDifference) -> Fact | None:
     if here is None or there is None:
         alone = here or there
         return None if alone is None else Fact("+" if here is None else "-", alone.name)
-    return Fact("~", here.name, "" if here.name == there.name else f"-> {there.name}", joint=" ")
+    return Fact("~", here.name, "" if here.name == there.name else f"-> {there.name}", joint=" ", is_name=True)
 
 
 def value_line(value: JsonValue) -> str:
@@ -73,19 +78,16 @@ def value_line(value: JsonValue) -> str:
 
 
 def effect_facts(sign: str, effect: JsonValue, node: str | None = None) -> Iterator[Fact]:
-    """The facts of a whole effect: its writes, then its intents."""
-    by = "" if node is None else f" by {node}"
-    match effect:
-        case {"kind": str(kind), "writes": list(writes)}:
-            intents = effect.get("intents") or []
-            for write in writes:
-                yield _written(sign, write, f"{kind}{by}")
-            for intent in cast(list[Any], intents):
-                yield _intended(sign, intent, by.strip())
-            if not writes and not intents:
-                yield Fact(sign, kind, made=by.strip())
-        case _:
-            yield Fact(sign, "effect", shorten(value_line(effect), _LINE), by.strip())
+    """The facts of a whole effect: its writes, then its intents. Members that are left out of it are not shown."""
+    by = "" if node is None else f"by {node}"
+    parts = effect if isinstance(effect, dict) else {}
+    kind, writes, intents = parts.get("kind"), _items(parts, "writes"), _items(parts, "intents")
+    for write in writes:
+        yield _written(sign, write, _joined(kind, by))
+    for intent in intents:
+        yield _intended(sign, intent, by)
+    if not writes and not intents:
+        yield Fact(sign, str(kind), made=by) if kind else Fact(sign, "effect", shorten(value_line(effect), _LINE), by)
 
 
 def _facts(divergence: Divergence) -> Iterator[Fact]:
@@ -113,25 +115,57 @@ def _place(divergence: Divergence) -> Fact:
     """A leaf: of a write or an intent by its key or field, else by its path."""
     path, effect = divergence.path, divergence.effect
     by = "" if divergence.node is None else f"by {divergence.node}"
-    if effect is not None:
-        whole = cast(dict[str, Any], effect)
-        made = f"{whole.get('kind')} {by}".rstrip()
+    if isinstance(effect, dict):
+        made = _joined(effect.get("kind"), by)
         if (at := _WRITE.fullmatch(path)) is not None:
-            return _one_write(divergence, whole.get("writes") or [], int(at[1]), made)
+            return _one_write(divergence, _items(effect, "writes"), int(at[1]), made)
+        if _INTENT.fullmatch(path) and isinstance(alone := _alone(divergence), dict):
+            return _intended("+" if divergence.expected is None else "-", alone, by)
         if (at := _FIELD.fullmatch(path)) is not None:
-            intent = whole["intents"][int(at[1])]
-            fields = intent["fields"]
-            if int(at[2]) < len(fields) and path.find(".value") >= 0:
-                return _leaf(f"{intent['kind']}.{fields[int(at[2])]['name']}", divergence, by)
+            intent = _item(_items(effect, "intents"), int(at[1]))
+            return _one_field(divergence, intent, int(at[2]), by)
     return _leaf(path, divergence, by)
 
 
 def _one_write(divergence: Divergence, writes: list[Any], index: int, made: str) -> Fact:
-    if divergence.expected is None or divergence.actual is None:
-        sign, write = ("+", divergence.actual) if divergence.expected is None else ("-", divergence.expected)
-        if isinstance(write, dict) and write.keys() >= {"key", "value"}:
-            return _written(sign, write, made)
-    return _leaf(str(writes[index]["key"]), divergence, made)
+    write = _alone(divergence)
+    if isinstance(write, dict) and write.keys() & {"key", "value"}:
+        return _written("+" if divergence.expected is None else "-", write, made)
+    key = _item(writes, index).get("key")
+    return _leaf(divergence.path if key is None else str(key), divergence, made)
+
+
+def _one_field(divergence: Divergence, intent: Mapping[str, Any], index: int, made: str) -> Fact:
+    kind, path, field = intent.get("kind"), divergence.path, _alone(divergence)
+    if kind is not None and isinstance(field, dict) and field.keys() == {"name", "value"}:
+        subject = f"{kind}.{field['name']}"
+        value = _fitting(value_line(field["value"]), subject)
+        return Fact("+" if divergence.expected is None else "-", subject, value, made)
+    name = _item(_items(intent, "fields"), index).get("name")
+    return _leaf(path if None in (kind, name) or ".value" not in path else f"{kind}.{name}", divergence, made)
+
+
+def _alone(divergence: Divergence) -> JsonValue:
+    """The value of the one side that has it; None where both have one."""
+    if divergence.expected is None:
+        return divergence.actual
+    return divergence.expected if divergence.actual is None else None
+
+
+def _items(parts: Mapping[str, Any], name: str) -> list[Any]:
+    """The items of a member that may be left out."""
+    items = parts.get(name)
+    return cast(list[Any], items) if isinstance(items, list) else []
+
+
+def _item(items: list[Any], index: int) -> dict[str, Any]:
+    """The item with an index; an empty one where it is left out."""
+    item = items[index] if index < len(items) else None
+    return cast(dict[str, Any], item) if isinstance(item, dict) else {}
+
+
+def _joined(kind: object, by: str) -> str:
+    return " ".join(filter(None, (str(kind) if kind else "", by)))
 
 
 def _leaf(subject: str, divergence: Divergence, made: str = "") -> Fact:
@@ -139,7 +173,11 @@ def _leaf(subject: str, divergence: Divergence, made: str = "") -> Fact:
     if expected is None or actual is None:
         sign, value = ("+", actual) if expected is None else ("-", expected)
         return Fact(sign, subject, _fitting(value_line(value), subject), made)
-    return Fact("~", subject, pair_line(value_line(expected), value_line(actual), subject), made)
+    return _changed(subject, value_line(expected), value_line(actual), made)
+
+
+def _changed(subject: str, expected: str, actual: str, made: str = "") -> Fact:
+    return Fact("~", subject, pair_line(expected, actual, subject), made, pair=(expected, actual))
 
 
 def pair_line(expected: str, actual: str, subject: str) -> str:
@@ -147,7 +185,19 @@ def pair_line(expected: str, actual: str, subject: str) -> str:
     room = max(_LEAST, (_LINE - cell_width(subject) - 8) // 2)
     here, there = shorten_pair(expected, actual, room)
     if cell_width(here) > 2 * room or cell_width(there) > 2 * room:
-        here, there = _beginnings(expected, actual, room)
+        here, there = _beginnings(expected, actual, room - 2 * len(GAP))
+    return f"{here} -> {there}"
+
+
+def pair_within(expected: str, actual: str, width: int) -> str:
+    """``expected -> actual`` in about ``width`` columns: whole if they fit, else each side cut around what differs."""
+    whole = f"{expected} -> {actual}"
+    if cell_width(whole) <= width:
+        return whole
+    room = max(_LEAST, (width - 4) // 2)
+    here, there = shorten_pair(expected, actual, room)
+    if cell_width(here) > room or cell_width(there) > room:
+        here, there = _beginnings(expected, actual, room - 2 * len(GAP))
     return f"{here} -> {there}"
 
 
@@ -172,13 +222,20 @@ def _fitting(text: str, subject: str) -> str:
 
 
 def _written(sign: str, write: Any, made: str) -> Fact:
-    key = str(write["key"])
-    return Fact(sign, key, _fitting(value_line(write["value"]), key), made, " = ")
+    key = str(write.get("key", "a write"))
+    value = _fitting(value_line(write["value"]), key) if "value" in write else ""
+    return Fact(sign, key, value, made, " = ")
 
 
 def _intended(sign: str, intent: Any, made: str) -> Fact:
-    fields = tuple(f"{field['name']}={value_line(field['value'])}" for field in intent["fields"])
-    return Fact(sign, intent["kind"], _fitting(" ".join(fields), intent["kind"]), made, parts=fields)
+    kind = str(intent.get("kind", "an intent"))
+    fields = tuple(_field(field) for field in _items(intent, "fields"))
+    return Fact(sign, kind, _fitting(" ".join(fields), kind), made, parts=fields)
+
+
+def _field(field: Any) -> str:
+    name = str(field.get("name", "a field"))
+    return f"{name}={value_line(field['value'])}" if "value" in field else name
 
 
 def _log_facts(divergence: Divergence, log: LogDifference) -> Iterator[Fact]:
@@ -188,7 +245,7 @@ def _log_facts(divergence: Divergence, log: LogDifference) -> Iterator[Fact]:
         if not log.state:
             yield Fact("~", "the state, of which the recording holds only a digest")
         for path, expected, actual in log.state:
-            yield Fact("~", path, pair_line(_or_none(expected), _or_none(actual), path))
+            yield _changed(path, _or_none(expected), _or_none(actual))
     elif here is not None and there is not None and here.name == there.name:
         yield from _record_pair(divergence, here, there)
     else:

@@ -14,6 +14,7 @@ from ergo_cli.programs.graph.model import Endpoint, ExpandedEdge, ExpandedGraph,
 from ergo_cli.programs.graph.primitives.primitive import Family
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import GraphDocument, Report, unicode, warning_texts
+from ergo_cli.report.error_text import near
 from ergo_cli.report.layout import plain_lines
 from ergo_cli.report.picture_forms import BINARY, Form
 from ergo_cli.report.text import Block, Line, Table, Tone
@@ -59,7 +60,9 @@ def render_picture(drawn: Drawn, output: Path | None) -> CommandResult:
     text = drawn.text if output is None else None
     document = GraphDocument(drawn.picture.graph.graph_id, drawn.form.value, place, text)
     report = Report(command="graph", outcome="ok", exit_code=0, warnings=warning_texts(notices), graph=document)
-    return CommandResult(report, drawn.blocks if output is None else (Line(f"wrote {output}"),), notices=notices)
+    return CommandResult(
+        report, drawn.blocks if output is None else (Line(f"wrote {near(str(output))}"),), notices=notices
+    )
 
 
 class Shown(Struct, frozen=True):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from ergo_cli.core.diagnostics import counted
 from ergo_cli.errors import ErgoError
-from ergo_cli.replay.results import BundleResult, Divergence, Outcome
-from ergo_cli.report.facts import SIGN_TONES, Fact, facts, records
-from ergo_cli.report.layout import cell_width
+from ergo_cli.replay.results import BundleResult, Divergence, Outcome, as_shown
+from ergo_cli.report.facts import SIGN_TONES, Fact, facts, pair_within, records
+from ergo_cli.report.layout import WIDTH, cell_width
 from ergo_cli.report.text import GAP, Row, shorten
 
 _NUMBERS = re.compile(r"\[\d+\]")
 _WIDTH = 34
+_LINE = WIDTH - 2
 _LEAST = 12
 _NAMED = 3
 """How many bundles a group names."""
@@ -47,7 +49,7 @@ class Group:
         self.first: str | None = None
         self.last: str | None = None
         self.bundles: list[str] = []
-        self._parts = fact.parts or (fact.values,)
+        self._parts = _parts(fact)
 
     def add(self, bundle: str, divergence: Divergence, fact: Fact) -> None:
         """Count one more."""
@@ -55,22 +57,26 @@ class Group:
         self.first, self.last = self.first or divergence.event_id, divergence.event_id or self.last
         if bundle not in self.bundles[-1:]:
             self.bundles.append(bundle)
-        parts = fact.parts or (fact.values,)
+        parts = _parts(fact)
         if parts != self._parts:
             self._parts = tuple(part for part in self._parts if part in parts)
 
-    @property
-    def what(self) -> str:
-        """What all of them have in common."""
+    def what(self, room: int) -> str:
+        """What all of them have in common, in ``room`` columns where that leaves enough of the values."""
         what, joint = f"{self.fact.sign} {self.fact.subject}", self.fact.joint
         parts = [part for part in self._parts if part]
         if len(parts) == 1 and len(self.fact.parts) <= 1:
-            return what + joint + shorten(parts[0], max(_LEAST, _WIDTH - cell_width(what + joint)))
+            return what + joint + self._value(parts[0], room - cell_width(what + joint))
         shown = 0
         while shown < len(parts) and (not shown or cell_width(f"{what} {parts[shown]}") < _WIDTH):
             what += (" " if shown else joint) + parts[shown]
             shown += 1
         return f"{what} {GAP}" if shown < len(self.fact.parts) and shown else what
+
+    def _value(self, text: str, room: int) -> str:
+        if self.fact.is_name:
+            return text
+        return shorten(text, max(_LEAST, room)) if self.fact.pair is None else pair_within(*self.fact.pair, room)
 
     @property
     def events(self) -> str:
@@ -84,7 +90,7 @@ def groups(results: Iterable[BundleResult], names: Sequence[str]) -> list[Group]
     """The groups of all kept divergences, the largest first; ``names`` are those of the bundles."""
     found: dict[tuple[object, ...], Group] = {}
     for result, name in zip(results, names, strict=True):
-        for divergence in result.divergences:
+        for divergence in as_shown(result.divergences):
             for node, fact in _grouped(divergence):
                 path = _NUMBERS.sub("[]", divergence.path)
                 key = (divergence.cause, node, divergence.kind, path, fact.sign, fact.subject)
@@ -92,23 +98,43 @@ def groups(results: Iterable[BundleResult], names: Sequence[str]) -> list[Group]
     return sorted(found.values(), key=lambda group: -group.count)
 
 
-def group_rows(found: Iterable[Group]) -> list[Row]:
+def group_rows(found: Sequence[Group]) -> list[Row]:
     """One row a group of one bundle: how many, the node, what, the first event and the last."""
-    return [
-        Row((f"{group.count:,}", group.node, group.what, group.events), SIGN_TONES[group.fact.sign]) for group in found
-    ]
+    return _rows(found, [(f"{group.count:,}", group.events) for group in found])
 
 
-def bundle_rows(found: Iterable[Group], *, listed: bool) -> list[Row]:
+def bundle_rows(found: Sequence[Group], *, listed: bool) -> list[Row]:
     """One row a group of several bundles: how many bundles, what, the names of the first ones, or of all."""
-    rows: list[Row] = []
+    ends: list[tuple[str, str]] = []
     for group in found:
         named = group.bundles if listed else group.bundles[:_NAMED]
         more = f", {GAP}" if len(named) < len(group.bundles) else ""
-        count = f"{len(group.bundles):,} bundle{'' if len(group.bundles) == 1 else 's'}"
-        cells = (count, group.node, group.what, ", ".join(named) + more)
-        rows.append(Row(cells, SIGN_TONES[group.fact.sign]))
+        ends.append((counted(len(group.bundles), "bundle"), ", ".join(named) + more))
+    return _rows(found, ends)
+
+
+def _rows(found: Sequence[Group], ends: Sequence[tuple[str, str]]) -> list[Row]:
+    """The rows of groups between their first and last cells; values take the room that these leave on a line.
+
+    A last cell that leaves too little of a line stands on a line of its own.
+    """
+    left = _LINE - _room(first for first, _ in ends) - _room(group.node for group in found)
+    beside = left - _room(last for _, last in ends)
+    rows: list[Row] = []
+    for group, (first, last) in zip(found, ends, strict=True):
+        what = group.what(beside if last and beside >= _WIDTH else left)
+        rows.append(Row((first, group.node, what, last), SIGN_TONES[group.fact.sign]))
     return rows
+
+
+def _room(cells: Iterable[str]) -> int:
+    """The columns of a line that these cells take, with the gap beside them."""
+    width = max(map(cell_width, cells), default=0)
+    return width + 2 if width else 0
+
+
+def _parts(fact: Fact) -> tuple[str, ...]:
+    return fact.parts or (fact.values if fact.pair is None else " -> ".join(fact.pair),)
 
 
 def _grouped(divergence: Divergence) -> Iterator[tuple[str, Fact]]:

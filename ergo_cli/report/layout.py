@@ -86,7 +86,7 @@ def row_lines(block: Rows, width: int) -> Iterator[tuple[str, Tone]]:
     """The lines of facts, each with its tone."""
     rows = [tuple(map(printable, row.cells)) for row in block.rows]
     columns = max(map(len, rows), default=0)
-    widths = [max((cell_width(row[index]) for row in rows if index < len(row)), default=0) for index in range(columns)]
+    widths = [max((_column_width(row, index) for row in rows), default=0) for index in range(columns)]
     margin = " " * block.indent
     lines = [margin + _aligned(row, widths, block.numeric) for row in rows]
     if all(cell_width(line) <= width for line in lines):
@@ -94,6 +94,11 @@ def row_lines(block: Rows, width: int) -> Iterator[tuple[str, Tone]]:
         return
     for row, cells in zip(block.rows, rows, strict=True):
         yield from _apart(row, cells, block.indent, width)
+
+
+def _column_width(row: Sequence[str], index: int) -> int:
+    """The columns that a cell needs; the last one of a row needs none where the rows below may have more cells."""
+    return cell_width(row[index]) if any(row[index + 1 :]) or index == len(row) - 1 else 0
 
 
 def _apart(row: Row, cells: Sequence[str], indent: int, width: int) -> Iterator[tuple[str, Tone]]:
@@ -111,7 +116,7 @@ def _apart(row: Row, cells: Sequence[str], indent: int, width: int) -> Iterator[
 
 def _aligned(cells: Sequence[str], widths: Sequence[int], numeric: frozenset[int]) -> str:
     columns = enumerate(zip(cells, widths, strict=False))
-    parts = (_padded(cell, width, right=index in numeric) for index, (cell, width) in columns if width)
+    parts = (_padded(cell, width, right=index in numeric) for index, (cell, width) in columns if width or cell)
     return _GAP.join(parts).rstrip()
 
 

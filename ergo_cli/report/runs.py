@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ergo_cli.channels.interruption import Interruption
-from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.diagnostics import Notice, counted
 from ergo_cli.host.effects import SentIntent
 from ergo_cli.host.perform import RunResult
 from ergo_cli.report.command_result import CommandResult
@@ -21,6 +21,7 @@ from ergo_cli.report.document import (
     unicode,
     warning_texts,
 )
+from ergo_cli.report.error_text import near
 from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.text import Line, Tone, fields
 from ergo_cli.report.waiting import Answers, waiting_blocks, waiting_documents
@@ -61,10 +62,10 @@ def render_run(
         ("decisions", decisions),
         ("failed", summary.failed),
         ("interruption", None if result.interruption is None else _interruption_text(result.interruption)),
-        ("bundle", result.bundle),
+        ("bundle", None if result.bundle is None else near(result.bundle)),
     )
     good = result.error is None and not summary.failed
-    headline = Line(f"{outcome}: {summary.events} events", Tone.GOOD if good else Tone.BAD)
+    headline = Line(f"{outcome}: {counted(summary.events, 'event')}", Tone.GOOD if good else Tone.BAD)
     errors = () if result.error is None else (result.error,)
     blocks = (headline, fields(pairs, indent=2), *waiting_blocks(result.waiting, answers))
     return CommandResult(report, blocks, errors, result.notices, messages=failure_lines(result.failures))
@@ -85,8 +86,8 @@ def render_recovery(journal: str, recovered: Recovered) -> CommandResult:
             tuple(IntentDocument(sent.event_id, sent.intent_id, sent.channel) for sent in recovered.unconfirmed),
         ),
     )
-    pairs = (("program", f"{recovered.kind} {recovered.header.graph_id}"), ("bundle", recovered.bundle))
-    headline = Line(f"recovered: {recovered.steps} events", Tone.GOOD)
+    pairs = (("program", f"{recovered.kind} {recovered.header.graph_id}"), ("bundle", near(recovered.bundle)))
+    headline = Line(f"recovered: {counted(recovered.steps, 'event')}", Tone.GOOD)
     return CommandResult(report, (headline, fields(pairs, indent=2)), notices=notices)
 
 

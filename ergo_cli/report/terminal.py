@@ -12,6 +12,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextCol
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from ergo_cli.core.diagnostics import counted
 from ergo_cli.report.layout import table_width, terminal_lines
 from ergo_cli.report.text import Block, Table, Tone, printable
 
@@ -102,7 +103,7 @@ class _Counter(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = self.events / (time.monotonic() - self.begun)
-        return Text(f"{self._share()}{self.events:,} events, {speed:,.0f}/s")
+        return Text(f"{self._share()}{counted(self.events, 'event')}, {speed:,.0f}/s")
 
     def _share(self) -> str:
         part, whole, unit = (0, 0, "") if self._done is None else self._done()

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct, UnsetType
 
 from ergo_cli.bundle.inspection import Inspection, JournalCounts
+from ergo_cli.core.diagnostics import counted
 from ergo_cli.core.time import Duration
 from ergo_cli.errors import ErgoError, exit_code
 from ergo_cli.programs.kinds import TEXTUAL
@@ -250,7 +251,7 @@ def render_conversion(path: str, events: int) -> CommandResult:
     """Render a fixture that was written."""
     document = ConversionDocument(unicode(path), events)
     report = Report(command=FIXTURE_FROM_CSV, outcome="ok", exit_code=0, fixture=document)
-    return CommandResult(report, (Line(f"wrote {events} event(s) to {path}"),))
+    return CommandResult(report, (Line(f"wrote {counted(events, 'event')} to {near(path)}"),))
 
 
 def _fixture_lines(path: str, check: FixtureCheck) -> Iterator[str]:

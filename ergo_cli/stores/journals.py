@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
+from ergo_cli.core.diagnostics import counted
 from ergo_cli.errors import StoreError
 
 HIGHEST_SEQ = 2**63 - 1
@@ -56,7 +57,8 @@ class EventJournal(Protocol):
 def check_head(run: str, head: int, expected: int | None) -> None:
     """Raise StoreError ``store.conflict`` if ``expected`` is given and is not the run's head."""
     if expected is not None and head != expected:
-        message = f"run '{run}' has {head} records where {expected} were expected: another writer has appended to it"
+        found = counted(head, "record")
+        message = f"run '{run}' has {found} where {expected} were expected: another writer has appended to it"
         raise StoreError("store.conflict", message, where=place(run, head), fix=_CONFLICT_FIX)
 
 

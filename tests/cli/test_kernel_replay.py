@@ -247,3 +247,29 @@ def test_explain_tells_attempts_and_failures(ergo: Ergo, agent: Path) -> None:
 
 def test_validate_takes_a_sound_bundle(ergo: Ergo, agent: Path) -> None:
     assert ergo("validate", BUNDLE, cwd=agent).exit_code == 0
+
+
+def test_what_failed_so_when_it_was_recorded_is_no_failure_of_today(ergo: Ergo, agent: Path) -> None:
+    edit(agent, '"told": str()', '"tolds": str()')
+    ran = ergo("replay", "--format", "json", cwd=agent)
+    [bundle] = ran.report["bundles"]
+    assert (ran.exit_code, "failures" in bundle) == (1, False)
+    assert "t-1005" in {each["event_id"] for each in bundle["divergences"]}, "its state differs all the same"
+    assert "already_completed" not in ran.stderr
+
+
+def test_one_cause_is_one_failure_with_the_termination_of_today(ergo: Ergo, agent: Path) -> None:
+    edit(agent, "if case.risk is None", "if case.riskk is None")
+    ran = ergo("replay", "--format", "json", cwd=agent)
+    [failure] = ran.report["bundles"][0]["failures"]
+    assert failure == {
+        "count": 7,
+        "event_id": "t-0900",
+        "last_event_id": "t-1000",
+        "termination": "Failed(RuntimeError)",
+        "error": "AttributeError",
+        "message": "'Case' object has no attribute 'riskk'",
+        "node": None,
+        "place": {"file": "refunds/agent.py", "line": 36, "function": "step"},
+        "where": "run 'c-1' seq 1",
+    }

@@ -147,7 +147,7 @@ def test_nothing_to_replay_in_a_project_names_its_file_and_its_unknown_keys(ergo
     file.write_text('name = "x"\nversion = "1"\n[profiles.a]\ngraph = "g.yaml"\ncapture_ouput = "a.json"\n')
     ran = ergo("replay")
     assert ran.exit_code == 5
-    assert ran.stdout == f"empty: no bundle matched\n  looked in '{file}': capture_output of every profile\n"
+    assert ran.stdout == "empty: no bundle matched\n  looked in 'ergo.toml': capture_output of every profile\n"
     assert "capture_ouput" in ran.stderr
     [warning] = ergo("replay", "--format", "json").report["warnings"]
     assert "profiles.a.capture_ouput" in warning

@@ -23,7 +23,7 @@ def test_a_table_is_piped_into_a_run(tmp_path: Path, environment: dict[str, str]
     done = subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, timeout=120)
     report = json.loads(done.stdout)
     assert (done.returncode, report["run"]["events"]) == (0, 2)
-    assert "wrote 2 event(s) to -" in done.stderr.decode().splitlines()
+    assert "wrote 2 events to -" in done.stderr.decode().splitlines()
 
 
 @pytest.mark.parametrize("command", [("capture", "-o"), ("run", "--capture")])

@@ -87,7 +87,7 @@ def test_c10_22_validate_of_a_payload_that_is_no_object(ergo: Ergo, tmp_path: Pa
 def test_c10_23_a_table_of_two_rows_makes_two_events(ergo: Ergo, tmp_path: Path) -> None:
     (tmp_path / "prices.csv").write_text(PRICES)
     ran = ergo("fixture", "from-csv", "prices.csv", "made/events.jsonl")
-    assert (ran.exit_code, ran.stdout) == (0, "wrote 2 event(s) to made/events.jsonl\n")
+    assert (ran.exit_code, ran.stdout) == (0, "wrote 2 events to made/events.jsonl\n")
     start, *events = (json.loads(line) for line in (tmp_path / "made" / "events.jsonl").read_text().splitlines())
     assert start == {"kind": "episode_start", "id": "E1"}
     payloads = [event["event"]["payload"] for event in events]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from ergo_cli.core import wire
+from ergo_cli.core.diagnostics import counted
 from ergo_cli.core.json import JsonError, NotCanonicalError
 from ergo_cli.core.json import decode as decode_json
 from ergo_cli.core.wire import WireError
@@ -129,7 +130,7 @@ class KernelReader:
                 raise JournalFault("its `prior` records are not those of the entries before", entry.index, call.first)
             run.events[:] = prior
         if len(run.events) != call.begin.head:
-            why = f"the run has {len(run.events)} records there, the frame tells of {call.begin.head}"
+            why = f"the run has {counted(len(run.events), 'record')} there, the frame tells of {call.begin.head}"
             raise JournalFault(why, entry.index, call.first)
 
     def _prior(self, entry: RecordedEntry, call: RecordedCall, name: str) -> list[SequencedEvent]:

@@ -53,7 +53,8 @@ class Verdict(Struct, frozen=True):
     """The result of making a recorded call again.
 
     ``ended`` is the difference of its termination, ``differences`` holds all others. If ``parted``, its records
-    differ: its termination is the recorded one, and its effects are unknown. ``error`` is what ended it today.
+    differ: its termination is the recorded one, and its effects are unknown. ``error`` is what ended it today, if that
+    is not what ended it when it was recorded, and ``today`` the termination that this error gives it.
     """
 
     termination: RunTermination
@@ -62,6 +63,7 @@ class Verdict(Struct, frozen=True):
     ended: JournalDifference | None = None
     parted: bool = False
     error: BaseException | None = None
+    today: RunTermination | None = None
 
 
 class _Made(Struct, frozen=True):
@@ -173,16 +175,14 @@ def _compared(spot: Spot, made: _Made) -> Verdict:
     if made.parts:
         before = call.before
         report = compare_logs(spot.run_id, [*before, *call.events], [*before, *made.written])
-        return Verdict(
-            call.end.termination, (), (log_difference(spot, report, made.error),), parted=True, error=_exception(made)
-        )
-    return Verdict(
-        made.termination,
-        made.effects,
-        tuple(end_differences(spot, (call.status, call.end.error), (made.status, made.error))),
-        termination_difference(spot, made.termination),
-        error=_exception(made),
-    )
+        difference = log_difference(spot, report, made.error)
+        failed = _exception(made)
+        today = None if failed is None else made.termination
+        return Verdict(call.end.termination, (), (difference,), parted=True, error=failed, today=today)
+    differences = tuple(end_differences(spot, (call.status, call.end.error), (made.status, made.error)))
+    ended = termination_difference(spot, made.termination)
+    error = None if ended is None and not differences else _exception(made)
+    return Verdict(made.termination, made.effects, differences, ended, error=error)
 
 
 def _exception(made: _Made) -> KernelError | None:

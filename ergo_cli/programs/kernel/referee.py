@@ -56,7 +56,7 @@ class KernelReferee(Generic[S]):
 
     @property
     def last_error(self) -> BaseException | None:
-        """What ended the last call today, if it failed."""
+        """What ended the last call today, if it failed otherwise than when it was recorded."""
         return self._verdicts[-1].error if self._verdicts else None
 
     @property
@@ -75,7 +75,7 @@ class KernelReferee(Generic[S]):
             return Finding()
         last = self._verdicts[-1]
         differences = tuple(self._differences(recorded, strict=strict))
-        return Finding(differences, last.termination, effects_known=not last.parted)
+        return Finding(differences, last.termination, effects_known=not last.parted, failed=last.today)
 
     def blame(self, places: Sequence[EffectPlace | None], ran: Ran | None) -> Sequence[Blame]:
         """Return no blame: a kernel's effects follow from its records, which are compared themselves."""

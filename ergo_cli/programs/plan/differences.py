@@ -31,6 +31,15 @@ class Judged(Struct, frozen=True):
     result: RunResult | None = None
     partings: Sequence[Parting] = ()
 
+    @property
+    def new_error(self) -> ErgoError | None:
+        """What ended the call today, if that is not what ended it when it was recorded."""
+        recorded, today = self.call.end, self.error
+        if today is None or recorded.error is None or self.partings:
+            return today
+        is_same = recorded.error.code == today.code and recorded.termination == self.termination
+        return None if is_same else today
+
 
 def call_differences(episode: PlanEpisode, judged: Judged, *, strict: bool) -> Iterator[JournalDifference]:
     """The differences of one call: of its run and of the children that it spawned, then of its end."""

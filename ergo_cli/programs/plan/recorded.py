@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from ergo_cli.core import wire
+from ergo_cli.core.diagnostics import counted
 from ergo_cli.core.json import JsonError, NotCanonicalError
 from ergo_cli.core.json import decode as decode_json
 from ergo_cli.core.wire import WireError
@@ -107,7 +108,7 @@ class PlanReader:
         if call.begin.prior is not None:
             run[:] = self._prior(entry, call, call.begin.prior, run)
         if len(run) != call.begin.head:
-            why = f"the run has {len(run)} records there, the frame tells of {call.begin.head}"
+            why = f"the run has {counted(len(run), 'record')} there, the frame tells of {call.begin.head}"
             raise JournalFault(why, entry.index, call.first)
         before = tuple(run)
         events = self._events(entry, call.records, call.first + 1, before)

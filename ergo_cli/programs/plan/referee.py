@@ -62,7 +62,7 @@ class PlanReferee:
         store = MemoryArtifacts(episode.artifacts)
         judged = self._judge(episode, call, store, context)
         self._judged.append(judged)
-        self.last_error = judged.error
+        self.last_error = judged.new_error
         self._effects = run_effects(graph_id, event_id, call.events, call.stream, Artifacts(store))
         return judged.termination
 

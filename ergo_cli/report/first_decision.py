@@ -1,0 +1,161 @@
+"""The first decision of a bundle that differs: what differs, why, what came before, what to do next (spec 70 §2)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from ergo_cli.programs.recorded import LogDifference
+from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, as_shown
+from ergo_cli.report.error_text import near
+from ergo_cli.report.facts import effect_facts, facts
+from ergo_cli.report.text import Block, Line, Row, Rows, Tone, fields, shorten, value_texts
+
+_FULL_WIDTH = 160
+_CELL_WIDTH = 40
+MOST_FACTS = 12
+"""How many facts of one decision the text shows."""
+_CAUSES = {
+    "numbers": "both agree once numbers are read as the original reads them; replay with --numbers original",
+    "program_changed": "today's program is not the one that was captured",
+    "adapter_changed": "today's adapter is not the one that was captured",
+    "bundle_edited": "the bundle was changed after its capture: an effect has not its recorded hash",
+    "ActionMismatch": "ActionMismatch: the step function asks for another action",
+    "EventMismatch": "EventMismatch: another event follows",
+    "MissingEvents": "MissingEvents: the run ends too soon",
+    "ExtraEvents": "ExtraEvents: the run goes on where it ended",
+    "StateMismatch": "StateMismatch: the events are the same, the states are not",
+    "OrphanAction": "OrphanAction: a request has no result, and no deadline to excuse it",
+}
+
+
+class Sides(Struct, frozen=True):
+    """The names of the two sides of a comparison."""
+
+    expected: str
+    actual: str
+
+
+def first_decision(result: BundleResult, sides: Sides, *, verbose: bool, named: bool) -> Iterator[Block]:
+    """The first decision of a bundle that differs: what differs, why, what came before, what to do next."""
+    found = as_shown(result.divergences)
+    if not found:
+        return
+    first = next((each for each in found if each.event_id is not None), found[0])
+    header = [each for each in found if each.kind is DivergenceKind.HEADER]
+    if header and first not in header:
+        yield from _in_lines(DivergenceKind.HEADER.value, header)
+        for each in header if verbose else ():
+            yield fields(_in_full(each, sides), indent=2)
+    together = [each for each in found if (each.seq, each.event_id) == (first.seq, first.event_id)]
+    yield from _in_lines(_place(result, first, named=named), together)
+    yield Rows(tuple(_reasons(together)), 2)
+    yield Rows(tuple(_before(result)), 2)
+    if verbose:
+        yield fields(_in_full(first, sides), indent=2)
+    closer = _closer(result, first)
+    if closer is not None:
+        yield Line()
+        yield Line(f"closer     {closer}")
+
+
+def _in_lines(title: str, together: Sequence[Divergence]) -> Iterator[Block]:
+    """Divergences of one place in lines, below its name."""
+    rows = [fact.row for each in together for fact in facts(each)]
+    yield Line()
+    yield Line(title, Tone.STRONG)
+    yield Rows(tuple(rows[:MOST_FACTS]), 2)
+    if len(rows) > MOST_FACTS:
+        yield Line(f"  and {len(rows) - MOST_FACTS:,} more of this decision", Tone.FAINT)
+
+
+def _place(result: BundleResult, first: Divergence, *, named: bool) -> str:
+    parts = [near(result.path)] if named else []
+    if first.event_id is None:
+        parts.append("at the end" if first.kind is DivergenceKind.JOURNAL else first.kind.value)
+    else:
+        parts += [f"decision {first.seq}", f"event {event_text(first)}"]
+    if first.log is not None:
+        parts.append(f"run {first.log.run_id}  record {first.log.first_divergent_seq}")
+    return "  ".join(parts)
+
+
+def _reasons(together: Sequence[Divergence]) -> Iterator[Row]:
+    """Why: the first node that differs, else what is known of the cause; each reason once."""
+    said: set[str] = set()
+    for each in together:
+        cause = _CAUSES.get(each.cause or "", each.cause)
+        origin = None if each.origin is None else f"{each.origin} is the first node that differs"
+        for reason in (cause, origin):
+            if reason is not None and reason not in said:
+                yield Row((f"{'' if said else 'because':10}{reason}",))
+                said.add(reason)
+
+
+def _before(result: BundleResult) -> Iterator[Row]:
+    """The decisions before the first that differs, one line each."""
+    for number, episode in enumerate(result.before_first):
+        made = [
+            fact.row.cells[0].removeprefix("+ ")
+            for text in episode.texts
+            for fact in effect_facts("+", msgspec.json.decode(text))
+        ]
+        done = ", ".join(made) or episode.termination or episode.decision
+        label = "" if number else "before"
+        yield Row((f"{label:10}{episode.event_id}", shorten(done, _CELL_WIDTH)), Tone.FAINT)
+
+
+def _closer(result: BundleResult, first: Divergence) -> str | None:
+    """The command that shows the event node by node, where the bundle has it."""
+    if first.event_id is None or result.path == "-" or first.kind is DivergenceKind.EVENT_MISSING:
+        return None
+    event = shlex.quote(first.event_id)
+    option = f"--event={event}" if first.event_id.startswith("-") else f"--event {event}"
+    again = f" --occurrence {first.occurrence}" if first.occurrence else ""
+    return f"ergo explain {shlex.quote(near(result.path))} {option}{again}"
+
+
+def _in_full(divergence: Divergence, sides: Sides) -> list[tuple[str, object | None]]:
+    expected, actual = value_texts(divergence.expected, divergence.actual, _FULL_WIDTH)
+    return [
+        ("decision", divergence.seq),
+        ("event", event_text(divergence)),
+        ("episode", divergence.episode_id),
+        ("kind", divergence.kind.value),
+        ("path", divergence.path or None),
+        (sides.expected, expected),
+        (sides.actual, actual),
+        ("node", divergence.node),
+        ("origin", divergence.origin),
+        ("cause", _CAUSES.get(divergence.cause or "", divergence.cause)),
+        ("code", divergence.code),
+        *_log_in_full(divergence.log, sides),
+    ]
+
+
+def _log_in_full(log: LogDifference | None, sides: Sides) -> list[tuple[str, object | None]]:
+    """The first difference of two run logs: its position, and both records with their hashes."""
+    if log is None:
+        return []
+    expected, actual = value_texts(log.expected, log.actual, _FULL_WIDTH)
+    records = log.expected is not None or log.actual is not None
+    return [
+        ("run", log.run_id),
+        ("first divergent seq", log.first_divergent_seq),
+        ("common prefix", log.common_prefix),
+        (f"record ({sides.expected})", expected if records else None),
+        (f"record ({sides.actual})", actual if records else None),
+        (f"hash ({sides.expected})", log.expected_hash),
+        (f"hash ({sides.actual})", log.actual_hash),
+        ("ended with", log.error),
+    ]
+
+
+def event_text(divergence: Divergence) -> str | None:
+    """The id of the event, with its occurrence if it is repeated; None where there is none."""
+    if divergence.event_id is None or not divergence.occurrence:
+        return divergence.event_id
+    return f"{divergence.event_id} (again, {divergence.occurrence} before it)"
