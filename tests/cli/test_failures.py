@@ -113,6 +113,20 @@ def test_the_command_that_is_shown_answers_a_run_that_waits(ergo: Ergo, tmp_path
     assert [run["run_id"] for run in listed.report["runs"]] == ["own/e2"]
 
 
+def test_the_command_that_is_shown_lists_the_runs_that_are_left_out(ergo: Ergo, tmp_path: Path) -> None:
+    agent(tmp_path, "return Interrupt('go on?')")
+    event = '{"kind":"event","event":{"type":"Command","id":"f%d","at":"%ds"}}'
+    episode = '{"kind":"episode_start","id":"E1"}'
+    (tmp_path / "many.jsonl").write_text("\n".join([episode, *(event % (n, n + 1) for n in range(13))]) + "\n")
+    ran = ergo("run", "many.jsonl", "--store", "sqlite:many.db", "-P", "agent:program")
+    command = "ergo runs list --status blocked --store sqlite:many.db"
+    assert ran.stdout.splitlines()[-1] == f"  and 3 more: {command}"
+    listed = ergo(*shlex.split(command)[1:], "--format", "json")
+    assert len(listed.report["runs"]) == 13
+    kept_nowhere = ergo("run", "many.jsonl", "-P", "agent:program").stdout.splitlines()
+    assert kept_nowhere[-2] == "  and 3 more"
+
+
 def test_a_run_that_waits_for_a_signal_is_blocked(ergo: Ergo, tmp_path: Path) -> None:
     agent(tmp_path, "return Do(WaitSignal('go'))", more=", extensions=Extensions(fold_first=True, built_in_waits=True)")
     ran = ergo("run", "--store", "sqlite:runs.db", "--format", "json")
