@@ -77,9 +77,17 @@ def test_a_remedy_that_errors_have_in_common_is_said_once() -> None:
 
 
 def test_both_sides_are_not_repeated_below_a_message_that_has_them() -> None:
-    error = ErgoError("a.b", "recorded 'x', current 'y'", details=("expected: 'x'", "got: 'y'", "c.d: recorded 'x'"))
+    details = ("expected: 'x'", "got: 'y'", "c.d: recorded 'x'")
+    error = ErgoError("a.b", "recorded 'x', current 'y'", details=details, causes=(ErgoError("c.d", "recorded 'x'"),))
     assert lines(error) == ["error: recorded 'x', current 'y'"]
     assert lines(error, verbose=True) == ["error: recorded 'x', current 'y'", "  code: a.b", "  detail: c.d"]
+
+
+@pytest.mark.parametrize("detail", ["agent.py: changed", "a/b.py: new", "which is not known: the program", "limit: 3"])
+def test_a_detail_is_said_even_if_the_message_has_a_part_of_it(detail: str) -> None:
+    error = ErgoError("a.b", "the program changed: a new limit of 3 which is not known", details=(detail,))
+    for verbose in (False, True):
+        assert f"  detail: {detail}" in lines(error, verbose=verbose)
 
 
 def test_an_error_without_place_in_a_file_stands_with_the_one_that_it_is_behind() -> None:
