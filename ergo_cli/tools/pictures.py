@@ -70,8 +70,9 @@ def expand_for_picture(
 ) -> ExpandedGraph:
     """Expand what discovery found to a flat graph; stand-ins are bound to the parameters of the root.
 
-    ``with_unknown`` as for ``expand``. ``locate`` turns a label into the path of a file; without it, labels name texts in memory. Raises
-    ProgramError ``cli.graph_to_dot_expand_failed``, which for a version that does not exist lists those that do.
+    ``with_unknown`` as for ``expand``. ``locate`` turns a label into the path of a file; without it, labels name texts
+    in memory. Raises ProgramError ``cli.graph_to_dot_expand_failed``, which for a version that does not exist lists
+    those that do.
     """
     assets = found.assets
     try:

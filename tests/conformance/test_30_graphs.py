@@ -197,7 +197,7 @@ def test_own_primitives_of_a_stranger_are_drawn_unknown_and_never_imported(
     (project / "graph.yaml").write_text(text)
     drawn = ergo("graph", project / "graph.yaml", "--as", "dot")
     assert drawn.exit_code == 0
-    assert drawn.stdout.count("[label=") == drawn.stdout.count(f', {COMPUTE}]') == 1
+    assert drawn.stdout.count("[label=") == drawn.stdout.count(f", {COMPUTE}]") == 1
     shown = ergo("graph", project / "graph.yaml", "--show-impl").stdout
     assert shown.splitlines()[-1].split(maxsplit=2) == ["mine", "unknown", f"three@{selector}"]
     assert "not imported" in drawn.stderr
