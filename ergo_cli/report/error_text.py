@@ -139,6 +139,8 @@ def _names_sides(error: ErgoError) -> bool:
 def _is_repeated(where: str, message: str) -> bool:
     """Whether the message names what the place names: ``option --adapter``, ``node 'n3'``."""
     words = where.split(" ")
+    if len(words) == 2 and not words[0].isalpha() and words[0] not in message:
+        return False  # a member of a file that is not named
     return len(words) <= 2 and re.search(rf"(?<!\w){re.escape(words[-1].strip(chr(39)))}(?!\w)", message) is not None
 
 

@@ -122,3 +122,10 @@ def test_what_an_input_says_at_great_length_is_left_out_in_the_middle() -> None:
 
 def test_no_value_can_pass_for_a_line_of_its_own() -> None:
     assert lines(ErgoError("a.b", "no file 'x\nfix: c.d'")) == ["error: no file 'x\\nfix: c.d'"]
+
+
+def test_the_file_of_a_member_is_said_where_the_message_names_only_the_member() -> None:
+    error = ErgoError("a.b", "unknown key 'profiles.default.foo' is ignored", where="ergo.toml profiles.default.foo")
+    assert lines(error)[1:] == ["  where: ergo.toml profiles.default.foo"]
+    noun = ErgoError("a.b", "unknown option '--foo'", where="option --foo")
+    assert lines(noun)[1:] == []
