@@ -168,6 +168,12 @@ class GraphProgram(Struct, frozen=True):
         }
         return tuple(runtime_id for runtime_id in self.expanded.nodes if runtime_id in writing)
 
+    @property
+    def has_own_code(self) -> bool:
+        """Whether a node runs code that the provenance does not cover: that of an own primitive."""
+        standard = standard_inventory()
+        return any(standard.primitive(node.impl_id) is None for node in self.expanded.nodes.values())
+
     def declared_sources(self) -> Iterator[SourceNode]:
         """Every source with its context needs, by runtime id."""
         for runtime_id, node in sorted(self.expanded.nodes.items()):
