@@ -78,18 +78,29 @@ def test_no_example_is_left_out() -> None:
         assert not [block["form"] for block in blocks([page]) if block["form"] in ("python", "console")], page
 
 
-@pytest.mark.parametrize("number", [0, 1], ids=["hook", "branches"])
-def test_a_script_of_the_recipes_runs(number: int, environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "folder", "run_in"),
+    [(0, ".", "."), (1, "desk", "."), (2, ".", "."), (3, "desk", "desk")],
+    ids=["hook", "hook in a folder", "branches", "branches in a folder"],
+)
+@pytest.mark.parametrize("example", ["order_threshold", "own_primitives"])
+def test_a_script_of_the_recipes_runs(
+    number: int, folder: str, run_in: str, example: str, environment: dict[str, str], tmp_path: Path
+) -> None:
     scripts = [block["text"] for block in blocks(["recipes.md"]) if block["form"] == "sh"]
-    assert len(scripts) == 2
+    assert len(scripts) == 4
+    script = scripts[number]
     home = tmp_path / "project"
-    shutil.copytree(ROOT / "fixtures" / "order_threshold", home)
+    shutil.copytree(ROOT / "fixtures" / example, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    if example == "own_primitives":  # modules of the project are imported
+        script = script.replace("monday", "prices")
     author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     first = [*author, "commit", "-qm", "first"]
     for command in (["init", "-q", "-b", "main"], ["add", "."], first, ["switch", "-qc", "b"]):
         subprocess.run(["git", *command], cwd=home, env=environment, check=True)
     path = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    ran = subprocess.run(["sh", "-e", "-c", scripts[number]], cwd=home, env={**environment, "PATH": path}, check=False)
+    shell = ["sh", "-e", "-c", script]
+    ran = subprocess.run(shell, cwd=home / run_in, env={**environment, "PATH": path}, check=False)
     assert ran.returncode == 0
 
 

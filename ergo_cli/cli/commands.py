@@ -7,7 +7,7 @@ Commands import libraries when they run, so that ``ergo --version`` and usage er
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
@@ -87,18 +87,43 @@ def _duration_option(name: str, help_text: str) -> object:
     return typer.Option(name, parser=_duration, metavar="DURATION", help=help_text, show_default=False)
 
 
+def _shells(incomplete: str) -> list[str]:
+    from ergo_cli.cli.completion import SHELLS  # only a shell asks
+
+    return beginning_with(incomplete, SHELLS)
+
+
+def _profiles(context: typer.Context, incomplete: str) -> list[str]:
+    from ergo_cli.cli.completion import profile_names  # only a shell asks
+
+    return beginning_with(incomplete, profile_names(context.params.get("project")))
+
+
+def beginning_with(incomplete: str, values: Iterable[str]) -> list[str]:
+    """The values that a shell offers for a word begun."""
+    return [value for value in values if value.startswith(incomplete)]
+
+
 VersionOption = Annotated[
     bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version and exit.")
 ]
 InstallCompletionOption = Annotated[
     str | None,
     typer.Option(
-        "--install-completion", metavar="[SHELL]", help="Complete command lines of ergo in bash, zsh or fish."
+        "--install-completion",
+        metavar="[SHELL]",
+        help="Complete command lines of ergo in bash, zsh or fish.",
+        autocompletion=_shells,
     ),
 ]
 ShowCompletionOption = Annotated[
     str | None,
-    typer.Option("--show-completion", metavar="[SHELL]", help="Show the script for that, and write no file."),
+    typer.Option(
+        "--show-completion",
+        metavar="[SHELL]",
+        help="Show the script for that, and write no file.",
+        autocompletion=_shells,
+    ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to write the result.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No notes, warnings or progress on standard error.")]
@@ -170,7 +195,10 @@ ClusterPathOption = Annotated[
     ),
 ]
 ProfileOption = Annotated[
-    str | None, typer.Option("--profile", "-p", metavar="NAME", help="The profile of the project to use.")
+    str | None,
+    typer.Option(
+        "--profile", "-p", metavar="NAME", help="The profile of the project to use.", autocompletion=_profiles
+    ),
 ]
 ProjectOption = Annotated[
     Path | None,

@@ -15,6 +15,7 @@ from ergo_cli.cli.commands import (
     QuietOption,
     VerboseOption,
     VersionOption,
+    beginning_with,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ def _event_kind(spelling: str) -> str:
         raise typer.BadParameter(str(error)) from error
 
 
+def _event_kinds(incomplete: str) -> list[str]:
+    from ergo_cli.tools.fixture_from_csv import EVENT_KINDS  # only a shell asks
+
+    return beginning_with(incomplete, (kind.value for kind in EVENT_KINDS))
+
+
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise typer.BadParameter("it is blank")
@@ -49,7 +56,13 @@ SemanticKindOption = Annotated[
 ]
 EventKindOption = Annotated[
     str,
-    typer.Option("--event-kind", parser=_event_kind, metavar="KIND", help="Pump, DataAvailable or Command."),
+    typer.Option(
+        "--event-kind",
+        parser=_event_kind,
+        metavar="KIND",
+        help="Pump, DataAvailable or Command.",
+        autocompletion=_event_kinds,
+    ),
 ]
 EpisodeIdOption = Annotated[
     str, typer.Option("--episode-id", parser=_not_blank, metavar="ID", help="The label of the one episode.")

@@ -7,10 +7,23 @@ from typing import Annotated
 
 import typer
 
-from ergo_cli.cli.commands import BELOW, NAMES, VersionOption, application
+from ergo_cli.cli.commands import BELOW, NAMES, VersionOption, application, beginning_with
+
+
+def _topics(context: typer.Context, incomplete: str) -> list[str]:
+    """The commands that may follow the words that stand there."""
+    match context.params.get("topic"):
+        case None | [] | ():
+            return beginning_with(incomplete, NAMES)
+        case [group]:
+            return beginning_with(incomplete, BELOW.get(group, ()))
+        case _:
+            return []
+
 
 TopicArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[COMMAND]...", help="A command, such as replay or runs list.")
+    list[str] | None,
+    typer.Argument(metavar="[COMMAND]...", help="A command, such as replay or runs list.", autocompletion=_topics),
 ]
 
 

@@ -173,9 +173,10 @@ def find_run_program(flags: RunFlags) -> AnyProgram:
     profile = resolve_profile(project, name)
     if profile.graph is not None:
         message = f"profile '{name}' is that of a graph, whose runs are in no store"
-        where = f"{project.file} profiles.{name}.{profile.program.kind}"
-        raise ProgramError("program.wrong_kind", message, where=where, fix="choose another with --profile NAME")
-    return load_python_program(project, profile.program.ref, profile.program.kind).live()
+        raise ProgramError(
+            "program.wrong_kind", message, where=profile.program_place, fix="choose another with --profile NAME"
+        )
+    return load_python_program(project, profile.program.ref, profile.program.kind, profile.program_place).live()
 
 
 def _check_flags(flags: ProgramFlags) -> None:
@@ -241,7 +242,8 @@ def _from_python(
 ) -> FoundProgram:
     from ergo_cli.project.python_programs import load_python_program  # graph programs do not need the import
 
-    found = load_python_program(project, ref, kind)
+    place = "option --program" if profile is None or flags.program is not None else profile.program_place
+    found = load_python_program(project, ref, kind, place)
     if _is_guarded(flags, profile):
         raise _not_covered(found.program.kind.name, ref, flags, profile)
     path = _adapter(flags, profile)

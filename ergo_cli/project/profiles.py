@@ -65,6 +65,11 @@ class ResolvedProfile(Struct, frozen=True):
         """The graph file; None for a program written in Python."""
         return self.project.root / self.program.ref if self.program.kind == TEXTUAL else None
 
+    @property
+    def program_place(self) -> str:
+        """The key of the project file that names the program."""
+        return f"{self.project.file} profiles.{self.name}.{self.program.kind}"
+
     def required_ingress(self) -> Ingress:
         """The event source if the command line names none. Raises ProjectError PRJ-INVALID if the profile has none."""
         if self.ingress is None:

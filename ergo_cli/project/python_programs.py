@@ -120,11 +120,15 @@ _FIX = 'write "module:attribute", the module as Python names it from the project
 
 
 class PythonProgram(Struct, frozen=True):
-    """A program that a project's Python module defines, with the files that its fingerprint covers."""
+    """A program that a project's Python module defines, with the files that its fingerprint covers.
+
+    ``place`` is where it is named: an option, or a key of the project file.
+    """
 
     program: AnyProgram
     files: tuple[PythonSource, ...]
     project: Project
+    place: str
 
     @property
     def sources(self) -> tuple[ProgramSource, ...]:
@@ -132,9 +136,8 @@ class PythonProgram(Struct, frozen=True):
         try:
             return tuple(file.embedded for file in self.files)
         except ValueError as error:
-            ref = self.program.ref
-            message = f"the program '{ref}' cannot be embedded: {error}"
-            raise _fault(ref, message, self.project, fix="write its files in UTF-8") from error
+            message = f"the program '{self.program.ref}' cannot be embedded: {error}"
+            raise _fault(message, self.place, fix="write its files in UTF-8") from error
 
     def live(self) -> AnyProgram:
         """The program including imports with side effects on the outside world: for live runs only.
@@ -147,26 +150,29 @@ class PythonProgram(Struct, frozen=True):
         return replace(self.program, value=acting.live(self.program.value, self._executor))
 
     def _executor(self, ref: str) -> Callable[..., object]:
-        executor = _looked_up(ref, self.project)
+        place = f"executor of '{self.program.ref}'"
+        executor = _looked_up(ref, self.project, place)
         if not callable(executor):
             message = f"'{ref}' is not an executor: it cannot be called"
-            raise _fault(ref, message, self.project, fix="name a function execute(action, call)")
+            raise _fault(message, place, fix="name a function execute(action, call)")
         return executor
 
 
-def load_python_program(project: Project | None, ref: str, kind: str | None = None) -> PythonProgram:
-    """The program that ``ref`` names, of the kind named ``kind`` if given.
+def load_python_program(
+    project: Project | None, ref: str, kind: str | None = None, place: str = "option --program"
+) -> PythonProgram:
+    """The program that ``ref`` names, of the kind named ``kind`` if given; ``place`` is where it is named.
 
     Raises ProgramError: ``program.import_refused`` for a project that is not trusted, ``program.import_failed`` for a
     module or attribute that cannot be imported, ``program.wrong_kind`` for an attribute that is not such a program.
     """
     project = trusted(project, (ref,))
-    value = _looked_up(ref, project)
+    value = _looked_up(ref, project, place)
     found = kind_of(value) if kind is None else find_kind(kind)
     if found is None or not found.claims(value):
-        raise _wrong_kind(ref, type(value).__name__, found, project)
-    authored, files = cast("AuthoredProgram", value), _files(ref, project)
-    return PythonProgram(python_program(found, ref, authored, files), files, project)
+        raise _wrong_kind(ref, type(value).__name__, found, place)
+    authored, files = cast("AuthoredProgram", value), _files(ref, project, place)
+    return PythonProgram(python_program(found, ref, authored, files), files, project, place)
 
 
 def python_program(kind: Kind[Any], ref: str, value: AuthoredProgram, files: tuple[PythonSource, ...]) -> AnyProgram:
@@ -176,58 +182,58 @@ def python_program(kind: Kind[Any], ref: str, value: AuthoredProgram, files: tup
     return Program(kind, ref, value.graph_id, provenance, value)
 
 
-def _looked_up(ref: str, project: Project) -> Any:
+def _looked_up(ref: str, project: Project, place: str) -> Any:
     name, _, attribute = ref.partition(":")
     if not (name and attribute):
-        raise _fault(ref, f"'{ref}' names no attribute of a module", project, fix=_FIX)
-    module = _module(ref, project)
+        raise _fault(f"'{ref}' names no attribute of a module", place, fix=_FIX)
+    module = _module(ref, project, place)
     found: Any = module
     for part in attribute.split("."):
         try:
             found = getattr(found, part)
         except AttributeError as error:
-            raise _no_attribute(ref, module, part, found, project) from error
+            raise _no_attribute(ref, module, part, found, place) from error
     return found
 
 
-def _module(ref: str, project: Project) -> ModuleType:
+def _module(ref: str, project: Project, place: str) -> ModuleType:
     try:
         return import_module(ref.partition(":")[0], project)
     except ImportFault as fault:
-        raise _fault(ref, fault.message, project, where=fault.where, fix=fault.fix or _FIX) from fault.__cause__
+        raise _fault(fault.message, fault.where or place, fix=fault.fix or _FIX) from fault.__cause__
 
 
-def _files(ref: str, project: Project) -> tuple[PythonSource, ...]:
-    module = _module(ref, project)
-    place = Path(module.__file__ or "")
-    if place.suffix != ".py":
+def _files(ref: str, project: Project, place: str) -> tuple[PythonSource, ...]:
+    module = _module(ref, project, place)
+    file = Path(module.__file__ or "")
+    if file.suffix != ".py":
         message = f"module '{module.__name__}' has no Python file, so that its program has no fingerprint"
-        raise _fault(ref, message, project, fix="define the program in a Python file")
+        raise _fault(message, place, fix="define the program in a Python file")
     try:
-        return python_sources(module.__name__, place)
+        return python_sources(module.__name__, file)
     except (OSError, SyntaxError, ValueError) as error:
         message = f"the files of '{ref}' cannot be read: {exception_text(error)}"
-        raise _fault(ref, message, project, fix="mend the module") from error
+        raise _fault(message, place, fix="mend the module") from error
 
 
-def _no_attribute(ref: str, module: ModuleType, part: str, holder: object, project: Project) -> ProgramError:
+def _no_attribute(ref: str, module: ModuleType, part: str, holder: object, place: str) -> ProgramError:
     message = f"module '{module.__name__}' has no attribute '{ref.partition(':')[2]}'"
     meant = did_you_mean(part, _public_names(holder))
-    return _fault(ref, message, project, fix=meant or "name an attribute that the module defines")
+    return _fault(message, place, fix=meant or "name an attribute that the module defines")
 
 
 def _public_names(holder: object) -> Iterator[str]:
     return (name for name in dir(holder) if not name.startswith("_"))
 
 
-def _wrong_kind(ref: str, found: str, wanted: Kind[Any] | None, project: Project) -> ProgramError:
+def _wrong_kind(ref: str, found: str, wanted: Kind[Any] | None, place: str) -> ProgramError:
     needed = "program" if wanted is None else f"{wanted.name} program"
     kinds = (wanted,) if wanted is not None else every_kind(lambda _: None)
     written = [kind.acting.written_as for kind in kinds if kind.acting is not None]
     fix = f"name a {' or a '.join(written)}"
     message = f"'{ref}' is a {found}, not a {needed}"
-    return ProgramError("program.wrong_kind", message, where=str(project.file), fix=fix)
+    return ProgramError("program.wrong_kind", message, where=place, fix=fix)
 
 
-def _fault(ref: str, message: str, project: Project, *, fix: str, where: str | None = None) -> ProgramError:
-    return ProgramError("program.import_failed", message, where=where or f"{project.file} {ref}", fix=fix)
+def _fault(message: str, where: str, *, fix: str) -> ProgramError:
+    return ProgramError("program.import_failed", message, where=where, fix=fix)

@@ -17,13 +17,14 @@ from ergo_cli.bundle.schema import (
     termination_name,
 )
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.core.json import render
+from ergo_cli.core.json import Member, render
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError, StepError
 from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.host.effects import ApplyEffects, EffectSink, IgnoreEffects, StepEvidence, replay_owned_kinds
 from ergo_cli.host.failures import Failures
 from ergo_cli.programs.kind import Blame, EffectPlace, Finding, SideEffectReached
+from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.programs.recorded import JournalDifference
 from ergo_cli.replay.attempts import Pair, Played, Recorded, Witness
 from ergo_cli.replay.by_key import compare_by_key
@@ -61,6 +62,8 @@ CONTEXT_EPISODES = 3
 
 _NO_CHANNELS = StepEvidence(None)
 _COMPLETED = Completion.COMPLETED
+_RESULTS = ((Member("effects"),), (Member("termination"),))
+"""The members of a decision that the code of a program makes."""
 
 
 class Comparison:
@@ -94,6 +97,7 @@ class Comparison:
         self._before: deque[tuple[int, DecisionRecord]] = deque(maxlen=CONTEXT_EPISODES)
         self._counts = dict.fromkeys(Decision, 0)
         self._cause = _cause(scan, target, options)
+        self._cause_in_code = _cause_in_code(target)
 
     def run(self, warnings: list[Notice]) -> BundleResult:
         """Compare to the end, or to the first event that cannot be replayed."""
@@ -236,7 +240,8 @@ class Comparison:
                 found.append(_divergence(at.seq, at.key, was.episode_id, difference, cause=BUNDLE_EDITED))
                 continue
             number = (difference.kind, difference.location) not in remaining
-            cause = "numbers" if number else self._cause
+            of_code = self._cause_in_code if difference.location[:1] in _RESULTS else None
+            cause = "numbers" if number else self._cause or of_code
             found.append(_divergence(at.seq, at.key, was.episode_id, difference, blame, cause=cause))
         return found
 
@@ -377,3 +382,9 @@ def _cause(scan: Scan, target: Target, options: ReplayOptions) -> str | None:
     if scan.reader.runtime_provenance != target.program.provenance:
         return "program_changed"
     return "adapter_changed" if scan.reader.adapter_provenance != adapter_provenance(target.adapter) else None
+
+
+def _cause_in_code(target: Target) -> str | None:
+    """The cause of results that differ though no provenance does: code that the provenance does not cover."""
+    has_own_code = target.program.kind.name == TEXTUAL and target.program.value.has_own_code
+    return "primitive_code" if has_own_code else None

@@ -217,7 +217,7 @@ def _check_external_kinds(scan: Scan, program: AnyProgram, adapter: Adapter | No
         raise ReplayError(
             "replay.external_effect_kind_unrepresentable",
             f"the bundle holds effects that this program cannot have made: {', '.join(missing)}",
-            where="ownership preflight",
+            where="effects of the bundle",
             fix="give the program and the adapter of the capture; the adapter must accept these kinds",
             details=(f"missing kinds: {', '.join(missing)}",),
         )
@@ -255,7 +255,7 @@ def _check_adapter_provenance(recorded: str, current: str) -> None:
     raise ReplayError(
         "replay.adapter_provenance_mismatch",
         f"a strict replay refuses a changed adapter: recorded '{recorded}', current '{current}'",
-        where="capture adapter provenance vs replay adapter",
+        where="adapter_provenance of the bundle",
         fix="give the adapter of the capture, or capture again; without --strict the change is allowed",
         details=_sides(recorded, current),
     )
@@ -267,7 +267,7 @@ def check_runtime_provenance(recorded: str, current: str) -> None:
         raise ReplayError(
             PROGRAM_CHANGED,
             f"a strict replay refuses a changed program: recorded '{recorded}', current '{current}'",
-            where="capture runtime provenance vs replay runtime surface",
+            where="runtime_provenance of the bundle",
             fix="give the program of the capture, or capture again; without --strict the change is allowed",
             details=_sides(recorded, current),
         )

@@ -83,7 +83,7 @@ class Divergence(Struct, frozen=True):
     origin: str | None = None
     """Authoring path of the first node whose output differs from the recorded program's."""
     cause: str | None = None
-    """``numbers``, ``program_changed``, ``adapter_changed``, ``bundle_edited``, or the kind of a log's difference.
+    """``numbers``, ``program_changed``, ``adapter_changed``, ``primitive_code``, ``bundle_edited``, or a log's kind.
 
     None where it is not known. The kinds are those of 40 §9.2.
     """

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.documents import ProgramSource
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import AdapterError, ErgoError, ProgramError
 from ergo_cli.programs.kinds import TEXTUAL
@@ -156,14 +157,26 @@ def _program_of_capture(reader: BundleReader, today: AnyProgram, store: ProgramS
 
 
 def _changed_files(reader: BundleReader, found: FoundProgram, store: ProgramStore) -> tuple[str, ...]:
-    """Which files of a program written in Python changed since the capture; none where its texts are not known."""
-    if found.python is None:
-        return ()
+    """Which files of a program changed since the capture.
+
+    Where the texts of the capture are not known, one line says so of a program written in Python; a graph has none.
+    """
     kept = store.find(reader.runtime_provenance, reader.adapter_provenance, reader.kind_name)
     embedded = () if reader.program is None else reader.program.sources or ()
     recorded, today = kept if isinstance(kept, tuple) else embedded, found.kept_texts
+    if found.python is None:
+        return _changed_graph(recorded, found) if recorded else ()
     if not recorded or not today:
         return ("which files changed is not known: the texts of the capture are not in the program store",)
     from ergo_cli.replay.source_changes import source_changes  # only a refusal needs it
 
     return source_changes(recorded, today)
+
+
+def _changed_graph(recorded: tuple[ProgramSource, ...], found: FoundProgram) -> tuple[str, ...]:
+    if found.program.kind.name != TEXTUAL:
+        return ()
+    from ergo_cli.programs.graph.program import files_of
+    from ergo_cli.replay.source_changes import graph_changes  # only a refusal needs them
+
+    return graph_changes(recorded, found.texts, files_of(found.program.value.assets))

@@ -1,9 +1,9 @@
-"""Which files of a Python program changed since a capture, and whether the change can matter (spec 00 §2)."""
+"""Which files of a program changed since a capture; of one in Python also whether it can matter (spec 00 §2)."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ergo_cli.core.documents import ProgramSource
 
@@ -23,6 +23,32 @@ def source_changes(recorded: Sequence[ProgramSource], today: Sequence[ProgramSou
     if set(changes.values()) == {f"changed, {_IDLE}"}:
         return (*lines, "no statement changed: capture again to take the new text over")
     return lines
+
+
+def graph_changes(
+    recorded: Sequence[ProgramSource], today: Sequence[ProgramSource], files: Mapping[str, str]
+) -> tuple[str, ...]:
+    """One line for each file of a graph that differs; one line where none does.
+
+    ``files`` names the file of each of today's texts but the adapter. A cluster of another version in the place of the
+    recorded one is a changed file.
+    """
+    before, after = ({source.path: source for source in sources} for sources in (recorded, today))
+    gone = {_part(path): path for path in before if path not in after and not path.startswith("adapter.")}
+    lines: list[str] = []
+    for path, file in files.items():
+        old = before.get(path) or before.get(gone.pop(_part(path), ""))
+        if old is None:
+            lines.append(f"{file}: new")
+        elif old.sha256 != after[path].sha256:
+            lines.append(f"{file}: changed")
+    lines += (f"{path}: no longer part of the program" for path in gone.values())
+    return tuple(lines) or ("no file of the graph changed: the contract of one of its primitives did",)
+
+
+def _part(path: str) -> str:
+    """What a text of a graph is, whatever its version and its form: ``graph``, ``clusters/smooth``."""
+    return path.rpartition("@")[0] or path.rpartition(".")[0]
 
 
 def _changes(recorded: Sequence[ProgramSource], today: Sequence[ProgramSource]) -> Iterator[tuple[str, str]]:

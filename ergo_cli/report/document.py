@@ -201,7 +201,7 @@ class NodeDocument(Struct, frozen=True):
 
 
 class EpisodeDocument(Struct, frozen=True):
-    """One decision of a bundle, node by node as its program computes it now; ``effects`` are those recorded."""
+    """One decision of a bundle, node by node as its program computes it now; what else it has is as recorded."""
 
     seq: int
     event_id: str
@@ -210,6 +210,8 @@ class EpisodeDocument(Struct, frozen=True):
     termination: JsonValue
     nodes: tuple[NodeDocument, ...]
     effects: tuple[JsonValue, ...]
+    intent_acks: tuple[JsonValue, ...] | UnsetType = UNSET
+    interruption: str | UnsetType = UNSET
 
 
 class GraphDocument(Struct, frozen=True, rename={"form": "as"}):

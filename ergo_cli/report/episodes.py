@@ -13,7 +13,7 @@ from ergo_cli.core.json import JsonValue
 from ergo_cli.programs.kind import Line as EpisodeLine
 from ergo_cli.replay.explaining import Explanation, Part
 from ergo_cli.report.command_result import CommandResult
-from ergo_cli.report.document import EpisodeDocument, NodeDocument, Report, warning_texts
+from ergo_cli.report.document import EpisodeDocument, NodeDocument, Report, unicode, warning_texts
 from ergo_cli.report.failures import place_document, place_text
 from ergo_cli.report.text import Block, Line, Table, Tone, fields, shorten
 
@@ -46,6 +46,8 @@ def _document(explained: Explanation) -> EpisodeDocument:
         termination=msgspec.to_builtins(record.termination),
         nodes=tuple(_node(line) for part in explained.parts for line in part.lines),
         effects=tuple(msgspec.json.decode(effect.text) for effect in record.effects),
+        intent_acks=tuple(msgspec.to_builtins(ack) for ack in record.intent_acks) or UNSET,
+        interruption=UNSET if record.interruption is None else unicode(record.interruption),
     )
 
 
@@ -75,7 +77,7 @@ def _blocks(explained: Explanation) -> Iterator[Block]:
         ("program", f"{explained.kind} {explained.graph_id}"),
     )
     run_id = next((part.run_id for part in explained.parts), None)
-    yield fields((*pairs, ("run", run_id)), indent=2)
+    yield fields((*pairs, ("run", run_id), ("interruption", record.interruption)), indent=2)
     if explained.remark is not None:
         yield Line(explained.remark)
     for part in explained.parts:
@@ -84,6 +86,10 @@ def _blocks(explained: Explanation) -> Iterator[Block]:
     if record.effects:
         yield Line()
         yield _effects(explained)
+    if record.intent_acks:
+        yield Line()
+        rows = tuple((ack.intent_id, ack.channel, ack.acceptance, ack.egress_ref or "-") for ack in record.intent_acks)
+        yield Table(("intent acknowledged", "channel", "acceptance", "reference"), rows)
 
 
 def _pass(part: Part) -> Iterator[Block]:

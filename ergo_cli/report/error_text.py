@@ -119,16 +119,16 @@ def _is_in_front(error: ErgoError) -> bool:
 
 
 def _unsaid(detail: str, error: ErgoError, *, verbose: bool) -> str | None:
-    """What a detail says beyond the message; None where it is a side, or a code before what the message says.
+    """What a detail says beyond the message; None where it is a side, or a cause that the message repeats.
 
     Where more is asked for, the code is kept, and a side unless the message names both.
     """
-    code, _, said = detail.partition(": ")
     if detail.startswith(_HASHES):
         return detail if verbose and not _names_sides(error) else None
-    if " " in code or not said or said not in error.message:
-        return detail
-    return code if verbose else None
+    for cause in error.causes:
+        if detail == f"{cause.code}: {cause.message}" and cause.message in error.message:
+            return cause.code if verbose else None
+    return detail
 
 
 def _names_sides(error: ErgoError) -> bool:
@@ -139,6 +139,8 @@ def _names_sides(error: ErgoError) -> bool:
 def _is_repeated(where: str, message: str) -> bool:
     """Whether the message names what the place names: ``option --adapter``, ``node 'n3'``."""
     words = where.split(" ")
+    if len(words) == 2 and not words[0].isalpha() and words[0] not in message:
+        return False  # a member of a file that is not named
     return len(words) <= 2 and re.search(rf"(?<!\w){re.escape(words[-1].strip(chr(39)))}(?!\w)", message) is not None
 
 

@@ -22,6 +22,7 @@ _CAUSES = {
     "numbers": "both agree once numbers are read as the original reads them; replay with --numbers original",
     "program_changed": "today's program is not the one that was captured",
     "adapter_changed": "today's adapter is not the one that was captured",
+    "primitive_code": "the graph is the captured one: the code of an own primitive decides otherwise",
     "bundle_edited": "the bundle was changed after its capture: an effect has not its recorded hash",
     "ActionMismatch": "ActionMismatch: the step function asks for another action",
     "EventMismatch": "EventMismatch: another event follows",

@@ -38,6 +38,14 @@ class Answers(Struct, frozen=True):
         )
         return cls(tuple(part for option, value in named if value is not None for part in (option, value)))
 
+    def listing(self) -> str | None:
+        """The command that lists all waiting runs, which needs no program; None where no store keeps them."""
+        if self.options is None:
+            return None
+        pairs = zip(self.options[::2], self.options[1::2], strict=True)
+        place = [part for option, value in pairs if option != "--program" for part in (option, value)]
+        return shlex.join(("ergo", "runs", "list", "--status", "blocked", *place))
+
     def command(self, run_id: str) -> str | None:
         """The command that answers a run; None where there is none."""
         if self.options is None:
@@ -74,7 +82,8 @@ def waiting_blocks(waiting: WaitingRuns, answers: Answers) -> Iterator[Block]:
             yield Line(f"       {command}", Tone.FAINT)
     left = waiting.count - _LISTED
     if left > 0:
-        yield Line(f"  and {left:,} more: ergo runs list --status blocked")
+        listing = answers.listing()
+        yield Line(f"  and {left:,} more" + ("" if listing is None else f": {listing}"))
     if answers.options is None:
         yield Line("  they are kept in memory only; --store keeps them, so that they can be answered", Tone.FAINT)
 

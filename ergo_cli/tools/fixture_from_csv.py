@@ -21,6 +21,9 @@ from ergo_cli.stores.standard_output import StandardOutput, open_output
 
 _SPELLINGS = {"pump": EventKind.PUMP, "dataavailable": EventKind.DATA_AVAILABLE, "command": EventKind.COMMAND}
 
+EVENT_KINDS = tuple(_SPELLINGS.values())
+"""The kinds that the events of a converted fixture may have."""
+
 _encode = msgspec.json.Encoder().encode
 
 

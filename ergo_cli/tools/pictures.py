@@ -57,20 +57,27 @@ def load_picture(path: Path, cluster_paths: tuple[Path, ...] = (), named: Path |
         raise _failed("cli.graph_to_dot_load_failed", message, error) from error
     catalog, notices = _catalog(path, project)
     files = found.discovered_ids if project is None else (*found.discovered_ids, str(project.file))
-    return Picture(expand_for_picture(found, catalog, os.path.realpath), catalog, found.notices + notices, files)
+    graph = expand_for_picture(found, catalog, os.path.realpath, with_unknown=bool(notices))
+    return Picture(graph, catalog, found.notices + notices, files)
 
 
 def expand_for_picture(
-    found: Discovered, catalog: Catalog, locate: Callable[[str], str] | None = None
+    found: Discovered,
+    catalog: Catalog,
+    locate: Callable[[str], str] | None = None,
+    *,
+    with_unknown: bool = False,
 ) -> ExpandedGraph:
     """Expand what discovery found to a flat graph; stand-ins are bound to the parameters of the root.
 
-    ``locate`` turns a label into the path of a file; without it, labels name texts in memory. Raises
-    ProgramError ``cli.graph_to_dot_expand_failed``, which for a version that does not exist lists those that do.
+    ``with_unknown`` as for ``expand``. ``locate`` turns a label into the path of a file; without it, labels name texts
+    in memory. Raises ProgramError ``cli.graph_to_dot_expand_failed``, which for a version that does not exist lists
+    those that do.
     """
     assets = found.assets
     try:
-        return expand(replace(assets, root=with_bound_parameters(assets.root)), catalog)
+        root = with_bound_parameters(assets.root)
+        return expand(replace(assets, root=root), catalog, with_unknown=with_unknown)
     except RuleError as error:
         message = f"graph expansion failed: [{error.rule}] {error.message}"
         heading = "available cluster sources:" if locate is None else "available cluster files:"

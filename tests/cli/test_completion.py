@@ -22,12 +22,53 @@ BIN = str(Path(sys.executable).parent)
         ("ergo run --format j", ["json"]),
         ("ergo --show", ["--show-completion"]),
         ("ergo bogus", []),
+        ("ergo help r", ["run", "replay", "recover", "runs"]),
+        ("ergo help runs ", ["list", "show", "timeline", "resume", "fork"]),
+        ("ergo help runs l", ["list"]),
+        ("ergo help fixture f", ["from-csv"]),
+        ("ergo help replay ", []),
+        ("ergo help runs list ", []),
+        ("ergo fixture from-csv --event-kind ", ["Pump", "DataAvailable", "Command"]),
+        ("ergo fixture from-csv --event-kind D", ["DataAvailable"]),
+        ("ergo --show-completion ", ["bash", "zsh", "fish"]),
+        ("ergo --install-completion f", ["fish"]),
+        ("ergo replay -p ", []),
+        ("ergo replay --project nowhere -p ", []),
     ],
 )
 def test_the_parser_answers_what_bash_asks(ergo: Ergo, line: str, candidates: list[str]) -> None:
-    place = str(len(line.split()) - 1)
-    ran = ergo(_ERGO_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=place)
-    assert (ran.exit_code, ran.stdout.split(), ran.stderr) == (0, candidates, "")
+    assert completed(ergo, line) == candidates
+
+
+def completed(ergo: Ergo, line: str, cwd: Path | None = None) -> list[str]:
+    """What bash offers for the last word of a line, which is empty behind a space."""
+    asked = {"_ERGO_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    ran = ergo(**asked) if cwd is None else ergo(cwd=cwd, **asked)
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    return ran.stdout.split()
+
+
+@pytest.mark.parametrize("command", ["run", "capture", "replay", "explain", "runs list", "runs resume"])
+def test_profiles_are_those_of_the_project_file_and_nothing_is_imported(
+    ergo: Ergo, tmp_path: Path, command: str
+) -> None:
+    below = tmp_path / "desk" / "below"
+    below.mkdir(parents=True)
+    (tmp_path / "desk" / "ergo.toml").write_text(
+        'name = "desk"\nversion = "1"\nprimitives = "own"\n'
+        '[profiles.day]\nkernel = "own:program"\n'
+        '[profiles.dusk]\nkernel = "own:program"\ningress = { type = "process", command = ["touch", "started"] }\n'
+        '[profiles.night]\ngraph = "nowhere.yaml"\n'
+    )
+    (tmp_path / "desk" / "own.py").write_text("open('imported', 'w')\n")
+    assert completed(ergo, f"ergo {command} -p ", below) == ["day", "dusk", "night"]
+    assert completed(ergo, f"ergo {command} --profile d", below) == ["day", "dusk"]
+    assert completed(ergo, f"ergo {command} --project {tmp_path}/desk -p n", tmp_path) == ["night"]
+    assert completed(ergo, f"ergo {command} -p ", tmp_path) == []
+    (tmp_path / "desk" / "ergo.toml").write_text("name = ")
+    assert completed(ergo, f"ergo {command} -p ", below) == []
+    assert not list(tmp_path.rglob("imported"))
+    assert not list(tmp_path.rglob("started"))
 
 
 def test_the_parser_answers_what_zsh_and_fish_ask(ergo: Ergo) -> None:

@@ -110,6 +110,22 @@ def test_a_channel_that_fails_interrupts_the_run(
     assert error["message"] == decision(project)["interruption"]
     assert any(detail in told for told in error["details"])
     assert error["message"].split("eid1:")[0] in ran.stderr  # a hash stands whole only with -v
+    explain = ("explain", "b.json", "-p", "historical", "--event", decision(project)["event_id"])
+    episode = ergo(*explain, "--format", "json", cwd=project).report["episode"]
+    assert (episode["interruption"], "intent_acks" in episode) == (error["message"], False)
+    shown = ergo(*explain, cwd=project, COLUMNS="400").stdout
+    assert re.findall(r"^  interruption +(.*)$", shown, re.MULTILINE) == [error["message"]]
+
+
+def test_explain_shows_the_acknowledgements_of_a_decision(ergo: Ergo, tmp_path: Path) -> None:
+    project = sample_project(tmp_path)
+    assert ergo(*CAPTURE, cwd=project).exit_code == 0
+    explain = ("explain", "b.json", "-p", "historical", "--event", decision(project)["event_id"])
+    episode = ergo(*explain, "--format", "json", cwd=project).report["episode"]
+    assert episode["intent_acks"] == decision(project)["intent_acks"]
+    assert "interruption" not in episode
+    [row] = [line.split() for line in ergo(*explain, cwd=project).stdout.splitlines() if "sample-outbox-1" in line]
+    assert row == [FIRST_INTENT, "sample_outbox", "durable", "sample-outbox-1"]
     assert ergo(*REPLAY, cwd=project).exit_code == 0
     assert left_behind(tmp_path) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -113,6 +114,20 @@ def test_the_command_that_is_shown_answers_a_run_that_waits(ergo: Ergo, tmp_path
     assert [run["run_id"] for run in listed.report["runs"]] == ["own/e2"]
 
 
+def test_the_command_that_is_shown_lists_the_runs_that_are_left_out(ergo: Ergo, tmp_path: Path) -> None:
+    agent(tmp_path, "return Interrupt('go on?')")
+    event = '{"kind":"event","event":{"type":"Command","id":"f%d","at":"%ds"}}'
+    episode = '{"kind":"episode_start","id":"E1"}'
+    (tmp_path / "many.jsonl").write_text("\n".join([episode, *(event % (n, n + 1) for n in range(13))]) + "\n")
+    ran = ergo("run", "many.jsonl", "--store", "sqlite:many.db", "-P", "agent:program")
+    command = "ergo runs list --status blocked --store sqlite:many.db"
+    assert ran.stdout.splitlines()[-1] == f"  and 3 more: {command}"
+    listed = ergo(*shlex.split(command)[1:], "--format", "json")
+    assert len(listed.report["runs"]) == 13
+    kept_nowhere = ergo("run", "many.jsonl", "-P", "agent:program").stdout.splitlines()
+    assert kept_nowhere[-2] == "  and 3 more"
+
+
 def test_a_run_that_waits_for_a_signal_is_blocked(ergo: Ergo, tmp_path: Path) -> None:
     agent(tmp_path, "return Do(WaitSignal('go'))", more=", extensions=Extensions(fold_first=True, built_in_waits=True)")
     ran = ergo("run", "--store", "sqlite:runs.db", "--format", "json")
@@ -209,3 +224,36 @@ def test_compressed_events_are_recognised_under_another_name(ergo: Ergo, tmp_pat
     events = tmp_path / "events.jsonl"
     events.write_bytes(gzip.compress(events.read_bytes()))
     assert ergo("run", "--format", "json").report["run"]["events"] == 2
+
+
+@pytest.mark.parametrize("ref", ["agent.py:program", "nowhere:program", "agent:nothing", "agent:step", "agent"])
+@pytest.mark.parametrize("command", ["capture events.jsonl -o b.json", "run events.jsonl", "runs resume own/e1"])
+def test_a_program_that_cannot_be_found_is_named_where_it_was_given(
+    ergo: Ergo, tmp_path: Path, ref: str, command: str
+) -> None:
+    agent(tmp_path, "return Complete()")
+    ran = ergo(*command.split(), "-P", ref, "--format", "json")
+    assert (ran.exit_code, ran.report["error"]["where"]) == (3, "option --program")
+    toml = tmp_path / "ergo.toml"
+    toml.write_text(PROJECT.replace("agent:program", ref if ":" in ref else "agent:nothing"))
+    ran = ergo(*command.split(), "--format", "json")
+    assert (ran.exit_code, ran.report["error"]["where"]) == (3, f"{toml} profiles.default.kernel")
+
+
+def test_an_executor_that_cannot_be_found_is_that_of_the_program(ergo: Ergo, tmp_path: Path) -> None:
+    agent(tmp_path, "return Complete()")
+    module = tmp_path / "agent.py"
+    module.write_text(module.read_text().replace("step, execute", "step, 'agent:nothing'"))
+    error = ergo("run", "--format", "json").report["error"]
+    assert (error["where"], error["code"]) == ("executor of 'agent:program'", "program.import_failed")
+
+
+@pytest.mark.parametrize("event", ['{"Foo":1}', '"yes"', "1", '{"Resumed":{"valu":1}}'])
+def test_what_is_no_event_of_a_log_is_refused_with_an_example(ergo: Ergo, tmp_path: Path, event: str) -> None:
+    agent(tmp_path, "return Interrupt('go on?')")
+    ergo("run", "--store", "sqlite:runs.db")
+    fork = ("runs", "fork", "own/e1", "--at", "1", "--as", "other", "--store", "sqlite:runs.db", "--event")
+    error = ergo(*fork, event, "--format", "json").report["error"]
+    assert error["where"] == "option --event"
+    [example] = re.findall("'(.*)'", error["fix"])
+    assert ergo(*fork, example).exit_code == 0

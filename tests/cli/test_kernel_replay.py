@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from replayed_kernels import EXAMPLE, resealed_entry, sealed
 
-from tests.conftest import Ergo
+from tests.conftest import Ergo, Ran
 
 AGENT = Path(__file__).parents[2] / "fixtures" / "agent"
 BOILER = Path(__file__).parents[2] / "fixtures" / "boiler_alarm"
@@ -100,14 +100,41 @@ def test_a_strict_refusal_names_the_files_that_changed(ergo: Ergo, agent: Path) 
     edit(agent, "How likely", "Say how likely")
     ran = ergo(*strict, "--format", "json", cwd=agent)
     assert ran.report["error"]["details"][2:] == ["refunds/agent.py: changed"]
+    assert details(ergo(*strict, cwd=agent)) == ["refunds/agent.py: changed"]
+    case = agent / "refunds" / "case.py"
+    case.write_text(case.read_text() + "# a remark\n")
+    both = ["refunds/agent.py: changed", "refunds/case.py: changed, comments, blank lines or docstrings only"]
+    assert details(ergo(*strict, cwd=agent)) == both
+    assert details(ergo(*strict, "-v", cwd=agent)) == both
+
+
+def details(ran: Ran) -> list[str]:
+    mark = "  detail: "
+    return [line.removeprefix(mark) for line in ran.stderr.splitlines() if line.startswith(mark)]
+
+
+def test_a_module_at_the_top_is_named_by_a_refusal_too(ergo: Ergo, tmp_path: Path) -> None:
+    module = tmp_path / "idle.py"
+    module.write_text(
+        "from ergo_cli.programs.kernel import Complete, KernelProgram\n"
+        "program = KernelProgram('idle', lambda payload: 0, lambda state: Complete(), 'idle:execute', version='1')\n"
+        "def execute(action, call): ...\n"
+    )
+    (tmp_path / "ergo.toml").write_text('name = "idle"\nversion = "1.0.0"\n[profiles]\n')
+    events = AGENT / "events" / "tuesday.jsonl"
+    assert ergo("capture", events, "-P", "idle:program", "-o", "b.json").exit_code == 0
+    module.write_text(module.read_text() + "MORE = 1\n")
+    ran = ergo("replay", "b.json", "-P", "idle:program", "--strict")
+    assert (ran.exit_code, details(ran)) == (4, ["idle.py: changed"])
 
 
 def test_a_strict_refusal_says_that_the_texts_of_the_capture_are_not_kept(ergo: Ergo, agent: Path) -> None:
     edit(agent, "How likely", "Say how likely")
     ran = ergo("replay", "--strict", "--format", "json", cwd=agent)
-    assert ran.report["error"]["details"][2:] == [
-        "which files changed is not known: the texts of the capture are not in the program store"
-    ]
+    unknown = "which files changed is not known: the texts of the capture are not in the program store"
+    assert ran.report["error"]["details"][2:] == [unknown]
+    assert details(ergo("replay", "--strict", cwd=agent)) == [unknown]
+    assert ran.report["error"]["where"] == "runtime_provenance of the bundle"
 
 
 def test_a_bundle_makes_nobody_import_anything(ergo: Ergo, agent: Path, tmp_path: Path) -> None:

@@ -211,3 +211,34 @@ def test_a_call_that_its_family_cannot_make_is_refused_at_load(
     assert f"evaluate of Trigger 'odd' {why}" in error["message"]
     assert error["where"].endswith(f"trend/primitives.py:{line}")
     assert error["fix"] == "write a plain function evaluate(inputs, params) that returns its result"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what", "name"),
+    [
+        ("level: float) -> bool", "level: float) -> boo", "a return annotation", "boo"),
+        ("level: float) -> bool", "level: floa) -> bool", "an annotation of 'level'", "floa"),
+    ],
+)
+def test_an_annotation_that_cannot_be_read_is_said_to_be_one(
+    ergo: Ergo, home: Path, old: str, new: str, what: str, name: str
+) -> None:
+    rewrite(home, old, new)
+    assert ergo("run", cwd=home).stderr.splitlines() == [
+        f"error: trend/primitives.py:30  Trigger 'rises_above' has {what} that cannot be read: "
+        f"NameError: name '{name}' is not defined",
+        "  fix: Correct the annotation: a name in it must be built in, imported or defined in the module",
+    ]
+    error = ergo("run", "--format", "json", cwd=home).report["error"]
+    assert (error["where"], error["details"]) == (f"{home}/trend/primitives.py:30", [])
+
+
+@pytest.mark.parametrize("more", [(), ("--strict",)])
+def test_code_of_an_own_primitive_that_changed_is_the_cause(ergo: Ergo, home: Path, more: tuple[str, ...]) -> None:
+    rewrite(home, "before + alpha * (price - before)", "before + alpha * (price - before) * 2")
+    ran = ergo("replay", *more, cwd=home)
+    assert ran.exit_code == 1
+    said = [line for line in ran.stdout.splitlines() if line.startswith("  because")]
+    assert said == ["  because   the graph is the captured one: the code of an own primitive decides otherwise"]
+    divergences = ergo("replay", *more, "--format", "json", cwd=home).report["bundles"][0]["divergences"]
+    assert {each["cause"] for each in divergences} == {"primitive_code"}

@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import Ergo, Ran
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
 
 @pytest.fixture
 def case(conformance: Path) -> Path:
@@ -81,6 +83,78 @@ def test_a_changed_program_is_announced_or_refused(ergo: Ergo, case: Path) -> No
     assert error["code"] == "replay.runtime_provenance_mismatch"
     assert [detail.partition(":")[0] for detail in error["details"]] == ["expected", "got"]
     assert strict.report["bundles"][0]["error"] == error
+
+
+@pytest.fixture
+def boiler(tmp_path: Path) -> Path:
+    home = tmp_path / "boiler"
+    shutil.copytree(FIXTURES / "boiler_alarm", home)
+    return home
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "details"),
+    [
+        ("graphs/boiler.yaml", "limit: 95.0", "limit: 90.0", ["graphs/boiler.yaml: changed"]),
+        ("clusters/over_limit.yaml", "value: 1.0 ", "value: 2.0 ", ["clusters/over_limit.yaml: changed"]),
+        (
+            "clusters/over_limit.yaml",
+            'version: "1.0.3"\n\ninputs:\n  - { name: reading, type: number }\n\nparameters:\n',
+            'version: "1.0.4"\n\ninputs:\n  - { name: reading, type: number }\n\nparameters: # two\n',
+            ["clusters/over_limit.yaml: changed"],
+        ),
+        (
+            "clusters/guarded_alarm.yaml",
+            "armed: { impl: not@^0.1 }",
+            "armed: { impl: not@~0.1 }",
+            ["clusters/guarded_alarm.yaml: changed"],
+        ),
+    ],
+)
+def test_a_strict_refusal_names_the_files_of_a_graph_that_changed(
+    ergo: Ergo, boiler: Path, file: str, old: str, new: str, details: list[str]
+) -> None:
+    assert ergo("capture", cwd=boiler).exit_code == 0
+    edit(boiler / file, old, new)
+    edit(boiler / "graphs" / "boiler.yaml", 'note: "the boiler is too hot"', 'note: "too hot"')
+    details = sorted({*details, "graphs/boiler.yaml: changed"}, key=lambda detail: not detail.startswith("graphs"))
+    ran = ergo("replay", "--strict", cwd=boiler)
+    assert ran.exit_code == 4
+    assert [line for line in ran.stderr.splitlines() if "detail: " in line] == [f"  detail: {each}" for each in details]
+    assert "  where: runtime_provenance of the bundle\n" in ran.stderr
+    report = ergo("replay", "--strict", "--format", "json", cwd=boiler).report
+    assert report["error"]["details"][2:] == [f"{boiler}/{each}" for each in details]
+
+
+def test_a_cluster_that_the_graph_has_no_longer_and_a_new_one_are_named(ergo: Ergo, boiler: Path) -> None:
+    assert ergo("capture", cwd=boiler).exit_code == 0
+    (boiler / "clusters" / "over_limit.yaml").rename(boiler / "clusters" / "too_much.yaml")
+    edit(boiler / "clusters" / "too_much.yaml", "id: over_limit", "id: too_much")
+    edit(boiler / "clusters" / "guarded_alarm.yaml", "over_limit@~1.0", "too_much@~1.0")
+    edit(boiler / "graphs" / "boiler.yaml", "limit: 95.0", "limit: 90.0")
+    report = ergo("replay", "--strict", "--format", "json", cwd=boiler).report
+    assert report["error"]["details"][2:] == [
+        f"{boiler}/graphs/boiler.yaml: changed",
+        f"{boiler}/clusters/guarded_alarm.yaml: changed",
+        f"{boiler}/clusters/too_much.yaml: new",
+        "clusters/over_limit@1.0.3.yaml: no longer part of the program",
+    ]
+
+
+def test_a_graph_whose_primitive_has_another_contract_is_refused_with_that_reason(ergo: Ergo, tmp_path: Path) -> None:
+    home = tmp_path / "trend"
+    shutil.copytree(FIXTURES / "own_primitives", home)
+    assert ergo("capture", cwd=home).exit_code == 0
+    edit(home / "trend" / "primitives.py", "alpha: float = 0.5", "alpha: float = 0.75")
+    ran = ergo("replay", "--strict", cwd=home)
+    assert ran.exit_code == 4
+    assert "  detail: no file of the graph changed: the contract of one of its primitives did\n" in ran.stderr
 
 
 def test_the_origin_is_named_where_the_recorded_program_is_at_hand(ergo: Ergo, case: Path) -> None:

@@ -184,11 +184,22 @@ def test_own_primitives_of_a_trusted_project_are_drawn_in_their_family(ergo: Erg
     assert named.stdout == drawn.stdout
 
 
-def test_own_primitives_of_a_stranger_are_drawn_unknown_and_never_imported(ergo: Ergo, tmp_path: Path) -> None:
+@pytest.mark.parametrize("selector", ["0.1.0", "^0.1", "~0.1.0", "*", ">=0.1, <2"])
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_own_primitives_of_a_stranger_are_drawn_unknown_and_never_imported(
+    ergo: Ergo, tmp_path: Path, selector: str, is_nested: bool
+) -> None:
     project = _project(tmp_path)
+    text = (project / "graph.yaml").read_text().replace("three@0.1.0", f'"three@{selector}"')
+    if is_nested:
+        (project / "inner.yaml").write_text(text.replace("id: g", "id: inner"))
+        text = "kind: cluster\nid: g\nversion: 1.0.0\nnodes:\n  mine: {cluster: inner@^1.0}\nedges: []\n"
+    (project / "graph.yaml").write_text(text)
     drawn = ergo("graph", project / "graph.yaml", "--as", "dot")
     assert drawn.exit_code == 0
-    assert f'[label="mine", {COMPUTE}]' in drawn.stdout
+    assert drawn.stdout.count("[label=") == drawn.stdout.count(f", {COMPUTE}]") == 1
+    shown = ergo("graph", project / "graph.yaml", "--show-impl").stdout
+    assert shown.splitlines()[-1].split(maxsplit=2) == ["mine", "unknown", f"three@{selector}"]
     assert "not imported" in drawn.stderr
     assert "imported me" not in drawn.stderr
     assert json.loads(ergo("graph", project / "graph.yaml", "--format", "json").stdout)["warnings"]

@@ -77,9 +77,17 @@ def test_a_remedy_that_errors_have_in_common_is_said_once() -> None:
 
 
 def test_both_sides_are_not_repeated_below_a_message_that_has_them() -> None:
-    error = ErgoError("a.b", "recorded 'x', current 'y'", details=("expected: 'x'", "got: 'y'", "c.d: recorded 'x'"))
+    details = ("expected: 'x'", "got: 'y'", "c.d: recorded 'x'")
+    error = ErgoError("a.b", "recorded 'x', current 'y'", details=details, causes=(ErgoError("c.d", "recorded 'x'"),))
     assert lines(error) == ["error: recorded 'x', current 'y'"]
     assert lines(error, verbose=True) == ["error: recorded 'x', current 'y'", "  code: a.b", "  detail: c.d"]
+
+
+@pytest.mark.parametrize("detail", ["agent.py: changed", "a/b.py: new", "which is not known: the program", "limit: 3"])
+def test_a_detail_is_said_even_if_the_message_has_a_part_of_it(detail: str) -> None:
+    error = ErgoError("a.b", "the program changed: a new limit of 3 which is not known", details=(detail,))
+    for verbose in (False, True):
+        assert f"  detail: {detail}" in lines(error, verbose=verbose)
 
 
 def test_an_error_without_place_in_a_file_stands_with_the_one_that_it_is_behind() -> None:
@@ -114,3 +122,10 @@ def test_what_an_input_says_at_great_length_is_left_out_in_the_middle() -> None:
 
 def test_no_value_can_pass_for_a_line_of_its_own() -> None:
     assert lines(ErgoError("a.b", "no file 'x\nfix: c.d'")) == ["error: no file 'x\\nfix: c.d'"]
+
+
+def test_the_file_of_a_member_is_said_where_the_message_names_only_the_member() -> None:
+    error = ErgoError("a.b", "unknown key 'profiles.default.foo' is ignored", where="ergo.toml profiles.default.foo")
+    assert lines(error)[1:] == ["  where: ergo.toml profiles.default.foo"]
+    noun = ErgoError("a.b", "unknown option '--foo'", where="option --foo")
+    assert lines(noun)[1:] == []

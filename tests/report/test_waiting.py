@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import cast
 
 import pytest
 
 from ergo_cli.host.run_plan import RunPlan, RunRequest
-from ergo_cli.report.waiting import Answers
+from ergo_cli.report.waiting import Answers, waiting_blocks
+from ergo_cli.supervisor.journals import WaitingRuns
 
 
 class _KeptPlan:
@@ -28,6 +30,14 @@ class _KeptPlan:
 def test_the_answering_command_holds_no_password(store: str, shown: str) -> None:
     answers = Answers.of(RunRequest(store=store), cast(RunPlan, _KeptPlan(store)))
     assert answers.options == ("--store", shown)
-    command = answers.command("r1")
-    assert command is not None
-    assert "s3cret" not in command
+    for command in (answers.command("r1"), answers.listing()):
+        assert command is not None
+        assert "s3cret" not in command
+        assert command.endswith(shlex.join(("--store", shown)))
+
+
+def test_without_a_store_there_is_no_command_that_lists() -> None:
+    answers = Answers(None)
+    assert (answers.command("r1"), answers.listing()) == (None, None)
+    lines = [str(block) for block in waiting_blocks(WaitingRuns((), 12), answers)]
+    assert "ergo runs" not in "".join(lines)

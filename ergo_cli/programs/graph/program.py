@@ -47,11 +47,20 @@ class SourceTexts(Struct, frozen=True):
 
 def sources_of(assets: GraphAssets, adapter: Adapter | None) -> tuple[ProgramSource, ...]:
     """The root, every other cluster that discovery recorded (ascending by path), the adapter."""
-    root = ProgramSource.of(f"graph.{_suffix(assets.labels[assets.root.key])}", assets.texts[assets.root.key])
-    others = {f"clusters/{key[0]}@{key[1]}.yaml": key for key in assets.clusters if key != assets.root.key}
-    clusters = [ProgramSource.of(path, assets.texts[others[path]]) for path in sorted(others)]
+    texts = [ProgramSource.of(path, assets.texts[key]) for path, key in _names(assets).items()]
     bound = () if adapter is None else (ProgramSource.of(f"adapter.{_suffix(adapter.label)}", adapter.text),)
-    return (root, *clusters, *bound)
+    return (*texts, *bound)
+
+
+def files_of(assets: GraphAssets) -> dict[str, str]:
+    """The file, or the label in memory, of each text that ``sources_of`` names, in its order."""
+    return {path: assets.labels[key] for path, key in _names(assets).items()}
+
+
+def _names(assets: GraphAssets) -> dict[str, ClusterKey]:
+    root = assets.root.key
+    others = {f"clusters/{key[0]}@{key[1]}.yaml": key for key in assets.clusters if key != root}
+    return {f"graph.{_suffix(assets.labels[root])}": root, **dict(sorted(others.items()))}
 
 
 def decode_sources(sources: tuple[ProgramSource, ...]) -> SourceTexts:
@@ -158,6 +167,12 @@ class GraphProgram(Struct, frozen=True):
             action.node_id for action in self.declared_actions() if action.effects.writes or action.effects.intents
         }
         return tuple(runtime_id for runtime_id in self.expanded.nodes if runtime_id in writing)
+
+    @property
+    def has_own_code(self) -> bool:
+        """Whether a node runs code that the provenance does not cover: that of an own primitive."""
+        standard = standard_inventory()
+        return any(standard.primitive(node.impl_id) is None for node in self.expanded.nodes.values())
 
     def declared_sources(self) -> Iterator[SourceNode]:
         """Every source with its context needs, by runtime id."""

@@ -253,7 +253,7 @@ def _event(value: JsonValue) -> Event:
     try:
         return wire.read(value, Event)
     except wire.WireError as error:
-        fix = "write a text in JSON quotes: '\"yes\"'"
+        fix = 'write an event as the log has it, for example \'{"Resumed":{"value":"yes"}}\'; ergo runs show lists them'
         message = f"the value of --event is not an event: {error}"
         raise UsageError("cli.invalid_option_value", message, where="option --event", fix=fix) from error
 

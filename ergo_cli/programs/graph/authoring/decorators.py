@@ -193,7 +193,7 @@ def _signature(function: Callable[..., object], impl_id: str, family: Family) ->
     try:
         return read_signature(function, Heading(impl_id, family))
     except RuleError as error:
-        error.where = f"{place_of(function)} {error.path}"
+        error.where = " ".join(part for part in (place_of(function), error.path) if part and part != "$")
         raise
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from msgspec import Struct
@@ -102,7 +102,22 @@ def _hints(annotated: object, heading: Heading) -> dict[str, object]:
     try:
         return cast("dict[str, object]", get_type_hints(annotated))
     except Exception as error:
-        raise _unfit(heading, f"has an annotation that cannot be read: {type(error).__name__}: {error}") from error
+        what = _unreadable(annotated)
+        unfit = _unfit(heading, f"has {what} that cannot be read: {type(error).__name__}: {error}")
+        unfit.fix = "Correct the annotation: a name in it must be built in, imported or defined in the module"
+        raise unfit from error
+
+
+def _unreadable(annotated: object) -> str:
+    """Which annotation of a function cannot be read; of a class, that one cannot."""
+    scope = getattr(annotated, "__globals__", None)
+    annotations = cast("dict[str, object]", getattr(annotated, "__annotations__", {}))
+    for name, annotation in annotations.items() if scope is not None else ():
+        try:
+            get_type_hints(SimpleNamespace(__annotations__={name: annotation}), scope)
+        except Exception:  # noqa: BLE001 - evaluating an annotation runs any code
+            return "a return annotation" if name == "return" else f"an annotation of '{name}'"
+    return "an annotation"
 
 
 def _input(argument: inspect.Parameter, annotation: object, heading: Heading) -> InputSpec:
@@ -205,4 +220,6 @@ def _word(annotation: object) -> str:
 
 def _unfit(heading: Heading, sentence: str) -> RuleError:
     fix = "Give every argument a name and a type: inputs first, then * and the parameters"
-    return broken(heading, "INTERNAL", "InvalidSignature", "$", sentence, fix)
+    error = broken(heading, "INTERNAL", "InvalidSignature", "$", sentence, fix)
+    error.details = ()  # the variant is ours: rules of the original have names that its users know
+    return error

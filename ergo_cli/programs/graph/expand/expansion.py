@@ -52,12 +52,13 @@ FAULT_LIMIT = 100
 """After this many faults no further cluster is entered."""
 
 
-def expand(assets: GraphAssets, catalog: Catalog) -> ExpandedGraph:
+def expand(assets: GraphAssets, catalog: Catalog, *, with_unknown: bool = False) -> ExpandedGraph:
     """The flat graph of ``assets.root``. Runtime ids and edges depend on node ids, nesting and edge order alone.
 
-    Raises RuleError: the first violation that §7.4 meets, with what else was found in its ``causes``.
+    ``with_unknown`` keeps primitives that the catalog lacks, whatever version of them is wanted. Raises RuleError: the
+    first violation that §7.4 meets, with what else was found in its ``causes``.
     """
-    return _Expansion(assets, catalog).run()
+    return _Expansion(assets, catalog, with_unknown=with_unknown).run()
 
 
 class _Instance(Struct, frozen=True):
@@ -83,8 +84,9 @@ class _Scope(Struct, frozen=True):
 class _Expansion:
     """One expansion: a counter of runtime ids, and the faults met so far."""
 
-    def __init__(self, assets: GraphAssets, catalog: Catalog) -> None:
+    def __init__(self, assets: GraphAssets, catalog: Catalog, *, with_unknown: bool) -> None:
         self._assets = assets
+        self._with_unknown = with_unknown
         self._catalog = catalog
         self._versions: dict[str, list[str]] = {}
         for cluster_id, version in assets.clusters:
@@ -133,7 +135,7 @@ class _Expansion:
 
     def _place_primitive(self, scope: _Scope, node: ImplNode, resolved: BoundValues) -> None:
         site, available = scope.site, self._catalog.available_versions(node.impl_id)
-        version = self._resolve(site, node, f"primitive '{node.impl_id}'", available)
+        version = self._resolve(site, node, f"primitive '{node.impl_id}'", available, self._with_unknown)
         if version is None:
             return
         metadata = self._catalog.get(node.impl_id, version)
@@ -178,9 +180,16 @@ class _Expansion:
         inputs = {port.name: inner.input_key(port.name) for port in nested.inputs}
         scope.members[node.id] = _Instance(nested.id, inputs, self._nested_outputs(scope, node, inside))
 
-    def _resolve(self, site: Site, node: ImplNode | ClusterNode, what: str, available: Sequence[str]) -> str | None:
+    def _resolve(
+        self,
+        site: Site,
+        node: ImplNode | ClusterNode,
+        what: str,
+        available: Sequence[str],
+        may_be_unknown: bool = False,
+    ) -> str | None:
         try:
-            return resolve_version(node.selector, available)
+            return resolve_version(node.selector, available, may_be_unknown=may_be_unknown)
         except SelectorError as error:
             message = f"{what} of '{site.name_of(node.id)}': {error}"
             fix = "select an available version, or register the one that is wanted"

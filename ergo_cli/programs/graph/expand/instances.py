@@ -130,10 +130,11 @@ class SelectorError(ValueError):
     """I.6: a selector that cannot be read or satisfied, or a registered version that is not a semantic version."""
 
 
-def resolve_version(selector: str, available: Iterable[str]) -> str:
+def resolve_version(selector: str, available: Iterable[str], *, may_be_unknown: bool = False) -> str:
     """The version that ``selector`` means: itself if exact, else the highest available one that it matches.
 
-    An exact selector is taken as it is when nothing is available: then the thing is missing, not its version.
+    An exact selector is taken as it is when nothing is available: then the thing is missing, not its version. If
+    ``may_be_unknown``, so is a requirement.
     Raises SelectorError (I.6).
     """
     try:
@@ -145,6 +146,8 @@ def resolve_version(selector: str, available: Iterable[str]) -> str:
         case Version():
             if not versions or wanted in versions:
                 return str(wanted)
+        case Requirement() if may_be_unknown and not versions:
+            return selector
         case Requirement():
             matching = [version for version in versions if wanted.matches(version)]
             if matching:
