@@ -223,11 +223,19 @@ def reason(error: Exception) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
+def described(error: BaseException) -> str:
+    """Type and text of an exception: ``ValueError: why``; its type alone where its class fails to make the text."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - whatever that class raises
+        return type(error).__name__
+
+
 def defect(error: BaseException) -> ErgoError:
     """Wrap an unexpected exception as ``internal.error``, which reports a defect of ergo."""
     return ErgoError(
         "internal.error",
-        f"ergo failed: {type(error).__name__}: {error}",
+        f"ergo failed: {described(error)}",
         fix="this is a defect of ergo; please report it with the command and the traceback above",
     )
 

@@ -23,7 +23,10 @@ _LARGE_BLOCK = 8 * 1024 * 1024
 _DRIVER = ("--driver-cmd", "--driver-arg")
 _COMPLETION = ("--install-completion", "--show-completion")
 _QUESTION = "_ERGO_COMPLETE"
-"""The environment variable by which a shell asks to complete the command line that it holds."""
+"""The environment variable by which a shell asks to complete a line; scripts call ergo without arguments."""
+
+_UNSET = ""
+"""The name of a variable that no environment has: the parser itself looks for no question."""
 
 
 def main() -> NoReturn:
@@ -48,32 +51,33 @@ def execute(arguments: Sequence[str]) -> int:
             return _refuse_empty(arguments)
         if arguments and arguments[0].partition("=")[0] in _COMPLETION:
             return _set_up_completion(arguments)
+        if not arguments and os.environ.get(_QUESTION):
+            return _answer()
         from ergo_cli.cli.commands import application
 
-        parse = application(arguments)
-        if _QUESTION in os.environ:
-            _know_shells()
-        return parse(args=list(arguments), prog_name="ergo", standalone_mode=False, obj=arguments) or 0
-    except SystemExit as ended:  # raised by the parser if a shell was answered, or the reader of --help closes the pipe
-        return ended.code if _QUESTION in os.environ and isinstance(ended.code, int) else 0
+        line = {"args": list(arguments), "prog_name": "ergo", "obj": arguments}
+        return application(arguments)(**line, complete_var=_UNSET, standalone_mode=False) or 0
+    except SystemExit:  # raised by the parser if the reader of --help closes the pipe
+        return 0
     except OSError as error:  # commands handle their own output errors: this is --help or --version
         return _session(arguments).not_written(error, 0)
     except (Exception, Interrupted) as error:  # noqa: BLE001 - _refuse distinguishes them
         return _refuse(error, arguments)
 
 
-def _know_shells() -> None:
-    """Let the parser answer the question of a shell."""
-    from typer.completion import get_completion_inspect_parameters
+def _answer() -> int:
+    from ergo_cli.cli.completion import answer  # only shells ask
 
-    get_completion_inspect_parameters()  # registers the shells; the parameters are for typer's own options
+    return answer(_QUESTION)
 
 
 def _set_up_completion(arguments: Sequence[str]) -> int:
     from ergo_cli.cli.completion import set_up_completion  # most command lines ask for none
 
-    sys.stdout.write(set_up_completion(arguments))
-    sys.stdout.flush()
+    text = set_up_completion(arguments)
+    if sys.stdout is not None:  # closed: as for every command, the result goes nowhere
+        sys.stdout.write(text)
+        sys.stdout.flush()
     return 0
 
 

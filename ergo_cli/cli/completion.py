@@ -1,18 +1,22 @@
 """``ergo --show-completion`` and ``--install-completion``: the scripts by which a shell completes command lines.
 
-A script asks ergo itself, with the environment variable ``_ERGO_COMPLETE``; the parser answers.
+A script calls ``ergo`` without arguments and asks with the environment variable ``_ERGO_COMPLETE``; the parser answers.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from ergo_cli.cli.commands import application
 from ergo_cli.core.diagnostics import did_you_mean
-from ergo_cli.errors import ErgoError, UsageError, reason
+from ergo_cli.errors import CaptureWriteError, ErgoError, UsageError, reason
+from ergo_cli.stores.files import AtomicFile
+from ergo_cli.stores.remedies import remedy
 
 _BASH = r"""_ergo_completion() {
     local IFS=$'\n'
@@ -38,6 +42,9 @@ _FISH = (
     f'complete --command ergo --no-files --arguments "({_ASK.format("get-args")})"'
     f' --condition "{_ASK.format("is-args")}"\n'
 )
+
+
+_MOST_DIGITS = 9
 
 
 class Place(NamedTuple):
@@ -117,29 +124,80 @@ def _current_shell(option: str) -> str:
 
 
 def _install(shell: str, script: str, place_of: Callable[[], Place]) -> str:
+    elsewhere = f"store what 'ergo --show-completion {shell}' shows where {shell} loads it"
     try:
         place = place_of()
         place.script.parent.mkdir(parents=True, exist_ok=True)
-        place.script.write_text(script, encoding="utf-8")
-        if place.settings is not None:
-            _append(place.settings, place.line)
+        _write_whole(_contents(place, script))
+    except CaptureWriteError as error:
+        raise _not_written(error.message, error.where, _fix(error, elsewhere)) from error
     except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home
-        message = f"the completion for {shell} could not be written: {_why(error)}"
-        fix = f"make the folder writable, or store what 'ergo --show-completion {shell}' shows where {shell} loads it"
         where = getattr(error, "filename", None)
-        raise ErgoError("cli.completion_write_failed", message, where=where and str(where), fix=fix) from error
+        message = f"the completion for {shell} could not be written: {reason(error)}"
+        raise _not_written(message, where and str(where), f"make the folder writable, or {elsewhere}") from error
     loaded = "" if place.settings is None else f", loaded by {place.settings}"
     return f"completion for {shell} written to {place.script}{loaded}\nstart a new {shell} to use it\n"
 
 
-def _append(settings: Path, line: str) -> None:
-    """Add ``line`` to the end of a file, unless it is there."""
-    content = settings.read_bytes() if settings.exists() else b""
-    if os.fsencode(line) in content.splitlines():
+def _contents(place: Place, script: str) -> Iterator[tuple[Path, bytes]]:
+    """The files to write, with their whole content; settings that hold the line are not written. Raises OSError."""
+    yield place.script, script.encode()
+    if place.settings is None:
         return
-    with settings.open("ab") as file:
-        file.write((b"" if content.endswith(b"\n") or not content else b"\n") + os.fsencode(line) + b"\n")
+    before = place.settings.read_bytes() if place.settings.is_file() else b""  # what is not a file is refused later
+    line = os.fsencode(place.line) + b"\n"
+    if b"\n" + line not in b"\n" + before.replace(b"\r\n", b"\n") + b"\n":
+        yield place.settings, before + (b"" if before.endswith(b"\n") or not before else b"\n") + line
 
 
-def _why(error: OSError | RuntimeError) -> str:
-    return reason(error) if isinstance(error, OSError) else str(error)
+def _write_whole(contents: Iterator[tuple[Path, bytes]]) -> None:
+    """Replace each file by a whole one, but none if one of the places is not a file's. Raises CaptureWriteError."""
+    with ExitStack() as stack:
+        for file, content in [(stack.enter_context(AtomicFile(str(path))), content) for path, content in contents]:
+            file.write(content)
+            file.commit()
+
+
+def _not_written(message: str, where: str | None, fix: str) -> ErgoError:
+    return ErgoError("cli.completion_write_failed", message, where=where, fix=fix)
+
+
+def _fix(error: CaptureWriteError, elsewhere: str) -> str:
+    if error.stage == "InvalidDestination":
+        return f"put a plain file there, or {elsewhere}"
+    return remedy(error.__cause__, elsewhere)
+
+
+def answer(variable: str) -> int:
+    """Write the candidates for the command line that a shell holds; returns the exit code that its script reads.
+
+    Raises UsageError for a question in the environment ``variable`` that no script asks.
+    """
+    _check(variable, os.environ[variable])
+    from typer.completion import get_completion_inspect_parameters
+
+    get_completion_inspect_parameters()  # registers the shells; the parameters are for typer's own options
+    try:
+        application(())(args=[], prog_name="ergo", complete_var=variable, standalone_mode=False)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    return 0
+
+
+def _check(variable: str, question: str) -> None:
+    """Raise UsageError unless a script asks so; that of bash also says which words it completes."""
+    known = [f"complete_{shell}" for shell in _SHELLS]
+    place = os.environ.get("COMP_CWORD", "")
+    if question not in known:
+        why = f"'{question}' is not one of {', '.join(known)}"
+    elif question != "complete_bash":
+        return
+    elif "COMP_WORDS" not in os.environ:
+        why = "COMP_WORDS is not set"
+    elif not (place.isascii() and place.isdecimal() and len(place) <= _MOST_DIGITS):
+        why = f"COMP_CWORD is '{place[:40]}', which is not the number of a word"
+    else:
+        return
+    message = f"{variable} in the environment asks for no completion: {why}"
+    fix = f"unset {variable}, or load the script that 'ergo --show-completion' shows"
+    raise UsageError("cli.invalid_completion", message, where=f"environment variable {variable}", fix=fix)

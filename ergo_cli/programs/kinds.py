@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ergo_cli.core.code_places import packages_of, user_place
 from ergo_cli.core.diagnostics import did_you_mean
-from ergo_cli.errors import ErgoError, ProgramError, defect
+from ergo_cli.errors import ErgoError, ProgramError, defect, described
 from ergo_cli.programs.kind import Kind
+from ergo_cli.signals import is_of_a_signal
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -108,7 +109,7 @@ def unexpected(error: BaseException) -> ErgoError:
     place = user_place(error, _package(entry)) if _package(entry) in raising else None
     return ErgoError(
         "internal.error",
-        f"{_named(entry)} failed: {type(error).__name__}: {error}",
+        f"{_named(entry)} failed: {described(error)}",
         where=_where(entry) if place is None else f"{place.file}:{place.line}",
         fix=f"correct the code there, or report it to the authors of {_distribution(entry)}",
     )
@@ -117,13 +118,25 @@ def unexpected(error: BaseException) -> ErgoError:
 def _loaded(entry: EntryPoint) -> Kind[Any]:
     try:
         kind = entry.load()
-    except (Exception, SystemExit) as error:  # whatever the package's module raises while it is imported
-        raise _unusable(entry, f"{type(error).__name__}: {error}") from error
-    if getattr(kind, "name", None) != entry.name:
-        raise _unusable(entry, f"'{entry.value}' is not a kind named '{entry.name}'")
-    if getattr(kind, "acting", None) is None:
-        raise _unusable(entry, "only a kind with `acting` can be added: programs as texts are those of ergo itself")
+        why = _why_unfit(kind, entry)
+    except BaseException as error:  # whatever the package's code raises
+        if is_of_a_signal(error):
+            raise
+        raise _unusable(entry, described(error)) from error
+    if why is not None:
+        raise _unusable(entry, why)
     return cast("Kind[Any]", kind)
+
+
+def _why_unfit(kind: Any, entry: EntryPoint) -> str | None:
+    """Why a value is not the kind of its entry point; None if it is. Asks for each member that is used beforehand."""
+    if getattr(kind, "name", None) != entry.name:
+        return f"'{entry.value}' is not a kind named '{entry.name}'"
+    acting = getattr(kind, "acting", None)
+    if acting is None:
+        return "only a kind with `acting` can be added: programs as texts are those of ergo itself"
+    _ = acting.runs
+    return None
 
 
 def _unusable(entry: EntryPoint, why: str) -> ProgramError:
@@ -141,7 +154,7 @@ def _distribution(entry: EntryPoint) -> str:
 
 def _package(entry: EntryPoint) -> str:
     """The top-level package of the kind's code."""
-    return entry.module.partition(".")[0]
+    return entry.value.partition(":")[0].partition(".")[0].strip()
 
 
 def _where(entry: EntryPoint) -> str:

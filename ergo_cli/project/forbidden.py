@@ -4,24 +4,46 @@ from __future__ import annotations
 
 import _random
 import io
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date
-from decimal import Decimal
-from fractions import Fraction
+from time import struct_time
 from types import BuiltinFunctionType, FrameType
-from typing import Any, cast
+from typing import Any
 
 MODULES = frozenset(
-    {"time", "random", "_random", "secrets", "socket", "_socket", "subprocess", "_posixsubprocess", "platform", "_uuid"}
+    {
+        *("time", "random", "_random", "secrets", "socket", "_socket", "subprocess", "_posixsubprocess", "platform"),
+        *("_uuid", "tempfile", "mimetypes"),
+    }
 )
-"""Modules whose functions must not be called."""
+"""Modules whose functions must not be called; some keep what they read, so that only the first call would show it."""
 
 SYSTEM = frozenset({"posix", "nt"})
 """The C modules that define the functions of ``os``."""
 
-PURE = ("fspath", "_path")
-"""Name prefixes of ``os`` functions that depend on their arguments only."""
+PURE = frozenset(
+    {
+        "time.strptime",
+        "subprocess.list2cmdline",
+        *(f"os.{name}" for name in ("fspath", "strerror", "major", "minor", "makedev", "waitstatus_to_exitcode")),
+        *(f"os.{name}" for name in ("WIFEXITED", "WEXITSTATUS", "WIFSIGNALED", "WTERMSIG", "WIFSTOPPED", "WSTOPSIG")),
+        *(f"os.{name}" for name in ("_path_normpath", "_path_splitroot", "_path_splitroot_ex")),
+        *(f"socket.{name}" for name in ("htonl", "htons", "ntohl", "ntohs", "CMSG_LEN", "CMSG_SPACE")),
+        *(f"socket.{name}" for name in ("inet_aton", "inet_ntoa", "inet_pton", "inet_ntop")),
+    }
+)
+"""Functions of such modules that depend on their arguments only."""
+
+BY_ARGUMENTS = {"time.strftime": 2, "time.asctime": 1, "time.gmtime": 1}
+"""Functions that read the clock only where fewer arguments than these are given, or None."""
+
+CACHES = frozenset({"linecache", "zoneinfo", "sysconfig", "_strptime"})
+"""Modules of the standard library that read what belongs to the installation, and keep it.
+
+These are the lines of code that tracebacks and warnings show, time zones, and settings of Python.
+"""
 
 THREADS = frozenset({"start_new_thread", "start_new", "start_joinable_thread"})
 """Functions that start threads, whose calls the guard cannot watch."""
@@ -40,9 +62,9 @@ FUNCTIONS: tuple[tuple[Callable[..., object], str], ...] = (
 """Single functions in C, and their names; ``sys.setprofile`` would remove the guard's profiler."""
 
 OF_OWN_CODE = frozenset({"hash", "id"})
-"""Forbidden only where code of the project calls them, outside ``__hash__``: copying and printing use them harmlessly.
+"""Forbidden only where code of the project asks for them: copying, printing, dicts and sets use them harmlessly.
 
-``hash`` is forbidden for some arguments only, see ``is_steady``.
+``hash`` is forbidden for some arguments only, see ``steadiness``.
 """
 
 HOLDERS = (
@@ -63,7 +85,7 @@ def name_of_python(frame: FrameType) -> str | None:
     """The name of the forbidden function in Python that ``frame`` runs; None if it is none."""
     module = str(frame.f_globals.get("__name__"))
     if module in MODULES or (module == "uuid" and frame.f_code.co_name in UUIDS):
-        return f"{module}.{frame.f_code.co_qualname.removesuffix('.__init__')}"
+        return _unless_pure(f"{module}.{frame.f_code.co_qualname.removesuffix('.__init__')}")
     if module == "os" and frame.f_code.co_qualname.startswith(("getenv", "_Environ.")):
         return "os.environ"
     return None
@@ -76,11 +98,11 @@ def name_of_c(function: Any) -> str | None:
     if name in CLOCKS and isinstance(owner, type) and issubclass(owner, date):
         return f"{owner.__name__}.{name}"
     if module in MODULES:
-        return f"{module.lstrip('_')}.{name}"
+        return None if isinstance(owner, struct_time) else _unless_pure(f"{module.lstrip('_')}.{name}")
     if module == "_thread" and name in THREADS:
         return "threads"
-    if module in SYSTEM and not name.startswith(PURE):
-        return f"os.{name}"
+    if module in SYSTEM:
+        return _unless_pure(f"os.{name}")
     return next((label for each, label in FUNCTIONS if function is each), None)
 
 
@@ -104,8 +126,13 @@ def name_of_event(event: str, arguments: tuple[Any, ...]) -> str | None:
     return "socket.socket" if event == "socket.__new__" else event.removeprefix("builtins.").removesuffix(".__new__")
 
 
-def is_steady(value: object) -> bool:
-    """Whether a value's hash is the same in every process: numbers, and tuples of numbers."""
-    if isinstance(value, tuple | frozenset):
-        return all(is_steady(item) for item in cast("Iterable[object]", value))
-    return isinstance(value, int | float | complex | Decimal | Fraction)
+def is_zone_file(path: object, mode: object = "r") -> bool:
+    """Whether a file that is opened to be read belongs to the time zones of the installation."""
+    zones = sys.modules.get("zoneinfo")
+    if zones is None or not isinstance(path, str) or not isinstance(mode, str) or not set(mode) <= set("rbt"):
+        return False
+    return os.path.normpath(path).startswith(tuple(os.path.join(folder, "") for folder in zones.TZPATH))
+
+
+def _unless_pure(name: str) -> str | None:
+    return None if name in PURE else name

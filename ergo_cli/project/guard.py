@@ -24,8 +24,18 @@ from ergo_cli.errors import PrimitiveError
 from ergo_cli.programs.graph.check.catalog import Inventory
 from ergo_cli.programs.graph.primitives.primitive import CallT, ManifestT, Primitive
 from ergo_cli.programs.graph.primitives.standard import STANDARD
-from ergo_cli.project.forbidden import AUDITED, OF_OWN_CODE, is_steady, name_of_c, name_of_event, name_of_python
-from ergo_cli.project.stand_ins import StandIns, caller, is_own
+from ergo_cli.project.forbidden import (
+    AUDITED,
+    BY_ARGUMENTS,
+    CACHES,
+    OF_OWN_CODE,
+    is_zone_file,
+    name_of_c,
+    name_of_event,
+    name_of_python,
+)
+from ergo_cli.project.stand_ins import StandIns, caller, is_call, is_own
+from ergo_cli.project.steadiness import hashed_in, is_steady
 
 _STANDARD_IDS = frozenset(primitive.manifest.id for primitive in STANDARD)
 _NOT_THE_PRIMITIVES = ("importlib._bootstrap", "ergo_cli.signals")
@@ -45,9 +55,11 @@ class _Watch:
         self._outermost = outermost
 
     def profile(self, frame: FrameType, event: str, function: object) -> None:
-        """Look at an event of the profiler."""
+        """Look at an event of the profiler, which tells no arguments; a stand-in has reported its call with them."""
         name = name_of_python(frame) if event == "call" else name_of_c(function) if event == "c_call" else None
-        if name is not None and _watches.get(get_ident()) is self:
+        if name is None or name in BY_ARGUMENTS or (event == "c_call" and is_call(frame)):
+            return
+        if _watches.get(get_ident()) is self:
             self.use(name, (), frame)
 
     def use(self, name: str, arguments: tuple[Any, ...], frame: FrameType) -> None:
@@ -64,10 +76,36 @@ class _Watch:
             raise self.found
 
     def _counts(self, name: str, arguments: tuple[Any, ...], frame: FrameType) -> bool:
+        if _is_pure(name, arguments):
+            return False
         if name in OF_OWN_CODE:
-            is_pure = name == "hash" and all(map(is_steady, arguments))
-            return not is_pure and is_own(frame.f_globals) and frame.f_code.co_name != "__hash__"
-        return not any(_module(each).startswith(_NOT_THE_PRIMITIVES) for each in self._stack(frame))
+            return (name == "hash" or is_own(frame.f_globals)) and self._is_asked(frame)
+        return not self._is_the_librarys(frame)
+
+    def _is_asked(self, frame: FrameType) -> bool:
+        """Whether code of the project asks for a hash or an id: itself, or by the ``__hash__`` of what it hashes.
+
+        A ``__hash__`` that a dict or a set calls does no harm.
+        """
+        methods = [(each, value) for each in self._stack(frame) if (value := hashed_in(each)) is not None]
+        if not methods:
+            return is_own(frame.f_globals)
+        *_, outer = (each for each, value in methods if value is methods[0][1])  # the inner ones are those of its bases
+        call = outer.f_back
+        return call is not None and is_call(call) and call.f_back is not None and self._is_asked(call.f_back)
+
+    def _is_the_librarys(self, frame: FrameType) -> bool:
+        """Whether the use is none of the primitive: in an import or a signal, or for a cache of the standard library.
+
+        What code of the project does that such a cache calls is the primitive's.
+        """
+        is_inner = True
+        for each in self._stack(frame):
+            module = _module(each)
+            is_inner = is_inner and not is_own(each.f_globals)
+            if module.startswith(_NOT_THE_PRIMITIVES) or (is_inner and module.partition(".")[0] in CACHES):
+                return True
+        return False
 
     def _stack(self, frame: FrameType | None) -> Iterator[FrameType]:
         """The frames from ``frame`` outwards to the call of the primitive."""
@@ -78,7 +116,8 @@ class _Watch:
     def _line(self, frame: FrameType) -> str:
         """The innermost line of the project's code that led to the use."""
         frames = list(self._stack(frame))
-        at = next((each for each in frames if is_own(each.f_globals)), frames[-1])
+        own = (each for each in frames if is_own(each.f_globals) and not each.f_code.co_filename.startswith("<"))
+        at = next(own, frames[-1])
         return f"{at.f_code.co_filename}:{at.f_lineno}"
 
     def _breach(self, name: str, where: str | None) -> PrimitiveError:
@@ -167,7 +206,7 @@ def _audited(event: str, arguments: tuple[Any, ...]) -> None:
         return
     watch, name = _watches.get(get_ident()), name_of_event(event, arguments)
     if watch is not None and name is not None:
-        watch.use(name, (), caller(1))
+        watch.use(name, arguments, caller(1))
 
 
 def _used(name: str, arguments: tuple[Any, ...], frame: FrameType) -> None:
@@ -193,6 +232,15 @@ def _under_guard(primitive: Primitive[ManifestT, CallT], stand_ins: StandIns) ->
             return call(*arguments)
 
     return replace(primitive, call=watched)
+
+
+def _is_pure(name: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether a use depends on nothing but its arguments, or reads what belongs to the installation."""
+    if name == "hash":
+        return all(map(is_steady, arguments))
+    if name in BY_ARGUMENTS:
+        return len(arguments) >= BY_ARGUMENTS[name] and arguments[0] is not None
+    return name in ("open", "io.FileIO") and bool(arguments) and is_zone_file(*arguments[:2])
 
 
 def _module(frame: FrameType) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 from ergo_cli.core.diagnostics import did_you_mean
-from ergo_cli.errors import ErgoError
+from ergo_cli.errors import ErgoError, described
 from ergo_cli.project.project_file import Project
 from ergo_cli.project.trust import import_refused
+from ergo_cli.signals import is_of_a_signal
 
 
 class ImportFault(Exception):
@@ -57,14 +58,15 @@ def import_module(name: str, project: Project) -> ModuleType:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise _not_found(name, project) from error
         raise _failed(name, project, error) from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_of_a_signal(error):
+            raise
         raise _failed(name, project, error) from error
 
 
 def exception_text(error: BaseException) -> str:
     """Type and text of an exception: ``ValueError: why``; a syntax error without its position."""
-    reason = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{type(error).__name__}: {reason}"
+    return f"{type(error).__name__}: {error.msg}" if isinstance(error, SyntaxError) else described(error)
 
 
 def raised_at(error: BaseException, root: Path) -> str | None:

@@ -15,12 +15,13 @@ from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import did_you_mean
 from ergo_cli.core.documents import ProgramSource
-from ergo_cli.errors import ProgramError
+from ergo_cli.errors import ErgoError, ProgramError
 from ergo_cli.programs.kind import Kind
 from ergo_cli.programs.kinds import every_kind, find_kind, kind_of
 from ergo_cli.programs.program import AnyProgram, AuthoredProgram, Program
-from ergo_cli.project.importing import ImportFault, exception_text, import_module, trusted
+from ergo_cli.project.importing import ImportFault, exception_text, import_module, raised_at, trusted
 from ergo_cli.project.project_file import Project
+from ergo_cli.signals import is_of_a_signal
 
 
 class PythonSource(Struct, frozen=True):
@@ -193,6 +194,11 @@ def _looked_up(ref: str, project: Project, place: str) -> Any:
             found = getattr(found, part)
         except AttributeError as error:
             raise _no_attribute(ref, module, part, found, place) from error
+        except BaseException as error:  # whatever the code of the module raises
+            if isinstance(error, ErgoError) or is_of_a_signal(error):
+                raise
+            message = f"'{ref}' cannot be read: {exception_text(error)}"
+            raise _fault(message, raised_at(error, project.root) or place, fix="mend the module") from error
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from datetime import date, datetime
 from functools import partial
@@ -25,6 +26,9 @@ Report = Callable[[str, tuple[Any, ...], FrameType], None]
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = ("site-packages", "dist-packages")
 _ITERATORS = (map, filter, type(iter(int, 1)))
+_BY_ARGUMENTS = frozenset(map(id, (time.strftime, time.asctime, time.gmtime)))
+"""Functions that only stand-ins can judge, by their arguments; modules of installed packages may hold them too."""
+
 _DEPTH = 10
 """How deep in each other tuples and iterators are looked into."""
 
@@ -86,6 +90,11 @@ class StandIn:
 
     def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[Any, ...]:
         return (self.original,)
+
+
+def is_call(frame: FrameType) -> bool:
+    """Whether a frame is the call of a stand-in."""
+    return frame.f_code is StandIn.__call__.__code__
 
 
 class _ClockMethod:
@@ -150,6 +159,7 @@ class StandIns:
         """Put the stand-ins in place of the originals."""
         if not self._is_ready:
             self._held = [*self._in_classes(), *self._in_environment(), *self._in_standard_library()]
+            self._held += self._in_libraries()
             self._held += self._reachable([*filter(is_own, self._new_modules()), *self._roots])
             self._is_ready = True
         for held in self._held:
@@ -175,9 +185,9 @@ class StandIns:
 
     def _new_modules(self) -> list[dict[str, Any]]:
         """The globals of the modules that were imported since the last time."""
-        new: list[object] = [module for name, module in sys.modules.items() if name not in self._modules]
+        new = [vars(module) for name, module in _modules() if name not in self._modules]
         self._modules = set(sys.modules)
-        return [vars(module) for module in new if isinstance(module, ModuleType)]
+        return new
 
     def _in_classes(self) -> Iterator[_Held]:
         for clock in (date, datetime):
@@ -199,6 +209,14 @@ class StandIns:
     def _in_standard_library(self) -> Iterator[_Held]:
         for namespace in (vars(sys.modules[name]) for name in HOLDERS if name in sys.modules):
             yield from self._held_by(namespace, namespace.items())
+
+    def _in_libraries(self) -> Iterator[_Held]:
+        """In modules that are not the project's, only the functions that depend on their arguments."""
+        for namespace in (vars(module) for name, module in _modules() if name not in HOLDERS):
+            if not is_own(namespace):
+                items = list(namespace.items())
+                found = [(key, it) for key, it in items if id(it) in _BY_ARGUMENTS or type(it) is StandIn]
+                yield from self._held_by(namespace, found)
 
     def _reachable(self, roots: list[object]) -> Iterator[_Held]:
         """What objects of the project hold, however deep; library code and modules are not entered."""
@@ -233,6 +251,11 @@ class StandIns:
         if all(other is None for other in others):
             return None
         return make(*(part if other is None else other for part, other in zip(parts, others, strict=True)))
+
+
+def _modules() -> list[tuple[str, ModuleType]]:
+    loaded: list[tuple[str, object]] = list(sys.modules.items())
+    return [(name, module) for name, module in loaded if isinstance(module, ModuleType)]
 
 
 def _library_namespaces() -> set[int]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from ergo_cli.programs.kernel.tables import KERNEL_TABLES
+from ergo_cli.stores.backends import open_store
 from tests.cli.started import ERGO, started, steps_in, wait_until
 
 KIND = Path(__file__).parents[1] / "support" / "echo_kind.py"
@@ -300,6 +302,9 @@ def test_a_profile_names_one_program_among_all_kinds(home: Home):
     assert error["fix"].endswith("or install the package that adds the kind 'ekko' or 'kermel'")
 
 
+RAISING = "class Kind:\n    def __getattr__(self, name):\n        raise RuntimeError(f'asked for {name}')\n"
+
+
 @pytest.mark.parametrize(
     ("entry", "module", "why"),
     [
@@ -307,6 +312,18 @@ def test_a_profile_names_one_program_among_all_kinds(home: Home):
         ("echo = broken:KIND", "KIND = 1 / 0\n", "ZeroDivisionError: division by zero"),
         ("echo = broken:KIND", "", "AttributeError: module 'broken' has no attribute 'KIND'"),
         ("echo = broken:KIND", "KIND = object()\n", "'broken:KIND' is not a kind named 'echo'"),
+        ("echo = broken:KIND", "raise BaseException('x')\n", "BaseException: x"),
+        ("echo = broken:KIND", "raise SystemExit(3)\n", "SystemExit: 3"),
+        ("echo = broken:KIND", "import asyncio\nraise asyncio.CancelledError('x')\n", "CancelledError: x"),
+        ("echo = broken:KIND", "class E(Exception):\n    def __str__(self): raise ValueError\nraise E\n", "E"),
+        ("echo = broken KIND", "", "AttributeError: 'NoneType' object has no attribute 'group'"),
+        ("echo = broken:KIND", f"{RAISING}KIND = Kind()\n", "RuntimeError: asked for name"),
+        ("echo = broken:KIND", f"{RAISING}KIND = Kind()\nKIND.name = 'echo'\n", "RuntimeError: asked for acting"),
+        (
+            "echo = broken:KIND",
+            f"{RAISING}KIND = Kind()\nKIND.name = 'echo'\nKIND.acting = Kind()\n",
+            "RuntimeError: asked for runs",
+        ),
         ("echo = broken:KIND", "class KIND:\n    name = 'choe'\n", "'broken:KIND' is not a kind named 'echo'"),
     ],
 )
@@ -314,6 +331,8 @@ def test_a_package_that_gives_no_kind_is_named(home: Home, entry: str, module: s
     site = Path(home.environment["PYTHONPATH"])
     (site / "broken.py").write_text(module)
     (site / "echo_kind-1.0.dist-info" / "entry_points.txt").write_text(f"[ergo.kinds]\n{entry}\n")
+    listed = home.report("runs", "list", "--store", f"sqlite:{_empty_store(home.folder)}")
+    assert [f"cannot be used: {why}" in warning for warning in listed["warnings"]] == [True]
     for command in (("capture", "-o", "never.json"), ("replay", "bundle.json")):
         error = home.report(*command, code=3)["error"]
         assert error is not None, command
@@ -322,6 +341,26 @@ def test_a_package_that_gives_no_kind_is_named(home: Home, entry: str, module: s
         assert error["where"] == f"entry point '{entry}' of ergo.kinds"
         assert error["fix"]
     assert not (home.folder / "never.json").exists()
+
+
+def _empty_store(folder: Path) -> Path:
+    """A store of runs in which there are none."""
+    place = folder / "runs.db"
+    with open_store(f"sqlite:{place}", folder, lambda: 0, KERNEL_TABLES) as store:
+        assert store.journal.head("nothing") == 0
+    return place
+
+
+def test_a_signal_while_a_kind_is_imported_interrupts_the_command(home: Home):
+    site = Path(home.environment["PYTHONPATH"])
+    begun = site / "begun"
+    (site / "echo_kind.py").write_text(f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(60)\n")
+    store = f"sqlite:{_empty_store(home.folder)}"
+    child = started(home.folder, home.environment, "runs", "list", "--store", store)
+    wait_until(begun.exists, child)
+    child.send_signal(signal.SIGINT)
+    stdout, stderr = child.communicate(timeout=60)
+    assert (child.returncode, stdout, stderr) == (130, b"", b"interrupted\n")
 
 
 CAPTURE, REPLAY = ("capture", "-o", "never.json"), ("replay", "bundle.json")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,59 @@ def test_the_parser_answers_what_zsh_and_fish_ask(ergo: Ergo) -> None:
 def test_fish_learns_whether_there_are_candidates(ergo: Ergo, line: str, exit_code: int) -> None:
     asked = {"_ERGO_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "is-args", "_TYPER_COMPLETE_ARGS": line}
     assert ergo(**asked).exit_code == exit_code
+
+
+QUESTIONS = ["source_bash", "complete_bash", "complete_zsh", "complete_fish", "x"]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize(
+    ("line", "exit_code"),
+    [(["replay", "--strict", "/nonexistent.json"], 3), (["validate", "/nonexistent.json"], 3), (["bogus"], 2)],
+)
+def test_a_question_that_is_inherited_does_not_answer_for_a_command(
+    ergo: Ergo, question: str, line: list[str], exit_code: int
+) -> None:
+    inherited = {"_ERGO_COMPLETE": question, "COMP_WORDS": "ergo re", "COMP_CWORD": "1"}
+    ran = ergo(*line, **inherited)
+    assert ran == ergo(*line)
+    assert ran.exit_code == exit_code
+    assert ergo("--version", **inherited) == ergo("--version")
+    assert ergo("--help", **inherited) == ergo("--help")
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"_ERGO_COMPLETE": "complete_bash"}, "COMP_WORDS is not set"),
+        ({"_ERGO_COMPLETE": "complete_bash", "COMP_WORDS": "ergo re"}, "COMP_CWORD is '', which"),
+        ({"_ERGO_COMPLETE": "complete_bash", "COMP_WORDS": "ergo re", "COMP_CWORD": "x"}, "COMP_CWORD is 'x', which"),
+        ({"_ERGO_COMPLETE": "complete_bash", "COMP_WORDS": "ergo re", "COMP_CWORD": "-1"}, "COMP_CWORD is '-1', which"),
+        ({"_ERGO_COMPLETE": "complete_bash", "COMP_WORDS": "ergo re", "COMP_CWORD": "9" * 5000}, "COMP_CWORD is '9999"),
+        ({"_ERGO_COMPLETE": "source_bash"}, "'source_bash' is not one of complete_bash, complete_zsh, complete_fish"),
+        ({"_ERGO_COMPLETE": "complete_tcsh"}, "'complete_tcsh' is not one of"),
+        ({"_ERGO_COMPLETE": "x"}, "'x' is not one of"),
+    ],
+)
+def test_a_question_that_no_script_asks_is_refused(ergo: Ergo, asked: dict[str, str], why: str) -> None:
+    ran = ergo(**asked, COLUMNS="1000")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    first, where, fix = ran.stderr.splitlines()
+    assert where == "  where: environment variable _ERGO_COMPLETE"
+    assert f"_ERGO_COMPLETE in the environment asks for no completion: {why}" in first
+    assert fix == "  fix: unset _ERGO_COMPLETE, or load the script that 'ergo --show-completion' shows"
+
+
+def test_an_empty_question_is_none(ergo: Ergo) -> None:
+    assert ergo(_ERGO_COMPLETE="") == ergo()
+
+
+@pytest.mark.parametrize("words", ["", "'", "ergo run '", "ergo run \udcff", "ergo --\udcff", "ergo replay --format"])
+@pytest.mark.parametrize("question", ["complete_bash", "complete_zsh", "complete_fish"])
+def test_words_that_are_no_command_line_have_no_traceback(ergo: Ergo, question: str, words: str) -> None:
+    asked = {"COMP_WORDS": words, "COMP_CWORD": "7", "_TYPER_COMPLETE_ARGS": words}
+    ran = ergo(_ERGO_COMPLETE=question, **asked, _TYPER_COMPLETE_FISH_ACTION="get-args")
+    assert (ran.exit_code, ran.stderr) == (0, "")
 
 
 def test_bash_completes_with_the_script_that_is_shown(environment: dict[str, str]) -> None:
@@ -189,3 +244,96 @@ def test_a_home_that_cannot_be_written_is_exit_code_6(ergo: Ergo, tmp_path: Path
         "error: home/.bash_completions  the completion for bash could not be written: Not a directory\n"
         "  fix: make the folder writable, or store what 'ergo --show-completion bash' shows where bash loads it\n"
     )
+
+
+ONE_KILOBYTE = ("bash", "-c", 'ulimit -f 1; exec "$@"', "bash")
+
+
+@pytest.mark.parametrize(("shell_name", "script"), [("bash", ".bash_completions/ergo.sh"), ("zsh", ".zfunc/_ergo")])
+def test_what_does_not_fit_on_the_disk_leaves_nothing_half_written(
+    ergo: Ergo, tmp_path: Path, shell_name: str, script: str
+) -> None:
+    """The limit stands for a full disk: the line of the settings would end in the second kilobyte."""
+    settings = tmp_path / f".{shell_name}rc"
+    before = "# " + "x" * 1010 + "\n"
+    settings.write_text(before)
+    ran = ergo("--install-completion", shell_name, HOME=str(tmp_path), COLUMNS="1000", through=ONE_KILOBYTE)
+    assert (ran.exit_code, ran.stdout) == (6, "")
+    assert f"cannot write '{settings.name}': cannot write to the temporary file" in ran.stderr
+    assert ran.stderr.splitlines()[-1] == (
+        "  fix: raise the limit on the size of files (ulimit -f), or store what "
+        f"'ergo --show-completion {shell_name}' shows where {shell_name} loads it"
+    )
+    assert settings.read_text() == before
+    assert (tmp_path / script).read_text() == ergo("--show-completion", shell_name).stdout
+    assert [path.name for path in tmp_path.glob("**/*.tmp")] == []
+    for _ in range(2):
+        assert ergo("--install-completion", shell_name, HOME=str(tmp_path)).exit_code == 0
+    assert settings.read_text().startswith(before)
+    assert settings.read_text().count("\n") == 2
+
+
+OBSTACLES: dict[str, Callable[[Path], None]] = {
+    "a device or a pipe": os.mkfifo,
+    "a device": lambda path: path.symlink_to("/dev/null"),
+    "a folder": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+@pytest.mark.parametrize("place", [".bashrc", ".bash_completions/ergo.sh"])
+def test_what_is_not_a_plain_file_is_refused_and_nothing_is_written(
+    ergo: Ergo, tmp_path: Path, obstacle: str, place: str
+) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    OBSTACLES[obstacle](tmp_path / place)
+    ran = ergo("--install-completion", "bash", HOME=str(tmp_path), COLUMNS="1000")
+    assert (ran.exit_code, ran.stdout) == (6, "")
+    first, fix = ran.stderr.splitlines()
+    assert f"cannot write '{place}': it is {obstacle}" in first
+    assert fix == (
+        "  fix: put a plain file there, or store what 'ergo --show-completion bash' shows where bash loads it"
+    )
+    assert [path for path in tmp_path.glob("**/*") if path.is_file()] == []
+
+
+def test_a_link_is_followed_and_the_permission_bits_stay(ergo: Ergo, tmp_path: Path) -> None:
+    kept = tmp_path / "dotfiles" / "bashrc"
+    kept.parent.mkdir()
+    kept.write_text("# mine\n")
+    kept.chmod(0o640)
+    (tmp_path / ".bashrc").symlink_to(kept)
+    assert ergo("--install-completion", "bash", HOME=str(tmp_path)).exit_code == 0
+    assert (tmp_path / ".bashrc").readlink() == kept
+    assert kept.read_text() == f"# mine\nsource {tmp_path}/.bash_completions/ergo.sh\n"
+    assert kept.stat().st_mode & 0o777 == 0o640
+
+
+def test_settings_with_the_line_are_not_written_again(ergo: Ergo, tmp_path: Path) -> None:
+    line = f"source {tmp_path}/.bash_completions/ergo.sh"
+    settings = tmp_path / ".bashrc"
+    settings.write_bytes(f"# mine\r\n{line}\r\nset -u".encode())
+    before = settings.stat().st_ino, settings.stat().st_mtime_ns, settings.read_bytes()
+    assert ergo("--install-completion", "bash", HOME=str(tmp_path)).exit_code == 0
+    assert (settings.stat().st_ino, settings.stat().st_mtime_ns, settings.read_bytes()) == before
+
+
+def test_a_home_with_a_newline_gets_one_line_of_settings(ergo: Ergo, tmp_path: Path) -> None:
+    home = tmp_path / "a\nhome"
+    home.mkdir()
+    assert ergo("--install-completion", "bash", HOME=str(home)).exit_code == 0
+    once = (home / ".bashrc").read_text()
+    assert ergo("--install-completion", "bash", HOME=str(home)).exit_code == 0
+    assert (home / ".bashrc").read_text() == once
+
+
+@pytest.mark.parametrize("option", ["--show-completion", "--install-completion"])
+def test_a_closed_standard_output_takes_nothing(ergo: Ergo, tmp_path: Path, option: str) -> None:
+    ran = ergo(option, "bash", HOME=str(tmp_path), through=("sh", "-c", 'exec "$@" >&-', "sh"))
+    assert ran == (0, "", "")
+    assert (tmp_path / ".bashrc").exists() == (option == "--install-completion")
+
+
+def test_an_answer_to_a_closed_standard_output_is_silent(ergo: Ergo) -> None:
+    asked = {"_ERGO_COMPLETE": "complete_bash", "COMP_WORDS": "ergo re", "COMP_CWORD": "1"}
+    assert ergo(**asked, through=("sh", "-c", 'exec "$@" >&-', "sh")) == (0, "", "")

@@ -57,7 +57,7 @@ WAYS = {
     "a partial in a set": Way("time.time", "[*ALL][0]()", "ALL = {functools.partial(time.time)}"),
     "a partial in a deque": Way("time.time", "ALL[0]()", "ALL = collections.deque([functools.partial(time.time)])"),
     "a partial that passes a function on": Way(
-        "time.gmtime", "list(GMT())", "GMT = functools.partial(map, time.gmtime, [0])"
+        "time.localtime", "list(LOCAL())", "LOCAL = functools.partial(map, time.localtime, [0])"
     ),
     "an iterator": Way("time.time", "next(iter(time.time, None))"),
     "an iterator bound before": Way("time.time", "next(TICKS)", "TICKS = iter(time.time, None)"),
@@ -179,6 +179,19 @@ PURE = {
     ),
     "paths as texts": ("os.path.join(os.path.normpath('a/../b'), os.fspath('c'))", ""),
     "an import": ("import colorsys", ""),
+    "texts of given times": (
+        "assert f'{GIVEN:%Y}' + strftime('%d', GIVEN.timetuple()) + calendar.month_name[2] == '202402February'",
+        "import calendar\nfrom time import strftime\nGIVEN = date(2024, 1, 2)",
+    ),
+    "a time zone": (
+        "assert datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Berlin')).utcoffset().seconds == 7200",
+        "import zoneinfo",
+    ),
+    "a warning": ("warnings.warn('steep'); text = traceback.format_exc()", "import traceback, warnings"),
+    "hashes by other names": (
+        "{Named('a'): 1}[Named('a')]",
+        "class Named(Key):\n    __hash__ = lambda s: hash(str(s))",
+    ),
     "a print": ("print('smoothed')", ""),
     "a file that stays closed": ("isinstance(price, io.IOBase) or issubclass(io.FileIO, io.RawIOBase)", ""),
     "enumerations": ("{Side.BUY: 1}[Side.BUY]", "class Side(enum.Enum):\n    BUY = 'buy'"),
@@ -189,7 +202,7 @@ def test_what_is_pure_passes(ergo: Ergo, home: Path) -> None:
     before = "\n".join(prepared for _, prepared in PURE.values() if prepared)
     let_ema_do(home, "\n    ".join(statement for statement, _ in PURE.values()), before)
     ran = ergo("run", "--guard", "--format", "json", cwd=home)
-    assert (ran.exit_code, ran.stderr.count("smoothed")) == (0, 6)
+    assert (ran.exit_code, ran.stderr.count("smoothed"), ran.stderr.count("UserWarning: steep")) == (0, 6, 1)
     assert ran.report["run"]["failed"] == 0
 
 

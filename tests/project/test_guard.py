@@ -7,10 +7,13 @@ import _random
 import _socket
 import _thread
 import builtins
+import calendar
 import gc
 import io
+import linecache
 import logging
 import math
+import mimetypes
 import os
 import platform
 import posix
@@ -20,16 +23,26 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import threading
 import time
+import traceback
 import uuid
-from collections.abc import Callable
+import warnings
+import zoneinfo
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from datetime import date, datetime
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from functools import partial, wraps
+from pathlib import Path, PurePosixPath
 from time import monotonic as ticks
-from typing import NoReturn
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 
@@ -50,6 +63,14 @@ READS: dict[str, Callable[[], object]] = {
     "time.monotonic": lambda: ticks(),
     "time.sleep": lambda: time.sleep(0),
     "time.strftime": lambda: time.strftime("%Y"),
+    "time.strftime (map)": lambda: list(map(time.strftime, ["%Y"])),
+    "time.gmtime": lambda: time.gmtime(),
+    "time.gmtime (None)": lambda: time.gmtime(None),
+    "time.asctime": time.asctime,
+    "time.ctime": lambda: time.ctime(0),
+    "time.localtime": lambda: time.localtime(0),
+    "time.mktime": lambda: time.mktime((2020, 1, 2, 0, 0, 0, 0, 0, 0)),
+    "time.tzset": lambda: time.tzset(),
     "datetime.now": datetime.now,
     "datetime.utcnow": lambda: datetime.utcnow(),
     "date.today": date.today,
@@ -99,6 +120,19 @@ PURE: dict[str, Callable[[], object]] = {
     "paths as texts": lambda: os.path.join(os.path.normpath("a/../b"), str(Path("c") / "d")),
     "an import": lambda: __import__("colorsys"),
     "a print": lambda: print(end=""),
+    "dates as texts": lambda: date(2020, 1, 2).strftime("%d.%m.%Y") == "02.01.2020" or 1 / 0,
+    "dates in texts": lambda: f"{datetime(2020, 1, 2):%Y-%m-%d}" == "2020-01-02" or 1 / 0,
+    "dates from texts": lambda: datetime.strptime("2020-01-02", "%Y-%m-%d") == datetime(2020, 1, 2) or 1 / 0,
+    "names of months": lambda: (calendar.month_name[2], calendar.day_abbr[0]) == ("February", "Mon") or 1 / 0,
+    "a calendar": lambda: calendar.TextCalendar().formatmonth(2020, 2).startswith("   February 2020") or 1 / 0,
+    "time.strftime": lambda: time.strftime("%Y", time.gmtime(0)) == "1970" or 1 / 0,
+    "time.strftime (map)": lambda: list(map(time.strftime, ["%Y"], [time.gmtime(0)])) == ["1970"] or 1 / 0,
+    "time.asctime": lambda: time.asctime(time.gmtime(0)) == "Thu Jan  1 00:00:00 1970" or 1 / 0,
+    "time.strptime": lambda: time.strptime("2020", "%Y").tm_year == 2020 or 1 / 0,
+    "methods of a time that is given": lambda: time.gmtime(0).index(1970) == 0 or 1 / 0,
+    "addresses as texts": lambda: socket.inet_ntoa(socket.inet_aton("10.0.0.1")) == "10.0.0.1" or 1 / 0,
+    "exit codes": lambda: (os.waitstatus_to_exitcode(256), os.WEXITSTATUS(256)) == (1, 1) or 1 / 0,
+    "a command line as a text": lambda: subprocess.list2cmdline(["a b", "c"]) == '"a b" c' or 1 / 0,
 }
 
 
@@ -107,6 +141,226 @@ def test_what_depends_on_nothing_but_its_arguments_is_left_alone(what: str) -> N
     sys.modules.pop("colorsys", None)
     with watching("fine"):
         PURE[what]()
+
+
+def test_a_library_that_holds_such_functions_is_judged_by_the_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = ModuleType("formats")
+    library.__file__ = str(Path("site-packages") / "formats.py")
+    code = "from time import gmtime, strftime\ndef year(*at): return strftime('%Y', gmtime(*at))\n"
+    exec(code, vars(library))
+    monkeypatch.setitem(sys.modules, "formats", library)
+    with watching("fine"):
+        assert library.year(0) == "1970"
+    with pytest.raises(PrimitiveError, match=r"uses time\.gmtime"), watching("odd"):
+        library.year()
+    assert library.gmtime is time.gmtime
+
+
+def _zone(folder: Path) -> None:
+    """A time zone an hour east, in the least form of a file of zones."""
+    head = b"TZif2" + b"\0" * 15
+    counts = (0, 0, 0, 0, 1, 4)
+    block = head + b"".join(count.to_bytes(4) for count in counts) + (3600).to_bytes(4) + b"\0\0" + b"EST\0"
+    (folder / "Plant").mkdir()
+    (folder / "Plant" / "East").write_bytes(block + block + b"\nEST-1\n")
+
+
+@pytest.fixture
+def zones(tmp_path: Path) -> Iterator[None]:
+    _zone(tmp_path)
+    zoneinfo.reset_tzpath([tmp_path])
+    yield
+    zoneinfo.reset_tzpath()
+
+
+CACHED: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+    "a time zone": (zoneinfo.ZoneInfo.clear_cache, lambda: zoneinfo.ZoneInfo("Plant/East")),
+    "the text of a warning": (
+        linecache.clearcache,
+        lambda: warnings.formatwarning("steep", UserWarning, __file__, 1),
+    ),
+    "the text of an error": (linecache.clearcache, lambda: traceback.format_exception(ValueError("steep"))),
+    "the text of a stack": (linecache.clearcache, lambda: traceback.format_stack()),
+    "a form of dates": (lambda: sys.modules.pop("_strptime", None), lambda: datetime.strptime("2020", "%Y")),
+    "settings of Python": (
+        lambda: setattr(sysconfig, "_CONFIG_VARS", None) or setattr(sysconfig, "_CONFIG_VARS_INITIALIZED", False),
+        lambda: sysconfig.get_path("stdlib"),
+    ),
+}
+
+
+@pytest.mark.usefixtures("zones")
+@pytest.mark.parametrize("what", CACHED)
+def test_what_the_standard_library_keeps_is_left_alone_the_first_time_too(what: str) -> None:
+    forget, read = CACHED[what]
+    forget()
+    for _ in range(2):
+        with watching("fine"):
+            assert read()
+
+
+KEEPING: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+    "tempfile.gettempdir": (tempfile.gettempdir, lambda: tempfile.gettempdir()),
+    "mimetypes.guess_type": (mimetypes.init, lambda: mimetypes.guess_type("a.txt")),
+    "uuid.getnode": (uuid.getnode, lambda: uuid.getnode()),
+    "platform.node": (platform.node, lambda: platform.node()),
+}
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_what_is_kept_of_the_machine_is_found_though_it_is_kept(name: str) -> None:
+    keep, read = KEEPING[name]
+    keep()
+    with pytest.raises(PrimitiveError, match=f"uses {name}"), watching("odd"):
+        read()
+
+
+@pytest.mark.usefixtures("zones")
+def test_what_is_not_a_file_of_zones_is_found(tmp_path: Path) -> None:
+    for path in (tmp_path / ".." / "other", tmp_path.with_name(f"{tmp_path.name}-more")):
+        with pytest.raises(PrimitiveError, match="uses open"), watching("odd"):
+            open(str(path))  # noqa: SIM115
+    with pytest.raises(PrimitiveError, match=r"uses io\.FileIO"), watching("odd"):
+        io.FileIO(str(tmp_path / "Plant" / "East"), "a")
+
+
+@pytest.mark.usefixtures("zones")
+def test_code_of_the_project_that_a_cache_calls_is_found(tmp_path: Path) -> None:
+    class Source:
+        def read(self, size: int) -> bytes:
+            time.time()
+            return b""
+
+    source: Any = Source()
+    with pytest.raises(PrimitiveError, match=r"uses time\.time"), watching("odd"):
+        zoneinfo.ZoneInfo.from_file(source)
+
+
+def counted(method: Callable[..., int]) -> Callable[..., int]:
+    @wraps(method)
+    def counting(*arguments: object) -> int:
+        return method(*arguments)
+
+    return counting
+
+
+class Key:
+    def __init__(self, of: object) -> None:
+        self.of = of
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Key) and self.of == other.of
+
+    __hash__ = lambda self: hash(self.of)  # noqa: E731
+
+
+class Helped(Key):
+    def __hash__(self) -> int:
+        return self.hash_of_parts()
+
+    def hash_of_parts(self) -> int:
+        return hash((self.of, 1))
+
+
+class Wrapped(Key):
+    @counted
+    def __hash__(self) -> int:
+        return hash(self.of)
+
+
+class Above(Helped):
+    def __hash__(self) -> int:
+        return super().__hash__() + 1
+
+
+class Placed(Key):
+    def __hash__(self) -> int:
+        return id(self)
+
+
+@dataclass(frozen=True)
+class Point:
+    x: object
+    y: int = 0
+
+
+class Pair(NamedTuple):
+    left: object
+    right: object
+
+
+class Side(Enum):
+    BUY = "buy"
+
+
+KEYS = [Key, Helped, Wrapped, Above, Point]
+STEADY: dict[str, Callable[[], object]] = {
+    **{f"{kind.__name__} of a number": partial(kind, 7) for kind in KEYS},
+    "number": lambda: 7,
+    "truth": lambda: True,
+    "fraction": lambda: Fraction(1, 3),
+    "decimal": lambda: Decimal("1.5"),
+    "complex": lambda: 1j,
+    "empty text": lambda: "",
+    "empty bytes": lambda: b"",
+    "tuple": lambda: (1, (2.0, Decimal(3))),
+    "named tuple": lambda: Pair(1, (2,)),
+    "frozenset": lambda: frozenset({1, 2}),
+    "range": lambda: range(3, 9),
+    "timedelta": lambda: timedelta(hours=1),
+    "time zone": lambda: UTC,
+    "aware time": lambda: datetime(2020, 1, 2, tzinfo=UTC),
+    "uuid": lambda: uuid.UUID(int=7),
+}
+VARYING: dict[str, Callable[[], object]] = {
+    **{f"{kind.__name__} of a text": partial(kind, "price") for kind in (*KEYS, Placed)},
+    "text": lambda: "price",
+    "bytes": lambda: b"price",
+    "object": object,
+    "class": lambda: Key,
+    "function": lambda: counted,
+    "not a number": lambda: float("nan"),
+    "not a decimal": lambda: Decimal("NaN"),
+    "tuple with a text": lambda: (1, ("price",)),
+    "named tuple with a text": lambda: Pair(1, "price"),
+    "frozenset of texts": lambda: frozenset({"price"}),
+    "date": lambda: date(2020, 1, 2),
+    "naive time": lambda: datetime(2020, 1, 2),
+    "path": lambda: PurePosixPath("price"),
+    "member of an enumeration": lambda: Side.BUY,
+}
+(STEADY if sys.version_info >= (3, 12) else VARYING).update({"None": lambda: None, "empty range": lambda: range(0)})
+
+
+@pytest.mark.parametrize("what", STEADY)
+def test_a_hash_that_is_the_same_in_every_process_is_left_alone(what: str) -> None:
+    value = STEADY[what]()
+    with watching("fine"):
+        assert [hash(value)] == list(map(hash, [value]))
+
+
+@pytest.mark.parametrize("what", STEADY)
+def test_such_hashes_are_the_same_in_every_process(what: str) -> None:
+    code = f"from tests.project.test_guard import STEADY; print(hash(STEADY[{what!r}]()))"
+    found = set[str]()
+    for seed in "12":
+        root = Path(__file__).parents[2]
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
+        found.add(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True).stdout)
+    assert len(found) == 1
+    assert found != {""}
+
+
+@pytest.mark.parametrize("what", VARYING)
+def test_a_hash_that_depends_on_the_process_is_found_where_the_code_asks_for_it(what: str) -> None:
+    value = VARYING[what]()
+    for _ in range(2):
+        with watching("fine"):
+            assert {value: 1}[value] == 1
+            assert value in {value}
+        with pytest.raises(PrimitiveError, match=r"uses (hash|id),") as caught, watching("odd"):
+            hash(value)
+        assert str(caught.value.where).startswith(f"{__file__}:")
 
 
 def test_what_the_garbage_collector_runs_is_not_the_primitives_doing() -> None:

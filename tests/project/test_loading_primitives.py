@@ -179,6 +179,7 @@ FAULTS = [
     ("import nothing_such\n", "ModuleNotFoundError: No module named 'nothing_such'", "own.py:1"),
     ("def f(:\n    pass\n", "SyntaxError: invalid syntax", "own.py:1:7"),
     ("raise SystemExit(3)\n", "SystemExit: 3", "own.py:1"),
+    ("raise BaseException('x')\n", "BaseException: x", "own.py:1"),
     ("x = '\\ud800'.encode()\n", "UnicodeEncodeError", "own.py:1"),
 ]
 

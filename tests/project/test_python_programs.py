@@ -169,6 +169,9 @@ def test_modules_are_imported_from_trusted_projects_only(write, in_folder: Path,
         ("syntax:program", "import_failed", "SyntaxError", "syntax.py:2", "mend the module"),
         ("raising:program", "import_failed", "ZeroDivisionError: division by zero", "raising.py:2", "mend the module"),
         ("leaving:program", "import_failed", "SystemExit: 3", "leaving.py:1", "mend the module"),
+        ("ending:program", "import_failed", "BaseException: x", "ending.py:1", "mend the module"),
+        ("mute:program", "import_failed", "cannot be imported: Mute$", "mute.py:4", "mend the module"),
+        ("lazy:program", "import_failed", "lazy:program' cannot be read: RuntimeError: no", "lazy.py:2", "mend"),
         (
             "needing:program",
             "import_failed",
@@ -182,6 +185,9 @@ def test_what_is_wrong_is_told_with_its_place(home: Home, ref: str, code: str, m
     home.file("syntax.py", "x = 1\ndef (\n")
     home.file("raising.py", "x = 0\ny = 1 / x\n")
     home.file("leaving.py", "raise SystemExit(3)\n")
+    home.file("ending.py", "raise BaseException('x')\n")
+    home.file("mute.py", "class Mute(Exception):\n    def __str__(self):\n        return 1 / 0\nraise Mute\n")
+    home.file("lazy.py", "def __getattr__(name):\n    raise RuntimeError('no')\n")
     home.file("needing.py", "import nowhere_to_be_found\n")
     with pytest.raises(ProgramError, match=message) as caught:
         home.load(ref)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ergo_cli.core.code_places import CodePlace, user_place
 from ergo_cli.core.values import Effect, NativeValue, ValueType, type_of
-from ergo_cli.errors import ErgoError, RuleError
+from ergo_cli.errors import ErgoError, RuleError, described
 from ergo_cli.programs.graph.check.catalog import Inventory
 from ergo_cli.programs.graph.check.validation import ValidatedGraph
 from ergo_cli.programs.graph.model import ExpandedNode, NodePort, execution_fault
@@ -163,7 +163,7 @@ def trace(
 
 
 def _leaked(step: Step, error: BaseException) -> RuleError:
-    message = f"primitive '{step.node.impl_id}' of '{step.node.path}' broke: {type(error).__name__}: {error}"
+    message = f"primitive '{step.node.impl_id}' of '{step.node.path}' broke: {described(error)}"
     fix = "mend the primitive: it must handle every input of its declared types"
     return execution_fault("INTERNAL", message, step.node, fix=fix)
 
