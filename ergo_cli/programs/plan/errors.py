@@ -172,13 +172,13 @@ _FIXES = {
 
 
 class PlanError(ErgoError):
-    """An error with a recorded form; its code is that of ``info`` behind ``plan.``."""
+    """An error with a recorded form; its code is that of ``info`` behind ``plan.``, unless another is given."""
 
-    def __init__(self, form: Any, *, where: str | None = None, fix: str | None = None) -> None:
+    def __init__(self, form: Any, *, where: str | None = None, fix: str | None = None, code: str | None = None) -> None:
         self.form = form
         info = self.info
         fix = fix or _FIXES.get(info.code, "look at what the message names, then resume the run")
-        super().__init__(f"plan.{info.code}", info.message, where=where, fix=fix)
+        super().__init__(code or f"plan.{info.code}", info.message, where=where, fix=fix)
 
     @property
     def info(self) -> ErrorInfo:
@@ -237,15 +237,19 @@ class RunError(PlanError):
         """The error that ends a run because of ``error``."""
         if isinstance(error, RunError):
             return error
-        match error:
-            case IoError(form=form):
-                return cls(Io(form), where=error.where)
-            case ContextError(form=form):
-                return cls(Context(form), where=error.where)
-            case StorageError(form=form):
-                return cls(Storage(form), where=error.where)
-            case _:
-                return cls(State(error.form), where=error.where)
+        return cls(_ending(error), where=error.where, fix=error.fix, code=error.code)
+
+
+def _ending(error: PlanError) -> RunForm:
+    match error:
+        case IoError(form=form):
+            return Io(form)
+        case ContextError(form=form):
+            return Context(form)
+        case StorageError(form=form):
+            return Storage(form)
+        case _:
+            return State(error.form)
 
 
 def invalid_plan(code: str, message: str, *, where: str | None = None, details: FreeValue = None) -> RunError:
