@@ -343,3 +343,72 @@ def test_a_locked_file(cut_off: Path) -> None:
         assert PlanRuns().show(store, RUN).head == 14
         other.execute("ROLLBACK")
     assert stream(cut_off) == before
+
+
+def test_a_plan_that_changed_under_an_unfinished_run_fails_its_episode_and_replays(ergo: Ergo, cut_off: Path) -> None:
+    before = stream(cut_off)
+    module = cut_off / "mortal_plan.py"
+    module.write_text(module.read_text().replace("settle.main.flaky", "settle.main.steady"))
+    assert ergo(*CAPTURE).exit_code == 0
+    [entry] = json.loads((cut_off / "b.json").read_text())["journals"]
+    begin, end = entry["records"]
+    assert begin["begin"]["head"] == len(before)
+    assert end["end"]["error"]["code"] == "plan.recovery_state_not_in_plan"
+    assert stream(cut_off) == before
+    assert ergo("replay", "b.json", "--strict").exit_code == 0
+
+
+SLOW_ONCE = """\
+    if call.request == "slow" and not (FOLDER / "slept").exists():
+        (FOLDER / "slept").touch()
+        import time
+
+        time.sleep(30)
+"""
+
+
+def test_a_retry_that_awaits_the_child_of_the_call_before_replays(ergo: Ergo, project: Path) -> None:
+    """The child has ended in the first call, which the deadline cut off; the second call only asks how it ended."""
+    module = project / "mortal_plan.py"
+    text = module.read_text().replace(
+        "    ended = await", '    io.call("quotes.get", "slow", "slow")\n    ended = await'
+    )
+    text = text.replace("-> Any:\n", f"-> Any:\n{SLOW_ONCE}", 1)
+    module.write_text(text)
+    assert ergo(*CAPTURE, "--deadline", "2s", "--max-retries", "1").exit_code == 0
+    bundle = json.loads((project / "b.json").read_text())
+    assert bundle["decisions"][0]["retry_count"] == 1
+    assert [entry["run_id"] for entry in bundle["journals"]] == [RUN, KID]
+    replayed = ergo("replay", "b.json", "--strict")
+    assert replayed.exit_code == 0, replayed.stdout + replayed.stderr
+
+
+@pytest.fixture
+def served(ergo: Ergo, project: Path, postgres: str) -> str:
+    """A database with a run of the project that was cut off."""
+    (project / "cut").write_text(str(END_OF_KID))
+    assert ergo("capture", "-o", "b.json", "--store", f"postgres:{postgres}").exit_code == -signal.SIGKILL
+    return postgres
+
+
+def test_a_locked_database(ergo: Ergo, project: Path, served: str) -> None:
+    import psycopg
+
+    impatient = f"postgres:{served}?options=-c%20lock_timeout%3D50ms"
+    with psycopg.connect(served) as other:
+        other.execute("LOCK TABLE plan_events IN EXCLUSIVE MODE")
+        refused = ergo("capture", "-o", "b.json", "--store", impatient)
+        assert (refused.exit_code, (project / "b.json").exists()) == (6, False), refused.stderr
+        assert "code: store.locked\n" in refused.stderr
+        assert ergo("runs", "show", RUN, "--store", impatient).exit_code == 0
+    assert ergo("capture", "-o", "b.json", "--store", f"postgres:{served}").exit_code == 0
+    assert ergo("replay", "b.json", "--strict").exit_code == 0
+
+
+def test_a_database_that_may_only_be_read(ergo: Ergo, project: Path, served: str) -> None:
+    reading = f"postgres:{served}?options=-c%20default_transaction_read_only%3Don"
+    refused = ergo("capture", "-o", "b.json", "--store", reading)
+    assert (refused.exit_code, (project / "b.json").exists()) == (6, False), refused.stderr
+    assert "code: store.read_only\n" in refused.stderr
+    for command in (("list",), ("show", RUN), ("timeline", KID)):
+        assert ergo("runs", *command, "--store", reading).exit_code == 0
