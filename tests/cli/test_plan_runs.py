@@ -188,7 +188,7 @@ def test_a_run_of_a_program_with_intents_is_resumed_by_its_event_alone(ergo: Erg
     assert stream(cut_off) == before
     forced = ergo(*resume, "--force", "--format", "json").report["run_resumed"]
     assert (forced["status"]["status"], forced["head_before"], forced["head"]) == ("Completed", 14, 24)
-    check_refused(ergo(*resume, "--force"), 3, "plan.already_completed", RUN)
+    check_refused(ergo(*resume, "--force"), 3, "plan.already_completed", RUN, "fix: look at how it ended")
 
 
 def test_a_child_is_resumed_with_the_program_of_its_parent(ergo: Ergo, cut_off: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_damaged_stream_is_refused_and_left_as_it_is(ergo: Ergo, cut_off: Path
     statement, code = DAMAGED[name]
     damage(cut_off, f"{statement} AND run_id = '{RUN}'")
     for command in (("runs", "show", RUN), ("runs", "timeline", RUN), ("runs", "resume", RUN, "-p", "default")):
-        check_refused(ergo(*command, *STORE), 3, code, RUN)
+        check_refused(ergo(*command, *STORE), 3, code, RUN, "restore the run from a copy")
     captured = ergo(*CAPTURE)
     assert (captured.exit_code, (cut_off / "b.json").exists()) == (3, False), captured.stderr
     assert f"code: {code}\n" in captured.stderr

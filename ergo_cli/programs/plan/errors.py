@@ -159,7 +159,13 @@ class State(Wrapper, frozen=True):
 
 RunForm = InvalidPlan | Storage | Context | Io | State | Other
 
+_DAMAGED_FIX = "restore the run from a copy, or fork it before this record"
 _FIXES = {
+    "already_completed": "look at how it ended: ergo runs show; a fork before its end can be resumed",
+    "artifact_corruption": "restore the artifact from a copy",
+    "artifact_not_found": "restore the artifact from a copy, or name the store that the run was kept in",
+    "event_stream_corrupt": _DAMAGED_FIX,
+    "invalid_attempt_envelopes": _DAMAGED_FIX,
     "context_snapshot_not_canonical": "write integers, or text such as decimal_text makes it, instead of floats",
     "secrets_detected": "keep credentials out of contexts, facts and events; list harmless names in `allowed_names`",
     "missing_fact_key": "give the call a fact key, so that its answer can be recorded",
