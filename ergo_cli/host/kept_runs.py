@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -10,7 +11,7 @@ from ergo_cli.errors import ProgramError
 from ergo_cli.host.timing import LiveClock
 from ergo_cli.programs.kinds import every_kind
 from ergo_cli.programs.program import AnyProgram
-from ergo_cli.programs.runs import ListedRun, ResumedRun, Resumption, RunTools
+from ergo_cli.programs.runs import ListedRun, ResumedRun, Resumption, RunTools, run_not_found
 from ergo_cli.project.profiles import NamedStore, user_folder
 from ergo_cli.stores.backends import RunStore, open_store
 
@@ -38,19 +39,19 @@ def list_runs(named: NamedStore, broken: Callable[[ProgramError], object] = lamb
 def with_run(named: NamedStore, run_id: str, use: Callable[[RunTools, RunStore], T]) -> T:
     """Call ``use`` with the tools of the run's kind and its opened store; returns its result.
 
-    The kind is the first whose journal has the run; if none has, ``use`` gets the last kind, which refuses the run.
-    Raises as ``list_runs``, and ProgramError ``program.import_failed`` for a run that may only be of a kind that cannot
-    be used.
+    The kind is the first whose journal has the run. Raises as ``list_runs``, StoreError ``store.not_found`` for a run
+    that no kind has, and ProgramError ``program.import_failed`` for one that may be of a kind that cannot be used.
     """
     broken: list[ProgramError] = []
-    candidates = list(_all_tools(broken.append))
-    for tools in candidates:
+    known: list[str] = []
+    for tools in _all_tools(broken.append):
         with open_runs(named, tools) as store:
-            if store.journal.head(run_id) or (tools is candidates[-1] and not broken):
+            if store.journal.head(run_id):
                 return use(tools, store)
+            known += store.journal.runs()
     if broken:
         raise broken[0]
-    raise AssertionError("there is a kind that keeps runs")
+    raise run_not_found(run_id, known)
 
 
 def resume_run(named: NamedStore, program: AnyProgram, run_id: str, asked: Resumption) -> ResumedRun:
@@ -60,7 +61,7 @@ def resume_run(named: NamedStore, program: AnyProgram, run_id: str, asked: Resum
         message = f"'{program.ref}' is a {program.kind.name} program, whose runs are in no store"
         raise ProgramError("program.wrong_kind", message, where="option --program", fix="name the program of the run")
     with open_runs(named, tools) as store:
-        return tools.resume(store, program.value, run_id, asked, LiveClock())
+        return tools.resume(store, program.value, run_id, asked, LiveClock(), os.urandom)
 
 
 @contextmanager

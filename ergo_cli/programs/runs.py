@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Any, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
+from ergo_cli.core.diagnostics import did_you_mean
 from ergo_cli.core.json import JsonValue
 from ergo_cli.core.time import Clock
-from ergo_cli.errors import ErgoError
+from ergo_cli.errors import ErgoError, StoreError
 from ergo_cli.stores.backends import RunStore
 from ergo_cli.stores.database import RunTables
 
@@ -63,7 +64,8 @@ class Request(Struct, frozen=True):
 class ShownRun(Struct, frozen=True):
     """A run at its end; ``status`` is the kind's own summary as JSON text.
 
-    ``interrupt`` is the record of the one that is unanswered, ``question`` its value.
+    ``interrupt`` is the record of the one that is unanswered, ``question`` its value. ``reasons`` says for each state,
+    by its name, why it ran, ran again or was left out, where the kind knows.
     """
 
     run_id: str
@@ -75,6 +77,7 @@ class ShownRun(Struct, frozen=True):
     question: bytes | None
     request: Request | None
     last_records: Sequence[RunRecord]
+    reasons: Sequence[tuple[str, str]] = ()
 
 
 class TimedRun(Struct, frozen=True):
@@ -122,6 +125,22 @@ class ForkedRun(Struct, frozen=True):
     head: int
 
 
+class TimelineEntry(Struct, frozen=True, omit_defaults=True):
+    """One record of a run; ids that the record does not have are omitted."""
+
+    seq: int
+    kind: str
+    step_id: str | None = None
+    action_id: str | None = None
+
+
+def run_not_found(run_id: str, known: Iterable[str]) -> StoreError:
+    """The error for a run that a store does not have; ``known`` are those that it has."""
+    fix = did_you_mean(run_id, known) or "ergo runs list shows the runs of a store"
+    message = f"there is no run '{run_id}' in the store"
+    return StoreError("store.not_found", message, where=f"run '{run_id}'", fix=fix)
+
+
 class RunTools(Protocol):
     """What can be done with the runs of one kind. Every method raises StoreError and the kind's own errors."""
 
@@ -146,8 +165,16 @@ class RunTools(Protocol):
         """What happened in a run. Raises as ``show``."""
         ...
 
-    def resume(self, store: RunStore, program: Any, run_id: str, asked: Resumption, clock: Clock) -> ResumedRun:
-        """Resume a run live. Raises UsageError for missing requirements."""
+    def resume(
+        self,
+        store: RunStore,
+        program: Any,
+        run_id: str,
+        asked: Resumption,
+        clock: Clock,
+        entropy: Callable[[int], bytes] = bytes,
+    ) -> ResumedRun:
+        """Resume a run live; ``entropy`` gives random bytes. Raises UsageError for missing requirements."""
         ...
 
     def fork(self, store: RunStore, source: str, at: int, branch: str, event: JsonValue | UnsetType) -> ForkedRun:

@@ -79,9 +79,10 @@ def render_run_state(run: ShownRun) -> CommandResult:
     )
     rows = tuple(tuple(map(_cell, _record_row(each))) for each in run.last_records)
     table = Table(("seq", "event", "id", "content"), rows, _NUMERIC)
+    reasons: tuple[Block, ...] = (Line(), Table(("state", "why"), tuple(run.reasons))) if run.reasons else ()
     headline = Line(run.run_id, _TONES[run.standing])
     report = Report(command=SHOW, outcome="ok", exit_code=0, run_summary=document)
-    return CommandResult(report, (headline, fields(pairs, indent=2), Line(), table))
+    return CommandResult(report, (headline, fields(pairs, indent=2), *reasons, Line(), table))
 
 
 def render_timeline(run: TimedRun) -> CommandResult:

@@ -19,7 +19,10 @@ _FIX = "write sqlite:PATH, postgres:DSN or default"
 
 
 class RunStore(Struct, frozen=True):
-    """Journals, snapshots and artifacts of the runs of one kind; a context manager that closes them."""
+    """Journals, snapshots and artifacts of the runs of one kind; a context manager that closes them.
+
+    The snapshots and attempts of a kind without tables for them are kept in memory.
+    """
 
     journal: EventJournal
     snapshots: SnapshotStore
@@ -50,8 +53,9 @@ def open_store(
     """The store that ``named`` means, opened at its first use; ``user_folder`` holds the one of ``default``.
 
     ``tables`` are those of the kind of program whose runs it keeps. Artifacts lie in the folder ``artifacts`` beside a
-    SQLite file, else in that of ``user_folder``. Raises UsageError ``cli.invalid_option_value``; StoreError
-    ``store.not_found``, unless ``create``, for a file that does not exist, and for a module that cannot be read.
+    SQLite file, else in that of ``user_folder``. Unless ``create``, a store without these tables is an empty one in
+    memory, and nothing is made. Raises UsageError ``cli.invalid_option_value``; StoreError ``store.not_found``, unless
+    ``create``, for a file that does not exist, and for a module that cannot be read.
     """
     try:
         return _store(named, user_folder, wall_ms, tables, create=create)
@@ -68,7 +72,7 @@ def _store(named: str, user_folder: Path, wall_ms: Callable[[], int], tables: Ru
         case "sqlite", ":", path if path:
             return _sqlite(path, wall_ms, tables, create)
         case (("postgres" | "postgresql"), ":", dsn):
-            return _postgres(named if dsn.startswith("//") else dsn, user_folder, tables)
+            return _postgres(named if dsn.startswith("//") else dsn, user_folder, tables, create)
         case _:
             message = f"there is no kind of store '{named}'"
             raise UsageError("cli.invalid_option_value", message, fix=_FIX)
@@ -91,23 +95,27 @@ def _sqlite(path: str, wall_ms: Callable[[], int], tables: RunTables, create: bo
         message = f"there is no store '{path}'"
         raise StoreError("store.not_found", message, where=path, fix="name the store that the run was kept in")
     database = SqliteDatabase(path, wall_ms, tables)
+    if not create and database.lacks_tables():
+        return memory_store()
     return RunStore(
         SqliteJournal(database),
-        SqliteSnapshots(database),
-        SqliteJournal(database, tables.attempts),
+        MemorySnapshots() if tables.snapshots is None else SqliteSnapshots(database),
+        MemoryJournal() if tables.attempts is None else SqliteJournal(database, tables.attempts),
         MemoryArtifacts() if in_memory else FileArtifacts(Path(path).with_name("artifacts")),
         database.close,
     )
 
 
-def _postgres(dsn: str, user_folder: Path, tables: RunTables) -> RunStore:
+def _postgres(dsn: str, user_folder: Path, tables: RunTables, create: bool) -> RunStore:
     from ergo_cli.stores.postgres import PostgresDatabase, PostgresJournal, PostgresSnapshots
 
     database = PostgresDatabase(dsn, tables)
+    if not create and database.lacks_tables():
+        return memory_store()
     return RunStore(
         PostgresJournal(database),
-        PostgresSnapshots(database),
-        PostgresJournal(database, tables.attempts),
+        MemorySnapshots() if tables.snapshots is None else PostgresSnapshots(database),
+        MemoryJournal() if tables.attempts is None else PostgresJournal(database, tables.attempts),
         FileArtifacts(user_folder / "artifacts"),
         database.close,
     )

@@ -17,15 +17,20 @@ _PAGE = 256  # no query stays open between two pages, so that readers do not blo
 class RunTables(Struct, frozen=True):
     """The names of the tables that one kind of program keeps its runs in; indexes are named after their tables.
 
-    Several kinds of programs share a database, each with tables of its own.
+    Several kinds of programs share a database, each with tables of its own. A kind has all of them, or events alone.
     """
 
     events: str
-    attempts: str
+    attempts: str | None = None
     """Failed attempts, which are not part of any run's log (spec 40 §20)."""
-    snapshots: str
-    snapshot_versions: str
+    snapshots: str | None = None
+    snapshot_versions: str | None = None
     """SQLite only: kept apart, because the table of snapshots has a fixed layout that other programs read."""
+
+    @property
+    def sign(self) -> str:
+        """The table whose presence shows that a database has the tables of this kind."""
+        return self.attempts or self.events
 
 
 class Closable(Protocol):

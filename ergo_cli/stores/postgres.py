@@ -7,8 +7,8 @@ Records and states are kept as TEXT: JSONB would rewrite numbers, and with them 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ergo_cli.errors import StoreError
@@ -115,11 +115,8 @@ def _ensure_schema(connection: Connection[Any], schema: str, place: str, tables:
     As with SQLite, one of this version without the table of attempts lacks the tables of this kind of program. Raises
     StoreError ``store.schema_newer`` and psycopg.Error.
     """
-    version = _version(connection, schema)
-    if version > SCHEMA_VERSION:
-        message = f"the store '{place}' has form {version}; this version of ergo knows form {SCHEMA_VERSION}"
-        raise store_fault("store.schema_newer", place, message)
-    if version == SCHEMA_VERSION and _has_table(connection, schema, tables.attempts):
+    version = _version(connection, schema, place)
+    if version == SCHEMA_VERSION and _has_table(connection, schema, tables.sign):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('ergo_schema', 0))")
@@ -127,25 +124,29 @@ def _ensure_schema(connection: Connection[Any], schema: str, place: str, tables:
             connection.execute(statement.replace("{schema}", f'"{schema}"').encode())
 
 
-def _definitions(tables: RunTables) -> tuple[str, ...]:
-    return (
-        "CREATE SCHEMA IF NOT EXISTS {schema}",
-        _JOURNAL.replace("{table}", tables.events),
-        _JOURNAL.replace("{table}", tables.attempts),
-        _SNAPSHOTS.replace("{table}", tables.snapshots),
-        _EVENTS_INDEX.replace("{table}", tables.events),
-        _SNAPSHOTS_INDEX.replace("{table}", tables.snapshots),
-        "CREATE TABLE IF NOT EXISTS {schema}.ergo_schema (version INTEGER PRIMARY KEY)",
-        f"INSERT INTO {{schema}}.ergo_schema VALUES ({SCHEMA_VERSION}) ON CONFLICT DO NOTHING",
-    )
+def _definitions(tables: RunTables) -> Iterator[str]:
+    yield "CREATE SCHEMA IF NOT EXISTS {schema}"
+    yield _JOURNAL.replace("{table}", tables.events)
+    yield _EVENTS_INDEX.replace("{table}", tables.events)
+    if tables.attempts is not None:
+        yield _JOURNAL.replace("{table}", tables.attempts)
+    if tables.snapshots is not None:
+        yield _SNAPSHOTS.replace("{table}", tables.snapshots)
+        yield _SNAPSHOTS_INDEX.replace("{table}", tables.snapshots)
+    yield "CREATE TABLE IF NOT EXISTS {schema}.ergo_schema (version INTEGER PRIMARY KEY)"
+    yield f"INSERT INTO {{schema}}.ergo_schema VALUES ({SCHEMA_VERSION}) ON CONFLICT DO NOTHING"
 
 
-def _version(connection: Connection[Any], schema: str) -> int:
-    """The version of the tables; 0 if there are none."""
+def _version(connection: Connection[Any], schema: str, place: str) -> int:
+    """The version of the tables; 0 if there are none. Raises StoreError ``store.schema_newer``."""
     if not _has_table(connection, schema, "ergo_schema"):
         return 0
     newest = connection.execute(f'SELECT max(version) FROM "{schema}".ergo_schema'.encode()).fetchone()
-    return (newest and newest[0]) or 0
+    version: int = (newest and newest[0]) or 0
+    if version > SCHEMA_VERSION:
+        message = f"the store '{place}' has form {version}; this version of ergo knows form {SCHEMA_VERSION}"
+        raise store_fault("store.schema_newer", place, message)
+    return version
 
 
 def _has_table(connection: Connection[Any], schema: str, table: str) -> bool:
@@ -186,11 +187,25 @@ class PostgresDatabase:
     @contextmanager
     def reading(self) -> Generator[Connection[Any]]:
         """A connection for single queries. Raises StoreError."""
+        with self._faults():
+            yield self._connections.current()
+
+    def lacks_tables(self) -> bool:
+        """Whether it is a database of this version without the tables of this kind of program; nothing is made.
+
+        Raises StoreError.
+        """
+        with self._faults(), closing(self._opened()) as connection:
+            is_made = _version(connection, self._schema, self._place) == SCHEMA_VERSION
+            return is_made and not _has_table(connection, self._schema, self.tables.sign)
+
+    @contextmanager
+    def _faults(self) -> Generator[None]:
         _import_driver()
         import psycopg
 
         try:
-            yield self._connections.current()
+            yield
         except psycopg.Error as error:
             if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
                 self._connections.discard()
@@ -210,11 +225,14 @@ class PostgresDatabase:
         """Close every connection."""
         self._connections.close()
 
-    def _connect(self) -> Connection[Any]:
+    def _opened(self) -> Connection[Any]:
         import psycopg
 
         _check_schema_name(self._schema, self._place)
-        connection = psycopg.connect(**self._parameters(), autocommit=True)
+        return psycopg.connect(**self._parameters(), autocommit=True)
+
+    def _connect(self) -> Connection[Any]:
+        connection = self._opened()
         try:
             _ensure_schema(connection, self._schema, self._place, self.tables)
         except BaseException:
@@ -285,6 +303,7 @@ class PostgresSnapshots:
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
+        assert database.tables.snapshots is not None, "the kind has snapshots"
         table = database.named(database.tables.snapshots)
         self._latest, self._save, self._prune = (
             database.statement(text.format(table=table)) for text in (_LATEST, _SAVE, _PRUNE)

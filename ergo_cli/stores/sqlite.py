@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import RLock
 
@@ -108,10 +108,7 @@ def _ensure_schema(connection: sqlite3.Connection, path: str, tables: RunTables)
     one of events: early files of version 1 have those of kinds that were added later. Any other missing table is
     damage. Raises StoreError ``store.schema_newer`` and sqlite3.Error.
     """
-    if (
-        _version(connection, path) == SCHEMA_VERSION
-        and connection.execute(_HAS_TABLE, (tables.attempts,)).fetchone()[0]
-    ):
+    if _version(connection, path) == SCHEMA_VERSION and _has_table(connection, tables.sign):
         return
     _write_ahead(connection)
     connection.execute("BEGIN IMMEDIATE")
@@ -120,16 +117,20 @@ def _ensure_schema(connection: sqlite3.Connection, path: str, tables: RunTables)
     connection.execute("COMMIT")
 
 
-def _definitions(tables: RunTables) -> tuple[str, ...]:
-    return (
-        _JOURNAL.format(table=tables.events),
-        _JOURNAL.format(table=tables.attempts),
-        _SNAPSHOTS.format(table=tables.snapshots),
-        _SNAPSHOT_VERSIONS.format(table=tables.snapshot_versions),
-        _EVENTS_INDEX.format(table=tables.events),
-        _SNAPSHOTS_INDEX.format(table=tables.snapshots),
-        f"PRAGMA user_version={SCHEMA_VERSION}",
-    )
+def _definitions(tables: RunTables) -> Iterator[str]:
+    yield _JOURNAL.format(table=tables.events)
+    yield _EVENTS_INDEX.format(table=tables.events)
+    if tables.attempts is not None:
+        yield _JOURNAL.format(table=tables.attempts)
+    if tables.snapshots is not None:
+        yield _SNAPSHOTS.format(table=tables.snapshots)
+        yield _SNAPSHOT_VERSIONS.format(table=tables.snapshot_versions)
+        yield _SNAPSHOTS_INDEX.format(table=tables.snapshots)
+    yield f"PRAGMA user_version={SCHEMA_VERSION}"
+
+
+def _has_table(connection: sqlite3.Connection, table: str) -> bool:
+    return bool(connection.execute(_HAS_TABLE, (table,)).fetchone()[0])
 
 
 def _version(connection: sqlite3.Connection, path: str) -> int:
@@ -208,6 +209,16 @@ class SqliteDatabase:
                 _roll_back(connection)
                 raise
 
+    def lacks_tables(self) -> bool:
+        """Whether it is a database of this version without the tables of this kind of program; nothing is made.
+
+        Raises StoreError.
+        """
+        if self._shared is not None:
+            return False
+        with self._faults(), closing(self._opened()) as connection:
+            return _version(connection, self.path) == SCHEMA_VERSION and not _has_table(connection, self.tables.sign)
+
     def close(self) -> None:
         """Close every connection; a database in memory is lost."""
         self._connections.close()
@@ -217,9 +228,7 @@ class SqliteDatabase:
     def _connect(self) -> sqlite3.Connection:
         if self.path != IN_MEMORY:
             self._make_file()
-        connection = sqlite3.connect(
-            self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
-        )
+        connection = self._opened()
         try:
             connection.text_factory = bytes
             connection.execute("PRAGMA synchronous=FULL")
@@ -228,6 +237,9 @@ class SqliteDatabase:
             connection.close()
             raise
         return connection
+
+    def _opened(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False)
 
     def _make_file(self) -> None:
         """Make folder and file for the owner alone; SQLite gives the file's mode to those that it makes beside it."""

@@ -16,6 +16,7 @@ from ergo_cli.stores.memory import MemoryArtifacts
 from ergo_cli.testing.stores import ArtifactSuite, DurabilitySuite, JournalSuite, SnapshotSuite
 
 Reopen = Callable[[], RunStore]
+EVENTS_ALONE = RunTables("plain_events")
 
 
 class StoreOfFixture:
@@ -77,6 +78,39 @@ class TestOtherTables(StoreOfFixture, JournalSuite, SnapshotSuite):
         tables = RunTables("other_events", "other_attempts", "other_snapshots", "other_snapshot_versions")
         with open_store("default", tmp_path, lambda: 0, tables) as store:
             yield store
+
+
+class TestEventsAlone(StoreOfFixture, JournalSuite):
+    """A kind of program that has neither snapshots nor attempts, beside runs of kernels."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Generator[RunStore]:
+        with open_store("default", tmp_path, lambda: 0, KERNEL_TABLES) as kernels:
+            kernels.journal.append("r", ["1"])
+        with open_store("default", tmp_path, lambda: 0, EVENTS_ALONE) as store:
+            yield store
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def named(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A store of runs of kernels."""
+    where = f"{tmp_path}/runs.db" if request.param == "sqlite" else request.getfixturevalue("postgres")
+    with open_store(f"{request.param}:{where}", tmp_path, lambda: 0, KERNEL_TABLES) as kernels:
+        kernels.journal.append("r", ["1"])
+    return f"{request.param}:{where}"
+
+
+def test_a_store_that_is_only_looked_at_gets_no_tables_of_another_kind(named: str, tmp_path: Path) -> None:
+    with open_store(named, tmp_path, lambda: 0, EVENTS_ALONE, create=False) as store:
+        assert (store.journal.runs(), store.journal.head("r")) == ([], 0)
+        store.journal.append("lost", ["1"])
+    with open_store(named, tmp_path, lambda: 0, EVENTS_ALONE) as store:
+        assert store.journal.runs() == []
+        assert store.journal.append("kept", ["1"]) == 1
+    with open_store(named, tmp_path, lambda: 0, EVENTS_ALONE, create=False) as store:
+        assert store.journal.runs() == ["kept"]
+    with open_store(named, tmp_path, lambda: 0, KERNEL_TABLES, create=False) as kernels:
+        assert kernels.journal.runs() == ["r"]
 
 
 class TestMemoryArtifacts(ArtifactSuite):

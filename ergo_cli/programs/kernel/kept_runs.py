@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
 from ergo_cli.core import wire
-from ergo_cli.core.diagnostics import did_you_mean
 from ergo_cli.core.json import JsonValue
 from ergo_cli.core.time import Clock
-from ergo_cli.errors import ErgoError, StoreError, UsageError
+from ergo_cli.errors import ErgoError, UsageError
 from ergo_cli.programs.kernel.calls import is_run_id
 from ergo_cli.programs.kernel.engine.actions import Resume
 from ergo_cli.programs.kernel.engine.errors import Category, KernelError, at
@@ -42,6 +42,7 @@ from ergo_cli.programs.runs import (
     Snapshot,
     Standing,
     TimedRun,
+    run_not_found,
 )
 from ergo_cli.stores.backends import RunStore
 from ergo_cli.stores.database import RunTables
@@ -98,7 +99,13 @@ class KernelRuns(Struct, frozen=True):
         )
 
     def resume(
-        self, store: RunStore, program: KernelProgram[Any], run_id: str, asked: Resumption, clock: Clock
+        self,
+        store: RunStore,
+        program: KernelProgram[Any],
+        run_id: str,
+        asked: Resumption,
+        clock: Clock,
+        entropy: Callable[[int], bytes] = bytes,
     ) -> ResumedRun:
         """Resume a run without a deadline; ``program.execute`` is resolved.
 
@@ -153,11 +160,8 @@ class KernelRuns(Struct, frozen=True):
 
 def _check_exists(store: RunStore, run_id: str) -> None:
     """Raise StoreError ``store.not_found`` for a run without events."""
-    if store.journal.head(run_id):
-        return
-    fix = did_you_mean(run_id, store.journal.runs()) or "ergo runs list shows the runs of a store"
-    message = f"there is no run '{run_id}' in the store"
-    raise StoreError("store.not_found", message, where=f"run '{run_id}'", fix=fix)
+    if not store.journal.head(run_id):
+        raise run_not_found(run_id, store.journal.runs())
 
 
 def _listed(store: RunStore, run_id: str) -> ListedRun:

@@ -128,9 +128,10 @@ def _kernel(envelope: Envelope | None) -> KernelEvent | None:
 
 
 def _place(episode: PlanEpisode, call: PlanCall, parting: Parting) -> Location:
-    child = next((child for child in episode.children if child.entry.run_id == parting.run_id), None)
-    if child is None:
+    parts = [child for child in episode.children if child.entry.run_id == parting.run_id]
+    if not parts:
         return _record(episode.entry.index, call.place(parting.seq))
+    child = next((part for part in reversed(parts) if len(part.before) < parting.seq), parts[0])
     return _record(child.entry.index, _place_in_child(child, parting.seq))
 
 

@@ -159,7 +159,13 @@ class State(Wrapper, frozen=True):
 
 RunForm = InvalidPlan | Storage | Context | Io | State | Other
 
+_DAMAGED_FIX = "restore the run from a copy, or fork it before this record"
 _FIXES = {
+    "already_completed": "look at how it ended: ergo runs show; a fork before its end can be resumed",
+    "artifact_corruption": "restore the artifact from a copy",
+    "artifact_not_found": "restore the artifact from a copy, or name the store that the run was kept in",
+    "event_stream_corrupt": _DAMAGED_FIX,
+    "invalid_attempt_envelopes": _DAMAGED_FIX,
     "context_snapshot_not_canonical": "write integers, or text such as decimal_text makes it, instead of floats",
     "secrets_detected": "keep credentials out of contexts, facts and events; list harmless names in `allowed_names`",
     "missing_fact_key": "give the call a fact key, so that its answer can be recorded",
@@ -172,13 +178,13 @@ _FIXES = {
 
 
 class PlanError(ErgoError):
-    """An error with a recorded form; its code is that of ``info`` behind ``plan.``."""
+    """An error with a recorded form; its code is that of ``info`` behind ``plan.``, unless another is given."""
 
-    def __init__(self, form: Any, *, where: str | None = None, fix: str | None = None) -> None:
+    def __init__(self, form: Any, *, where: str | None = None, fix: str | None = None, code: str | None = None) -> None:
         self.form = form
         info = self.info
         fix = fix or _FIXES.get(info.code, "look at what the message names, then resume the run")
-        super().__init__(f"plan.{info.code}", info.message, where=where, fix=fix)
+        super().__init__(code or f"plan.{info.code}", info.message, where=where, fix=fix)
 
     @property
     def info(self) -> ErrorInfo:
@@ -237,15 +243,19 @@ class RunError(PlanError):
         """The error that ends a run because of ``error``."""
         if isinstance(error, RunError):
             return error
-        match error:
-            case IoError(form=form):
-                return cls(Io(form), where=error.where)
-            case ContextError(form=form):
-                return cls(Context(form), where=error.where)
-            case StorageError(form=form):
-                return cls(Storage(form), where=error.where)
-            case _:
-                return cls(State(error.form), where=error.where)
+        return cls(_ending(error), where=error.where, fix=error.fix, code=error.code)
+
+
+def _ending(error: PlanError) -> RunForm:
+    match error:
+        case IoError(form=form):
+            return Io(form)
+        case ContextError(form=form):
+            return Context(form)
+        case StorageError(form=form):
+            return Storage(form)
+        case _:
+            return State(error.form)
 
 
 def invalid_plan(code: str, message: str, *, where: str | None = None, details: FreeValue = None) -> RunError:

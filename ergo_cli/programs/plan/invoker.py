@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Raw, Struct
 
 from ergo_cli.core.json import decode, record_text
+from ergo_cli.core.time import Clock
 from ergo_cli.core.values import Effect, ProducedEffect
 from ergo_cli.core.wire import FreeValue
-from ergo_cli.errors import ErgoError, ProgramError
+from ergo_cli.errors import ErgoError, ProgramError, StepError
 from ergo_cli.events.external import Context
+from ergo_cli.programs.done_runs import done_run
+from ergo_cli.programs.plan.continuing import (
+    ChildEntries,
+    WatchedJournal,
+    check_continuable,
+    is_ended,
+    named_contents,
+)
 from ergo_cli.programs.plan.deadlines import DeadlineReached
 from ergo_cli.programs.plan.effects import run_effects
 from ergo_cli.programs.plan.engine import Engine, Phase, RunResult, StartRun
 from ergo_cli.programs.plan.errors import ErrorCategory, InvalidPlan, PlanError, Storage, StorageError
-from ergo_cli.programs.plan.events import (
-    Envelope,
-    RunStarted,
-    StateCompleted,
-    StateFailed,
-    line,
-    named_artifacts,
-    read_line,
-)
+from ergo_cli.programs.plan.events import Envelope, RunStarted, StateCompleted, StateFailed, line
 from ergo_cli.programs.plan.facts import IoCall, Transport
 from ergo_cli.programs.plan.ids import RunId, run_of_event
 from ergo_cli.programs.plan.program import PlanProgram
-from ergo_cli.programs.plan.stream import Artifacts
+from ergo_cli.programs.plan.stream import Artifacts, Streams
 from ergo_cli.programs.plan.transports import TransportFactory
 from ergo_cli.programs.seat import DeadlinePassed, Seat
 from ergo_cli.stores.artifacts import ArtifactStore
-from ergo_cli.stores.journals import EventJournal, RememberingJournal
+from ergo_cli.stores.journals import EventJournal
 from ergo_cli.supervisor.journals import CallError, End, EpisodeJournal, EpisodeLog
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 
@@ -42,6 +43,11 @@ class CallEnding(Struct, frozen=True):
     termination: RunTermination
     result: RunResult | None = None
     error: ErgoError | None = None
+
+    @classmethod
+    def of(cls, error: PlanError) -> CallEnding:
+        """The ending of a call that raised."""
+        return cls(termination_of_error(error), error=error)
 
 
 class PlanInvoker:
@@ -59,29 +65,34 @@ class PlanInvoker:
         seat: Seat,
     ) -> None:
         self._program = program
-        self._journal = RememberingJournal(journal)
+        self._journal = WatchedJournal(journal)
         self._artifacts = artifacts
         self._seat = seat
         self._log = EpisodeLog()
-        self._children: list[EpisodeJournal] = []
+        self._children = ChildEntries(self._journal, Artifacts(artifacts))
         self._known: dict[str, int] = {}
         self._effects: list[ProducedEffect] = []
         self._run_calls = 0
         self.last_error: BaseException | None = None
 
     def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
-        """One call for the run of an event. Always replaces the pending effects."""
+        """One call for the run of an event. Always replaces the pending effects.
+
+        Raises StepError ``plan.already_completed``, and the error of a stream that a bundle could not hold.
+        """
         self._run_calls += 1
         run_id = run_of_event(graph_id, event_id)
         engine = self._engine(deadline)
-        self._effects, before = [], []
+        self._effects = []
         try:
-            before = engine.streams.read(run_id)
-            self._begin(run_id, before)
+            before = self._before(engine, run_id, event_id)
+        except PlanError as error:
+            self._log.begin(str(run_id))
+            return self._end((graph_id, event_id), run_id, [], CallEnding.of(error), engine)
+        try:
             ending = self._call(engine, run_id, len(before), context, deadline)
         except PlanError as error:
-            self._begin(run_id, before)
-            ending = CallEnding(termination_of_error(error), error=error)
+            ending = CallEnding.of(error)
         return self._end((graph_id, event_id), run_id, before, ending, engine)
 
     @property
@@ -105,9 +116,8 @@ class PlanInvoker:
 
     def drain_journals(self) -> Sequence[EpisodeJournal]:
         """The records of the episode's run, then those of its children in order of spawning."""
-        children, self._children = self._children, []
         self._known.clear()
-        return (self._log.drain(), *children)
+        return (self._log.drain(), *self._children.drain())
 
     def close(self, interrupted: bool) -> Sequence[EpisodeJournal]:
         """Record nothing: a run that stopped may be resumed."""
@@ -138,27 +148,38 @@ class PlanInvoker:
         )
         return engine.start(start)
 
-    def _begin(self, run_id: RunId, before: Sequence[Envelope]) -> None:
-        """The first frame of a call, with the records of the run that the bundle does not have yet."""
-        head = len(before)
-        prior = None if head == self._known.get(run_id, 0) else b"[" + b",".join(map(line, before)) + b"]"
-        self._log.begin(str(run_id), head, prior)
-        if prior is not None:
-            self._log.keep(self._named(before))
+    def _before(self, engine: Engine, run_id: RunId, event_id: str) -> Sequence[Envelope]:
+        """The run before a call, whose first frame gets the records that the bundle does not have yet.
+
+        Raises StorageError, and StepError as ``run``.
+        """
+        before = engine.streams.read(run_id)
+        if len(before) == self._known.get(run_id, 0):
+            self._log.begin(str(run_id), len(before))
+            return before
+        is_done = check_continuable(run_id, before)
+        if is_done and not self._seat.continues:
+            raise _already_completed(self._journal, run_id, event_id)
+        artifacts = named_contents(engine.artifacts, before)
+        self._log.begin(str(run_id), len(before), b"[" + b",".join(map(line, before)) + b"]")
+        self._log.keep(artifacts.items())
+        return before
 
     def _end(
         self, place: tuple[str, str], run_id: RunId, before: Sequence[Envelope], ending: CallEnding, engine: Engine
     ) -> RunTermination:
         """Take what the call appended; render its effects; write its last frame. ``place``: graph and event id."""
-        taken = {run: [read_line(text.encode()) for _, text in rows] for run, rows in self._journal.take().items()}
+        taken = self._journal.taken()
         events = taken.pop(run_id, [])
         stream = [*before, *events]
         self._known[run_id] = len(stream)
         self._log.add(map(line, events))
-        self._log.keep(self._named(events))
-        for run, appended in taken.items():
-            self._add_child(engine, run, appended)
-        self._effects = run_effects(*place, events, stream, engine.artifacts)
+        try:
+            self._log.keep(named_contents(engine.artifacts, events).items())
+            self._children.add(run_id, taken)
+            self._effects = run_effects(*place, events, stream, engine.artifacts)
+        except PlanError as error:
+            ending = CallEnding.of(error)
         self.last_error = error = ending.error
         termination = ending.termination if ending.result is None else termination_of(ending.result, stream)
         status = None if ending.result is None else ending.result.phase.value
@@ -167,27 +188,14 @@ class PlanInvoker:
         self._log.end(End(termination, Raw(record_text(status)), last_snapshot(stream), told), failure)
         return termination
 
-    def _add_child(self, engine: Engine, run: str, appended: list[Envelope]) -> None:
-        """Keep what a child appended; with its earlier records, if a process before this one had begun it."""
-        if appended[0].seq != self._known.get(run, 0) + 1:
-            appended = engine.streams.read(run)
-        self._known[run] = appended[-1].seq
-        self._children.append(EpisodeJournal(str(run), tuple(map(line, appended)), dict(self._named(appended))))
-
-    def _named(self, events: Iterable[Envelope]) -> Iterator[tuple[str, bytes]]:
-        """The artifacts that events name."""
-        artifacts = Artifacts(self._artifacts)
-        for name in dict.fromkeys(named_artifacts(events)):
-            yield name, artifacts.get(name)
-
     def _engine(self, deadline: int | None) -> Engine:
         """An engine for one call; ``deadline`` is what is left for it, in ns."""
-        moment = None if deadline is None else self._seat.clock.monotonic_ns() + deadline
-
-        def child(transports: TransportFactory) -> Engine:
-            return self._made(moment, transports)
-
-        return self._made(moment, self._program.router(child, self._in_time(moment)))
+        seat = self._seat
+        moment = None if deadline is None else seat.clock.monotonic_ns() + deadline
+        wrap = self._in_time(moment)
+        return live_engine(
+            self._program, self._journal, self._artifacts, seat.clock, seat.entropy, moment=moment, wrap=wrap
+        )
 
     def _in_time(self, moment: int | None) -> Callable[[Transport], Transport]:
         """Limits transports to the deadline of a call; past it the run stops and can be resumed."""
@@ -207,18 +215,39 @@ class PlanInvoker:
 
         return limited
 
-    def _made(self, moment: int | None, transports: TransportFactory) -> Engine:
+
+def live_engine(
+    program: PlanProgram,
+    journal: EventJournal,
+    artifacts: ArtifactStore,
+    clock: Clock,
+    entropy: Callable[[int], bytes],
+    *,
+    moment: int | None = None,
+    wrap: Callable[[Transport], Transport] = lambda transport: transport,
+) -> Engine:
+    """An engine with the program's transports, each wrapped, and its children; ``moment`` is its deadline."""
+
+    def made(transports: TransportFactory) -> Engine:
         return Engine(
-            journal=self._journal,
-            artifact_store=self._artifacts,
-            resolver=self._program,
-            entropy=self._seat.entropy,
+            journal=journal,
+            artifact_store=artifacts,
+            resolver=program,
+            entropy=entropy,
             transports=transports,
-            clock=self._seat.clock,
+            clock=clock,
             deadline=moment,
-            allowed_names=self._program.allowed_names,
-            effectful=frozenset(self._program.effectful),
+            allowed_names=program.allowed_names,
+            effectful=frozenset(program.effectful),
         )
+
+    return made(program.router(made, wrap))
+
+
+def _already_completed(journal: EventJournal, run_id: RunId, event_id: str) -> StepError:
+    streams = Streams(journal)
+    fix = "name a fresh store with --store, or give the event another id"
+    return done_run("plan", journal, run_id, lambda run: is_ended(streams, run), fix=fix, event_id=event_id)
 
 
 _INPUT = (ErrorCategory.PARSING_INPUT, ErrorCategory.CONTEXT)

@@ -22,6 +22,7 @@ from ergo_cli.programs.plan.events import read_line
 from ergo_cli.programs.plan.facts import Transport
 from ergo_cli.programs.plan.ids import is_segment, is_state_id
 from ergo_cli.programs.plan.invoker import PlanInvoker
+from ergo_cli.programs.plan.kept_runs import PlanRuns
 from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.record_lines import parts_of
 from ergo_cli.programs.plan.recorded import PlanEpisode, PlanReader
@@ -39,7 +40,7 @@ class PlanActing(Struct, frozen=True):
     """The ``Acting`` interface of plan programs."""
 
     written_as: str = "PlanProgram of ergo_cli.programs.plan"
-    runs: None = None
+    runs: PlanRuns = PlanRuns()
 
     def live(self, program: PlanProgram, load: Callable[[str], Callable[..., object]]) -> PlanProgram:
         """The program with its transports, loaded where they are named by a text."""

@@ -13,7 +13,8 @@ from ergo_cli.programs.plan.differences import Judged, call_differences
 from ergo_cli.programs.plan.effects import run_effects
 from ergo_cli.programs.plan.engine import Engine, RunResult, StartRun
 from ergo_cli.programs.plan.errors import PlanError
-from ergo_cli.programs.plan.ids import RunId
+from ergo_cli.programs.plan.events import fact_of
+from ergo_cli.programs.plan.ids import RunId, child_run
 from ergo_cli.programs.plan.invoker import termination_of, termination_of_error
 from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.recorded import PlanCall, PlanEpisode
@@ -110,7 +111,7 @@ class PlanReferee:
         run = RunId(episode.run_id)
         journal = RecordedJournal(
             {run: call.stream, **{child.entry.run_id: child.stream for child in episode.children}},
-            {run: len(call.before), **{child.entry.run_id: len(child.before) for child in episode.children}},
+            {run: len(call.before), **_child_heads(episode, call)},
         )
         recorded = call.end.termination
         if not call.events and recorded in (Outcome.ABORTED, Outcome.TIMED_OUT):
@@ -148,3 +149,13 @@ class PlanReferee:
             run_id=run,
         )
         return engine.start(start)
+
+
+def _child_heads(episode: PlanEpisode, call: PlanCall) -> dict[str, int]:
+    """How far the children of a run had come before a call: those whose spawning is recorded had come to their end."""
+    facts = (fact_of(event.domain) for event in call.before if event.domain is not None)
+    spawned = {child_run(episode.run_id, fact.key) for fact in facts if fact is not None}
+    return {
+        child.entry.run_id: len(child.stream if child.entry.run_id in spawned else child.before)
+        for child in episode.children
+    }

@@ -80,9 +80,16 @@ class Streams:
         except StoreError as error:
             raise _journal_error(error) from error
 
-    def read(self, run_id: str) -> list[Envelope]:
-        """All events of a run in order."""
-        return list(self._scan(run_id))
+    def read(self, run_id: str, start: int = 1, to: int | None = None) -> list[Envelope]:
+        """The events of a run in order, all of them or those from ``start`` to ``to``."""
+        return list(self._scan(run_id, start, to))
+
+    def runs(self) -> list[str]:
+        """The ids of all runs, ascending."""
+        try:
+            return self._journal.runs()
+        except StoreError as error:
+            raise _journal_error(error) from error
 
     def append(self, run_id: str, events: Sequence[Envelope], expected_head: int) -> int:
         """Append events, all or none, if the head is the expected one; returns the new head."""
@@ -92,9 +99,9 @@ class Streams:
         except StoreError as error:
             raise _journal_error(error) from error
 
-    def _scan(self, run_id: str) -> Iterator[Envelope]:
+    def _scan(self, run_id: str, start: int, to: int | None) -> Iterator[Envelope]:
         try:
-            for seq, text in self._journal.scan(run_id):
+            for seq, text in self._journal.scan(run_id, start, to):
                 yield self._event(run_id, seq, text)
         except StoreError as error:
             raise _journal_error(error) from error
@@ -131,10 +138,12 @@ class Writer:
 def _artifact_error(error: StoreError) -> StorageError:
     form = _FORMS.get(error.code, Other)
     code = _ARTIFACT_CODES.get(error.code, "artifact_store_io")
-    return StorageError(form(storage_info(code, error.message)), where=error.where, fix=error.fix)
+    own = error.code if form is Other else None
+    return StorageError(form(storage_info(code, error.message)), where=error.where, fix=error.fix, code=own)
 
 
 def _journal_error(error: StoreError) -> StorageError:
     form = _FORMS.get(error.code, Other)
     code = _JOURNAL_CODES.get(error.code, "event_store_io")
-    return StorageError(form(storage_info(code, error.message)), where=error.where, fix=error.fix)
+    own = error.code if form is Other else None
+    return StorageError(form(storage_info(code, error.message)), where=error.where, fix=error.fix, code=own)

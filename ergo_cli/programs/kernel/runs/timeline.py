@@ -21,6 +21,7 @@ from ergo_cli.programs.kernel.engine.events import (
     StateUpdated,
 )
 from ergo_cli.programs.kernel.engine.state import Reducer, StateCodec, fold_one
+from ergo_cli.programs.runs import TimelineEntry
 from ergo_cli.stores.journals import EventJournal
 
 S = TypeVar("S")
@@ -68,15 +69,6 @@ class FailedSummary(Struct, frozen=True, tag_field="status", tag="Failed"):
 
 
 RunStatusSummary = CompletedSummary | BlockedSummary | FailedSummary
-
-
-class TimelineEntry(Struct, frozen=True, omit_defaults=True):
-    """One event of a run; ids that the event does not have are omitted."""
-
-    seq: int
-    kind: str
-    step_id: str | None = None
-    action_id: str | None = None
 
 
 class RunTimeline(Struct, frozen=True):

@@ -1,0 +1,7 @@
+"""The table of a database that runs of plans are kept in; their snapshots are artifacts (spec 00 §13.3)."""
+
+from __future__ import annotations
+
+from ergo_cli.stores.database import RunTables
+
+PLAN_TABLES = RunTables(events="plan_events")
