@@ -149,8 +149,8 @@ class PythonProgram(Struct, frozen=True):
     def _executor(self, ref: str) -> Callable[..., object]:
         executor = _looked_up(ref, self.project)
         if not callable(executor):
-            message = f"'{ref}' is not an executor: it cannot be called"
-            raise _fault(ref, message, self.project, fix="name a function execute(action, call)")
+            message = f"'{ref}' is a {type(executor).__name__}, which cannot be called"
+            raise _fault(ref, message, self.project, fix="name a function")
         return executor
 
 

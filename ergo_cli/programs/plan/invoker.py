@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Raw, Struct
 
@@ -27,6 +27,7 @@ from ergo_cli.programs.plan.events import (
 from ergo_cli.programs.plan.facts import IoCall, Transport
 from ergo_cli.programs.plan.ids import RunId, run_of_event
 from ergo_cli.programs.plan.program import PlanProgram
+from ergo_cli.programs.plan.raised import Raised
 from ergo_cli.programs.plan.stream import Artifacts
 from ergo_cli.programs.plan.transports import TransportFactory
 from ergo_cli.programs.seat import DeadlinePassed, Seat
@@ -59,6 +60,7 @@ class PlanInvoker:
         seat: Seat,
     ) -> None:
         self._program = program
+        self._raised = Raised(program)
         self._journal = RememberingJournal(journal)
         self._artifacts = artifacts
         self._seat = seat
@@ -74,14 +76,15 @@ class PlanInvoker:
         self._run_calls += 1
         run_id = run_of_event(graph_id, event_id)
         engine = self._engine(deadline)
-        self._effects, before = [], []
+        self._effects, self._raised.last, before = [], None, []
         try:
             before = engine.streams.read(run_id)
-            self._begin(run_id, before)
-            ending = self._call(engine, run_id, len(before), context, deadline)
+            self._begin(run_id, before, dict(self._named(before)))
         except PlanError as error:
-            self._begin(run_id, before)
+            self._begin(run_id, before, {})
             ending = CallEnding(termination_of_error(error), error=error)
+        else:
+            ending = self._call(engine, run_id, len(before), context, deadline)
         return self._end((graph_id, event_id), run_id, before, ending, engine)
 
     @property
@@ -114,7 +117,7 @@ class PlanInvoker:
         return ()
 
     def _call(self, engine: Engine, run_id: RunId, head: int, context: Context, deadline: int | None) -> CallEnding:
-        """Start the run of an event, or continue it. Raises PlanError."""
+        """Start the run of an event, or continue it."""
         if deadline == 0:
             return CallEnding(Outcome.ABORTED)
         try:
@@ -123,6 +126,8 @@ class PlanInvoker:
             return CallEnding(Outcome.TIMED_OUT)
         except ProgramError as error:
             return CallEnding(Failed(ErrKind.VALIDATION_FAILED), error=error)
+        except PlanError as error:
+            return CallEnding(termination_of_error(error), error=error)
         return CallEnding(Outcome.ABORTED, result)
 
     def _start(self, engine: Engine, run_id: RunId, context: Context) -> RunResult:
@@ -131,20 +136,20 @@ class PlanInvoker:
         start = StartRun(
             manifest=manifest,
             manifest_id=engine.artifacts.put(manifest.canonical()),
-            plan=self._program.plan,
+            plan=self._raised.watched(self._program.plan),
             run_config=manifest.run_config,
             initial_context=self._program.first_context(payload),
             run_id=run_id,
         )
         return engine.start(start)
 
-    def _begin(self, run_id: RunId, before: Sequence[Envelope]) -> None:
-        """The first frame of a call, with the records of the run that the bundle does not have yet."""
+    def _begin(self, run_id: RunId, before: Sequence[Envelope], named: Mapping[str, bytes]) -> None:
+        """The first frame of a call, with records that the bundle does not have yet; ``named``: their artifacts."""
         head = len(before)
         prior = None if head == self._known.get(run_id, 0) else b"[" + b",".join(map(line, before)) + b"]"
         self._log.begin(str(run_id), head, prior)
         if prior is not None:
-            self._log.keep(self._named(before))
+            self._log.keep(named.items())
 
     def _end(
         self, place: tuple[str, str], run_id: RunId, before: Sequence[Envelope], ending: CallEnding, engine: Engine
@@ -160,8 +165,11 @@ class PlanInvoker:
             EpisodeJournal(str(run), tuple(map(line, rows)), dict(self._named(rows))) for run, rows in taken.items()
         ]
         self._effects = run_effects(*place, events, stream, engine.artifacts)
-        self.last_error = error = ending.error
-        termination = ending.termination if ending.result is None else termination_of(ending.result, stream)
+        error, termination = ending.error, ending.termination
+        self.last_error = error
+        if ending.result is not None:
+            termination = termination_of(ending.result, stream)
+            self.last_error = self._raised.failure(stream) if ending.result.phase is Phase.FAILED else None
         status = None if ending.result is None else ending.result.phase.value
         failure = error if isinstance(error, PlanError) and is_store_failure(error) else None
         told = None if error is None else CallError.of(error)
@@ -205,7 +213,7 @@ class PlanInvoker:
         return Engine(
             journal=self._journal,
             artifact_store=self._artifacts,
-            resolver=self._program,
+            resolver=self._raised,
             entropy=self._seat.entropy,
             transports=transports,
             clock=self._seat.clock,
