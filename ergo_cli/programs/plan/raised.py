@@ -51,19 +51,21 @@ class Raised:
 
     def _watched(self, state: State) -> State:
         def handle(ctx: Context, io: FactIo, rec: Recorder) -> HandlerResult:
-            self.last = None
             try:
                 result = state.handle(ctx, io, rec)
             except Exception as error:
                 self.last = error
                 raise
+            self.last = None  # what a child's handler raised is not why this one fails
             return self._awaited(result) if inspect.isawaitable(result) else result
 
         return replace(state, handle=handle)
 
     async def _awaited(self, result: Awaitable[StateOutcome | None]) -> StateOutcome | None:
         try:
-            return await result
+            outcome = await result
         except Exception as error:
             self.last = error
             raise
+        self.last = None
+        return outcome
