@@ -30,6 +30,7 @@ WALKS: dict[tuple[str, ...], str | None] = {
     ("bundles.md",): "own_primitives",
     ("channels.md",): "own_primitives",
     ("kernel.md", "runs.md"): None,
+    ("plans.md",): None,
     ("projects.md",): None,
     ("recipes.md",): "order_threshold",
 }
@@ -112,5 +113,17 @@ def test_the_kernel_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -
     agent = tmp_path / "agent" / "refunds" / "agent.py"
     agent.write_text(agent.read_text().replace("How likely is it a fraud?", "Is it a fraud?"))
     ran = ergo("replay", cwd=tmp_path / "agent")
+    assert ran.exit_code == 1
+    assert shown in ran.stdout
+
+
+def test_the_plan_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> None:
+    (shown,) = re.findall(
+        r"^```\n(differs  captures.*?)^```", (DOCS / "plans.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    shutil.copytree(ROOT / "fixtures" / "settlement", tmp_path / "settlement")
+    plan = tmp_path / "settlement" / "settlement" / "plan.py"
+    plan.write_text(plan.read_text().replace('FEE = Decimal("0.002")', 'FEE = Decimal("0.003")'))
+    ran = ergo("replay", cwd=tmp_path / "settlement")
     assert ran.exit_code == 1
     assert shown in ran.stdout

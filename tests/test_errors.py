@@ -11,7 +11,7 @@ from ergo_cli.errors import ErgoError, exit_code, headline, reason
 
 ROOT = Path(__file__).parents[1]
 FAMILIES = (
-    "adapter|bundle|capture|cli|driver|egress|fixture|graph|host|internal|journal|kernel|primitive|program|replay"
+    "adapter|bundle|capture|cli|driver|egress|fixture|graph|host|internal|journal|kernel|plan|primitive|program|replay"
 )
 CODE = re.compile(rf"({FAMILIES}|store|validate)\.[a-z_]+")
 NO_CODES = {"fixture.inspect", "fixture.validate", "cli.graphviz_"}
@@ -46,9 +46,29 @@ def documented(code: str) -> tuple[str, list[int]]:
 def test_a_code_is_documented_with_its_exit_code(code: str) -> None:
     pattern, exits = documented(code)
     assert exit_code(code) in exits, f"{code} ends with {exit_code(code)}, docs/reports.md has {pattern or 'no row'}"
-    chapter = {"kernel": "kernel.md", "store": "runs.md", "cli": None}.get(code.partition(".")[0], "reports.md")
+    chapter = {"kernel": "kernel.md", "plan": "plans.md", "store": "runs.md", "cli": None}.get(
+        code.partition(".")[0], "reports.md"
+    )
     if chapter is not None:
         assert f"`{code}`" in (ROOT / "docs" / chapter).read_text(encoding="utf-8")
+
+
+MAKERS = {"ErrorInfo", "_refused", "invalid_input", "invalid_plan", "io_failed", "not_readable", "storage_info"}
+"""What makes the errors of plans, with a code that lacks its family."""
+
+
+def plan_codes() -> list[str]:
+    """The codes that plans make, which are written without their family."""
+    modules = (ROOT / "ergo_cli" / "programs" / "plan").glob("*.py")
+    calls = [node for file in modules for node in ast.walk(ast.parse(file.read_bytes())) if isinstance(node, ast.Call)]
+    first = [call.args[0] for call in calls if call.args and ast.unparse(call.func) in MAKERS]
+    return sorted({text.value for text in first if isinstance(text, ast.Constant) and isinstance(text.value, str)})
+
+
+def test_the_codes_of_plans_are_documented() -> None:
+    page = (ROOT / "docs" / "plans.md").read_text(encoding="utf-8")
+    assert {"invalid_plan", "missing_fact", "artifact_missing"} <= set(plan_codes())
+    assert [code for code in plan_codes() if f"`plan.{code}`" not in page] == []
 
 
 def test_the_codes_are_found() -> None:

@@ -102,7 +102,7 @@ def commands_below(ergo: Ergo, *path: str) -> list[str]:
 
 
 def test_every_key_of_a_project_is_documented() -> None:
-    keys = {*PROJECT_KEYS, "graph", "kernel"}
+    keys = {*PROJECT_KEYS, "graph", "kernel", "plan"}
     keys |= {field.name for field in fields(Profile)} - {"name", "program"}
     page = (ROOT / "docs" / "projects.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))

@@ -121,7 +121,8 @@ def _journals(reader: BundleReader) -> JournalCounts | UnsetType:
     for entry in _entries(journals):
         entries, calls = entries + 1, calls + len(entry.calls)
         runs.add(entry.run_id)
-        records.update(acting.line(record).impl for call in entry.calls for record in call.records)
+        held = [record for call in entry.calls for record in call.records] or entry.records
+        records.update(acting.line(record).impl for record in held)
     return JournalCounts(entries, calls, len(runs - {""}), _ascending(records))
 
 

@@ -55,6 +55,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "runs fork --at",
         "runs fork --as",
         "runs fork --event",
+        "init --kind",
         "init --force",
     ),
     FOUND: ("--cluster-path", "--profile", "--project", "--store"),

@@ -23,7 +23,7 @@ def unfit_function(name: str, function: object, parameters: Sequence[str]) -> Pr
 def unfit(message: str, function: object, form: str) -> ProgramError:
     """The error of a function; ``form`` is how it must be written."""
     fix = f"write a plain function {form} that returns its result"
-    return ProgramError("program.unfit_function", message, where=_place(function), fix=fix)
+    return ProgramError("program.unfit_function", message, where=code_place(function), fix=fix)
 
 
 def unfit_result(function: object) -> str | None:
@@ -53,7 +53,7 @@ def unfit_parameters(function: object, parameters: Sequence[str]) -> str | None:
     return None
 
 
-def _place(function: object) -> str | None:
+def code_place(function: object) -> str | None:
     """File and line of a function, or of the type of another value."""
     found = function if inspect.isroutine(function) or isinstance(function, type) else type(function)
     try:

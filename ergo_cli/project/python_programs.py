@@ -154,8 +154,8 @@ class PythonProgram(Struct, frozen=True):
         place = f"executor of '{self.program.ref}'"
         executor = _looked_up(ref, self.project, place)
         if not callable(executor):
-            message = f"'{ref}' is not an executor: it cannot be called"
-            raise _fault(message, place, fix="name a function execute(action, call)")
+            message = f"'{ref}' is a {type(executor).__name__}, which cannot be called"
+            raise _fault(message, place, fix="name a function")
         return executor
 
 

@@ -35,7 +35,7 @@ class Assigned(Struct, frozen=True):
 class Part(Struct, frozen=True):
     """Lines that belong together: the nodes of a pass, or the records of one call with its ``attempt`` and ``end``.
 
-    ``run_id`` is the run that the call drove.
+    ``run_id`` is the run that the call drove, or that it spawned: the records of such a run have no ``end``.
     """
 
     lines: tuple[Line, ...]
@@ -110,6 +110,8 @@ def _parts(reader: BundleReader, episode: Episode) -> Iterator[Part]:
         for call in entry.calls:
             lines = tuple(map(acting.line, call.records))
             yield Part(lines, entry.run_id, call.begin.attempt, call.end)
+        if not entry.calls:
+            yield Part(tuple(map(acting.line, entry.records)), entry.run_id)
 
 
 def _changed(reader: BundleReader, program: AnyProgram) -> tuple[Notice, ...]:

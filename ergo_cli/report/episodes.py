@@ -82,7 +82,7 @@ def _blocks(explained: Explanation) -> Iterator[Block]:
         yield Line(explained.remark)
     for part in explained.parts:
         yield Line()
-        yield from _pass(part) if part.end is None else _call(part, run_id, several=len(explained.parts) > 1)
+        yield from _part(part, run_id, several=sum(each.end is not None for each in explained.parts) > 1)
     if record.effects:
         yield Line()
         yield _effects(explained)
@@ -90,6 +90,17 @@ def _blocks(explained: Explanation) -> Iterator[Block]:
         yield Line()
         rows = tuple((ack.intent_id, ack.channel, ack.acceptance, ack.egress_ref or "-") for ack in record.intent_acks)
         yield Table(("intent acknowledged", "channel", "acceptance", "reference"), rows)
+
+
+def _part(part: Part, run_id: str | None, *, several: bool) -> Iterator[Block]:
+    """``several``: more than one call of the program belongs to the episode."""
+    if part.run_id is None:
+        yield from _pass(part)
+    elif part.end is None:
+        yield Line(f"spawned run {part.run_id}", Tone.STRONG)
+        yield from _records(part)
+    else:
+        yield from _call(part, run_id, several=several)
 
 
 def _pass(part: Part) -> Iterator[Block]:
@@ -122,8 +133,7 @@ def _call(part: Part, run_id: str | None, *, several: bool) -> Iterator[Block]:
     if several:
         of = "" if part.run_id == run_id else f" of {part.run_id}"
         yield Line(f"attempt {part.attempt}{of}", Tone.STRONG)
-    if part.lines:
-        yield Table(_RECORD_COLUMNS, tuple(map(_record_row, part.lines)), frozenset({"seq"}))
+    yield from _records(part)
     end = part.end
     assert end is not None, "a call has an end"
     status = bytes(end.status).decode()
@@ -136,6 +146,11 @@ def _call(part: Part, run_id: str | None, *, several: bool) -> Iterator[Block]:
         ),
         indent=2,
     )
+
+
+def _records(part: Part) -> Iterator[Block]:
+    if part.lines:
+        yield Table(_RECORD_COLUMNS, tuple(map(_record_row, part.lines)), frozenset({"seq"}))
 
 
 def _record_row(line: EpisodeLine) -> tuple[str, ...]:

@@ -30,6 +30,13 @@ _CAUSES = {
     "ExtraEvents": "ExtraEvents: the run goes on where it ended",
     "StateMismatch": "StateMismatch: the events are the same, the states are not",
     "OrphanAction": "OrphanAction: a request has no result, and no deadline to excuse it",
+    "snapshot_mismatch": "snapshot_mismatch: the state writes other values",
+    "request_mismatch": "request_mismatch: the fact key is the same, what is asked is not",
+    "missing_fact": "missing_fact: the facts that are asked for are not those that were recorded",
+    "event_mismatch": "event_mismatch: another event follows",
+    "order_mismatch": "order_mismatch: another attempt follows, or one on another context",
+    "status_mismatch": "status_mismatch: the attempt or the run ends in another way",
+    "unreproducible_failure": "unreproducible_failure: the recorded failure does not come again",
 }
 
 

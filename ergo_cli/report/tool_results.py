@@ -165,10 +165,11 @@ def render_initialisation(directory: str, made: Initialised) -> CommandResult:
         files=made.files,
     )
     report = Report(command="init", outcome="ok", exit_code=0, warnings=warning_texts(made.notices), init=document)
+    has_channels = any(file.startswith("channels/") for file in made.files)
     pairs = (
         ("name", made.name),
         ("depends on", f"{made.requirement}, as requirements.txt says"),
-        ("channels", "need Python 3, as python3 on the PATH"),
+        ("channels", "need Python 3, as python3 on the PATH" if has_channels else None),
         ("guide", guide),
         ("bundle", bundle),
     )

@@ -19,6 +19,7 @@ from ergo_cli.host.run_plan import RunRequest, plan_run
 from ergo_cli.host.timing import StopHandle
 from ergo_cli.project.finding import ProgramFlags
 from ergo_cli.tools.init_folder import ScaffoldFile, find_target, plant, staging_folder, write_tree
+from ergo_cli.tools.init_templates import DEFAULT_KIND, template_files
 from ergo_cli.version import __version__
 
 PROFILE = "historical"
@@ -45,8 +46,12 @@ class Initialised(Struct, frozen=True):
     notices: tuple[Notice, ...]
 
 
-def initialise(directory: str, *, force: bool = False, stop: StopHandle | None = None) -> Initialised:
+def initialise(
+    directory: str, *, kind: str = DEFAULT_KIND, force: bool = False, stop: StopHandle | None = None
+) -> Initialised:
     """Make a project in ``directory``, which must be absent or empty; with ``force`` other files there are kept.
+
+    ``kind``, one that has a template, is what its program is.
 
     Its bundle comes from the installed ergo: the profile is run, with its channel process, before anything is
     written. Raises ErgoError ``cli.init_*``; EgressError or StepError if the channel program cannot be run; EventError
@@ -54,7 +59,7 @@ def initialise(directory: str, *, force: bool = False, stop: StopHandle | None =
     """
     target = find_target(directory, force=force)
     name, requirement = project_name(target.name), ergo_requirement()
-    files = scaffold_files(name, requirement)
+    files = scaffold_files(name, requirement, kind)
     capture, notices = _captured(files, stop)
     files += (capture,)
     plant(files, target)
@@ -78,35 +83,20 @@ def _captured(files: Sequence[ScaffoldFile], stop: StopHandle | None) -> tuple[S
         return ScaffoldFile(CAPTURE, (root / CAPTURE).read_bytes()), result.notices
 
 
-_TEMPLATE = Path(__file__).with_name("init_template")
-_PLAIN = (
-    ".github/workflows/ergo.yml",
-    ".gitignore",
-    "README.md",
-    "adapters/sample.yaml",
-    "channels/egress/sample_outbox.py",
-    "channels/ingress/live_feed.py",
-    "clusters/sample_message.yaml",
-    "egress/live.toml",
-    "ergo.toml",
-    "fixtures/historical.jsonl",
-    "graphs/strategy.yaml",
-    "primitives.py",
-    "requirements.txt",
-)
-_EXECUTABLE = ("scripts/test",)
+_EXECUTABLE = {"scripts/test"}
 
 
-def scaffold_files(name: str, requirement: str) -> tuple[ScaffoldFile, ...]:
+def scaffold_files(name: str, requirement: str, kind: str = DEFAULT_KIND) -> tuple[ScaffoldFile, ...]:
     """All files, except the bundle, of a project named ``name`` that depends on ``requirement``."""
     words = {"@name@": name, "@requirement@": requirement, "@runtime_level@": RUNTIME_LEVEL}
-    plain = (ScaffoldFile(path, _filled(path, words)) for path in _PLAIN)
-    executable = (ScaffoldFile(path, _filled(path, words), executable=True) for path in _EXECUTABLE)
-    return (*plain, *executable)
+    return tuple(
+        ScaffoldFile(path, _filled(file, words), executable=path in _EXECUTABLE)
+        for path, file in template_files(kind).items()
+    )
 
 
-def _filled(path: str, words: dict[str, str]) -> bytes:
-    text = (_TEMPLATE / path).read_text(encoding="utf-8")
+def _filled(file: Path, words: dict[str, str]) -> bytes:
+    text = file.read_text(encoding="utf-8")
     for placeholder, word in words.items():
         text = text.replace(placeholder, word)
     return text.encode()

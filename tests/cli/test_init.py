@@ -47,6 +47,55 @@ def test_a_project_passes_its_own_gate_at_once_and_again(
     assert not (tmp_path / "x" / ".venv").exists()
 
 
+@pytest.mark.parametrize("kind", ["graph", "kernel", "plan"])
+def test_a_project_of_each_kind_passes_its_own_gate(
+    ergo: Ergo, tmp_path: Path, environment: dict[str, str], kind: str
+) -> None:
+    ran = ergo("init", "x", "--kind", kind)
+    assert ran.exit_code == 0, ran.stderr
+    assert ("channels" in ran.stdout) == (kind == "graph")
+    gate = run_gate(tmp_path / "x", environment, PATH=WITH_ERGO)
+    assert gate.exit_code == 0, gate.stdout + gate.stderr
+    kept = (tmp_path / "x" / "captures" / "historical.capture.json").read_text()
+    assert f'"kind": "{kind}"' in kept or kind == "graph"
+
+
+def test_the_default_is_a_project_with_a_graph(ergo: Ergo, tmp_path: Path) -> None:
+    """Byte for byte, but for the names."""
+    assert ergo("init", "a/x").exit_code == ergo("init", "b/x", "--kind", "graph").exit_code == 0
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert (tmp_path / "a" / "x" / "graphs" / "strategy.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "old", "new", "node"),
+    [
+        ("kernel", "agent.py", 'GREETING = "hello"', 'GREETING = "good-bye"', "greeter/e1-3"),
+        ("plan", "parcels.py", "LIMIT = 5000", "LIMIT = 500", "parcels.main.book#0"),
+    ],
+)
+def test_a_changed_program_closes_the_gate_and_replay_names_the_step(
+    ergo: Ergo, tmp_path: Path, environment: dict[str, str], kind: str, path: str, old: str, new: str, node: str
+) -> None:
+    assert ergo("init", "x", "--kind", kind).exit_code == 0
+    project = tmp_path / "x"
+    rewrite(project / path, old, new)
+    assert ergo("replay", "--strict", cwd=project).exit_code == 4
+    replayed = ergo("replay", "--format", "json", cwd=project)
+    assert replayed.exit_code == 1
+    assert replayed.report["bundles"][0]["divergences"][0]["node"] == node
+    assert run_gate(project, environment, PATH=WITH_ERGO).exit_code != 0
+    assert ergo("capture", "-p", "historical", cwd=project).exit_code == 0
+    assert run_gate(project, environment, PATH=WITH_ERGO).exit_code == 0
+
+
+def test_an_unknown_kind_is_refused(ergo: Ergo, tmp_path: Path) -> None:
+    ran = ergo("init", "x", "--kind", "flow", "--format", "json")
+    refused(ran, 2, "cli.invalid_option_value")
+    assert ran.report["error"]["message"] == "invalid value for --kind: 'flow' is none of graph, kernel, plan"
+    assert not (tmp_path / "x").exists()
+
+
 @pytest.mark.parametrize(
     ("path", "old", "new", "origin"),
     [

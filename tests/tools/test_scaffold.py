@@ -10,9 +10,10 @@ import pytest
 
 import ergo_cli.tools
 from ergo_cli import __version__
+from ergo_cli.cli.init import KINDS
 from ergo_cli.errors import ErgoError
 from ergo_cli.tools.init_folder import ScaffoldFile, find_target, plant
-from ergo_cli.tools.init_project import requirement_of, scaffold_files
+from ergo_cli.tools.init_project import initialise, requirement_of, scaffold_files
 
 TEMPLATE = Path(ergo_cli.tools.__file__).with_name("init_template")
 
@@ -25,6 +26,54 @@ def test_every_file_of_the_template_is_used_and_filled_in() -> None:
     assert files["README.md"].startswith("# sample\n")
     for text in files.values():
         assert not {"@name@", "@requirement@", "@runtime_level@"} & set(text.split())
+
+
+def test_the_default_template_has_these_files() -> None:
+    files = scaffold_files("sample", "ergo==1.2.3")
+    assert [file.path for file in files if file.executable] == ["scripts/test"]
+    assert {file.path for file in files} == {
+        ".github/workflows/ergo.yml",
+        ".gitignore",
+        "README.md",
+        "adapters/sample.yaml",
+        "channels/egress/sample_outbox.py",
+        "channels/ingress/live_feed.py",
+        "clusters/sample_message.yaml",
+        "egress/live.toml",
+        "ergo.toml",
+        "fixtures/historical.jsonl",
+        "graphs/strategy.yaml",
+        "primitives.py",
+        "requirements.txt",
+        "scripts/test",
+    }
+    assert files == scaffold_files("sample", "ergo==1.2.3", "graph")
+
+
+@pytest.mark.parametrize(
+    ("kind", "modules"), [("kernel", {"agent.py", "desk.py"}), ("plan", {"carrier.py", "parcels.py"})]
+)
+def test_the_templates_of_programs_in_python(kind: str, modules: set[str]) -> None:
+    files = scaffold_files("sample", "ergo==1.2.3", kind)
+    texts = {file.path: file.content.decode() for file in files}
+    common = {".github/workflows/ergo.yml", ".gitignore", "README.md", "ergo.toml", "fixtures/historical.jsonl"}
+    assert set(texts) == {*common, *modules, "requirements.txt", "scripts/test"}
+    assert [file.path for file in files if file.executable] == ["scripts/test"]
+    assert "--guard" not in texts["scripts/test"], "the guard is for own primitives of graphs"
+    assert texts["README.md"].startswith("# sample\n")
+    for path, text in texts.items():
+        assert not {"@name@", "@requirement@", "@runtime_level@"} & set(text.split()), path
+
+
+def test_the_kinds_that_are_offered() -> None:
+    assert KINDS == ("graph", "kernel", "plan")
+
+
+def test_projects_of_all_kinds_are_made_in_one_process(tmp_path: Path) -> None:
+    """Their modules are imported in temporary folders, one after the other."""
+    for number, kind in enumerate(("plan", "kernel", "plan", "graph")):
+        made = initialise(str(tmp_path / f"p{number}"), kind=kind)
+        assert (tmp_path / f"p{number}" / made.capture).is_file()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ergo_cli.programs.plan.children import await_child, spawn_child
 from ergo_cli.programs.plan.context import Context
-from ergo_cli.programs.plan.errors import ErrorCategory, IoError, RunError, StateError
+from ergo_cli.programs.plan.errors import ErrorCategory, IoError, RunError, StateError, transport_failed
 from ergo_cli.programs.plan.events import DomainEvent
 from ergo_cli.programs.plan.facts import FactIo, IoCall, IoResult, Transport
 from ergo_cli.programs.plan.manifest import (
@@ -63,4 +63,5 @@ __all__ = [
     "decimal_text",
     "run_config",
     "spawn_child",
+    "transport_failed",
 ]

@@ -7,8 +7,8 @@ from msgspec import Struct
 from ergo_cli.core.time import NANOS, Clock
 
 
-class DeadlineReached(Exception):
-    """The run stops here and can be resumed."""
+class DeadlineReached(BaseException):
+    """The run stops here and can be resumed. No Exception: a handler must not catch it."""
 
 
 class Deadline(Struct, frozen=True):

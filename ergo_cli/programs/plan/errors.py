@@ -160,12 +160,25 @@ class State(Wrapper, frozen=True):
 RunForm = InvalidPlan | Storage | Context | Io | State | Other
 
 _DAMAGED_FIX = "restore the run from a copy, or fork it before this record"
+_ID = "1 to 63 characters of a-z, 0-9 and _, the first a letter"
+
 _FIXES = {
     "already_completed": "look at how it ended: ergo runs show; a fork before its end can be resumed",
     "artifact_corruption": "restore the artifact from a copy",
     "artifact_not_found": "restore the artifact from a copy, or name the store that the run was kept in",
     "event_stream_corrupt": _DAMAGED_FIX,
     "invalid_attempt_envelopes": _DAMAGED_FIX,
+    "program_invalid": "give the PlanProgram parts of the types that its fields have",
+    "invalid_op_id": f"write {_ID}",
+    "invalid_state_id": f"write machine.step.state, each part {_ID}",
+    "invalid_plan": "mend the states and edges of the plan",
+    "handler_unfit": "write a function handle(ctx, io, rec), plain or async, that returns None or a StateOutcome",
+    "handler_exception": "mend the handler, or let it raise StateError where its attempt is to fail",
+    "unsupported_execution_mode": "leave execution_mode out of run_config(…)",
+    "manifest_not_canonical": "write integers or texts instead of floats into input_params and build",
+    "initial_context_invalid": "let initial_context return a dict",
+    "initial_context_failed": "let initial_context take every payload of the stream",
+    "op_not_found": "put the child's PlanProgram into the program's `children`",
     "context_snapshot_not_canonical": "write integers, or text such as decimal_text makes it, instead of floats",
     "secrets_detected": "keep credentials out of contexts, facts and events; list harmless names in `allowed_names`",
     "missing_fact_key": "give the call a fact key, so that its answer can be recorded",

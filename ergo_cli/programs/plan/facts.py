@@ -8,9 +8,9 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.core.json import JsonError, NotCanonicalError, decode
+from ergo_cli.core.json import NotCanonicalError
 from ergo_cli.core.wire import FreeValue, WireError
-from ergo_cli.programs.plan.canonical import FloatNotAllowed, SecretsNotAllowed, canonical_json
+from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json
 from ergo_cli.programs.plan.errors import (
     ErrorCategory,
     ErrorInfo,
@@ -24,9 +24,9 @@ from ergo_cli.programs.plan.errors import (
     json_form,
 )
 from ergo_cli.programs.plan.events import CALL_FAILED, DomainEvent, Envelope, FactRecorded, fact_of, fact_recorded
+from ergo_cli.programs.plan.payloads import payload_text, question, stored_bytes, stored_time, stored_value
 from ergo_cli.programs.plan.secrets import is_suspicious
 from ergo_cli.programs.plan.stream import Artifacts, Writer
-from ergo_cli.stores.artifacts import artifact_id
 
 
 class IoCall(Struct, frozen=True):
@@ -189,14 +189,16 @@ class LiveIo:
             if supervision is not None:
                 raise missing_fact_key(namespace)
             return IoResult(self._transport(call))
+        if supervision is not None:
+            refuse_secret_key(fact_key)
         bound = self.facts.get(fact_key)
         if bound is not None:
             return IoResult(stored_value(self.artifacts, bound), bound)
         if supervision is not None and namespace in supervision.effectful:
             answer, meta = queued(call, supervision)
             return IoResult(answer, self.record(fact_key, payload_text(answer), meta))
-        response = self._answer(call, fact_key)
-        return IoResult(response, self.record(fact_key, payload_text(response), question(namespace, request)))
+        response, text = self._answer(call, fact_key)
+        return IoResult(response, self.record(fact_key, text, question(namespace, request)))
 
     def record_value(self, key: str, value: FreeValue) -> str:
         """Record a value; a key that is bound keeps its artifact, which must be readable."""
@@ -223,14 +225,19 @@ class LiveIo:
         key = self._ordinals.key("random_bytes")
         return stored_bytes(self.artifacts, self.facts.get(key) or self.record(key, data, {}))
 
-    def _answer(self, call: IoCall, key: str) -> FreeValue:
-        """The transport's answer; under a supervisor its error is recorded before the handler sees it."""
+    def _answer(self, call: IoCall, key: str) -> tuple[FreeValue, bytes]:
+        """The transport's answer, and its text.
+
+        Under a supervisor the error of a call is recorded before the handler sees it, also the one of an answer that
+        cannot be recorded, and any other exception of a transport.
+        """
         try:
-            return self._transport(call)
-        except IoError as error:
+            response = self._transport(call)
+            return response, payload_text(response)
+        except Exception as error:
             if self._supervision is None:
                 raise
-            shown = recordable(error)
+            shown = recordable(error if isinstance(error, IoError) else _raised_by(call, error))
             self.writer.append(call_failed(self._supervision, key, shown))
             raise shown from error
 
@@ -240,8 +247,7 @@ class LiveIo:
             artifact = self.artifacts.put(data)
         except StorageError as error:
             raise io_failed("fact_payload_put_failed", error.message, ErrorCategory.STORAGE) from error
-        if is_suspicious(key):
-            raise io_failed("secrets_detected", "the fact key looks like a secret")
+        refuse_secret_key(key)
         self.facts.bind(key, artifact, meta)
         try:
             self.writer.append(fact_recorded(FactRecorded(key, artifact, meta)))
@@ -310,6 +316,12 @@ def queued(call: IoCall, supervision: Supervision) -> tuple[FreeValue, FreeValue
     return {"idempotency_key": key, "queued": True}, {"effect": effect}
 
 
+def refuse_secret_key(key: str) -> None:
+    """Raise IoError ``plan.secrets_detected`` for a fact key that looks like a secret."""
+    if is_suspicious(key):
+        raise io_failed("secrets_detected", "the fact key looks like a secret")
+
+
 def recordable(error: IoError) -> IoError:
     """``error`` as it is recorded: without details that JSON cannot hold or that look secret, nor such a message."""
     info = error.info
@@ -339,52 +351,10 @@ def missing_fact_key(namespace: str) -> IoError:
     return IoError(MissingFactKey(ErrorInfo("missing_fact_key", ErrorCategory.PARSING_INPUT, False, message)))
 
 
-def payload_text(value: FreeValue) -> bytes:
-    """The text of an answer. Raises IoError ``plan.secrets_detected`` and ``plan.fact_payload_not_canonical``."""
-    try:
-        return canonical_json(value)
-    except SecretsNotAllowed as error:
-        raise io_failed("secrets_detected", f"the answer is not recorded: {error}") from error
-    except FloatNotAllowed as error:
-        message = f"the answer is not recorded: {error} at '{error.place or '/'}'"
-        raise io_failed("fact_payload_not_canonical", message, ErrorCategory.PARSING_INPUT) from error
-    except NotCanonicalError as error:
-        message = f"the answer is not recorded: {error}"
-        raise io_failed("fact_payload_not_canonical", message, ErrorCategory.PARSING_INPUT) from error
-
-
-def question(namespace: str, request: FreeValue) -> FreeValue:
-    """What a binding says about its call, so that a replay notices another question; empty where it cannot be said."""
-    try:
-        return {"namespace": namespace, "request_sha256": artifact_id(canonical_json(request))}
-    except (SecretsNotAllowed, NotCanonicalError):
-        return {}
-
-
-def stored_value(artifacts: Artifacts, artifact: str) -> FreeValue:
-    """The recorded answer. Raises IoError ``plan.fact_payload_get_failed`` and ``plan.fact_payload_decode_failed``."""
-    try:
-        return decode(stored_bytes(artifacts, artifact))
-    except JsonError as error:
-        message = f"the recorded answer {artifact} is not JSON: {error}"
-        raise io_failed("fact_payload_decode_failed", message, ErrorCategory.PARSING_INPUT) from error
-
-
-def stored_bytes(artifacts: Artifacts, artifact: str) -> bytes:
-    """The bytes of a recorded answer. Raises IoError ``plan.fact_payload_get_failed``."""
-    try:
-        return artifacts.get(artifact)
-    except StorageError as error:
-        raise io_failed("fact_payload_get_failed", error.message, ErrorCategory.STORAGE) from error
-
-
-def stored_time(artifacts: Artifacts, artifact: str) -> int:
-    """A recorded time. Raises IoError ``plan.fact_payload_invalid`` if it is not an unsigned integer."""
-    value = stored_value(artifacts, artifact)
-    if type(value) is not int or value < 0:
-        message = f"the recorded time {artifact} is not an unsigned integer"
-        raise io_failed("fact_payload_invalid", message, ErrorCategory.PARSING_INPUT)
-    return value
+def _raised_by(call: IoCall, error: Exception) -> IoError:
+    """The error for an exception of a transport that is no IoError: its class alone, its text may hold secrets."""
+    message = f"the transport of '{call.namespace}' raised {type(error).__name__}"
+    return io_failed("transport_exception", message, ErrorCategory.RPC)
 
 
 def _conflict(key: str, where: str) -> RunError:

@@ -22,12 +22,13 @@ from ergo_cli.programs.plan.continuing import (
 )
 from ergo_cli.programs.plan.deadlines import DeadlineReached
 from ergo_cli.programs.plan.effects import run_effects
-from ergo_cli.programs.plan.engine import Engine, Phase, RunResult, StartRun
+from ergo_cli.programs.plan.engine import Engine, Phase, PlanResolver, RunResult, StartRun
 from ergo_cli.programs.plan.errors import ErrorCategory, InvalidPlan, PlanError, Storage, StorageError
 from ergo_cli.programs.plan.events import Envelope, RunStarted, StateCompleted, StateFailed, line
 from ergo_cli.programs.plan.facts import IoCall, Transport
 from ergo_cli.programs.plan.ids import RunId, run_of_event
 from ergo_cli.programs.plan.program import PlanProgram
+from ergo_cli.programs.plan.raised import Raised
 from ergo_cli.programs.plan.stream import Artifacts, Streams
 from ergo_cli.programs.plan.transports import TransportFactory
 from ergo_cli.programs.seat import DeadlinePassed, Seat
@@ -65,6 +66,7 @@ class PlanInvoker:
         seat: Seat,
     ) -> None:
         self._program = program
+        self._raised = Raised(program)
         self._journal = WatchedJournal(journal)
         self._artifacts = artifacts
         self._seat = seat
@@ -83,7 +85,7 @@ class PlanInvoker:
         self._run_calls += 1
         run_id = run_of_event(graph_id, event_id)
         engine = self._engine(deadline)
-        self._effects = []
+        self._effects, self._raised.last = [], None
         try:
             before = self._before(engine, run_id, event_id)
         except PlanError as error:
@@ -141,7 +143,7 @@ class PlanInvoker:
         start = StartRun(
             manifest=manifest,
             manifest_id=engine.artifacts.put(manifest.canonical()),
-            plan=self._program.plan,
+            plan=self._raised.watched(self._program.plan),
             run_config=manifest.run_config,
             initial_context=self._program.first_context(payload),
             run_id=run_id,
@@ -181,7 +183,10 @@ class PlanInvoker:
         except PlanError as error:
             ending = CallEnding.of(error)
         self.last_error = error = ending.error
-        termination = ending.termination if ending.result is None else termination_of(ending.result, stream)
+        termination = ending.termination
+        if ending.result is not None:
+            termination = termination_of(ending.result, stream)
+            self.last_error = self._raised.failure(stream) if ending.result.phase is Phase.FAILED else None
         status = None if ending.result is None else ending.result.phase.value
         failure = error if isinstance(error, PlanError) and is_store_failure(error) else None
         told = None if error is None else CallError.of(error)
@@ -194,7 +199,14 @@ class PlanInvoker:
         moment = None if deadline is None else seat.clock.monotonic_ns() + deadline
         wrap = self._in_time(moment)
         return live_engine(
-            self._program, self._journal, self._artifacts, seat.clock, seat.entropy, moment=moment, wrap=wrap
+            self._program,
+            self._journal,
+            self._artifacts,
+            seat.clock,
+            seat.entropy,
+            moment=moment,
+            wrap=wrap,
+            resolver=self._raised,
         )
 
     def _in_time(self, moment: int | None) -> Callable[[Transport], Transport]:
@@ -225,14 +237,18 @@ def live_engine(
     *,
     moment: int | None = None,
     wrap: Callable[[Transport], Transport] = lambda transport: transport,
+    resolver: PlanResolver | None = None,
 ) -> Engine:
-    """An engine with the program's transports, each wrapped, and its children; ``moment`` is its deadline."""
+    """An engine with the program's transports, each wrapped, and its children; ``moment`` is its deadline.
+
+    ``resolver`` makes the plans in the program's place.
+    """
 
     def made(transports: TransportFactory) -> Engine:
         return Engine(
             journal=journal,
             artifact_store=artifacts,
-            resolver=program,
+            resolver=program if resolver is None else resolver,
             entropy=entropy,
             transports=transports,
             clock=clock,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
@@ -10,17 +9,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.core.json import NotCanonicalError
 from ergo_cli.errors import EgressError, ProjectError, StepError
 from ergo_cli.events.external import HostedEvent
-from ergo_cli.programs.functions import unfit_parameters, unfit_result
 from ergo_cli.programs.kind import Line
-from ergo_cli.programs.plan.canonical import SecretsNotAllowed
+from ergo_cli.programs.plan.checks import check_plan
 from ergo_cli.programs.plan.differences import journal_differences
-from ergo_cli.programs.plan.errors import invalid_plan
 from ergo_cli.programs.plan.events import read_line
 from ergo_cli.programs.plan.facts import Transport
-from ergo_cli.programs.plan.ids import is_segment, is_state_id
 from ergo_cli.programs.plan.invoker import PlanInvoker
 from ergo_cli.programs.plan.kept_runs import PlanRuns
 from ergo_cli.programs.plan.program import PlanProgram
@@ -28,12 +23,9 @@ from ergo_cli.programs.plan.record_lines import parts_of
 from ergo_cli.programs.plan.recorded import PlanEpisode, PlanReader
 from ergo_cli.programs.plan.referee import PlanReferee
 from ergo_cli.programs.plan.secrets import find_secret
-from ergo_cli.programs.plan.states import order_of
 from ergo_cli.programs.recorded import Episode, JournalDifference
 from ergo_cli.programs.seat import Seat, Surroundings
 from ergo_cli.stores.memory import MemoryArtifacts, MemoryJournal
-
-_HANDLE = ("ctx", "io", "rec")
 
 
 class PlanActing(Struct, frozen=True):
@@ -124,41 +116,3 @@ class PlanKind(Struct, frozen=True):
 
 
 KIND = PlanKind()
-
-
-def check_plan(program: PlanProgram) -> None:
-    """Raise RunError for a plan that cannot be started: ids, order, manifest, handlers; those of children too."""
-    if not is_segment(program.op_id):
-        raise invalid_plan("invalid_op_id", f"'{program.op_id}' is not an operation id", where=program.graph_id)
-    for state in program.states:
-        if not is_state_id(state.id):
-            message = f"'{state.id}' is not a state id: three parts joined by dots, of a-z, 0-9 and _"
-            raise invalid_plan("invalid_state_id", message, where=program.graph_id)
-        secret = find_secret([state.id], program.allowed_names)
-        if secret is not None:
-            raise invalid_plan(
-                "secrets_detected", f"the state id '{state.id}' looks like a secret", where=program.graph_id
-            )
-        _check_handler(program, state.id, state.handle)
-    order_of(program.plan)
-    _check_manifest(program)
-    for child in program.children:
-        check_plan(child)
-
-
-def _check_handler(program: PlanProgram, state_id: str, handle: object) -> None:
-    """A handler may be ``async``, unlike other functions of programs."""
-    fault = None if inspect.iscoroutinefunction(handle) else unfit_result(handle)
-    fault = fault or unfit_parameters(handle, _HANDLE)
-    if fault is not None:
-        raise invalid_plan("handler_unfit", f"the handler of state '{state_id}' {fault}", where=program.graph_id)
-
-
-def _check_manifest(program: PlanProgram) -> None:
-    try:
-        program.manifest.canonical()
-    except SecretsNotAllowed as error:
-        raise invalid_plan("secrets_detected", f"the manifest is refused: {error}", where=program.graph_id) from error
-    except NotCanonicalError as error:
-        message = f"the manifest is refused: {error} at '{error.place or '/'}'"
-        raise invalid_plan("manifest_not_canonical", message, where=program.graph_id) from error

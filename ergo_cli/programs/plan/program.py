@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from ergo_cli.core.json import free_text
 from ergo_cli.core.wire import FreeValue
+from ergo_cli.programs.functions import code_place
 from ergo_cli.programs.plan.children import ChildRuns
 from ergo_cli.programs.plan.context import copied
 from ergo_cli.programs.plan.engine import Engine, PlanResolver
-from ergo_cli.programs.plan.errors import invalid_plan
+from ergo_cli.programs.plan.errors import ErrorCategory, ErrorInfo, Other, RunError, invalid_plan
 from ergo_cli.programs.plan.facts import Transport
 from ergo_cli.programs.plan.manifest import NO_BUILD, Build, RunConfig, RunManifest, run_config
 from ergo_cli.programs.plan.operations import Pipeline, PipelineResolver, Registry, pipeline_manifest
@@ -77,13 +78,24 @@ class PlanProgram(Struct, frozen=True):
     def first_context(self, payload: FreeValue) -> dict[str, FreeValue]:
         """The first context of a run; floats become their canonical text (spec 00 §13.2).
 
-        Raises RunError ``plan.initial_context_invalid`` for anything but an object, and what its code raises.
+        Raises RunError ``plan.initial_context_invalid`` for anything but an object, ``plan.initial_context_failed``
+        where ``initial_context`` raises.
         """
-        made: object = (payload or {}) if self.initial_context is None else self.initial_context(payload)
+        made = self._made_context(payload)
         if not isinstance(made, Mapping):
             message = f"the initial context is not an object but {type(made).__name__}"
-            raise invalid_plan("initial_context_invalid", message, where=self.graph_id)
+            raise invalid_plan("initial_context_invalid", message, where=place_of(self))
         return cast("dict[str, FreeValue]", with_decimal_texts(dict(cast("Mapping[str, object]", made))))
+
+    def _made_context(self, payload: FreeValue) -> object:
+        if self.initial_context is None:
+            return {} if payload is None else payload
+        try:
+            return self.initial_context(payload)
+        except Exception as error:
+            message = f"initial_context raised {type(error).__name__}"  # its text may hold secrets
+            info = ErrorInfo("initial_context_failed", ErrorCategory.UNKNOWN, False, message)
+            raise RunError(Other(info), where=place_of(self)) from error
 
     def resolve(self, manifest: RunManifest) -> ExecutionPlan:
         """The plan of the program's own manifest, or that of a child. Raises RunError ``plan.op_not_found``."""
@@ -95,7 +107,7 @@ class PlanProgram(Struct, frozen=True):
         if self.resolver is not None:
             return self.resolver.resolve(manifest)
         message = f"the program has no child '{manifest.op_id}' of version '{manifest.op_version}'"
-        raise invalid_plan("op_not_found", message, where=self.graph_id)
+        raise invalid_plan("op_not_found", message, where=place_of(self))
 
     def router(
         self, engine: Callable[[TransportFactory], Engine], wrap: Callable[[Transport], Transport]
@@ -103,6 +115,11 @@ class PlanProgram(Struct, frozen=True):
         """The transports of a live program, each wrapped, and those of child runs, whose engine ``engine`` makes."""
         router = Router({group: _Made(wrap(cast(Transport, found))) for group, found in self.transports.items()})
         return ChildRuns(router, engine)
+
+
+def place_of(program: PlanProgram, function: object = None) -> str:
+    """Where a fault of a program is: the file and line of a function of it, where they are known, else its name."""
+    return (None if function is None else code_place(function)) or f"plan '{program.graph_id}'"
 
 
 def decimal_text(value: float) -> str:

@@ -12,10 +12,20 @@ from ergo_cli.core.json import JsonError, NotCanonicalError
 from ergo_cli.core.json import decode as decode_json
 from ergo_cli.core.wire import WireError
 from ergo_cli.programs.plan.engine import Phase
-from ergo_cli.programs.plan.events import Envelope, line, named_artifacts, read_line
+from ergo_cli.programs.plan.errors import IoForm
+from ergo_cli.programs.plan.events import CALL_FAILED, Envelope, line, named_artifacts, read_line
 from ergo_cli.programs.plan.history import EnvelopeFault, History
 from ergo_cli.programs.recorded import JournalFault, RecordedCall, RecordedEntry
 from ergo_cli.supervisor.journals import Begin, End
+
+
+class CallFailed(Struct, frozen=True):
+    """The payload of ``call_failed`` events."""
+
+    attempt: int
+    error: IoForm
+    key: str
+    state_id: str
 
 
 class PlanCall(Struct, frozen=True):
@@ -170,9 +180,11 @@ class PlanReader:
 
     def _names(self, entry: RecordedEntry, event: Envelope, place: int) -> Iterable[str]:
         try:
+            if event.domain is not None and event.domain.name == CALL_FAILED:
+                wire.read(event.domain.payload, CallFailed)
             return list(named_artifacts([event]))
         except WireError as error:
-            raise JournalFault(f"its fact cannot be read: {error}", entry.index, place) from error
+            raise JournalFault(f"its payload cannot be read: {error}", entry.index, place) from error
 
     def _artifact(self, entry: RecordedEntry, record: int, name: str) -> bytes:
         if name not in self._artifacts:

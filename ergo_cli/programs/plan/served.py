@@ -25,6 +25,8 @@ from ergo_cli.programs.plan.engine import Engine
 from ergo_cli.programs.plan.errors import IoError, IoForm
 from ergo_cli.programs.plan.events import (
     CALL_FAILED,
+    FACT_RECORDED,
+    Domain,
     DomainEvent,
     Envelope,
     FactRecorded,
@@ -37,9 +39,19 @@ from ergo_cli.programs.plan.events import (
     line,
     read_line,
 )
-from ergo_cli.programs.plan.facts import FactIndex, FactIo, IoCall, IoResult, LiveIo, Ordinals, Transport, stored_value
+from ergo_cli.programs.plan.facts import (
+    FactIndex,
+    FactIo,
+    IoCall,
+    IoResult,
+    LiveIo,
+    Ordinals,
+    Transport,
+    refuse_secret_key,
+)
 from ergo_cli.programs.plan.ids import child_run
 from ergo_cli.programs.plan.manifest import RunConfig
+from ergo_cli.programs.plan.payloads import stored_value
 from ergo_cli.programs.plan.states import State
 from ergo_cli.programs.plan.stream import Writer
 from ergo_cli.programs.plan.transports import TransportEnv, TransportFactory
@@ -179,9 +191,10 @@ def _cause_of(recorded: Envelope, today: Envelope) -> str:
     """The name of a difference between two events of handlers, or an event and the end of an attempt."""
     asked = None if today.domain is None else fact_of(today.domain)
     answered = None if recorded.domain is None else fact_of(recorded.domain)
-    if asked is None:
+    if asked is None and answered is None:
         return "event_mismatch"
-    return "request_mismatch" if answered is not None and answered.key == asked.key else "missing_fact"
+    is_same = asked is not None and answered is not None and answered.key == asked.key
+    return "request_mismatch" if is_same else "missing_fact"
 
 
 class ServedIo(LiveIo):
@@ -199,17 +212,19 @@ class ServedIo(LiveIo):
 
     def record(self, key: str, data: bytes, meta: FreeValue) -> str:
         """Bind the key to its recorded answer: what stands there must be this fact, with this question."""
+        refuse_secret_key(key)
         run = self.writer.run_id
         recorded = self._journal.following(run)
         fact = None if recorded is None or recorded.domain is None else fact_of(recorded.domain)
         if recorded is None:
             raise CallOver
         if fact is None or fact.key != key:
-            self._journal.parts(run, "missing_fact")
+            asked = DomainEvent(FACT_RECORDED, {"key": key, "meta": meta})  # its answer is not known
+            self._journal.parts(run, "missing_fact", Envelope(recorded.run_id, recorded.seq, None, Domain(asked)))
         if key.startswith("mfm:random_bytes|") and len(self.artifacts.get(fact.payload_id)) != len(data):
             self._journal.parts(run, "request_mismatch")
         self.facts.bind(key, fact.payload_id, meta)
-        self.writer.append(DomainEvent("fact_recorded", _bound(FactRecorded(key, fact.payload_id, meta))))
+        self.writer.append(DomainEvent(FACT_RECORDED, _bound(FactRecorded(key, fact.payload_id, meta))))
         return fact.payload_id
 
 

@@ -143,12 +143,12 @@ def ordered(states: Sequence[str], edges: Sequence[Edge]) -> tuple[str, ...] | P
     return tuple(order)
 
 
-def order_of(plan: ExecutionPlan) -> tuple[str, ...]:
-    """The order of a plan's states. Raises RunError ``plan.invalid_plan``, the fault in ``details``."""
+def order_of(plan: ExecutionPlan, where: str | None = None) -> tuple[str, ...]:
+    """The order of a plan's states. Raises RunError ``plan.invalid_plan`` at ``where``, the fault in ``details``."""
     result = ordered([state.id for state in plan.states], plan.edges)
     if isinstance(result, tuple):
         return result
-    raise _invalid(plan.op_id, result)
+    raise _invalid(plan.op_id, result, where)
 
 
 def _first_repeated(states: Sequence[str]) -> str:
@@ -160,7 +160,7 @@ def _first_repeated(states: Sequence[str]) -> str:
     raise AssertionError("no state is repeated")
 
 
-def _invalid(op_id: str, fault: PlanFault) -> RunError:
+def _invalid(op_id: str, fault: PlanFault, where: str | None) -> RunError:
     match fault:
         case EmptyPlan():
             message = "it has no states"
@@ -170,4 +170,5 @@ def _invalid(op_id: str, fault: PlanFault) -> RunError:
             message = f"an edge names the state '{missing}', which it does not have"
         case CircularDependency(cycle):
             message = f"these states wait for each other: {', '.join(cycle)}"
-    return invalid_plan("invalid_plan", f"the plan of '{op_id}' is invalid: {message}", details=json_form(fault))
+    message = f"the plan of '{op_id}' is invalid: {message}"
+    return invalid_plan("invalid_plan", message, where=where, details=json_form(fault))

@@ -12,6 +12,9 @@ from ergo_cli.programs.plan.errors import IoError, io_failed
 from ergo_cli.programs.plan.facts import IoCall, Transport
 from ergo_cli.programs.plan.ids import RunId
 
+_OF_CHILD_RUNS = "machine.child_run."
+"""The engine answers these itself, but for children."""
+
 
 class TransportEnv(Struct, frozen=True):
     """The attempt that a transport is made for."""
@@ -81,4 +84,7 @@ def _longest(namespace: str, groups: Mapping[str, object]) -> str | None:
 
 
 def _unknown(namespace: str) -> IoError:
-    return io_failed("io_unknown_namespace", f"no transport is registered for the namespace '{namespace}'")
+    message = f"no transport is registered for the namespace '{namespace}'"
+    if namespace.startswith(_OF_CHILD_RUNS):
+        message += ": a child run has no children"
+    return io_failed("io_unknown_namespace", message)

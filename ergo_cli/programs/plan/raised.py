@@ -1,0 +1,71 @@
+"""Why runs fail, for people: what a handler raised is kept beside the recorded failure, which has no traceback."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Iterable
+
+from msgspec.structs import replace
+
+from ergo_cli.programs.plan.context import Context
+from ergo_cli.programs.plan.errors import RunError
+from ergo_cli.programs.plan.errors import State as StateForm
+from ergo_cli.programs.plan.events import Envelope, StateEntered, StateFailed
+from ergo_cli.programs.plan.facts import FactIo
+from ergo_cli.programs.plan.manifest import RunManifest
+from ergo_cli.programs.plan.program import PlanProgram
+from ergo_cli.programs.plan.recorder import Recorder
+from ergo_cli.programs.plan.secrets import is_suspicious
+from ergo_cli.programs.plan.states import ExecutionPlan, HandlerResult, State, StateOutcome
+
+
+class Raised:
+    """Resolves the plans of a program, their handlers watched; ``last`` is what the last of them raised."""
+
+    def __init__(self, program: PlanProgram) -> None:
+        self._program = program
+        self.last: Exception | None = None
+
+    def resolve(self, manifest: RunManifest) -> ExecutionPlan:
+        """As the program. Raises RunError."""
+        return self.watched(self._program.resolve(manifest))
+
+    def watched(self, plan: ExecutionPlan) -> ExecutionPlan:
+        """The plan, its handlers watched."""
+        return replace(plan, states=tuple(map(self._watched, plan.states)))
+
+    def failure(self, stream: Iterable[Envelope]) -> RunError | None:
+        """Why a run failed: its last failure with the place in the stream, what was raised as its cause."""
+        attempt, failed = "", None
+        for envelope in stream:
+            match envelope.kernel:
+                case StateEntered(state_id, number, _):
+                    attempt = f"{state_id}#{number}"
+                case StateFailed(_, failure, _):
+                    failed = RunError(StateForm(failure), where=f"run '{envelope.run_id}' {attempt}")
+                case _:
+                    pass
+        if failed is not None and self.last is not None and not is_suspicious(str(self.last)):
+            failed.__cause__ = self.last
+        return failed
+
+    def _watched(self, state: State) -> State:
+        def handle(ctx: Context, io: FactIo, rec: Recorder) -> HandlerResult:
+            try:
+                result = state.handle(ctx, io, rec)
+            except Exception as error:
+                self.last = error
+                raise
+            self.last = None  # what a child's handler raised is not why this one fails
+            return self._awaited(result) if inspect.isawaitable(result) else result
+
+        return replace(state, handle=handle)
+
+    async def _awaited(self, result: Awaitable[StateOutcome | None]) -> StateOutcome | None:
+        try:
+            outcome = await result
+        except Exception as error:
+            self.last = error
+            raise
+        self.last = None
+        return outcome
