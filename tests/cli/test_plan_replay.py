@@ -18,7 +18,7 @@ GONE = "raise RuntimeError('no world')\n"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The example, its world broken: whoever imports it fails."""
+    """The example, its world broken: an import of it fails."""
     folder = settlement(tmp_path)
     (folder / "settlement" / "world.py").write_text(GONE)
     return folder
@@ -236,7 +236,7 @@ def test_every_divergence_stands_alone(ergo: Ergo, project: Path) -> None:
 
 
 def test_another_failure_counts_under_strict_alone(ergo: Ergo, home: Home) -> None:
-    """What the handler says comes from a file that is no part of the program."""
+    """What the handler says comes from a file that is not part of the program."""
     (home.root / "reason.txt").write_text("closed")
     home.one('raise StateError.of(open("reason.txt").read(), "no")').capture(ergo)
     assert ergo("replay", BUNDLE, "--strict", cwd=home.root).exit_code == 0

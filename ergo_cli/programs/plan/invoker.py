@@ -189,8 +189,8 @@ class PlanInvoker:
             self.last_error = self._raised.failure(stream) if ending.result.phase is Phase.FAILED else None
         status = None if ending.result is None else ending.result.phase.value
         failure = error if isinstance(error, PlanError) and is_store_failure(error) else None
-        told = None if error is None else CallError.of(error)
-        self._log.end(End(termination, Raw(record_text(status)), last_snapshot(stream), told), failure)
+        shown = None if error is None else CallError.of(error)
+        self._log.end(End(termination, Raw(record_text(status)), last_snapshot(stream), shown), failure)
         return termination
 
     def _engine(self, deadline: int | None) -> Engine:
