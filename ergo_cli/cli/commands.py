@@ -88,13 +88,13 @@ def _duration_option(name: str, help_text: str) -> object:
 
 
 def _shells(incomplete: str) -> list[str]:
-    from ergo_cli.cli.completion import SHELLS  # only a shell asks
+    from ergo_cli.cli.values_offered import SHELLS  # only a shell asks
 
     return beginning_with(incomplete, SHELLS)
 
 
 def _profiles(context: typer.Context, incomplete: str) -> list[str]:
-    from ergo_cli.cli.completion import profile_names  # only a shell asks
+    from ergo_cli.cli.values_offered import profile_names  # only a shell asks
 
     return beginning_with(incomplete, profile_names(context.params.get("project")))
 

@@ -77,24 +77,6 @@ _SHELLS: Mapping[str, tuple[str, Callable[[], Place]]] = {
 }
 
 
-SHELLS = tuple(_SHELLS)
-"""The shells that have a script."""
-
-
-def profile_names(named: str | Path | None) -> Sequence[str]:
-    """The profiles of the project ``named`` by ``--project``, else of the one found from the current folder upwards.
-
-    Only the project file is read. None for a file that cannot be used: a shell does not show why.
-    """
-    from ergo_cli.project.project_file import locate_project
-
-    try:
-        project = locate_project(None, None if named is None else Path(named))
-    except ErgoError:
-        return ()
-    return () if project is None else tuple(project.profiles)
-
-
 def set_up_completion(arguments: Sequence[str]) -> str:
     """The text that ``--show-completion`` or ``--install-completion``, the first of ``arguments``, writes.
 
