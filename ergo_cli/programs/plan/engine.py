@@ -347,10 +347,10 @@ def _manifest_text(manifest: RunManifest) -> bytes:
 
 def _check_recovery(history: History, order: tuple[str, ...], run_id: str) -> None:
     """Refuse a plan that is not the one that an unfinished run began (spec 50 §14)."""
-    where = f"run '{run_id}'"
-    lost = [state for state in (*history.attempts, *history.snapshots) if state not in order]
-    if lost:
-        message = f"the run entered the state '{lost[0]}', which the plan does not have"
+    where, known = f"run '{run_id}'", set(order)
+    lost = next((state for state in (*history.attempts, *history.snapshots) if state not in known), None)
+    if lost is not None:
+        message = f"the run entered the state '{lost}', which the plan does not have"
         raise invalid_plan("recovery_state_not_in_plan", message, where=where)
     orphan = history.orphan
     if orphan is not None and orphan.state_id in history.snapshots:
