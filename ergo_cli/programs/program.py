@@ -15,8 +15,9 @@ P = TypeVar("P")
 class Program(Struct, Generic[P], frozen=True):
     """A program: its kind, the name it is referred to by, the id and fingerprint that bundles record, and its value.
 
-    ``value`` is opaque to everything but the kind. ``newer_provenance`` gives the fingerprint as originals with a newer
-    serde_json record it, for a kind of theirs.
+    ``value`` is opaque to everything but the kind. ``has_own_code`` says whether it runs code that the fingerprint does
+    not cover; None for a kind whose fingerprints cover all. ``newer_provenance`` gives the fingerprint as originals
+    with a newer serde_json record it, for a kind of theirs.
     """
 
     kind: Kind[P]
@@ -25,6 +26,7 @@ class Program(Struct, Generic[P], frozen=True):
     provenance: str
     value: P
     newer_provenance: Callable[[], str] | None = None
+    has_own_code: Callable[[], bool] | None = None
 
 
 AnyProgram = Program[Any]

@@ -24,7 +24,6 @@ from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.host.effects import ApplyEffects, EffectSink, IgnoreEffects, StepEvidence, replay_owned_kinds
 from ergo_cli.host.failures import Failures
 from ergo_cli.programs.kind import Blame, EffectPlace, Finding, SideEffectReached
-from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.programs.recorded import JournalDifference
 from ergo_cli.replay.attempts import Pair, Played, Recorded, Witness
 from ergo_cli.replay.by_key import compare_by_key
@@ -386,5 +385,5 @@ def _cause(scan: Scan, target: Target, options: ReplayOptions) -> str | None:
 
 def _cause_in_code(target: Target) -> str | None:
     """The cause of results that differ though no provenance does: code that the provenance does not cover."""
-    has_own_code = target.program.kind.name == TEXTUAL and target.program.value.has_own_code
-    return "primitive_code" if has_own_code else None
+    has_own_code = target.program.has_own_code
+    return "primitive_code" if has_own_code is not None and has_own_code() else None

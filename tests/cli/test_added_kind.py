@@ -100,7 +100,7 @@ def test_the_least_kind_of_the_chapter_is_a_kind(tmp_path: Path):
     assert "AHOY" in home.ergo("explain", "bundle.json", "--event", "e0")
     home.ergo("inspect", "bundle.json")
     home.ergo("validate", "bundle.json")
-    home.program("lower")
+    home.program("casefold")  # of another length: Python's cache of bytecode compares size and whole seconds
     [bundle] = home.report("replay", "bundle.json", code=1)["bundles"]
     assert bundle["divergence_count"] == 3
 

@@ -67,7 +67,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_the_last_occurrence_is_looked_for(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["explain", bundle, "--event", "q-0900", "--occurrence", str(2**63 - 1)]) == 2
-    assert "has event 'q-0900' 1 times, there is no occurrence 9223372036854775807" in capsys.readouterr().err
+    assert "has event 'q-0900' 1 time, there is no occurrence 9223372036854775807" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [("--max-divergences", str(2**63 - 1)), ("--jobs", str(MOST_JOBS))])

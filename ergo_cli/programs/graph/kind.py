@@ -88,7 +88,7 @@ def load_graph(assets: GraphAssets, inventory: Inventory) -> Program[GraphProgra
 
 
 def _program(graph: GraphProgram) -> Program[GraphProgram]:
-    return Program(KIND, graph.ref, graph.graph_id, graph.provenance, graph, graph.newer_provenance)
+    return Program(KIND, graph.ref, graph.graph_id, graph.provenance, graph, graph.newer_provenance, graph.has_own_code)
 
 
 BUILT_IN = _program(SCHEDULE)

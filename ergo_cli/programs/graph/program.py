@@ -168,7 +168,6 @@ class GraphProgram(Struct, frozen=True):
         }
         return tuple(runtime_id for runtime_id in self.expanded.nodes if runtime_id in writing)
 
-    @property
     def has_own_code(self) -> bool:
         """Whether a node runs code that the provenance does not cover: that of an own primitive."""
         standard = standard_inventory()
