@@ -36,6 +36,7 @@ from ergo_cli.programs.plan.events import (
     StateEntered,
     StateFailed,
     fact_of,
+    fact_recorded,
     line,
     read_line,
 )
@@ -52,9 +53,11 @@ from ergo_cli.programs.plan.facts import (
 from ergo_cli.programs.plan.ids import child_run
 from ergo_cli.programs.plan.manifest import RunConfig
 from ergo_cli.programs.plan.payloads import stored_value
+from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.states import State
 from ergo_cli.programs.plan.stream import Writer
 from ergo_cli.programs.plan.transports import TransportEnv, TransportFactory
+from ergo_cli.stores.artifacts import ArtifactStore
 
 
 class Parting(Struct, frozen=True):
@@ -224,12 +227,8 @@ class ServedIo(LiveIo):
         if key.startswith("mfm:random_bytes|") and len(self.artifacts.get(fact.payload_id)) != len(data):
             self._journal.parts(run, "request_mismatch")
         self.facts.bind(key, fact.payload_id, meta)
-        self.writer.append(DomainEvent(FACT_RECORDED, _bound(FactRecorded(key, fact.payload_id, meta))))
+        self.writer.append(fact_recorded(FactRecorded(key, fact.payload_id, meta)))
         return fact.payload_id
-
-
-def _bound(fact: FactRecorded) -> FreeValue:
-    return {"key": fact.key, "meta": fact.meta, "payload_id": fact.payload_id}
 
 
 class ServedTransports(Struct, frozen=True):
@@ -356,7 +355,9 @@ class ServedEngine(Engine, frozen=True, kw_only=True):
         return ServedAttempts(**fields, journal=self.journal)
 
 
-def served_engine(program: Any, journal: RecordedJournal, artifacts: Any, transports: TransportFactory) -> ServedEngine:
+def served_engine(
+    program: PlanProgram, journal: RecordedJournal, artifacts: ArtifactStore, transports: TransportFactory
+) -> ServedEngine:
     """An engine that reaches for nothing outside."""
     return ServedEngine(
         journal=journal,

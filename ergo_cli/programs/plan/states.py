@@ -85,10 +85,6 @@ class ExecutionPlan(Struct, frozen=True):
     states: tuple[State, ...]
     edges: tuple[Edge, ...] = ()
 
-    def state(self, state_id: str) -> State | None:
-        """The state of an id; None if the plan has none."""
-        return next((state for state in self.states if state.id == state_id), None)
-
 
 class EmptyPlan(Variant, frozen=True):
     """A plan has no states."""
