@@ -102,7 +102,7 @@ def replay(
                 session.note(f"{result.path}: program '{result.graph_id}' found by {result.found_by}")
         results += (BundleResult(each.path, Outcome.REFUSED, each.error) for each in selection.refusals)
         seconds = monotonic() - begun if is_terminal(sys.stdout) else None  # what is kept does not depend on time
-        shown = Shown(listed, verbose, seconds)
+        shown = Shown(listed, verbose, seconds, flags.words)
         notices = selection.notices + replays.notices()
         return render_comparison("replay", results, REPLAY, notices, shown, selection.searched)
 

@@ -55,6 +55,20 @@ class ProgramFlags(Struct, frozen=True):
     guard: bool = False
     primitives: tuple[AnyPrimitive, ...] = ()
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The options that were given, as words of a command line; without ``guard``, which not all commands take."""
+        clusters = (("--cluster-path", path) for path in self.cluster_paths)
+        options = (
+            ("-g", self.graph),
+            ("-P", self.program),
+            ("-a", self.adapter),
+            *clusters,
+            ("-p", self.profile),
+            ("--project", self.project),
+        )
+        return tuple(word for name, value in options if value is not None for word in (name, str(value)))
+
 
 class RecordedProgram(Struct, frozen=True):
     """The program as a bundle records it.

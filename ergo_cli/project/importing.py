@@ -12,6 +12,7 @@ from types import ModuleType
 from ergo_cli.core.diagnostics import did_you_mean
 from ergo_cli.errors import ErgoError, described
 from ergo_cli.project.project_file import Project
+from ergo_cli.project.source_imports import import_from_source
 from ergo_cli.project.trust import import_refused
 from ergo_cli.signals import is_of_a_signal
 
@@ -42,11 +43,14 @@ def trusted(project: Project | None, names: tuple[str, ...]) -> Project:
 def import_module(name: str, project: Project) -> ModuleType:
     """The module ``name``, with the project's root first on ``sys.path``; what it prints goes to standard error.
 
+    It and all modules of the project that it imports are compiled from their text.
+
     Raises ImportFault, and any ErgoError that the module itself raises.
     """
     if not all(part.isidentifier() for part in name.split(".")):
         raise ImportFault(f"'{name}' is not the name of a module")
     _put_first(project.root)
+    import_from_source(project.root)
     _forget_strangers(name.partition(".")[0], project)
     importlib.invalidate_caches()
     try:

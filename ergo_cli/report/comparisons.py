@@ -35,12 +35,14 @@ from ergo_cli.report.text import Block, Line, Row, Rows, Tone
 class Shown(Struct, frozen=True):
     """What a text report shows: ``listed``, every divergence; ``verbose``, hashes, codes and JSON of the first one.
 
-    ``seconds`` is how long the comparison took, None where it is not to be said.
+    ``seconds`` is how long the comparison took, None where it is not to be said. ``program`` are the options that
+    select the program as words of a command line, for the commands that the text suggests.
     """
 
     listed: bool = False
     verbose: bool = False
     seconds: float | None = None
+    program: tuple[str, ...] = ()
 
 
 REPLAY = Sides("expected", "actual")
@@ -173,7 +175,7 @@ def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iter
         yield from _divergences(diverged, sides, shown)
     elif (changed := next((each for each in results if _reason(each.error) is not None), None)) is not None:
         yield Line()
-        yield Line(f"compare    ergo replay {shlex.quote(near(changed.path))}")
+        yield Line(f"compare    {shlex.join(('ergo', 'replay', near(changed.path), *shown.program))}")
 
 
 _VERDICTS = {Outcome.MATCH: "match", Outcome.DIVERGED: "differs", Outcome.REFUSED: "refused"}
@@ -248,7 +250,7 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
     elif len({(each.event_id, each.occurrence) for each in diverged[0].divergences}) > 1:
         yield Line()
         yield Rows(tuple(group_rows(found)), 2, frozenset({0}))
-    yield from first_decision(diverged[0], sides, verbose=shown.verbose, named=len(diverged) > 1)
+    yield from first_decision(diverged[0], sides, shown.program, verbose=shown.verbose, named=len(diverged) > 1)
     for result in diverged if shown.listed else ():
         if result.divergences:
             yield Line()

@@ -47,8 +47,13 @@ class Sides(Struct, frozen=True):
     actual: str
 
 
-def first_decision(result: BundleResult, sides: Sides, *, verbose: bool, named: bool) -> Iterator[Block]:
-    """The first decision of a bundle that differs: what differs, why, what came before, what to do next."""
+def first_decision(
+    result: BundleResult, sides: Sides, program: Sequence[str] = (), *, verbose: bool, named: bool
+) -> Iterator[Block]:
+    """The first decision of a bundle that differs: what differs, why, what came before, what to do next.
+
+    ``program`` are the words of a command line that select the program.
+    """
     found = as_shown(result.divergences)
     if not found:
         return
@@ -64,7 +69,7 @@ def first_decision(result: BundleResult, sides: Sides, *, verbose: bool, named: 
     yield Rows(tuple(_before(result)), 2)
     if verbose:
         yield fields(_in_full(first, sides), indent=2)
-    closer = _closer(result, first)
+    closer = _closer(result, first, program)
     if closer is not None:
         yield Line()
         yield Line(f"closer     {closer}")
@@ -116,14 +121,13 @@ def _before(result: BundleResult) -> Iterator[Row]:
         yield Row((f"{label:10}{episode.event_id}", shorten(done, _CELL_WIDTH)), Tone.FAINT)
 
 
-def _closer(result: BundleResult, first: Divergence) -> str | None:
+def _closer(result: BundleResult, first: Divergence, program: Sequence[str]) -> str | None:
     """The command that shows the event node by node, where the bundle has it."""
     if first.event_id is None or result.path == "-" or first.kind is DivergenceKind.EVENT_MISSING:
         return None
-    event = shlex.quote(first.event_id)
-    option = f"--event={event}" if first.event_id.startswith("-") else f"--event {event}"
-    again = f" --occurrence {first.occurrence}" if first.occurrence else ""
-    return f"ergo explain {shlex.quote(near(result.path))} {option}{again}"
+    event = (f"--event={first.event_id}",) if first.event_id.startswith("-") else ("--event", first.event_id)
+    again = ("--occurrence", str(first.occurrence)) if first.occurrence else ()
+    return shlex.join(("ergo", "explain", near(result.path), *event, *again, *program))
 
 
 def _in_full(divergence: Divergence, sides: Sides) -> list[tuple[str, object | None]]:

@@ -142,7 +142,8 @@ def test_a_pattern_stands_for_what_glob_finds(paths: list[list[str]], parts: lis
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.touch()
         pattern = os.path.join(glob.escape(folder), *parts)
-        wanted = {os.path.normpath(path) for path in glob.glob(pattern, recursive=True)}
+        everything = glob.glob(pattern, recursive=True)  # "c/**" stands for "c/" too, which need not exist
+        wanted = {os.path.normpath(path) for path in everything if os.path.lexists(path)}
         found = [os.path.normpath(path) for path in Glob(pytest.fail).matches(pattern)]
         assert (set(found), found) == (wanted, sorted(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -99,3 +100,19 @@ def test_the_ends_of_a_change_of_names_are_whole(ergo: Ergo, tmp_path: Path) -> 
     ran = ergo("replay", cwd=home, COLUMNS="80")
     assert ran.exit_code == 1
     assert "~ StateUpdated decide -> Interrupted" in ran.stdout
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_suggested_commands_select_the_same_program(ergo: Ergo, threshold: Path, tmp_path: Path, strict: bool) -> None:
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    kept = shutil.copy(threshold / "captures" / "monday.json", elsewhere)
+    home = shutil.move(threshold, elsewhere / "the project")
+    words = ["--project", Path(home).relative_to(tmp_path), *(["--strict"] if strict else [])]
+    ran = ergo("replay", Path(kept).relative_to(tmp_path), *words, cwd=tmp_path, COLUMNS="120")
+    command = "ergo replay" if strict else "ergo explain"
+    suggested = next(line for line in ran.stdout.splitlines() if command in line)
+    assert suggested.endswith("--project 'else where/the project'")
+    again = ergo(*shlex.split(suggested)[2:], cwd=tmp_path)
+    assert again.exit_code == (1 if strict else 0)
+    assert re.match(r"warning: (else where/monday.json: )?the program changed", again.stderr)

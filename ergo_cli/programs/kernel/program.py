@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ergo_cli.core.time import Clock, StandingClock
 from ergo_cli.core.wire import FreeValue
+from ergo_cli.errors import described
 from ergo_cli.programs.kernel.engine.actions import (
     EffectSink,
     Executor,
@@ -19,7 +20,7 @@ from ergo_cli.programs.kernel.engine.actions import (
     unexpected_signal,
 )
 from ergo_cli.programs.kernel.engine.driver import Answer, Collaborators, Drive
-from ergo_cli.programs.kernel.engine.errors import KernelError, at, driver_error, spelled
+from ergo_cli.programs.kernel.engine.errors import KernelError, at, driver_error
 from ergo_cli.programs.kernel.engine.events import ActionSucceeded, LogEnd, Resumed, RunLog, RunStatus, end_of_log
 from ergo_cli.programs.kernel.engine.options import DeterminismGuard, Extensions, KernelMode
 from ergo_cli.programs.kernel.engine.policy import AllowAll, AttemptLog, Limits, Policy
@@ -130,8 +131,8 @@ class KernelProgram(Struct, Generic[S], frozen=True):
             return self.initial_state(payload)
         except KernelError:
             raise
-        except Exception as error:
-            raise driver_error(f"initial_state: {spelled(error)}") from error
+        except (Exception, SystemExit) as error:
+            raise driver_error(f"initial_state: {described(error)}") from error
 
     @property
     def codec(self) -> StateCodec[S]:

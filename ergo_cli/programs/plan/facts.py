@@ -234,7 +234,7 @@ class LiveIo:
         try:
             response = self._transport(call)
             return response, payload_text(response)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if self._supervision is None:
                 raise
             shown = recordable(error if isinstance(error, IoError) else _raised_by(call, error))
@@ -351,7 +351,7 @@ def missing_fact_key(namespace: str) -> IoError:
     return IoError(MissingFactKey(ErrorInfo("missing_fact_key", ErrorCategory.PARSING_INPUT, False, message)))
 
 
-def _raised_by(call: IoCall, error: Exception) -> IoError:
+def _raised_by(call: IoCall, error: BaseException) -> IoError:
     """The error for an exception of a transport that is no IoError: its class alone, its text may hold secrets."""
     message = f"the transport of '{call.namespace}' raised {type(error).__name__}"
     return io_failed("transport_exception", message, ErrorCategory.RPC)

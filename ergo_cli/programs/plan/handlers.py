@@ -34,7 +34,7 @@ def call_handler(
         return Failure(error.form.state_id or state.id, redacted(error.info))
     except PlanError as error:
         return Failure(state.id, redacted(error.info))
-    except Exception as error:  # noqa: BLE001 - user code may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything
         return Failure(state.id, _unexpected(error))
     if result is None or isinstance(result, StateOutcome):
         return None
@@ -56,6 +56,6 @@ async def _awaited(result: Awaitable[object], seconds: float | None) -> object:
         raise DeadlineReached from None
 
 
-def _unexpected(error: Exception) -> ErrorInfo:
+def _unexpected(error: BaseException) -> ErrorInfo:
     """An exception of user code: its class alone, since its text may hold secrets."""
     return ErrorInfo("handler_exception", ErrorCategory.UNKNOWN, False, type(error).__name__)

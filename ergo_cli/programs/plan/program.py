@@ -92,7 +92,7 @@ class PlanProgram(Struct, frozen=True):
             return {} if payload is None else payload
         try:
             return self.initial_context(payload)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             message = f"initial_context raised {type(error).__name__}"  # its text may hold secrets
             info = ErrorInfo("initial_context_failed", ErrorCategory.UNKNOWN, False, message)
             raise RunError(Other(info), where=place_of(self)) from error

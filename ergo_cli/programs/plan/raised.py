@@ -24,7 +24,7 @@ class Raised:
 
     def __init__(self, program: PlanProgram) -> None:
         self._program = program
-        self.last: Exception | None = None
+        self.last: BaseException | None = None
 
     def resolve(self, manifest: RunManifest) -> ExecutionPlan:
         """As the program. Raises RunError."""
@@ -53,7 +53,7 @@ class Raised:
         def handle(ctx: Context, io: FactIo, rec: Recorder) -> HandlerResult:
             try:
                 result = state.handle(ctx, io, rec)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.last = error
                 raise
             self.last = None  # what a child's handler raised is not why this one fails
@@ -64,7 +64,7 @@ class Raised:
     async def _awaited(self, result: Awaitable[StateOutcome | None]) -> StateOutcome | None:
         try:
             outcome = await result
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.last = error
             raise
         self.last = None

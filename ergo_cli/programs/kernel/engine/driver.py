@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, assert_never, cast
 from msgspec import Struct
 
 from ergo_cli.core.time import Clock, StandingClock
+from ergo_cli.errors import described
 from ergo_cli.programs.kernel.engine.actions import (
     Action,
     ActionCall,
@@ -37,7 +38,7 @@ from ergo_cli.programs.kernel.engine.actions import (
     open_request,
     recorded_action,
 )
-from ergo_cli.programs.kernel.engine.errors import ActionError, KernelError, at, denied, driver_error, spelled
+from ergo_cli.programs.kernel.engine.errors import ActionError, KernelError, at, denied, driver_error
 from ergo_cli.programs.kernel.engine.events import (
     ActionFailed,
     ActionRequested,
@@ -186,8 +187,8 @@ class Drive(Generic[S]):
             answer = self._parts.step(self._run.state)
         except KernelError:
             raise
-        except Exception as error:
-            raise driver_error(spelled(error), where=at(self._run_id, self._run.head + 1)) from error
+        except (Exception, SystemExit) as error:
+            raise driver_error(described(error), where=at(self._run_id, self._run.head + 1)) from error
         return _checked(answer, self._run_id, self._run.head + 1)
 
     def _emit(self, events: list[Event]) -> None:
@@ -269,8 +270,8 @@ class Drive(Generic[S]):
             self._parts.policy.authorize(self._run_id, action, PolicyContext())
         except KernelError:
             raise
-        except Exception as error:
-            raise denied(spelled(error)) from error
+        except (Exception, SystemExit) as error:
+            raise denied(described(error)) from error
         self._budget.check(action)
 
     def _refuse_in_replay(self) -> None:
@@ -292,8 +293,8 @@ def _budget_of(policy: Policy) -> BudgetRules:
         return policy.budget()
     except KernelError:
         raise
-    except Exception as error:
-        raise denied(spelled(error)) from error
+    except (Exception, SystemExit) as error:
+        raise denied(described(error)) from error
 
 
 def _checked(answer: object, run_id: str, seq: int) -> Next:
@@ -365,8 +366,8 @@ class Execution(Struct, frozen=True, kw_only=True):
             decision = self.policy.retry_decision(failure, action, attempt)
         except KernelError:
             raise
-        except Exception as error:
-            raise denied(spelled(error)) from error
+        except (Exception, SystemExit) as error:
+            raise denied(described(error)) from error
         match decision:
             case RetryAfterMs(millis):
                 return millis
@@ -385,8 +386,8 @@ class Execution(Struct, frozen=True, kw_only=True):
             result = self.executor(request.action, call)
         except KernelError:
             raise
-        except Exception as error:
-            raise driver_error(spelled(error), where=at(self.run_id, action_id=request.action_id)) from error
+        except (Exception, SystemExit) as error:
+            raise driver_error(described(error), where=at(self.run_id, action_id=request.action_id)) from error
         return result if isinstance(result, Success | Failure) else Success(result)
 
 

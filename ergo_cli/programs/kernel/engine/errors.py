@@ -105,11 +105,6 @@ def at(run_id: str, seq: int | None = None, action_id: str | None = None) -> str
     return f"run '{run_id}'{seq_part}" + ("" if action_id is None else f" action '{action_id}'")
 
 
-def spelled(error: Exception) -> str:
-    """The text of an exception of user code: ``ValueError: why``."""
-    return f"{type(error).__name__}: {error}"
-
-
 class ActionErrorKind(Enum):
     """Whether a retry can help."""
 

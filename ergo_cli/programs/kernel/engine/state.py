@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from ergo_cli.core.json import NotCanonicalError, record_text
 from ergo_cli.core.json import decode as decode_json
-from ergo_cli.programs.kernel.engine.errors import Category, KernelError, at, driver_error, spelled
+from ergo_cli.errors import described
+from ergo_cli.programs.kernel.engine.errors import Category, KernelError, at, driver_error
 from ergo_cli.programs.kernel.engine.events import (
     Batch,
     Completed,
@@ -107,8 +108,8 @@ def fold_one(reducer: Reducer[S], state: S, event: SequencedEvent, run_id: str) 
     except KernelError as error:
         error.where = error.where or at(run_id, event.seq)
         raise
-    except Exception as error:
-        raise KernelError(Category.REDUCER, spelled(error), where=at(run_id, event.seq)) from error
+    except (Exception, SystemExit) as error:
+        raise KernelError(Category.REDUCER, described(error), where=at(run_id, event.seq)) from error
 
 
 def fold(reducer: Reducer[S], state: S, events: Iterable[SequencedEvent], run_id: str) -> S:
