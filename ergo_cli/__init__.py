@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ergo_cli.bundle.memory import CaptureBundle
     from ergo_cli.bundle.reader import BundleReader, open_bundle
     from ergo_cli.channels.egress_config import ConfigForm, EgressConfig, Route, load_egress_config, parse_egress_config
+    from ergo_cli.channels.exec import exec_transport
     from ergo_cli.channels.interruption import Interruption
     from ergo_cli.channels.timeouts import ChannelPolicy
     from ergo_cli.core.diagnostics import Notice
@@ -90,7 +91,7 @@ __all__ = [
     "ReplayOptions", "ResumedRun", "Resumption", "Route", "RunConfig", "RunError", "RunSummary", "RunnerError",
     "ShownRun", "SourceManifest", "Standing", "StepError", "StepOutcome", "StopHandle", "Surroundings", "Target",
     "TimedRun", "TriggerEvent", "TriggerManifest", "ValidationError", "build_inventory", "diff_bundles",
-    "explain_event", "inspect_bundle", "iter_replays", "load_adapter_file", "load_egress_config",
+    "exec_transport", "explain_event", "inspect_bundle", "iter_replays", "load_adapter_file", "load_egress_config",
     "load_graph_assets_from_memory", "load_program_from_files", "open_bundle", "parse_egress_config", "replay_bundle",
     "replay_bundles", "validate_files", "write_capture_bundle",
 ]
@@ -101,6 +102,7 @@ _NAMES = {
     "bundle.memory": "CaptureBundle",
     "bundle.reader": "BundleReader open_bundle",
     "channels.egress_config": "ConfigForm EgressConfig Route load_egress_config parse_egress_config",
+    "channels.exec": "exec_transport",
     "channels.interruption": "Interruption",
     "channels.timeouts": "ChannelPolicy",
     "core.diagnostics": "Notice",

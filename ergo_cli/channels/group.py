@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -51,12 +51,18 @@ class ProcessGroup:
 
     @classmethod
     def start(
-        cls, command: Sequence[str], folder: Path | None, *, stdin: int | IO[bytes], stderr: int | IO[bytes]
+        cls,
+        command: Sequence[str],
+        folder: Path | None,
+        *,
+        stdin: int | IO[bytes],
+        stderr: int | IO[bytes],
+        environment: Mapping[str, str] | None = None,
     ) -> ProcessGroup:
         """Run ``command``, an argument list that no shell sees, in ``folder`` or, for None, in the current one.
 
-        Its stdout is a pipe. The caller must ``end`` it, even after the child has exited: it may have left children.
-        Raises OSError if it cannot be run.
+        Its stdout is a pipe; ``environment`` is by default that of ergo. The caller must ``end`` it, even after the
+        child has exited: it may have left children. Raises OSError if it cannot be run.
         """
         with signals_held():
             try:
@@ -66,6 +72,7 @@ class ProcessGroup:
                     stdin=stdin,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
+                    env=environment,
                     process_group=0,
                 )
             except ValueError as error:  # a zero byte, or a character that the file system cannot name
@@ -107,6 +114,13 @@ class ProcessGroup:
                 process.stdin.close()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_REAP_SECONDS)
+
+    def close(self) -> None:
+        """End the group and close its pipes, which nothing else may be reading."""
+        self.end()
+        for pipe in (self.child.stdout, self.child.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def _status(self) -> int | None:
         if self.child.returncode is not None:

@@ -79,7 +79,7 @@ class ChannelProcess:
             with signals_held():
                 stdin = subprocess.PIPE if writable else subprocess.DEVNULL
                 group = ProcessGroup.start(command, folder, stdin=stdin, stderr=subprocess.PIPE)
-                undo.callback(_abandon, group)  # if no reader thread can be started
+                undo.callback(group.close)  # if no reader thread can be started
                 channel = cls(group)
                 undo.callback(channel.kill)  # if the handler of a deferred signal raises
             undo.pop_all()
@@ -142,13 +142,6 @@ class ChannelProcess:
             if pipe is not None:
                 pipe.close()
         self._alarm.close()
-
-
-def _abandon(group: ProcessGroup) -> None:
-    group.end()
-    for pipe in (group.child.stdout, group.child.stderr):
-        if pipe is not None:
-            pipe.close()
 
 
 TAIL_BYTES = 64 * 1024
