@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from typing import Protocol
+from collections.abc import Mapping, Sequence, Set
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -52,6 +52,15 @@ class Episode(Protocol):
     @property
     def entries(self) -> Sequence[RecordedEntry]:
         """Its entries: the episode's own run first, then those that it spawned."""
+        ...
+
+
+@runtime_checkable
+class Reasoned(Protocol):
+    """An episode of a kind whose programs have states."""
+
+    def reasons(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """By run, in the order of the entries, each state with one line why it ran, ran again or was left out."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from msgspec import Struct
@@ -16,7 +16,7 @@ from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import UsageError
 from ergo_cli.programs.kind import Line
 from ergo_cli.programs.program import AnyProgram
-from ergo_cli.programs.recorded import Episode
+from ergo_cli.programs.recorded import Episode, Reasoned
 from ergo_cli.replay.preflight import check_kind, check_version
 from ergo_cli.supervisor.journals import End
 from ergo_cli.supervisor.seam import Decision, Outcome
@@ -36,12 +36,14 @@ class Part(Struct, frozen=True):
     """Lines that belong together: the nodes of a pass, or the records of one call with its ``attempt`` and ``end``.
 
     ``run_id`` is the run that the call drove, or that it spawned: the records of such a run have no ``end``.
+    ``reasons`` says of each state of the run why it ran; the first part of a run has them.
     """
 
     lines: tuple[Line, ...]
     run_id: str | None = None
     attempt: int = 0
     end: End | None = None
+    reasons: Sequence[tuple[str, str]] = ()
 
 
 class Explanation(Struct, frozen=True):
@@ -106,12 +108,14 @@ def _recorded(reader: BundleReader, seq: int) -> tuple[Part, ...]:
 def _parts(reader: BundleReader, episode: Episode) -> Iterator[Part]:
     acting = reader.kind.acting
     assert acting is not None, "only programs that act record journals"
+    reasons = dict(episode.reasons()) if isinstance(episode, Reasoned) else {}
     for entry in episode.entries:
         for call in entry.calls:
             lines = tuple(map(acting.line, call.records))
-            yield Part(lines, entry.run_id, call.begin.attempt, call.end)
+            yield Part(lines, entry.run_id, call.begin.attempt, call.end, reasons.pop(entry.run_id, ()))
         if not entry.calls:
-            yield Part(tuple(map(acting.line, entry.records)), entry.run_id)
+            lines = tuple(map(acting.line, entry.records))
+            yield Part(lines, entry.run_id, reasons=reasons.pop(entry.run_id, ()))
 
 
 def _changed(reader: BundleReader, program: AnyProgram) -> tuple[Notice, ...]:

@@ -200,8 +200,19 @@ class NodeDocument(Struct, frozen=True):
     place: PlaceDocument | UnsetType = UNSET
 
 
+class StateDocument(Struct, frozen=True):
+    """One state of a run, and why it ran, ran again or was left out."""
+
+    run_id: str
+    state: str
+    why: str
+
+
 class EpisodeDocument(Struct, frozen=True):
-    """One decision of a bundle, node by node as its program computes it now; what else it has is as recorded."""
+    """One decision of a bundle, node by node as its program computes it now; what else it has is as recorded.
+
+    ``states`` are those of the runs of the episode, where its kind has states.
+    """
 
     seq: int
     event_id: str
@@ -210,6 +221,7 @@ class EpisodeDocument(Struct, frozen=True):
     termination: JsonValue
     nodes: tuple[NodeDocument, ...]
     effects: tuple[JsonValue, ...]
+    states: tuple[StateDocument, ...] | UnsetType = UNSET
     intent_acks: tuple[JsonValue, ...] | UnsetType = UNSET
     interruption: str | UnsetType = UNSET
 

@@ -13,7 +13,7 @@ from ergo_cli.core.json import JsonValue
 from ergo_cli.programs.kind import Line as EpisodeLine
 from ergo_cli.replay.explaining import Explanation, Part
 from ergo_cli.report.command_result import CommandResult
-from ergo_cli.report.document import EpisodeDocument, NodeDocument, Report, unicode, warning_texts
+from ergo_cli.report.document import EpisodeDocument, NodeDocument, Report, StateDocument, unicode, warning_texts
 from ergo_cli.report.failures import place_document, place_text
 from ergo_cli.report.text import Block, Line, Table, Tone, fields, shorten
 
@@ -46,9 +46,15 @@ def _document(explained: Explanation) -> EpisodeDocument:
         termination=msgspec.to_builtins(record.termination),
         nodes=tuple(_node(line) for part in explained.parts for line in part.lines),
         effects=tuple(msgspec.json.decode(effect.text) for effect in record.effects),
+        states=tuple(state for part in explained.parts for state in _states(part)) or UNSET,
         intent_acks=tuple(msgspec.to_builtins(ack) for ack in record.intent_acks) or UNSET,
         interruption=UNSET if record.interruption is None else unicode(record.interruption),
     )
+
+
+def _states(part: Part) -> Iterator[StateDocument]:
+    for state, why in part.reasons:
+        yield StateDocument(part.run_id or "", state, why)
 
 
 def _node(line: EpisodeLine) -> NodeDocument:
@@ -149,6 +155,9 @@ def _call(part: Part, run_id: str | None, *, several: bool) -> Iterator[Block]:
 
 
 def _records(part: Part) -> Iterator[Block]:
+    if part.reasons:
+        yield Table(("state", "why"), tuple(part.reasons))
+        yield Line()
     if part.lines:
         yield Table(_RECORD_COLUMNS, tuple(map(_record_row, part.lines)), frozenset({"seq"}))
 

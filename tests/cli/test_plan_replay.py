@@ -375,6 +375,32 @@ def test_explain_lists_the_events_of_a_run(ergo: Ergo, project: Path) -> None:
     assert "Failed(SemanticError)" in text
 
 
+def test_explain_says_of_each_state_why_it_ran(ergo: Ergo, project: Path) -> None:
+    episode = ergo("explain", KEPT, "--event", "f-0910", "--format", "json", cwd=project).report["episode"]
+    run, child = "e401cff3-9ed9-5a30-81e6-b7110728af77", "6066ec19-19fa-59a2-8949-62f9a2446918"
+    first, *_, last = episode["states"]
+    assert first == {
+        "run_id": run,
+        "state": "settlement.main.quote",
+        "why": "attempt 0 failed with market_busy at seq 4; attempt 1 completed at seq 7",
+    }
+    assert last == {"run_id": child, "state": "screening.main.look_up", "why": "attempt 0 completed at seq 4"}
+    text = ergo("explain", KEPT, "--event", "f-0910", cwd=project).stdout
+    assert [" ".join(line.split()) for line in text.splitlines()].count(f"{last['state']} {last['why']}") == 1
+
+
+def test_a_state_left_out_by_its_tags_is_explained(ergo: Ergo, home: Home) -> None:
+    home.one(
+        "raise ValueError",
+        meta='StateMeta(tags=("impure", "slow"))',
+        more='run_config=run_config(skip_tags=("slow", "late"))',
+    )
+    home.capture(ergo)
+    [state] = ergo("explain", BUNDLE, "--event", "e1", "--format", "json", cwd=home.root).report["episode"]["states"]
+    why = "attempt 0 skipped by skip_tags (slow, late) or completed without a trace at seq 3"
+    assert (state["state"], state["why"]) == ("own.main.one", why)
+
+
 def test_inspect_counts_the_events(ergo: Ergo, project: Path) -> None:
     found = ergo("inspect", KEPT, "--format", "json", cwd=project).report["inspect"]
     assert found["program"] == {"kind": "plan", "ref": "settlement.plan:program"}

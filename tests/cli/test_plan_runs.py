@@ -131,6 +131,9 @@ def test_show_says_of_each_state_why_it_ran(ergo: Ergo, cut_off: Path) -> None:
         " fact 'tried' reused from seq 9",
         "settle.main.parent attempt 0 cut off after seq 14, resumed; attempt 1 completed at seq 20",
     ]
+    states = ergo("runs", "show", RUN, *STORE, "--format", "json").report["run_summary"]["status"]["states"]
+    explained = ergo("explain", "b.json", "--event", "e1", "--format", "json").report["episode"]["states"]
+    assert [{"run_id": RUN, **state} for state in states] == [each for each in explained if each["run_id"] == RUN]
 
 
 def test_a_timeline_places_facts_in_their_attempts(ergo: Ergo, done: Path) -> None:

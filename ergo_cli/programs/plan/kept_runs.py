@@ -19,7 +19,7 @@ from ergo_cli.programs.plan.history import EnvelopeFault, History, read_history
 from ergo_cli.programs.plan.ids import RunId
 from ergo_cli.programs.plan.invoker import last_snapshot, live_engine
 from ergo_cli.programs.plan.program import PlanProgram
-from ergo_cli.programs.plan.reasons import reasons_of
+from ergo_cli.programs.plan.reasons import reasons_of, skip_tags_of
 from ergo_cli.programs.plan.record_lines import parts_of
 from ergo_cli.programs.plan.stream import Artifacts, Streams
 from ergo_cli.programs.plan.tables import PLAN_TABLES
@@ -81,7 +81,8 @@ class PlanRuns(Struct, frozen=True):
         Raises StoreError ``store.not_found``, StorageError, and RunError for a stream that no run can have written.
         """
         events = _events(store, run_id)
-        phase, reasons = _phase(read_history(run_id, events)), reasons_of(events)
+        phase = _phase(read_history(run_id, events))
+        reasons = reasons_of(events, skip_tags_of(events, Artifacts(store.artifacts)))
         summary = PlanSummary(phase, last_snapshot(events), tuple(StateReason(*reason) for reason in reasons))
         return ShownRun(
             run_id=run_id,

@@ -15,7 +15,10 @@ from ergo_cli.programs.plan.engine import Phase
 from ergo_cli.programs.plan.errors import IoForm
 from ergo_cli.programs.plan.events import CALL_FAILED, Envelope, line, named_artifacts, read_line
 from ergo_cli.programs.plan.history import EnvelopeFault, History
+from ergo_cli.programs.plan.reasons import reasons_of, skip_tags_of
+from ergo_cli.programs.plan.stream import Artifacts
 from ergo_cli.programs.recorded import JournalFault, RecordedCall, RecordedEntry
+from ergo_cli.stores.memory import MemoryArtifacts
 from ergo_cli.supervisor.journals import Begin, End
 
 
@@ -86,6 +89,14 @@ class PlanEpisode(Struct, frozen=True):
     def run_id(self) -> str:
         """The run that the episode drove."""
         return self.entry.run_id
+
+    def reasons(self) -> Mapping[str, Sequence[tuple[str, str]]]:
+        """By run, each state with one line why it ran, ran again or was left out, as ``ergo runs show`` has it."""
+        children = {child.entry.run_id: child.stream for child in self.children}
+        return {run: self._reasons(stream) for run, stream in {self.run_id: self.calls[-1].stream, **children}.items()}
+
+    def _reasons(self, stream: Sequence[Envelope]) -> Sequence[tuple[str, str]]:
+        return reasons_of(stream, skip_tags_of(stream, Artifacts(MemoryArtifacts(self.artifacts))))
 
 
 class PlanReader:
