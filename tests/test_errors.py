@@ -53,7 +53,16 @@ def test_a_code_is_documented_with_its_exit_code(code: str) -> None:
         assert f"`{code}`" in (ROOT / "docs" / chapter).read_text(encoding="utf-8")
 
 
-MAKERS = {"ErrorInfo", "_refused", "invalid_input", "invalid_plan", "io_failed", "not_readable", "storage_info"}
+MAKERS = {
+    "ErrorInfo",
+    "_corrupt",
+    "_refused",
+    "invalid_input",
+    "invalid_plan",
+    "io_failed",
+    "not_readable",
+    "storage_info",
+}
 """What makes the errors of plans, with a code that lacks its family."""
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import cast
 
+import msgspec
+
 from ergo_cli.core.json import NotCanonicalError, free_text
+from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.plan.secrets import find_secret
 from ergo_cli.stores.artifacts import artifact_id
 
@@ -25,17 +28,30 @@ class FloatNotAllowed(NotCanonicalError):
 def canonical_json(value: object, allowed: Set[str] = frozenset()) -> bytes:
     """The canonical text of a value, which is what is hashed and stored.
 
-    Raises SecretsNotAllowed, then FloatNotAllowed for a float or an integer beyond 64 bits, then NotCanonicalError for
-    what JSON cannot hold.
+    Raises NotCanonicalError for what JSON cannot hold, SecretsNotAllowed, then FloatNotAllowed for a float or an
+    integer beyond 64 bits.
     """
+    value = plain(value)
     secret = find_secret(value, allowed)
     if secret is not None:
         raise SecretsNotAllowed(secret)
     return canonical_line(value)
 
 
+def plain(value: object) -> FreeValue:
+    """The plain JSON of a value that msgspec writes as JSON: a set becomes a sorted array, a struct an object.
+
+    Raises NotCanonicalError for any other value.
+    """
+    try:
+        return msgspec.to_builtins(value, str_keys=True, order="deterministic")
+    except (TypeError, ValueError, RecursionError) as error:
+        free_text(value)  # names the place, if it has one
+        raise NotCanonicalError(str(error), "") from error
+
+
 def canonical_line(value: object) -> bytes:
-    """As ``canonical_json`` without the guard against secrets: for records whose parts were guarded before."""
+    """As ``canonical_json`` of plain JSON, without the guard against secrets: for what was guarded before."""
     place = next(_floats(value, ""), None)
     if place is not None:
         raise FloatNotAllowed("a number that is not an integer of 64 bits", place)

@@ -9,7 +9,7 @@ import msgspec
 
 from ergo_cli.core.json import JsonError, NotCanonicalError, decode
 from ergo_cli.core.wire import FreeValue
-from ergo_cli.programs.plan.canonical import FloatNotAllowed, SecretsNotAllowed, canonical_json
+from ergo_cli.programs.plan.canonical import FloatNotAllowed, SecretsNotAllowed, canonical_json, plain
 from ergo_cli.programs.plan.errors import (
     ContextError,
     ErrorCategory,
@@ -39,7 +39,10 @@ class Context(Protocol):
         ...
 
     def write(self, key: str, value: FreeValue) -> None:
-        """Set a value. Raises ContextError ``plan.context_serialize_failed`` for what is not JSON."""
+        """Set a value; a set is kept as a sorted array, a struct as an object.
+
+        Raises ContextError ``plan.context_serialize_failed`` for what is not JSON.
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -144,7 +147,7 @@ def read_snapshot(artifacts: Artifacts, snapshot: str) -> dict[str, FreeValue]:
 
 def _plain(key: str, value: FreeValue) -> FreeValue:
     try:
-        plain = msgspec.to_builtins(value, str_keys=True)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise not_readable("context_serialize_failed", f"the value of '{key}' is not JSON: {error}") from error
-    return copied(plain)
+        return copied(plain(value))
+    except NotCanonicalError as error:
+        message = f"the value of '{key}' is not JSON: {error} at '{error.place or '/'}'"
+        raise not_readable("context_serialize_failed", message) from error

@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.core.json import NotCanonicalError
+from ergo_cli.core.json import NotCanonicalError, decode
 from ergo_cli.core.wire import FreeValue, WireError
 from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json
 from ergo_cli.programs.plan.errors import (
@@ -197,8 +197,8 @@ class LiveIo:
         if supervision is not None and namespace in supervision.effectful:
             answer, meta = queued(call, supervision)
             return IoResult(answer, self.record(fact_key, payload_text(answer), meta))
-        response, text = self._answer(call, fact_key)
-        return IoResult(response, self.record(fact_key, text, question(namespace, request)))
+        text = self._answer(call, fact_key)
+        return IoResult(decode(text), self.record(fact_key, text, question(namespace, request)))
 
     def record_value(self, key: str, value: FreeValue) -> str:
         """Record a value; a key that is bound keeps its artifact, which must be readable."""
@@ -225,15 +225,14 @@ class LiveIo:
         key = self._ordinals.key("random_bytes")
         return stored_bytes(self.artifacts, self.facts.get(key) or self.record(key, data, {}))
 
-    def _answer(self, call: IoCall, key: str) -> tuple[FreeValue, bytes]:
-        """The transport's answer, and its text.
+    def _answer(self, call: IoCall, key: str) -> bytes:
+        """The text of the transport's answer.
 
         Under a supervisor the error of a call is recorded before the handler sees it, also the one of an answer that
         cannot be recorded, and any other exception of a transport.
         """
         try:
-            response = self._transport(call)
-            return response, payload_text(response)
+            return payload_text(self._transport(call))
         except (Exception, SystemExit) as error:
             if self._supervision is None:
                 raise

@@ -7,12 +7,12 @@ from typing import Protocol
 
 from ergo_cli.core.json import NotCanonicalError
 from ergo_cli.core.wire import FreeValue
-from ergo_cli.programs.plan.canonical import canonical_line
+from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json
 from ergo_cli.programs.plan.errors import ErrorCategory, ErrorInfo, Other, RunError, Storage, StorageError
 from ergo_cli.programs.plan.events import CALL_FAILED, FACT_RECORDED, DomainEvent
 from ergo_cli.programs.plan.ids import ArtifactId
 from ergo_cli.programs.plan.manifest import EventProfile, Minimal
-from ergo_cli.programs.plan.secrets import find_secret, is_suspicious
+from ergo_cli.programs.plan.secrets import is_suspicious
 from ergo_cli.stores.artifacts import is_artifact_id
 
 _ENGINES = (FACT_RECORDED, CALL_FAILED)
@@ -70,11 +70,10 @@ class FilteredRecorder:
     def _check(self, event: DomainEvent) -> None:
         if is_suspicious(event.name):
             raise _secret("its name looks like a secret")
-        place = find_secret(event.payload, self._allowed)
-        if place is not None:
-            raise _secret(f"it holds what looks like a secret at '{place or '/'}'")
         try:
-            canonical_line(event.payload)
+            canonical_json(event.payload, self._allowed)
+        except SecretsNotAllowed as error:
+            raise _secret(str(error)) from error
         except NotCanonicalError as error:
             message = f"the event '{event.name}' is not recorded: {error} at '{error.place or '/'}'"
             raise _refused("domain_event_invalid", message) from error

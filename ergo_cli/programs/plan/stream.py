@@ -92,7 +92,12 @@ class Streams:
             raise _journal_error(error) from error
 
     def append(self, run_id: str, events: Sequence[Envelope], expected_head: int) -> int:
-        """Append events, all or none, if the head is the expected one; returns the new head."""
+        """Append events, all or none, if the head is the expected one; returns the new head.
+
+        Refuses ``event_sequence_invalid`` for events of another run, and numbers that do not follow the head.
+        """
+        for seq, event in enumerate(events, expected_head + 1):
+            _check_place(event, run_id, seq)
         texts = [line(event).decode() for event in events]
         try:
             return self._journal.append(run_id, texts, expected_head)
@@ -108,12 +113,14 @@ class Streams:
 
     def _event(self, run_id: str, seq: int, text: str) -> Envelope:
         try:
-            return read_line(text.encode())
+            event = read_line(text.encode())
         except (JsonError, WireError) as error:
             message = f"record {seq} of run '{run_id}' is not an event of a plan run: {error}"
-            raise StorageError(
-                Corruption(storage_info("event_stream_corrupt", message)), where=f"run '{run_id}' seq {seq}"
-            ) from error
+            raise _corrupt("event_stream_corrupt", message, run_id, seq) from error
+        if event.seq != seq:
+            message = f"record {seq} of run '{run_id}' holds the event {event.seq}"
+            raise _corrupt("event_stream_corrupt", message, run_id, seq)
+        return event
 
 
 class Writer:
@@ -133,6 +140,16 @@ class Writer:
             ]
             self.head = self._streams.append(self.run_id, envelopes, self.head)
         return self.head
+
+
+def _check_place(event: Envelope, run_id: str, seq: int) -> None:
+    if (event.run_id, event.seq) != (run_id, seq):
+        message = f"the event {event.seq} of run '{event.run_id}' was to become event {seq} of run '{run_id}'"
+        raise _corrupt("event_sequence_invalid", message, run_id, seq)
+
+
+def _corrupt(code: str, message: str, run_id: str, seq: int) -> StorageError:
+    return StorageError(Corruption(storage_info(code, message)), where=f"run '{run_id}' seq {seq}")
 
 
 def _artifact_error(error: StoreError) -> StorageError:
