@@ -98,6 +98,8 @@ def end(ctx: Context, io: FactIo, rec: Recorder) -> None:
 kid = PlanProgram(
     "kid", "1", (State("kid.main.begin", begin), State("kid.main.end", end)), (("kid.main.begin", "kid.main.end"),)
 )
+MAX_ATTEMPTS = 5
+"""More than kills and failures of one state together: an attempt that is cut off counts."""
 STATES = ("settle.main.fetch", "settle.main.flaky", "settle.main.parent", "settle.main.pay")
 program = PlanProgram(
     "settle",
@@ -109,7 +111,7 @@ program = PlanProgram(
         State(STATES[3], pay, StateMeta(idempotency="pay-1", side_effects=SideEffects.APPLY_SIDE_EFFECT)),
     ),
     tuple(pairwise(STATES)),
-    run_config=run_config(max_attempts=3),
+    run_config=run_config(max_attempts=MAX_ATTEMPTS),
     transports={"quotes": quotes},
     effectful=("bank.pay",),
     children=(kid,),
