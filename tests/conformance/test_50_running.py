@@ -189,7 +189,7 @@ def test_c50_79_an_exception_leaves_its_class_alone() -> None:
     assert not lab.kept("hunter2")
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, GeneratorExit])
 def test_what_interrupts_the_process_leaves_the_attempt_open(interruption: type[BaseException]) -> None:
     def handle(ctx: Any, io: Any, rec: Any) -> None:
         raise interruption
