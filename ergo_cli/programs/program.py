@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
@@ -43,4 +43,13 @@ class AuthoredProgram(Protocol):
     @property
     def version(self) -> str:
         """The version that enters the fingerprint."""
+        ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A program written in Python that keeps nothing that looks like a secret."""
+
+    def allowing(self, names: Iterable[str]) -> Self:
+        """The same program, for which ``names`` are none."""
         ...

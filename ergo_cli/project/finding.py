@@ -178,7 +178,8 @@ def find_run_program(flags: RunFlags) -> AnyProgram:
 
     project = project_of_runs(flags)
     if flags.program is not None:
-        return load_python_program(project, flags.program).live()
+        names = _allowed_names(project, None)
+        return load_python_program(project, flags.program, allowed_names=names).live()
     name = flags.profile or (None if project is None else implied_profile(project))
     if project is None or name is None:
         message = "the program of the run is not named"
@@ -190,7 +191,8 @@ def find_run_program(flags: RunFlags) -> AnyProgram:
         raise ProgramError(
             "program.wrong_kind", message, where=profile.program_place, fix="choose another with --profile NAME"
         )
-    return load_python_program(project, profile.program.ref, profile.program.kind, profile.program_place).live()
+    key, names = profile.program, _allowed_names(project, profile)
+    return load_python_program(project, key.ref, key.kind, profile.program_place, names).live()
 
 
 def _check_flags(flags: ProgramFlags) -> None:
@@ -257,7 +259,7 @@ def _from_python(
     from ergo_cli.project.python_programs import load_python_program  # graph programs do not need the import
 
     place = "option --program" if profile is None or flags.program is not None else profile.program_place
-    found = load_python_program(project, ref, kind, place)
+    found = load_python_program(project, ref, kind, place, _allowed_names(project, profile))
     if _is_guarded(flags, profile):
         raise _not_covered(found.program.kind.name, ref, flags, profile)
     path = _adapter(flags, profile)
@@ -265,6 +267,11 @@ def _from_python(
     notices = _notices_of(project) + notices_of(adapter)
     files = [str(each.file) for each in found.files] + ([] if path is None else [str(path)])
     return FoundProgram(rule, found.program, adapter, (), project, profile, notices, python=found, files=tuple(files))
+
+
+def _allowed_names(project: Project | None, profile: ResolvedProfile | None) -> tuple[str, ...]:
+    settings = profile or project
+    return () if settings is None else settings.allowed_names
 
 
 def _adapter(flags: ProgramFlags, profile: ResolvedProfile | None) -> Path | None:

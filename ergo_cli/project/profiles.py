@@ -37,7 +37,7 @@ Ingress = FixtureFile | IngressProcess
 class ResolvedProfile(Struct, frozen=True):
     """A profile with absolute paths. ``capture`` is where ``capture`` without ``-o`` writes and ``replay`` looks.
 
-    ``max_duration`` is ns. ``ignore`` holds the project's patterns, then the profile's own.
+    ``max_duration`` is ns. ``ignore`` holds the project's patterns, then the profile's own, ``allowed_names`` likewise.
     """
 
     project: Project
@@ -59,6 +59,7 @@ class ResolvedProfile(Struct, frozen=True):
     numbers: Numbers
     primitives: tuple[str, ...]
     ignore: tuple[str, ...]
+    allowed_names: tuple[str, ...]
 
     @property
     def graph(self) -> Path | None:
@@ -108,6 +109,7 @@ def resolve_profile(project: Project, name: str) -> ResolvedProfile:
         numbers=profile.numbers or project.numbers or Numbers.EXACT,
         primitives=project.primitives if profile.primitives is None else profile.primitives,
         ignore=project.ignore + profile.ignore,
+        allowed_names=project.allowed_names + profile.allowed_names,
     )
 
 

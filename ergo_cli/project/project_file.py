@@ -67,6 +67,7 @@ class Profile(Struct, frozen=True):
     numbers: Numbers | None = None
     primitives: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
+    allowed_names: tuple[str, ...] = ()
 
 
 class Project(Struct, frozen=True):
@@ -82,6 +83,7 @@ class Project(Struct, frozen=True):
     profiles: Mapping[str, Profile]
     primitives: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    allowed_names: tuple[str, ...] = ()
     numbers: Numbers | None = None
     notices: tuple[Notice, ...] = ()
     trusted: bool = False
@@ -138,6 +140,7 @@ def _decode(members: Mapping[str, object], file: Path, prefix: str, defaults: Ma
         version=table.required_string("version", _default(defaults, "version")),
         primitives=table.string_or_strings("primitives") or (),
         ignore=table.strings("ignore") or (),
+        allowed_names=table.strings("allowed_names") or (),
         numbers=_numbers(table),
         profiles={name: _profile(name, profile) for name, profile in table.tables("profiles").items()},
     )
@@ -175,6 +178,7 @@ def _profile(name: str, table: Table) -> Profile:
         numbers=_numbers(table),
         primitives=table.string_or_strings("primitives"),
         ignore=table.strings("ignore") or (),
+        allowed_names=table.strings("allowed_names") or (),
     )
     if "\0" in name:
         table.fault(None, "has a zero byte in its name", "give the profile another name")

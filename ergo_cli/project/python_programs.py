@@ -18,7 +18,7 @@ from ergo_cli.core.documents import ProgramSource
 from ergo_cli.errors import ErgoError, ProgramError
 from ergo_cli.programs.kind import Kind
 from ergo_cli.programs.kinds import every_kind, find_kind, kind_of
-from ergo_cli.programs.program import AnyProgram, AuthoredProgram, Program
+from ergo_cli.programs.program import AnyProgram, AuthoredProgram, Guarded, Program
 from ergo_cli.project.importing import ImportFault, exception_text, import_module, raised_at, trusted
 from ergo_cli.project.project_file import Project
 from ergo_cli.signals import is_of_a_signal
@@ -160,9 +160,15 @@ class PythonProgram(Struct, frozen=True):
 
 
 def load_python_program(
-    project: Project | None, ref: str, kind: str | None = None, place: str = "option --program"
+    project: Project | None,
+    ref: str,
+    kind: str | None = None,
+    place: str = "option --program",
+    allowed_names: tuple[str, ...] = (),
 ) -> PythonProgram:
     """The program that ``ref`` names, of the kind named ``kind`` if given; ``place`` is where it is named.
+
+    ``allowed_names`` are those of the profile, or of the project, for a program that keeps no secrets.
 
     Raises ProgramError: ``program.import_refused`` for a project that is not trusted, ``program.import_failed`` for a
     module or attribute that cannot be imported, ``program.wrong_kind`` for an attribute that is not such a program.
@@ -172,8 +178,18 @@ def load_python_program(
     found = kind_of(value) if kind is None else find_kind(kind)
     if found is None or not found.claims(value):
         raise _wrong_kind(ref, type(value).__name__, found, place)
+    if allowed_names and isinstance(value, Guarded):
+        value = _allowing(value, allowed_names)
     authored, files = cast("AuthoredProgram", value), _files(ref, project, place)
     return PythonProgram(python_program(found, ref, authored, files), files, project, place)
+
+
+def _allowing(value: Guarded, names: tuple[str, ...]) -> Guarded:
+    """The program with these names; as it is where its parts are of wrong types, which its kind refuses later."""
+    try:
+        return value.allowing(names)
+    except (AttributeError, TypeError):
+        return value
 
 
 def python_program(kind: Kind[Any], ref: str, value: AuthoredProgram, files: tuple[PythonSource, ...]) -> AnyProgram:

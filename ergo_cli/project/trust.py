@@ -35,6 +35,7 @@ PROJECT_KEYS = {
     "profiles": Standing.GIVEN,
     "primitives": Standing.IMPORTED,
     "ignore": Standing.GIVEN,
+    "allowed_names": Standing.GIVEN,
     "numbers": Standing.GIVEN,
 }
 """The standing of every key at the top; what is in ``profiles`` stands in ``PROFILE_KEYS``."""
@@ -62,6 +63,7 @@ PROFILE_KEYS = {
     "numbers": Standing.GIVEN,
     "primitives": Standing.IMPORTED,
     "ignore": Standing.GIVEN,
+    "allowed_names": Standing.GIVEN,
 }
 """The standing of every key of a profile; ``program`` is that of a program made of texts, all others are imported."""
 

@@ -91,9 +91,8 @@ class _ProfileCheck:
         if profile.graph is None:
             from ergo_cli.project.python_programs import load_python_program  # only Python programs need the import
 
-            return load_python_program(
-                profile.project, profile.program.ref, profile.program.kind, profile.program_place
-            ).program
+            key, names = profile.program, profile.allowed_names
+            return load_python_program(profile.project, key.ref, key.kind, profile.program_place, names).program
         check_key(profile.project, self._name, "program")
         gate = cluster_gate(profile.project)
         loaded = load_gated_program(profile.graph, profile.cluster_paths, None, inventory, gate)

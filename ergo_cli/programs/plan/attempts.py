@@ -70,6 +70,8 @@ class LiveAttempts(Struct, frozen=True):
     allowed_names: Set[str] = frozenset()
     effectful: frozenset[str] | None = None
     """Namespaces whose calls are queued as intents, in a run under a supervisor; None in one without."""
+    on_refusal: Callable[[ContextError], object] = lambda _: None
+    """Takes the error of a context that cannot be kept, whose record has no name that looks like a secret."""
 
     def execute(self, state: State, attempt: int, base: str) -> AttemptResult:
         """Enter the state, call its handler on the base snapshot, record the result.
@@ -93,6 +95,7 @@ class LiveAttempts(Struct, frozen=True):
         try:
             text = snapshot_text(context.dump(), self.allowed_names)
         except ContextError as error:
+            self.on_refusal(error)
             return self._fail(state.id, snapshot_failure(state.id, error))
         return self._complete(state.id, self.artifacts.put(text))
 
@@ -119,6 +122,7 @@ class LiveAttempts(Struct, frozen=True):
             self.clock.wall_ms,
             self.entropy,
             self.supervision(state, attempt),
+            self.allowed_names,
         )
 
     def _check_exists(self, base: str) -> dict[str, object]:

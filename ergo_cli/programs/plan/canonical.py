@@ -25,6 +25,11 @@ class FloatNotAllowed(NotCanonicalError):
     """A value holds a number that is not an integer of 64 bits; ``place`` is the JSON pointer of it."""
 
 
+def refusal(error: SecretsNotAllowed | NotCanonicalError) -> str:
+    """Why a value is refused, with the JSON pointer of the place and never what stands there (B-14)."""
+    return str(error) if isinstance(error, SecretsNotAllowed) else f"{error} at '{error.place or '/'}'"
+
+
 def canonical_json(value: object, allowed: Set[str] = frozenset()) -> bytes:
     """The canonical text of a value, which is what is hashed and stored.
 

@@ -10,7 +10,7 @@ from ergo_cli.core import wire
 from ergo_cli.core.json import NotCanonicalError, decode
 from ergo_cli.core.wire import WireError
 from ergo_cli.programs.functions import unfit_function, unfit_parameters, unfit_result
-from ergo_cli.programs.plan.canonical import SecretsNotAllowed
+from ergo_cli.programs.plan.canonical import SecretsNotAllowed, refusal
 from ergo_cli.programs.plan.errors import RunError, invalid_plan
 from ergo_cli.programs.plan.ids import is_segment, is_state_id
 from ergo_cli.programs.plan.manifest import IoMode, RunConfig, RunManifest, Sequential
@@ -90,12 +90,12 @@ def _check_config(program: PlanProgram) -> None:
 def _check_manifest(program: PlanProgram) -> None:
     """The manifest can be stored, and read again."""
     try:
-        wire.read(decode(program.manifest.canonical()), RunManifest)
+        wire.read(decode(program.manifest.canonical(program.allowed_names)), RunManifest)
     except SecretsNotAllowed as error:
-        message = f"the manifest is refused: {error}"
+        message = f"the manifest is refused: {refusal(error)}"
         raise invalid_plan("secrets_detected", message, where=place_of(program)) from error
     except NotCanonicalError as error:
-        message = f"the manifest is refused: {error} at '{error.place or '/'}'"
+        message = f"the manifest is refused: {refusal(error)}"
         raise invalid_plan("manifest_not_canonical", message, where=place_of(program)) from error
     except (WireError, TypeError) as error:
         message = f"the manifest is refused: {error}"

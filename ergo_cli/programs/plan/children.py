@@ -14,16 +14,15 @@ from msgspec import Struct
 from ergo_cli.core import wire
 from ergo_cli.core.json import NotCanonicalError
 from ergo_cli.core.wire import FreeValue, WireError
-from ergo_cli.programs.plan.canonical import SecretsNotAllowed
+from ergo_cli.programs.plan.canonical import SecretsNotAllowed, refusal
 from ergo_cli.programs.plan.context import read_snapshot
 from ergo_cli.programs.plan.engine import Engine, Phase, RunResult, StartRun
 from ergo_cli.programs.plan.errors import ErrorCategory, IoError, PlanError, io_failed, json_form
 from ergo_cli.programs.plan.events import DomainEvent
-from ergo_cli.programs.plan.facts import FactIo, IoCall, IoResult, Transport, missing_fact_key
+from ergo_cli.programs.plan.facts import FactIo, IoCall, IoResult, Transport, missing_fact_key, refuse_secret_key
 from ergo_cli.programs.plan.ids import ArtifactId, OpId, RunId, child_run
 from ergo_cli.programs.plan.manifest import NO_BUILD, RunConfig, RunManifest
 from ergo_cli.programs.plan.recorder import Recorder
-from ergo_cli.programs.plan.secrets import is_suspicious
 from ergo_cli.programs.plan.transports import TransportEnv, TransportFactory
 
 SPAWN = "machine.child_run.spawn"
@@ -79,10 +78,10 @@ class ChildRuns(Struct, frozen=True):
         return answer
 
     def _spawn(self, parent: RunId, call: IoCall) -> FreeValue:
-        key = _fact_key(call)
+        engine = self.engine(self.inner)
+        key = _fact_key(call, engine)
         request = _request(call, SpawnRequest, _SPAWN_KIND)
         child = child_run(parent, key)
-        engine = self.engine(self.inner)
         manifest = _manifest(request)
         manifest_id = self._put(engine, manifest)
         if engine.streams.head(child):
@@ -98,9 +97,9 @@ class ChildRuns(Struct, frozen=True):
         }
 
     def _await(self, call: IoCall) -> FreeValue:
-        _fact_key(call)
-        request = _request(call, AwaitRequest, _AWAIT_KIND)
         engine = self.engine(self.inner)
+        _fact_key(call, engine)
+        request = _request(call, AwaitRequest, _AWAIT_KIND)
         result = self._driven(lambda: engine.resume(request.child_run_id), "child_run_engine_failed")
         ended = result.phase if result.phase is not Phase.RUNNING else Phase.FAILED
         snapshot = result.final_snapshot_id
@@ -137,9 +136,9 @@ class ChildRuns(Struct, frozen=True):
 
     def _put(self, engine: Engine, manifest: RunManifest) -> str:
         try:
-            text = manifest.canonical()
+            text = manifest.canonical(engine.allowed_names)
         except (SecretsNotAllowed, NotCanonicalError) as error:
-            message = f"the child's manifest is refused: {error}"
+            message = f"the child's manifest is refused: {refusal(error)}"
             raise io_failed("child_run_engine_failed", message, ErrorCategory.PARSING_INPUT) from error
         try:
             return engine.artifacts.put(text)
@@ -212,11 +211,10 @@ def _manifest(request: SpawnRequest) -> RunManifest:
     return RunManifest(request.op_id, request.op_version, params, request.run_config, NO_BUILD)
 
 
-def _fact_key(call: IoCall) -> str:
+def _fact_key(call: IoCall, engine: Engine) -> str:
     if call.fact_key is None:
         raise missing_fact_key(call.namespace)
-    if is_suspicious(call.fact_key):
-        raise io_failed("secrets_detected", "the fact key looks like a secret")
+    refuse_secret_key(call.fact_key, engine.allowed_names)
     return call.fact_key
 
 

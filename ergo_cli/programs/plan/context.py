@@ -9,7 +9,7 @@ import msgspec
 
 from ergo_cli.core.json import JsonError, NotCanonicalError, decode
 from ergo_cli.core.wire import FreeValue
-from ergo_cli.programs.plan.canonical import FloatNotAllowed, SecretsNotAllowed, canonical_json, plain
+from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json, plain, refusal
 from ergo_cli.programs.plan.errors import (
     ContextError,
     ErrorCategory,
@@ -119,13 +119,10 @@ def snapshot_text(values: Mapping[str, FreeValue], allowed: Set[str] = frozenset
     try:
         return canonical_json(values, allowed)
     except SecretsNotAllowed as error:
-        message = f"the context is not kept: {error}"
+        message = f"the context is not kept: {refusal(error)}"
         raise ContextError(Other(ErrorInfo("secrets_detected", ErrorCategory.CONTEXT, False, message))) from error
-    except FloatNotAllowed as error:
-        message = f"the context is not kept: {error} at '{error.place}'"
-        raise not_readable("context_snapshot_not_canonical", message) from error
     except NotCanonicalError as error:
-        message = f"the context is not kept: {error} at '{error.place or '/'}'"
+        message = f"the context is not kept: {refusal(error)}"
         raise not_readable("context_snapshot_not_canonical", message) from error
 
 
@@ -149,5 +146,5 @@ def _plain(key: str, value: FreeValue) -> FreeValue:
     try:
         return copied(plain(value))
     except NotCanonicalError as error:
-        message = f"the value of '{key}' is not JSON: {error} at '{error.place or '/'}'"
+        message = f"the value of '{key}' is not JSON: {refusal(error)}"
         raise not_readable("context_serialize_failed", message) from error

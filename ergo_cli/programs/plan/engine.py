@@ -13,11 +13,12 @@ from ergo_cli.core.json import JsonError, NotCanonicalError, decode
 from ergo_cli.core.time import Clock, StandingClock
 from ergo_cli.core.wire import FreeValue, WireError
 from ergo_cli.programs.plan.attempts import Attempts, FailedAttempt, LiveAttempts, Stopped, Succeeded, check_exists
-from ergo_cli.programs.plan.canonical import FloatNotAllowed, SecretsNotAllowed
+from ergo_cli.programs.plan.canonical import FloatNotAllowed, SecretsNotAllowed, refusal
 from ergo_cli.programs.plan.context import read_snapshot, snapshot_text
 from ergo_cli.programs.plan.deadlines import Deadline
 from ergo_cli.programs.plan.errors import (
     Concurrency,
+    ContextError,
     ErrorCategory,
     ErrorInfo,
     Failure,
@@ -104,7 +105,7 @@ class Engine(Struct, frozen=True, kw_only=True):
 
     ``deadline`` stops a run between attempts and while it waits. ``max_orphan_recoveries`` is how often a state that
     never ends is tried again by ``resume``. ``allowed_names`` are texts that look like secrets and are none.
-    ``effectful`` puts the runs under a supervisor (``Supervision``).
+    ``effectful`` puts the runs under a supervisor (``Supervision``). ``on_refusal`` is that of ``LiveAttempts``.
     """
 
     journal: EventJournal
@@ -118,6 +119,7 @@ class Engine(Struct, frozen=True, kw_only=True):
     allowed_names: Set[str] = frozenset()
     failpoints: Failpoints = Failpoints()
     effectful: frozenset[str] | None = None
+    on_refusal: Callable[[ContextError], object] = lambda _: None
 
     def start(self, start: StartRun) -> RunResult:
         """Begin a run and drive it to its end. Raises RunError; until the run has begun nothing is appended."""
@@ -251,6 +253,7 @@ class Engine(Struct, frozen=True, kw_only=True):
             self.failpoints,
             self.allowed_names,
             self.effectful,
+            self.on_refusal,
         )
 
     def _history(self, run_id: RunId) -> tuple[History, list[Envelope]]:
@@ -276,7 +279,7 @@ class Engine(Struct, frozen=True, kw_only=True):
         """The contract of ``start``, in its order: mode, manifest, its id, operation, configuration."""
         if not isinstance(start.run_config.execution_mode, Sequential):
             raise _unsupported_mode()
-        if artifact_id(_manifest_text(start.manifest)) != start.manifest_id:
+        if artifact_id(_manifest_text(start.manifest, self.allowed_names)) != start.manifest_id:
             raise invalid_plan("manifest_id_mismatch", f"the manifest's id is not {start.manifest_id}")
         if start.manifest.op_id != start.plan.op_id:
             message = f"the manifest is of operation '{start.manifest.op_id}', the plan of '{start.plan.op_id}'"
@@ -333,16 +336,15 @@ class _RunErrors:
             raise RunError.of(error) from error
 
 
-def _manifest_text(manifest: RunManifest) -> bytes:
+def _manifest_text(manifest: RunManifest, allowed: Set[str]) -> bytes:
     try:
-        return manifest.canonical()
+        return manifest.canonical(allowed)
     except SecretsNotAllowed as error:
-        raise invalid_plan("secrets_detected", f"the manifest is refused: {error}") from error
+        raise invalid_plan("secrets_detected", f"the manifest is refused: {refusal(error)}") from error
     except FloatNotAllowed as error:
-        message = f"the manifest is refused: {error} at '{error.place}'"
-        raise invalid_plan("manifest_not_canonical", message) from error
+        raise invalid_plan("manifest_not_canonical", f"the manifest is refused: {refusal(error)}") from error
     except NotCanonicalError as error:
-        raise invalid_plan("manifest_serialize_failed", f"the manifest is refused: {error}") from error
+        raise invalid_plan("manifest_serialize_failed", f"the manifest is refused: {refusal(error)}") from error
 
 
 def _check_recovery(history: History, order: tuple[str, ...], run_id: str) -> None:

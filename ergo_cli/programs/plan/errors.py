@@ -23,7 +23,7 @@ from ergo_cli.core.json import decode
 from ergo_cli.core.wire import FreeValue, Variant, Wrapper
 from ergo_cli.errors import ErgoError
 from ergo_cli.programs.plan.ids import ErrorCode, IdError, StateId, is_segment
-from ergo_cli.programs.plan.secrets import is_suspicious
+from ergo_cli.programs.plan.secrets import is_suspicious, without_names
 
 
 class ErrorCategory(Enum):
@@ -311,8 +311,13 @@ def storage_info(code: str, message: str) -> ErrorInfo:
 
 
 def redacted(info: ErrorInfo) -> ErrorInfo:
-    """``info`` as a failure keeps it: without details, and without a message that looks like a secret."""
-    message = "error details redacted" if is_suspicious(info.message) else info.message
+    """``info`` as a failure keeps it: without details, and without a message that looks like a secret.
+
+    Of a place that is named with a suspicious name, ``…`` is kept for that name.
+    """
+    message = without_names(info.message) if is_suspicious(info.message) else info.message
+    if is_suspicious(message):
+        message = "error details redacted"
     return replace(info, message=message, details=None)
 
 

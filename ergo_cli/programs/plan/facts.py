@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Protocol
 
 from msgspec import Struct
@@ -22,6 +22,7 @@ from ergo_cli.programs.plan.errors import (
     invalid_plan,
     io_failed,
     json_form,
+    redacted,
 )
 from ergo_cli.programs.plan.events import CALL_FAILED, DomainEvent, Envelope, FactRecorded, fact_of, fact_recorded
 from ergo_cli.programs.plan.payloads import payload_text, question, stored_bytes, stored_time, stored_value
@@ -159,7 +160,7 @@ class Supervision(Struct, frozen=True):
 class LiveIo:
     """IO that reaches the world and records its answers. One for each attempt.
 
-    ``wall_ms`` and ``entropy`` are sampled at every use.
+    ``wall_ms`` and ``entropy`` are sampled at every use. ``allowed`` are texts that look like secrets and are none.
     """
 
     def __init__(
@@ -172,8 +173,10 @@ class LiveIo:
         wall_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
         supervision: Supervision | None = None,
+        allowed: Set[str] = frozenset(),
     ) -> None:
         self._supervision = supervision
+        self.allowed = allowed
         self.facts = facts
         self.artifacts = artifacts
         self.writer = writer
@@ -190,21 +193,21 @@ class LiveIo:
                 raise missing_fact_key(namespace)
             return IoResult(self._transport(call))
         if supervision is not None:
-            refuse_secret_key(fact_key)
+            refuse_secret_key(fact_key, self.allowed)
         bound = self.facts.get(fact_key)
         if bound is not None:
             return IoResult(stored_value(self.artifacts, bound), bound)
         if supervision is not None and namespace in supervision.effectful:
-            answer, meta = queued(call, supervision)
-            return IoResult(answer, self.record(fact_key, payload_text(answer), meta))
+            answer, meta = queued(call, supervision, self.allowed)
+            return IoResult(answer, self.record(fact_key, payload_text(answer, self.allowed), meta))
         text = self._answer(call, fact_key)
-        return IoResult(decode(text), self.record(fact_key, text, question(namespace, request)))
+        return IoResult(decode(text), self.record(fact_key, text, question(namespace, request, self.allowed)))
 
     def record_value(self, key: str, value: FreeValue) -> str:
         """Record a value; a key that is bound keeps its artifact, which must be readable."""
         bound = self.facts.get(key)
         if bound is None:
-            return self.record(key, payload_text(value), {})
+            return self.record(key, payload_text(value, self.allowed, what="the value"), {})
         stored_value(self.artifacts, bound)
         return bound
 
@@ -232,7 +235,7 @@ class LiveIo:
         cannot be recorded, and any other exception of a transport.
         """
         try:
-            return payload_text(self._transport(call))
+            return payload_text(self._transport(call), self.allowed)
         except (Exception, SystemExit) as error:
             if self._supervision is None:
                 raise
@@ -246,7 +249,7 @@ class LiveIo:
             artifact = self.artifacts.put(data)
         except StorageError as error:
             raise io_failed("fact_payload_put_failed", error.message, ErrorCategory.STORAGE) from error
-        refuse_secret_key(key)
+        refuse_secret_key(key, self.allowed)
         self.facts.bind(key, artifact, meta)
         try:
             self.writer.append(fact_recorded(FactRecorded(key, artifact, meta)))
@@ -301,7 +304,7 @@ class ReplayIo:
         return bound
 
 
-def queued(call: IoCall, supervision: Supervision) -> tuple[FreeValue, FreeValue]:
+def queued(call: IoCall, supervision: Supervision, allowed: Set[str] = frozenset()) -> tuple[FreeValue, FreeValue]:
     """The answer to an effectful call, and what its binding says: the intent that is sent when the run completes.
 
     Raises IoError ``plan.missing_idempotency_key``, ``plan.secrets_detected``, ``plan.fact_payload_not_canonical``.
@@ -310,21 +313,21 @@ def queued(call: IoCall, supervision: Supervision) -> tuple[FreeValue, FreeValue
     if not key:
         message = f"the state '{supervision.state_id}' calls '{call.namespace}' and has no idempotency key"
         raise io_failed("missing_idempotency_key", message, ErrorCategory.PARSING_INPUT)
-    payload_text(call.request)
+    payload_text(call.request, allowed, what="the request")
     effect = {"idempotency_key": key, "namespace": call.namespace, "request": call.request}
     return {"idempotency_key": key, "queued": True}, {"effect": effect}
 
 
-def refuse_secret_key(key: str) -> None:
+def refuse_secret_key(key: str, allowed: Set[str] = frozenset()) -> None:
     """Raise IoError ``plan.secrets_detected`` for a fact key that looks like a secret."""
-    if is_suspicious(key):
+    if key not in allowed and is_suspicious(key):
         raise io_failed("secrets_detected", "the fact key looks like a secret")
 
 
 def recordable(error: IoError) -> IoError:
     """``error`` as it is recorded: without details that JSON cannot hold or that look secret, nor such a message."""
     info = error.info
-    message = "error details redacted" if is_suspicious(info.message) else info.message
+    message = redacted(info).message
     try:
         canonical_json(info.details)
         details = info.details

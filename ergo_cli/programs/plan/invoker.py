@@ -22,7 +22,7 @@ from ergo_cli.programs.plan.continuing import (
 )
 from ergo_cli.programs.plan.deadlines import DeadlineReached
 from ergo_cli.programs.plan.effects import run_effects
-from ergo_cli.programs.plan.engine import Engine, Phase, PlanResolver, RunResult, StartRun
+from ergo_cli.programs.plan.engine import Engine, Phase, RunResult, StartRun
 from ergo_cli.programs.plan.errors import ErrorCategory, InvalidPlan, PlanError, Storage, StorageError
 from ergo_cli.programs.plan.events import Envelope, RunStarted, StateCompleted, StateFailed, line
 from ergo_cli.programs.plan.facts import IoCall, Transport
@@ -142,7 +142,7 @@ class PlanInvoker:
         payload = decode(context.payload) if context.payload else None
         start = StartRun(
             manifest=manifest,
-            manifest_id=engine.artifacts.put(manifest.canonical()),
+            manifest_id=engine.artifacts.put(manifest.canonical(engine.allowed_names)),
             plan=self._raised.watched(self._program.plan),
             run_config=manifest.run_config,
             initial_context=self._program.first_context(payload),
@@ -206,7 +206,7 @@ class PlanInvoker:
             seat.entropy,
             moment=moment,
             wrap=wrap,
-            resolver=self._raised,
+            raised=self._raised,
         )
 
     def _in_time(self, moment: int | None) -> Callable[[Transport], Transport]:
@@ -237,24 +237,25 @@ def live_engine(
     *,
     moment: int | None = None,
     wrap: Callable[[Transport], Transport] = lambda transport: transport,
-    resolver: PlanResolver | None = None,
+    raised: Raised | None = None,
 ) -> Engine:
     """An engine with the program's transports, each wrapped, and its children; ``moment`` is its deadline.
 
-    ``resolver`` makes the plans in the program's place.
+    ``raised`` watches the handlers.
     """
 
     def made(transports: TransportFactory) -> Engine:
         return Engine(
             journal=journal,
             artifact_store=artifacts,
-            resolver=program if resolver is None else resolver,
+            resolver=program if raised is None else raised,
             entropy=entropy,
             transports=transports,
             clock=clock,
             deadline=moment,
             allowed_names=program.allowed_names,
             effectful=frozenset(program.effectful),
+            on_refusal=(lambda _: None) if raised is None else raised.note,
         )
 
     return made(program.router(made, wrap))

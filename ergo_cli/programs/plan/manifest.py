@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from enum import Enum
 from typing import Annotated, Self, cast
 
@@ -182,6 +183,9 @@ class RunManifest(Struct, frozen=True):
     run_config: RunConfig
     build: Build
 
-    def canonical(self) -> bytes:
-        """The text that is stored. Raises SecretsNotAllowed, FloatNotAllowed and NotCanonicalError."""
-        return canonical_json(decode(wire.encode(self)))
+    def canonical(self, allowed: Set[str] = frozenset()) -> bytes:
+        """The text that is stored; ``allowed`` are texts that look like secrets and are none.
+
+        Raises SecretsNotAllowed, FloatNotAllowed and NotCanonicalError.
+        """
+        return canonical_json(decode(wire.encode(self)), allowed)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from ergo_cli.core import wire
 from ergo_cli.core.json import NotCanonicalError
 from ergo_cli.core.wire import FreeValue, WireError
-from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json
+from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json, refusal
 from ergo_cli.programs.plan.context import Context
 from ergo_cli.programs.plan.engine import Engine, Phase, RunResult, StartRun
 from ergo_cli.programs.plan.errors import (
@@ -179,7 +179,7 @@ def pipeline_manifest(
     except SecretsNotAllowed as error:
         raise invalid_input("secrets_detected", f"the manifest is refused: {error}") from error
     except NotCanonicalError as error:
-        raise invalid_input("manifest_not_canonical", f"the manifest is refused: {error} at '{error.place}'") from error
+        raise invalid_input("manifest_not_canonical", f"the manifest is refused: {refusal(error)}") from error
 
 
 def start_pipeline(
@@ -274,7 +274,7 @@ def _check_steps(steps: Sequence[PipelineStep]) -> None:
             message = f"the configuration of step '{step.step_id}' is refused: {error}"
             raise invalid_input("secrets_detected", message) from error
         except NotCanonicalError as error:
-            message = f"the configuration of step '{step.step_id}' is refused: {error} at '{error.place}'"
+            message = f"the configuration of step '{step.step_id}' is refused: {refusal(error)}"
             raise invalid_input("op_config_not_canonical", message) from error
 
 

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from ergo_cli.core.json import JsonError, NotCanonicalError, decode
 from ergo_cli.core.wire import FreeValue
-from ergo_cli.programs.plan.canonical import FloatNotAllowed, SecretsNotAllowed, canonical_json
+from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json, refusal
 from ergo_cli.programs.plan.errors import ErrorCategory, StorageError, io_failed
 from ergo_cli.programs.plan.stream import Artifacts
 from ergo_cli.stores.artifacts import artifact_id
 
 
-def payload_text(value: FreeValue) -> bytes:
-    """The text of an answer. Raises IoError ``plan.secrets_detected`` and ``plan.fact_payload_not_canonical``."""
+def payload_text(value: FreeValue, allowed: Set[str] = frozenset(), *, what: str = "the answer") -> bytes:
+    """The text of an answer, or of ``what`` else is recorded.
+
+    Raises IoError ``plan.secrets_detected`` and ``plan.fact_payload_not_canonical``, with the place.
+    """
     try:
-        return canonical_json(value)
+        return canonical_json(value, allowed)
     except SecretsNotAllowed as error:
-        raise io_failed("secrets_detected", f"the answer is not recorded: {error}") from error
-    except FloatNotAllowed as error:
-        message = f"the answer is not recorded: {error} at '{error.place or '/'}'"
-        raise io_failed("fact_payload_not_canonical", message, ErrorCategory.PARSING_INPUT) from error
+        raise io_failed("secrets_detected", f"{what} is not recorded: {refusal(error)}") from error
     except NotCanonicalError as error:
-        message = f"the answer is not recorded: {error}"
+        message = f"{what} is not recorded: {refusal(error)}"
         raise io_failed("fact_payload_not_canonical", message, ErrorCategory.PARSING_INPUT) from error
 
 
-def question(namespace: str, request: FreeValue) -> FreeValue:
+def question(namespace: str, request: FreeValue, allowed: Set[str] = frozenset()) -> FreeValue:
     """What a binding says about its call, so that a replay notices another question; empty where it cannot be said."""
     try:
-        return {"namespace": namespace, "request_sha256": artifact_id(canonical_json(request))}
+        return {"namespace": namespace, "request_sha256": artifact_id(canonical_json(request, allowed))}
     except (SecretsNotAllowed, NotCanonicalError):
         return {}
 

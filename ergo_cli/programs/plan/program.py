@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping, Set
+from typing import Any, Self, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.core.json import free_text
 from ergo_cli.core.wire import FreeValue
@@ -74,6 +75,11 @@ class PlanProgram(Struct, frozen=True):
     def manifest(self) -> RunManifest:
         """The manifest of every run: it does not depend on the event."""
         return RunManifest(self.op_id, self.op_version, self.input_params, self.run_config, self.build)
+
+    def allowing(self, names: Iterable[str]) -> Self:
+        """The program with more ``allowed_names``, and its children with them."""
+        children = tuple(child.allowing(names) for child in self.children)
+        return replace(self, allowed_names=frozenset(self.allowed_names).union(names), children=children)
 
     def first_context(self, payload: FreeValue) -> dict[str, FreeValue]:
         """The first context of a run; floats become their canonical text (spec 00 §13.2).

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Iterable
 from msgspec.structs import replace
 
 from ergo_cli.programs.plan.context import Context
-from ergo_cli.programs.plan.errors import RunError
+from ergo_cli.programs.plan.errors import Failure, PlanError, RunError
 from ergo_cli.programs.plan.errors import State as StateForm
 from ergo_cli.programs.plan.events import Envelope, StateEntered, StateFailed
 from ergo_cli.programs.plan.facts import FactIo
@@ -45,9 +45,19 @@ class Raised:
                     failed = RunError(StateForm(failure), where=f"run '{envelope.run_id}' {attempt}")
                 case _:
                     pass
-        if failed is not None and self.last is not None and not is_suspicious(str(self.last)):
+        if failed is None or self.last is None:
+            return failed
+        refused = [error for error in (self.last.__cause__, self.last) if _refuses_secret(error)]
+        if refused and failed.info.code == "secrets_detected":
+            named = replace(failed.info, message=str(refused[0]))  # the record leaves the name out
+            return RunError(StateForm(Failure(None, named)), where=failed.where)
+        if not is_suspicious(str(self.last)):
             failed.__cause__ = self.last
         return failed
+
+    def note(self, error: Exception) -> None:
+        """Take an error that the engine raised on behalf of a handler."""
+        self.last = error
 
     def _watched(self, state: State) -> State:
         def handle(ctx: Context, io: FactIo, rec: Recorder) -> HandlerResult:
@@ -69,3 +79,7 @@ class Raised:
             raise
         self.last = None
         return outcome
+
+
+def _refuses_secret(error: BaseException | None) -> bool:
+    return isinstance(error, PlanError) and error.info.code == "secrets_detected"

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ergo_cli.core.json import NotCanonicalError
 from ergo_cli.core.wire import FreeValue
-from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json
+from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json, refusal
 from ergo_cli.programs.plan.errors import ErrorCategory, ErrorInfo, Other, RunError, Storage, StorageError
 from ergo_cli.programs.plan.events import CALL_FAILED, FACT_RECORDED, DomainEvent
 from ergo_cli.programs.plan.ids import ArtifactId
@@ -68,14 +68,14 @@ class FilteredRecorder:
             raise RunError(Storage(error.form), where=error.where) from error
 
     def _check(self, event: DomainEvent) -> None:
-        if is_suspicious(event.name):
+        if event.name not in self._allowed and is_suspicious(event.name):
             raise _secret("its name looks like a secret")
         try:
             canonical_json(event.payload, self._allowed)
         except SecretsNotAllowed as error:
-            raise _secret(str(error)) from error
+            raise _secret(refusal(error)) from error
         except NotCanonicalError as error:
-            message = f"the event '{event.name}' is not recorded: {error} at '{error.place or '/'}'"
+            message = f"the event '{event.name}' is not recorded: {refusal(error)}"
             raise _refused("domain_event_invalid", message) from error
         if event.payload_ref is not None and not is_artifact_id(event.payload_ref):
             raise _refused("domain_event_invalid", f"the event '{event.name}' names no artifact: {event.payload_ref!r}")

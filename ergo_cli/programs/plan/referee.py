@@ -142,7 +142,7 @@ class PlanReferee:
         manifest = self._program.manifest
         start = StartRun(
             manifest=manifest,
-            manifest_id=engine.artifacts.put(manifest.canonical()),
+            manifest_id=engine.artifacts.put(manifest.canonical(engine.allowed_names)),
             plan=self._program.plan,
             run_config=manifest.run_config,
             initial_context=self._program.first_context(decode(context.payload) if context.payload else None),

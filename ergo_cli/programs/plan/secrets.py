@@ -31,9 +31,28 @@ def is_suspicious(text: str) -> bool:
     return len(words) in _WORDS and all(_WORD.fullmatch(word) for word in words)
 
 
+_PLAIN_NAME = re.compile(r"[\w.$-]{1,64}", re.ASCII)
+_HIDDEN = "…"
+
+
 def find_secret(value: object, allowed: Set[str] = frozenset()) -> str | None:
-    """The JSON pointer of the first suspicious member name or text in a value, depth first; None if there is none."""
+    """The JSON pointer of the first suspicious member name or text in a value, depth first; None if there is none.
+
+    A suspicious name that is no plain identifier may be the secret itself: ``…`` stands in its place.
+    """
     return next(_secrets(value, "", allowed), None)
+
+
+def without_names(message: str) -> str:
+    """A message whose JSON pointers have ``…`` for every suspicious name: the place without a word of secrets."""
+    return _POINTER.sub(lambda found: "/".join(map(_masked, found[0].split("/"))), message)
+
+
+_POINTER = re.compile(r"(?<=at ')/[^']*(?=')")
+
+
+def _masked(name: str) -> str:
+    return _HIDDEN if is_suspicious(name) else name
 
 
 def _secrets(value: object, place: str, allowed: Set[str]) -> Iterator[str]:
@@ -45,7 +64,7 @@ def _secrets(value: object, place: str, allowed: Set[str]) -> Iterator[str]:
             for name, member in cast("Mapping[str, object]", value).items():
                 inner = f"{place}/{name.replace('~', '~0').replace('/', '~1')}"
                 if name not in allowed and is_suspicious(name):
-                    yield inner
+                    yield inner if _PLAIN_NAME.fullmatch(name) else f"{place}/{_HIDDEN}"
                 yield from _secrets(member, inner, allowed)
         case Sequence() if not isinstance(value, bytes | bytearray):
             for index, item in enumerate(cast("Sequence[object]", value)):

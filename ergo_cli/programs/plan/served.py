@@ -215,7 +215,7 @@ class ServedIo(LiveIo):
 
     def record(self, key: str, data: bytes, meta: FreeValue) -> str:
         """Bind the key to its recorded answer: what stands there must be this fact, with this question."""
-        refuse_secret_key(key)
+        refuse_secret_key(key, self.allowed)
         run = self.writer.run_id
         recorded = self._journal.following(run)
         fact = None if recorded is None or recorded.domain is None else fact_of(recorded.domain)
@@ -318,6 +318,7 @@ class ServedAttempts(LiveAttempts, frozen=True):
             self.clock.wall_ms,
             bytes,
             self.supervision(state, attempt),
+            self.allowed_names,
         )
 
 
