@@ -25,7 +25,7 @@ from ergo_cli.errors import ErgoError, EventError, StepError
 from ergo_cli.events.external import HostedEvent
 from ergo_cli.events.stream import EventStream
 from ergo_cli.host.crash_journal import EpisodeSink
-from ergo_cli.host.effects import ApplyEffects, IgnoreEffects, IntentDispatcher, OnIntent
+from ergo_cli.host.effects import ApplyEffects, IgnoreEffects, IntentDispatcher, OnIntent, SendIntents
 from ergo_cli.host.event_input import Arrivals, StreamArrivals, stopped_too_soon
 from ergo_cli.host.failures import Failures, FailureSummary
 from ergo_cli.host.outputs import JournalSink, StoreFailure
@@ -142,10 +142,11 @@ def start_run(
             run.constraints,
             invoker,
             run.adapter,
-            IgnoreEffects(),
+            IgnoreEffects() if resources.dispatcher is None else SendIntents(resources.dispatcher),
             journals,
             numbers=run.numbers,
             seen=None if resources.vouched else DigestSet(),
+            on_intent=resources.on_intent,
             admit=partial(acting.admit, value),
             failures=failures,
         )

@@ -152,12 +152,21 @@ def test_a_configuration_that_cannot_be_driven_is_refused(ergo: Ergo, home: Home
     assert refused(ergo, home)["code"] == code
 
 
-def test_routes_and_run_ids_are_refused(ergo: Ergo, home: Home) -> None:
+@pytest.mark.parametrize(
+    ("routes", "named"),
+    [(["publish"], "not 'publish'"), (["io", "b", "a"], "not 'a', 'b'"), ([], "'io' is not routed")],
+)
+def test_only_io_can_be_routed(ergo: Ergo, home: Home, routes: list[str], named: str) -> None:
     home.one("open('touched', 'w')")
-    (home.root / "egress.toml").write_text(
-        'default_ack_timeout = "1s"\n[channels.c]\ntype = "process"\ncommand = ["true"]\n[routes.io]\nchannel = "c"\n'
-    )
-    assert refused(ergo, home, "--egress-config", "egress.toml")["code"] == "egress.route_unsupported"
+    text = 'default_ack_timeout = "1s"\n[channels.c]\ntype = "process"\ncommand = ["touch", "touched"]\n[routes]\n'
+    (home.root / "egress.toml").write_text(text + "".join(f'{kind} = {{channel = "c"}}\n' for kind in routes))
+    error = refused(ergo, home, "--egress-config", "egress.toml")
+    assert error["code"] == "egress.route_unsupported"
+    assert named in error["message"]
+
+
+def test_run_ids_are_refused(ergo: Ergo, home: Home) -> None:
+    home.one("open('touched', 'w')")
     with (home.root / "ergo.toml").open("a") as file:
         file.write('run_id = "one"\n')
     assert refused(ergo, home)["code"] == "PRJ-INVALID"

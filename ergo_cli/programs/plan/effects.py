@@ -20,6 +20,9 @@ from ergo_cli.programs.plan.events import (
 )
 from ergo_cli.programs.plan.stream import Artifacts
 
+IO = "io"
+"""The kind of the intents of plans, and of the effects that hold them."""
+
 
 def run_effects(
     graph_id: str, event_id: str, events: Iterable[Envelope], stream: Iterable[Envelope], artifacts: Artifacts
@@ -63,7 +66,7 @@ def _text(context: Mapping[str, FreeValue], key: str) -> str:
 def _intents(graph_id: str, event_id: str, stream: Iterable[Envelope]) -> Iterator[Effect]:
     ordinals: Counter[str] = Counter()
     for state, asked in queued_calls(stream):
-        intent_id = derive_intent_id(graph_id, event_id, state, "io", ordinals[state])
+        intent_id = derive_intent_id(graph_id, event_id, state, IO, ordinals[state])
         ordinals[state] += 1
         fields = {
             "namespace": cast(str, asked["namespace"]),
@@ -71,7 +74,7 @@ def _intents(graph_id: str, event_id: str, stream: Iterable[Envelope]) -> Iterat
             "idempotency_key": cast(str, asked["idempotency_key"]),
         }
         named = [IntentField(name, Value(String=text)) for name, text in fields.items()]
-        yield Effect("io", [], [Intent("io", intent_id, named)])
+        yield Effect(IO, [], [Intent(IO, intent_id, named)])
 
 
 def queued_calls(stream: Iterable[Envelope]) -> Iterator[tuple[str, dict[str, FreeValue]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import cast
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from ergo_cli.events.external import HostedEvent
 from ergo_cli.programs.kind import Line
 from ergo_cli.programs.plan.checks import check_plan
 from ergo_cli.programs.plan.differences import journal_differences
+from ergo_cli.programs.plan.effects import IO
 from ergo_cli.programs.plan.events import read_line
 from ergo_cli.programs.plan.facts import Transport
 from ergo_cli.programs.plan.invoker import PlanInvoker
@@ -95,24 +96,35 @@ class PlanKind(Struct, frozen=True):
         return isinstance(value, PlanProgram)
 
     def check(self, program: PlanProgram, around: Surroundings) -> tuple[Notice, ...]:
-        """Refuse egress routes and run id rules, which do not apply, and a plan that cannot run.
+        """Refuse any egress route but that of ``io``, run id rules, which do not apply, and a plan that cannot run.
 
         Raises EgressError ``egress.route_unsupported``, ProjectError PRJ-INVALID, and as ``check_plan``.
         """
         if around.routed is not None:
-            message = f"the program '{program.graph_id}' acts by itself: none of its intents goes to an egress channel"
-            fix = "leave the egress configuration out"
-            raise EgressError("egress.route_unsupported", message, where="egress configuration", fix=fix)
+            _check_routes(program, around.routed)
         if around.run_id is not None:
             message = "key 'run_id' is wrong: every event of a plan has a run of its own"
             raise ProjectError("PRJ-INVALID", message, where="run_id", fix="leave run_id out")
         check_plan(program)
+        if around.routed is not None and not program.effectful:
+            return (Notice(f"egress route declared for non-emittable kind '{IO}'"),)
         return ()
 
     def referee(self, program: PlanProgram, recorded: PlanProgram | None, deadline: int | None) -> PlanReferee:
         """Make every recorded call again; the recorded program is not needed. Raises as ``check_plan``."""
         check_plan(program)
         return PlanReferee(program)
+
+
+def _check_routes(program: PlanProgram, routed: Set[str]) -> None:
+    """Raise EgressError ``egress.route_unsupported`` unless ``io``, the kind of all its intents, is what is routed."""
+    if routed == {IO}:
+        return
+    named = ", ".join(f"'{kind}'" for kind in sorted(routed - {IO}))
+    wrong = f"not {named}" if named else f"and '{IO}' is not routed"
+    message = f"the intents of the program '{program.graph_id}' are of the kind '{IO}', {wrong}"
+    fix = f"let [routes.{IO}] be the only route, or leave the egress configuration out"
+    raise EgressError("egress.route_unsupported", message, where="egress configuration", fix=fix)
 
 
 KIND = PlanKind()
