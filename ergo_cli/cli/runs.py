@@ -111,7 +111,7 @@ def show(
 ) -> int:
     """Show where a run stands, what it waits for and what happened last."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.kept_runs import with_run
+    from ergo_cli.host.kept_runs import show_run
     from ergo_cli.project.profiles import RunFlags
     from ergo_cli.report.kept_runs import SHOW, render_run_state
 
@@ -119,7 +119,7 @@ def show(
     flags = RunFlags(store, None, profile, project)
 
     def work(named: NamedStore) -> CommandResult:
-        return render_run_state(with_run(named, run, lambda tools, store: tools.show(store, run)))
+        return render_run_state(show_run(named, run))
 
     return session.conclude(lambda: _on_store(session, flags, work))
 
@@ -222,7 +222,8 @@ def fork(
         alternate = UNSET if event is None else _json(event, "--event")
 
         def forked(named: NamedStore) -> CommandResult:
-            return render_fork(with_run(named, run, lambda tools, store: tools.fork(store, run, at, branch, alternate)))
+            fork = with_run(named, run, lambda tools, store: tools.fork(store, run, at, branch, alternate), "fork")
+            return render_fork(fork)
 
         return _on_store(session, flags, forked)
 

@@ -7,11 +7,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from ergo_cli.errors import ProgramError
+from ergo_cli.host.driving import live_driver
 from ergo_cli.host.timing import LiveClock
 from ergo_cli.programs.kinds import every_kind
 from ergo_cli.programs.program import AnyProgram
-from ergo_cli.programs.runs import ListedRun, ResumedRun, Resumption, RunTools, run_not_found
+from ergo_cli.programs.runs import ListedRun, ResumedRun, Resumption, RunDriver, RunTools, ShownRun, run_not_found
 from ergo_cli.project.profiles import NamedStore, user_folder
 from ergo_cli.stores.backends import RunStore, open_store
 
@@ -32,20 +35,39 @@ def list_runs(named: NamedStore, broken: Callable[[ProgramError], object] = lamb
     found: list[ListedRun] = []
     for tools in _all_tools(broken):
         with open_runs(named, tools) as store:
-            found += tools.list(store)
+            drivers = run_drivers(store)
+            found += [replace(run, driver=drivers.get(run.run_id)) for run in tools.list(store)]
     return found
 
 
-def with_run(named: NamedStore, run_id: str, use: Callable[[RunTools, RunStore], T]) -> T:
+def show_run(named: NamedStore, run_id: str) -> ShownRun:
+    """The status of a run, and who drives it. Raises as ``with_run``."""
+
+    def shown(tools: RunTools, store: RunStore) -> ShownRun:
+        return replace(tools.show(store, run_id), driver=run_drivers(store).get(run_id))
+
+    return with_run(named, run_id, shown)
+
+
+def run_drivers(store: RunStore) -> dict[str, RunDriver]:
+    """Who drives which run of a store now."""
+    leases = store.leases
+    if leases is None:
+        return {}
+    return {run: RunDriver(lease.owner, *leases.ages_ms(lease)) for run, lease in leases.owners().items()}
+
+
+def with_run(named: NamedStore, run_id: str, use: Callable[[RunTools, RunStore], T], name: str = "look") -> T:
     """Call ``use`` with the tools of the run's kind and its opened store; returns its result.
 
-    The kind is the first whose journal has the run. Raises as ``list_runs``, StoreError ``store.not_found`` for a run
-    that no kind has, and ProgramError ``program.import_failed`` for one that may be of a kind that cannot be used.
+    ``name`` says what it does, for those who find a run driven by it. The kind is the first whose journal has the run.
+    Raises as ``list_runs``, StoreError ``store.not_found`` for a run that no kind has, and ProgramError
+    ``program.import_failed`` for one that may be of a kind that cannot be used.
     """
     broken: list[ProgramError] = []
     known: list[str] = []
     for tools in _all_tools(broken.append):
-        with open_runs(named, tools) as store:
+        with open_runs(named, tools, name) as store:
             if store.journal.head(run_id):
                 return use(tools, store)
             known += store.journal.runs()
@@ -60,14 +82,15 @@ def resume_run(named: NamedStore, program: AnyProgram, run_id: str, asked: Resum
     if tools is None:
         message = f"'{program.ref}' is a {program.kind.name} program, whose runs are in no store"
         raise ProgramError("program.wrong_kind", message, where="option --program", fix="name the program of the run")
-    with open_runs(named, tools) as store:
+    with open_runs(named, tools, "resume") as store:
         return tools.resume(store, program.value, run_id, asked, LiveClock(), os.urandom)
 
 
 @contextmanager
-def open_runs(named: NamedStore, tools: RunTools) -> Generator[RunStore]:
+def open_runs(named: NamedStore, tools: RunTools, name: str = "look") -> Generator[RunStore]:
     """Open an existing store. Raises UsageError for a text that names no store, StoreError ``store.not_found``."""
-    with open_store(named.text, user_folder(), LiveClock().wall_ms, tools.tables, create=False) as store:
+    driver, wall_ms = live_driver(name), LiveClock().wall_ms
+    with open_store(named.text, user_folder(), wall_ms, tools.tables, create=False, driver=driver) as store:
         yield store
 
 

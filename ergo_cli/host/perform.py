@@ -22,6 +22,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.time import StandingClock
 from ergo_cli.errors import ErgoError, StepError
 from ergo_cli.host.crash_journal import CrashJournal
+from ergo_cli.host.driving import live_driver
 from ergo_cli.host.event_input import (
     Arrivals,
     Reading,
@@ -152,7 +153,8 @@ def open_run_store(plan: RunPlan, *, is_captured: bool) -> Generator[RunStore | 
         yield None
         return
     clock = StandingClock() if is_captured else LiveClock()
-    with open_store(plan.store, user_folder(), clock.wall_ms, acting.runs.tables) as store:
+    driver = live_driver("capture" if is_captured else "run")
+    with open_store(plan.store, user_folder(), clock.wall_ms, acting.runs.tables, driver=driver) as store:
         store.journal.head("")
         yield store
 

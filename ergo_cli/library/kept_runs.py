@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ergo_cli.core.json import JsonValue, decode, free_text
 from ergo_cli.errors import ErgoError, UsageError
-from ergo_cli.host.kept_runs import is_run_id, list_runs, resume_run, with_run
+from ergo_cli.host.kept_runs import is_run_id, list_runs, resume_run, show_run, with_run
 from ergo_cli.library.categories import NO_PROJECT
 from ergo_cli.library.errors import KeptRunError
 from ergo_cli.library.items import plain_json
@@ -39,7 +39,7 @@ class KeptRuns:
         """The state of a run, what it waits for, and its last records."""
         with raising_kept():
             _check_run_id(run_id)
-            return with_run(find_run_store(self._flags), run_id, lambda tools, store: tools.show(store, run_id))
+            return show_run(find_run_store(self._flags), run_id)
 
     def timeline(self, run_id: str) -> TimedRun:
         """A run record by record."""
@@ -71,7 +71,7 @@ class KeptRuns:
                 raise _unfit("the fork point is negative", "give the number of records to take over")
             own = _json(event, "the event")
             named = find_run_store(self._flags)
-            return with_run(named, run_id, lambda tools, store: tools.fork(store, run_id, at, branch, own))
+            return with_run(named, run_id, lambda tools, store: tools.fork(store, run_id, at, branch, own), "fork")
 
 
 @contextmanager

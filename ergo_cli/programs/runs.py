@@ -14,6 +14,7 @@ from ergo_cli.core.time import Clock
 from ergo_cli.errors import ErgoError, StoreError
 from ergo_cli.stores.backends import RunStore
 from ergo_cli.stores.database import RunTables
+from ergo_cli.stores.leases import Owner
 
 
 class Standing(Enum):
@@ -26,14 +27,26 @@ class Standing(Enum):
     COMPLETED = "Completed"
 
 
+class RunDriver(Struct, frozen=True):
+    """Who drives a run now, since when, and when its last heartbeat was, in ms ago."""
+
+    owner: Owner
+    held_ms: int
+    heartbeat_ms: int
+
+
 class ListedRun(Struct, frozen=True):
-    """One run; ``snapshot`` is the seq of its latest. Where the run cannot be read, ``error`` says why."""
+    """One run; ``snapshot`` is the seq of its latest, ``driver`` drives it now.
+
+    Where the run cannot be read, ``error`` says why.
+    """
 
     run_id: str
     head: int | None = None
     standing: Standing | None = None
     snapshot: int | None = None
     error: ErgoError | None = None
+    driver: RunDriver | None = None
 
 
 class RunRecord(Struct, frozen=True):
@@ -65,7 +78,7 @@ class ShownRun(Struct, frozen=True):
     """A run at its end; ``status`` is the kind's own summary as JSON text.
 
     ``interrupt`` is the record of the one that is unanswered, ``question`` its value. ``reasons`` says for each state,
-    by its name, why it ran, ran again or was left out, where the kind knows.
+    by its name, why it ran, ran again or was left out, where the kind knows. ``driver`` drives it now.
     """
 
     run_id: str
@@ -78,6 +91,7 @@ class ShownRun(Struct, frozen=True):
     request: Request | None
     last_records: Sequence[RunRecord]
     reasons: Sequence[tuple[str, str]] = ()
+    driver: RunDriver | None = None
 
 
 class TimedRun(Struct, frozen=True):
@@ -174,9 +188,12 @@ class RunTools(Protocol):
         clock: Clock,
         entropy: Callable[[int], bytes] = bytes,
     ) -> ResumedRun:
-        """Resume a run live; ``entropy`` gives random bytes. Raises UsageError for missing requirements."""
+        """Resume a run live, under its lease; ``entropy`` gives random bytes.
+
+        Raises UsageError for missing requirements, and the kind's ``run_busy`` for a run that another drives.
+        """
         ...
 
     def fork(self, store: RunStore, source: str, at: int, branch: str, event: JsonValue | UnsetType) -> ForkedRun:
-        """Write a run of the first ``at`` records of ``source``, followed by ``event``."""
+        """Write a run of the first ``at`` records of ``source``, followed by ``event``, under the new run's lease."""
         ...

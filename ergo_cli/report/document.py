@@ -253,14 +253,28 @@ class InitDocument(Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
 
 
+class RunDriverDocument(Struct, frozen=True):
+    """The process that drives a run: where it is, what it does, since when and when it was last heard of, in ms ago."""
+
+    host: str
+    pid: int
+    name: str
+    held_ms: int
+    heartbeat_ms: int
+
+
 class ListedRunDocument(Struct, frozen=True):
-    """A run of a store; ``snapshot`` is the seq of its latest. All members but the id are null if ``error`` is set."""
+    """A run of a store; ``snapshot`` is the seq of its latest, ``driver`` is absent if nothing drives it.
+
+    Head, status and snapshot are null if ``error`` is set.
+    """
 
     run_id: str
     head: int | None
     derived_status: str | None
     snapshot: int | None
     error: ErrorDocument | None
+    driver: RunDriverDocument | UnsetType = UNSET
 
 
 class SnapshotDocument(Struct, frozen=True):
@@ -281,6 +295,7 @@ class ShownRunDocument(Struct, frozen=True):
     interrupt: Raw | None
     request: Raw | None
     last_events: tuple[Raw, ...]
+    driver: RunDriverDocument | UnsetType = UNSET
 
 
 class TimelineDocument(Struct, frozen=True):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import exit_code
-from ergo_cli.programs.runs import ForkedRun, ListedRun, ResumedRun, RunRecord, ShownRun, Standing, TimedRun
+from ergo_cli.programs.runs import ForkedRun, ListedRun, ResumedRun, RunDriver, RunRecord, ShownRun, Standing, TimedRun
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     ForkDocument,
     ListedRunDocument,
     Report,
     ResumptionDocument,
+    RunDriverDocument,
     ShownRunDocument,
     SnapshotDocument,
     TimelineDocument,
@@ -54,7 +55,8 @@ def render_run_list(runs: Sequence[ListedRun], notices: Sequence[Notice] = ()) -
     )
     rows = tuple(tuple(map(_cell, _listed_row(run))) for run in runs)
     table = Table(("run", "status", "events", "snapshot"), rows, _NUMERIC)
-    return CommandResult(report, (table if runs else Line("no runs"),), errors, tuple(notices))
+    driven = [Line(f"run '{run.run_id}' is driven by {_driver_text(run.driver)}") for run in runs if run.driver]
+    return CommandResult(report, (table if runs else Line("no runs"), *driven), errors, tuple(notices))
 
 
 def render_run_state(run: ShownRun) -> CommandResult:
@@ -69,9 +71,11 @@ def render_run_state(run: ShownRun) -> CommandResult:
         interrupt=_raw(run.interrupt),
         request=None if request is None else Raw(request.record),
         last_events=tuple(Raw(each.record) for each in run.last_records),
+        driver=_driver_document(run.driver),
     )
     pairs = (
         ("status", run.standing.value),
+        ("driven by", None if run.driver is None else _driver_text(run.driver)),
         ("events", run.head),
         ("snapshot", None if snapshot is None else f"at {snapshot.at_seq}, state version {snapshot.version}"),
         ("asks", _text(run.question)),
@@ -126,7 +130,18 @@ def render_fork(fork: ForkedRun) -> CommandResult:
 def _listed_document(run: ListedRun) -> ListedRunDocument:
     standing = None if run.standing is None else run.standing.value
     error = None if run.error is None else error_document(run.error)
-    return ListedRunDocument(run.run_id, run.head, standing, run.snapshot, error)
+    return ListedRunDocument(run.run_id, run.head, standing, run.snapshot, error, _driver_document(run.driver))
+
+
+def _driver_document(driver: RunDriver | None) -> RunDriverDocument | UnsetType:
+    if driver is None:
+        return UNSET
+    owner = driver.owner
+    return RunDriverDocument(owner.host, owner.pid, owner.name, driver.held_ms, driver.heartbeat_ms)
+
+
+def _driver_text(driver: RunDriver) -> str:
+    return f"{driver.owner} for {driver.held_ms // 1000} s, heard of {driver.heartbeat_ms // 1000} s ago"
 
 
 def _listed_row(run: ListedRun) -> Iterable[object]:

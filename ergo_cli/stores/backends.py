@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.errors import StoreError, UsageError, reason
 from ergo_cli.stores.artifacts import ArtifactStore, FileArtifacts
 from ergo_cli.stores.database import RunTables
 from ergo_cli.stores.journals import EventJournal, SnapshotStore
+from ergo_cli.stores.lease_rows import MemoryLeases, TableLeases
+from ergo_cli.stores.leases import NONE_HELD, Driver, HeldLease, Leases
 from ergo_cli.stores.memory import MemoryArtifacts, MemoryJournal, MemorySnapshots
 from ergo_cli.stores.remedies import remedy, store_code
 
@@ -19,9 +24,10 @@ _FIX = "write sqlite:PATH, postgres:DSN or default"
 
 
 class RunStore(Struct, frozen=True):
-    """Journals, snapshots and artifacts of the runs of one kind; a context manager that closes them.
+    """Journals, snapshots, artifacts and leases of the runs of one kind; a context manager that closes them.
 
-    The snapshots and attempts of a kind without tables for them are kept in memory.
+    The snapshots and attempts of a kind without tables for them are kept in memory. Without ``leases`` runs are driven
+    unseen by others.
     """
 
     journal: EventJournal
@@ -29,6 +35,11 @@ class RunStore(Struct, frozen=True):
     attempts: EventJournal
     artifacts: ArtifactStore
     close: Callable[[], None]
+    leases: Leases | None = None
+
+    def driving(self, run: str) -> AbstractContextManager[HeldLease | None]:
+        """Hold the lease of a run while the block drives it. Raises StoreError ``store.run_busy``."""
+        return nullcontext() if self.leases is None else self.leases.driving(run)
 
     def __enter__(self) -> Self:
         return self
@@ -42,6 +53,21 @@ def memory_store() -> RunStore:
     return RunStore(MemoryJournal(), MemorySnapshots(), MemoryJournal(), MemoryArtifacts(), lambda: None)
 
 
+def shared_memory(driver: Driver, beside: RunStore | None = None) -> RunStore:
+    """A store in memory whose runs are driven under leases; ``beside`` is one of another driver, with the same runs."""
+    if beside is None:
+        leases = Leases(MemoryLeases(), driver)
+        store = memory_store()
+        journal = MemoryJournal(leases.held)
+    else:
+        assert beside.leases is not None
+        assert isinstance(beside.journal, MemoryJournal)
+        leases = Leases(beside.leases.rows, driver)
+        store = beside
+        journal = beside.journal.under(leases.held)
+    return replace(store, journal=journal, leases=leases, close=leases.close)
+
+
 def open_store(
     named: str,
     user_folder: Path,
@@ -49,30 +75,39 @@ def open_store(
     tables: RunTables,
     *,
     create: bool = True,
+    driver: Driver | None = None,
 ) -> RunStore:
     """The store that ``named`` means, opened at its first use; ``user_folder`` holds the one of ``default``.
 
     ``tables`` are those of the kind of program whose runs it keeps. Artifacts lie in the folder ``artifacts`` beside a
     SQLite file, else in that of ``user_folder``. Unless ``create``, a store without these tables is an empty one in
-    memory, and nothing is made. Raises UsageError ``cli.invalid_option_value``; StoreError ``store.not_found``, unless
-    ``create``, for a file that does not exist, and for a module that cannot be read.
+    memory, and nothing is made. ``driver`` takes the leases; without it there are none. Raises UsageError
+    ``cli.invalid_option_value``; StoreError ``store.not_found``, unless ``create``, for a file that does not exist, and
+    for a module that cannot be read.
     """
     try:
-        return _store(named, user_folder, wall_ms, tables, create=create)
+        return _store(named, user_folder, wall_ms, tables, create, driver)
     except OSError as error:
         message = f"the store cannot be opened: {reason(error)}"
         fix = remedy(error, "name another store")
         raise StoreError(store_code(error), message, where=named, fix=fix) from error
 
 
-def _store(named: str, user_folder: Path, wall_ms: Callable[[], int], tables: RunTables, *, create: bool) -> RunStore:
+def _store(
+    named: str,
+    user_folder: Path,
+    wall_ms: Callable[[], int],
+    tables: RunTables,
+    create: bool,
+    driver: Driver | None,
+) -> RunStore:
     if named == "default":
-        return _sqlite(str(user_folder / "runs.db"), wall_ms, tables, create)
+        return _sqlite(str(user_folder / "runs.db"), wall_ms, tables, create, driver)
     match named.partition(":"):
         case "sqlite", ":", path if path:
-            return _sqlite(path, wall_ms, tables, create)
+            return _sqlite(path, wall_ms, tables, create, driver)
         case (("postgres" | "postgresql"), ":", dsn):
-            return _postgres(named if dsn.startswith("//") else dsn, user_folder, tables, create)
+            return _postgres(named if dsn.startswith("//") else dsn, user_folder, tables, create, driver)
         case _:
             message = f"there is no kind of store '{named}'"
             raise UsageError("cli.invalid_option_value", message, fix=_FIX)
@@ -87,7 +122,7 @@ def store_files(named: str, user_folder: Path) -> tuple[Path, ...]:
     return tuple(Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm", "-journal"))
 
 
-def _sqlite(path: str, wall_ms: Callable[[], int], tables: RunTables, create: bool) -> RunStore:
+def _sqlite(path: str, wall_ms: Callable[[], int], tables: RunTables, create: bool, driver: Driver | None) -> RunStore:
     from ergo_cli.stores.sqlite import IN_MEMORY, SqliteDatabase, SqliteJournal, SqliteSnapshots
 
     in_memory = path == IN_MEMORY
@@ -97,25 +132,35 @@ def _sqlite(path: str, wall_ms: Callable[[], int], tables: RunTables, create: bo
     database = SqliteDatabase(path, wall_ms, tables)
     if not create and database.lacks_tables():
         return memory_store()
+    leases = None if driver is None else Leases(TableLeases(database), driver)
     return RunStore(
-        SqliteJournal(database),
+        SqliteJournal(database, held=NONE_HELD if leases is None else leases.held),
         MemorySnapshots() if tables.snapshots is None else SqliteSnapshots(database),
         MemoryJournal() if tables.attempts is None else SqliteJournal(database, tables.attempts),
         MemoryArtifacts() if in_memory else FileArtifacts(Path(path).with_name("artifacts")),
-        database.close,
+        partial(_close, leases, database.close),
+        leases,
     )
 
 
-def _postgres(dsn: str, user_folder: Path, tables: RunTables, create: bool) -> RunStore:
+def _postgres(dsn: str, user_folder: Path, tables: RunTables, create: bool, driver: Driver | None) -> RunStore:
     from ergo_cli.stores.postgres import PostgresDatabase, PostgresJournal, PostgresSnapshots
 
     database = PostgresDatabase(dsn, tables)
     if not create and database.lacks_tables():
         return memory_store()
+    leases = None if driver is None else Leases(TableLeases(database), driver)
     return RunStore(
-        PostgresJournal(database),
+        PostgresJournal(database, held=NONE_HELD if leases is None else leases.held),
         MemorySnapshots() if tables.snapshots is None else PostgresSnapshots(database),
         MemoryJournal() if tables.attempts is None else PostgresJournal(database, tables.attempts),
         FileArtifacts(user_folder / "artifacts"),
-        database.close,
+        partial(_close, leases, database.close),
+        leases,
     )
+
+
+def _close(leases: Leases | None, close: Callable[[], None]) -> None:
+    if leases is not None:
+        leases.close()
+    close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from threading import Lock, Thread, current_thread
 from typing import Any, Generic, Protocol, TypeVar
@@ -10,6 +10,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from ergo_cli.stores.journals import HIGHEST_SEQ, check_head, check_texts, checked, checked_head, checked_run
+from ergo_cli.stores.leases import NONE_HELD, HeldLease
+
+LEASES = "run_leases"
+"""The table of leases, one for all kinds of programs; made with the first lease."""
 
 _PAGE = 256  # no query stays open between two pages, so that readers do not block writers
 
@@ -93,6 +97,11 @@ _StatementIn = TypeVar("_StatementIn", str, bytes, contravariant=True)
 class Cursor(Protocol[_StatementIn]):
     """The part of a driver's cursor that journals use."""
 
+    @property
+    def rowcount(self) -> int:
+        """The number of rows that a statement has changed."""
+        ...
+
     def executemany(self, statement: _StatementIn, rows: Sequence[tuple[object, ...]], /) -> object:
         """Execute ``statement`` with each of ``rows``."""
         ...
@@ -142,24 +151,54 @@ class Database(Protocol[Statement]):
         """A connection for single queries. Raises StoreError."""
         ...
 
-    def writing(self, turn: str) -> AbstractContextManager[Connection[Statement]]:
-        """A transaction that waits until no other with the same ``turn`` is open. Raises StoreError."""
+    def writing(self, turn: str, *, lasting: bool = True) -> AbstractContextManager[Connection[Statement]]:
+        """A transaction that waits until no other with the same ``turn`` is open. Raises StoreError.
+
+        Unless ``lasting``, what it writes may be lost in a power cut, and is not waited for until it is on the disk.
+        """
         ...
+
+    def has_table(self, table: str) -> bool:
+        """Whether there is a table of this name. Raises StoreError."""
+        ...
+
+
+def turn_of(table: str, run: str) -> str:
+    """The turn of those who write the records of a run."""
+    return f"{table}/{run}"
+
+
+def as_text(value: str | bytes) -> str:
+    """A text as a database gives it."""
+    return value.decode() if isinstance(value, bytes) else value
 
 
 class TableJournal(Generic[Statement]):
     """An EventJournal in one table of a database.
 
-    ``insert`` takes run, number, text and the database's stamp; ``runs`` selects the ids of all runs, ascending.
+    ``insert`` takes run, number, text and the database's stamp; ``runs`` selects the ids of all runs, ascending. An
+    append to a run in ``held`` is refused, in the same transaction, once that lease is another's.
     """
 
-    def __init__(self, database: Database[Statement], table: str, insert: str, runs: str) -> None:
+    def __init__(
+        self,
+        database: Database[Statement],
+        table: str,
+        insert: str,
+        runs: str,
+        held: Mapping[str, HeldLease] = NONE_HELD,
+    ) -> None:
         self._database = database
         self._table = table
+        self._held = held
         name = database.named(table)
         self._insert = database.statement(insert.format(table=name))
         self._runs = database.statement(runs.format(table=name))
         self._head = database.statement(f"SELECT max(seq) FROM {name} WHERE run_id = ?")
+        lease = f"FROM {database.named(LEASES)} WHERE events = '{table}' AND run_id = ?"
+        self._leased_head = database.statement(
+            f"SELECT max(seq), (SELECT holder {lease}), (SELECT is_cancelled {lease}) FROM {name} WHERE run_id = ?"
+        )
         self._page = database.statement(
             f"SELECT seq, event_json FROM {name} WHERE run_id = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT {_PAGE}"
         )
@@ -171,8 +210,9 @@ class TableJournal(Generic[Statement]):
             check_head(run, head, expected_head)
             return head
         check_texts(texts)
-        with self._database.writing(f"{self._table}/{run}") as connection:
-            head = self._read_head(connection, run)
+        with self._database.writing(turn_of(self._table, run)) as connection:
+            lease = self._held.get(run)
+            head = self._read_head(connection, run) if lease is None else self._checked_head(connection, run, lease)
             check_head(run, head, expected_head)
             stamp = self._database.stamp()
             rows = [(run, seq, text, *stamp) for seq, text in enumerate(texts, head + 1)]
@@ -198,6 +238,11 @@ class TableJournal(Generic[Statement]):
     def _read_head(self, connection: Connection[Statement], run: str) -> int:
         row = connection.execute(self._head, (run,)).fetchone()
         return checked_head(run, row and row[0])
+
+    def _checked_head(self, connection: Connection[Statement], run: str, lease: HeldLease) -> int:
+        highest, holder, is_cancelled = connection.execute(self._leased_head, (run, run, run)).fetchone()
+        lease.seen(as_text(holder or ""), bool(is_cancelled))
+        return checked_head(run, highest)
 
     def _rows(self, run: str, start: int, to: int) -> Iterator[tuple[int, bytes | str]]:
         while start <= to:

@@ -12,6 +12,7 @@ from typing import Self
 from ergo_cli.errors import StoreError
 from ergo_cli.stores.artifacts import artifact_id, no_artifact
 from ergo_cli.stores.journals import StoredSnapshot, check_head, check_texts, place
+from ergo_cli.stores.leases import NONE_HELD, HeldLease
 
 
 class _Records:
@@ -27,11 +28,12 @@ class _Records:
 
 
 class MemoryJournal:
-    """An EventJournal in memory."""
+    """An EventJournal in memory; an append to a run in ``held`` is refused once that lease is another's."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: Mapping[str, HeldLease] = NONE_HELD) -> None:
         self._runs: dict[str, _Records] = {}
         self._lock = Lock()
+        self._held = held
 
     @classmethod
     def starting_at(cls, prior: Mapping[str, Sequence[str] | int]) -> Self:
@@ -41,9 +43,17 @@ class MemoryJournal:
             journal._runs[run] = _Records(before) if isinstance(before, int) else _Records(texts=before)
         return journal
 
+    def under(self, held: Mapping[str, HeldLease]) -> MemoryJournal:
+        """The same records, appended to under other leases."""
+        journal = MemoryJournal(held)
+        journal._runs, journal._lock = self._runs, self._lock
+        return journal
+
     def append(self, run: str, texts: Sequence[str], expected_head: int | None = None) -> int:
         """Number and keep all of ``texts``, or none; return the new head."""
         with self._lock:
+            if run in self._held:
+                self._held[run].refresh()
             check_head(run, self.head(run), expected_head)
             check_texts(texts)
             if texts:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ergo_cli.errors import StoreError
 from ergo_cli.stores.database import RunTables, TableJournal, ThreadConnections
 from ergo_cli.stores.journals import StoredSnapshot
+from ergo_cli.stores.leases import NONE_HELD, HeldLease
 
 if TYPE_CHECKING:
     import psycopg
@@ -157,6 +158,10 @@ def _has_table(connection: Connection[Any], schema: str, table: str) -> bool:
 _PATIENCE = {"connect_timeout": 5, "options": "-c lock_timeout=5s"}
 
 
+_TURN = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_UNSYNCED_TURN = f"{_TURN}, set_config('synchronous_commit', 'off', true)"
+
+
 class PostgresDatabase:
     """A database that journals and snapshots share; making one never connects.
 
@@ -215,11 +220,19 @@ class PostgresDatabase:
             raise fault from error
 
     @contextmanager
-    def writing(self, turn: str) -> Generator[Connection[Any]]:
-        """A transaction that waits until no other with the same ``turn`` is open. Raises StoreError."""
+    def writing(self, turn: str, *, lasting: bool = True) -> Generator[Connection[Any]]:
+        """A transaction that waits until no other with the same ``turn`` is open. Raises StoreError.
+
+        Unless ``lasting``, the commit does not wait for the disk.
+        """
         with self.reading() as connection, connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (turn,))
+            connection.execute(_TURN if lasting else _UNSYNCED_TURN, (turn,))
             yield connection
+
+    def has_table(self, table: str) -> bool:
+        """Whether there is a table of this name. Raises StoreError."""
+        with self.reading() as connection:
+            return _has_table(connection, self._schema, table)
 
     def close(self) -> None:
         """Close every connection."""
@@ -277,11 +290,13 @@ _RUNS = 'SELECT run_id FROM (SELECT DISTINCT run_id FROM {table}) AS runs ORDER 
 class PostgresJournal(TableJournal[bytes]):
     """An EventJournal in one table of a database, by default that of events.
 
-    Appends to one run wait for each other, also between processes.
+    Appends to one run wait for each other, also between processes. Its leases may be ``held``.
     """
 
-    def __init__(self, database: PostgresDatabase, table: str | None = None) -> None:
-        super().__init__(database, table or database.tables.events, _INSERT, _RUNS)
+    def __init__(
+        self, database: PostgresDatabase, table: str | None = None, held: Mapping[str, HeldLease] = NONE_HELD
+    ) -> None:
+        super().__init__(database, table or database.tables.events, _INSERT, _RUNS, held)
 
 
 _LATEST = """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import RLock
@@ -15,6 +15,7 @@ from threading import RLock
 from ergo_cli.errors import StoreError, reason
 from ergo_cli.stores.database import RunTables, TableJournal, ThreadConnections
 from ergo_cli.stores.journals import StoredSnapshot, read_snapshot
+from ergo_cli.stores.leases import NONE_HELD, HeldLease
 from ergo_cli.stores.private import opened_privately, private_folder
 from ergo_cli.stores.remedies import remedy, store_code
 
@@ -195,12 +196,13 @@ class SqliteDatabase:
             yield self._shared or self._connections.current()
 
     @contextmanager
-    def writing(self, turn: str = "") -> Generator[sqlite3.Connection]:
+    def writing(self, turn: str = "", *, lasting: bool = True) -> Generator[sqlite3.Connection]:
         """A transaction that begins by waiting for its turn to write; committed unless an error leaves it.
 
-        SQLite lets one write at a time, so that ``turn`` makes no difference. Raises StoreError.
+        SQLite lets one write at a time, so that ``turn`` makes no difference. Unless ``lasting``, the commit does not
+        wait for the disk. Raises StoreError.
         """
-        with self.reading() as connection:
+        with self.reading() as connection, nullcontext() if lasting else _unsynced(connection):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -208,6 +210,11 @@ class SqliteDatabase:
             except BaseException:
                 _roll_back(connection)
                 raise
+
+    def has_table(self, table: str) -> bool:
+        """Whether there is a table of this name. Raises StoreError."""
+        with self.reading() as connection:
+            return _has_table(connection, table)
 
     def lacks_tables(self) -> bool:
         """Whether it is a database of this version without the tables of this kind of program; nothing is made.
@@ -259,6 +266,15 @@ class SqliteDatabase:
             raise sqlite_fault(self.path, error) from error
 
 
+@contextmanager
+def _unsynced(connection: sqlite3.Connection) -> Generator[None]:
+    connection.execute("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA synchronous=FULL")
+
+
 def _roll_back(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:  # SQLite has rolled back already after errors such as a full disk
         connection.execute("ROLLBACK")
@@ -269,10 +285,12 @@ _RUNS = "SELECT DISTINCT run_id FROM {table} ORDER BY run_id"
 
 
 class SqliteJournal(TableJournal[str]):
-    """An EventJournal in one table of a database, by default that of events."""
+    """An EventJournal in one table of a database, by default that of events, whose leases may be ``held``."""
 
-    def __init__(self, database: SqliteDatabase, table: str | None = None) -> None:
-        super().__init__(database, table or database.tables.events, _INSERT, _RUNS)
+    def __init__(
+        self, database: SqliteDatabase, table: str | None = None, held: Mapping[str, HeldLease] = NONE_HELD
+    ) -> None:
+        super().__init__(database, table or database.tables.events, _INSERT, _RUNS, held)
 
 
 _LATEST = """

@@ -12,14 +12,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
-from threading import Thread
+from threading import Barrier, Thread
 
 from ergo_cli.errors import StoreError
 from ergo_cli.stores.artifacts import ArtifactStore
 from ergo_cli.stores.backends import RunStore
 from ergo_cli.stores.journals import HIGHEST_SEQ, EventJournal, SnapshotStore, StoredSnapshot
+from ergo_cli.stores.leases import STALE_MS, Driver, Leases, Owner
 
 A, B, C = '"Completed"', '{"Resumed":{"value":"ä😀\\u0000"}}', '{"StateUpdated":{"payload":1e16,"step_id":null}}'
 """Three records: plain, with every kind of text, with a number that some databases do not keep unchanged."""
@@ -265,3 +266,183 @@ class DurabilitySuite:
 def _append_many(journal: EventJournal, name: str) -> None:
     for number in range(25):
         journal.append("r", [f'"{name}{number}"'])
+
+
+Open = Callable[[Driver], RunStore]
+"""Opens the same place, each time for another driver; empty at first."""
+
+
+class SetClock:
+    """A clock that stands where it is put."""
+
+    now_ms = 1_700_000_000_000
+
+    def __call__(self) -> int:
+        """The time, in ms since 1970."""
+        return self.now_ms
+
+
+class LeaseSuite:
+    """Leases of runs, and journals that heed them; fixture ``opened`` is an ``Open`` (spec 50 §23, B-12)."""
+
+    def test_a_run_that_is_driven_is_refused_with_owner_and_age(self, opened: Open) -> None:
+        """Also to another driver of the same process; a run beside it is free, and so is the run once it was left."""
+        clock = SetClock()
+        one, other = _leases(opened, "one", clock), _leases(opened, "other", clock)
+        with one.driving("r"):
+            clock.now_ms += 12_000
+            with (
+                refused("store.run_busy", "'r'", "7@here (one)", "for 12 s", "12 s ago") as refusal,
+                other.driving("r"),
+            ):
+                pass
+            assert refusal.error.where == "run 'r', driven by 7@here (one) for 12 s"
+            with other.driving("beside"):
+                assert [(run, str(lease.owner)) for run, lease in one.owners().items()] == [
+                    ("beside", "7@here (other)"),
+                    ("r", "7@here (one)"),
+                ]
+        assert (one.owner_of("r"), one.owners()) == (None, {})
+        with other.driving("r"):
+            assert str(getattr(one.owner_of("r"), "owner", None)) == "7@here (other)"
+
+    def test_a_block_inside_of_another_shares_the_lease(self, opened: Open) -> None:
+        """It ends with the outer one, also where an error leaves both."""
+        one, other = _leases(opened, "one"), _leases(opened, "other")
+        with suppress(ZeroDivisionError), one.driving("r") as outer:
+            with one.driving("r") as inner:
+                assert inner is outer
+            with refused("store.run_busy"), other.driving("r"):
+                pass
+            raise ZeroDivisionError
+        with other.driving("r"):
+            pass
+
+    def test_a_lease_without_a_heartbeat_goes_stale(self, opened: Open) -> None:
+        """Not a millisecond before; a heartbeat begins the time anew."""
+        clock = SetClock()
+        one, other = _leases(opened, "one", clock), _leases(opened, "other", clock)
+        with one.driving("r"):
+            clock.now_ms += STALE_MS
+            one.beat()
+            clock.now_ms += STALE_MS - 1
+            with refused("store.run_busy", "for 59 s", "29 s ago"), other.driving("r"):
+                pass
+            clock.now_ms += 1
+            assert other.owner_of("r") is None
+            with other.driving("r"):
+                one.beat()
+                with refused("store.run_busy", "(other)"), _leases(opened, "third", clock).driving("r"):
+                    pass
+
+    def test_the_run_of_a_process_that_is_gone_is_free_at_once(self, opened: Open) -> None:
+        """What counts is the process that took it."""
+        one, other = _leases(opened, "one"), _leases(opened, "other")
+        after = opened(Driver(_owner("after"), SetClock(), lambda owner: owner.name == "one", "after")).leases
+        assert after is not None
+        with one.driving("r"), other.driving("s"):
+            assert list(after.owners()) == ["s"]
+            with after.driving("r"), refused("store.run_busy", "(after)"):
+                one.held["r"].refresh()
+            with refused("store.run_busy", "(other)"), after.driving("s"):
+                pass
+
+    def test_who_has_lost_a_lease_appends_nothing(self, opened: Open) -> None:
+        """The error names the new owner, as long as there is one; the run goes on under the new lease."""
+        clock = SetClock()
+        old, new = (opened(Driver(_owner(name), clock, lambda _: False, name)) for name in ("old", "new"))
+        with old.driving("r"):
+            assert old.journal.append("r", [A], 0) == 1
+            clock.now_ms += STALE_MS
+            with new.driving("r"):
+                assert new.journal.append("r", [B], 1) == 2
+                with refused("store.run_busy", "(new)"):
+                    old.journal.append("r", [C], 2)
+                assert old.journal.append("beside", [C], 0) == 1
+            with refused("store.run_busy", "'r'"):
+                old.journal.append("r", [C], 2)
+        assert list(new.journal.scan("r")) == [(1, A), (2, B)]
+        with old.driving("r"):
+            assert old.journal.append("r", [C], 2) == 3
+
+    def test_leases_are_no_records(self, opened: Open) -> None:
+        """A run is known by its records alone."""
+        store = opened(Driver(_owner("one"), SetClock(), lambda _: False, "one"))
+        with store.driving("r"):
+            assert (store.journal.runs(), store.journal.head("r"), list(store.journal.scan("r"))) == ([], 0, [])
+
+    def test_of_many_only_one_drives(self, opened: Open) -> None:
+        """Threads that want the same lease at once."""
+        clock, begun, done = SetClock(), Barrier(4), Barrier(4)
+        stores = [opened(Driver(_owner(name), clock, lambda _: False, name)) for name in "abcd"]
+        drove: list[str] = []
+
+        def drive(name: str, store: RunStore) -> None:
+            begun.wait()
+            with suppress(StoreError):
+                with store.driving("r"):
+                    drove.append(name)
+                    done.wait()
+                return
+            done.wait()
+
+        threads = [Thread(target=drive, args=pair) for pair in zip("abcd", stores, strict=True)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(drove) == 1
+
+    def test_a_request_to_cancel_reaches_the_driver(self, opened: Open) -> None:
+        """At its next append, or when it looks; a run that is not driven has none to ask."""
+        one, other = _store(opened, "one"), _leases(opened, "other")
+        other.request_cancel("r")
+        with one.driving("r") as lease:
+            assert lease is not None
+            other.request_cancel("r")
+            assert not lease.is_cancelled
+            one.journal.append("r", [A])
+            assert lease.is_cancelled
+        with one.driving("s") as lease:
+            assert lease is not None
+            lease.refresh()
+            assert not lease.is_cancelled
+            other.request_cancel("s")
+            lease.refresh()
+            assert lease.is_cancelled
+
+    def test_a_request_and_a_parent_stay_until_the_run_has_ended(self, opened: Open) -> None:
+        """Also one that the driver has not seen; the run is free meanwhile."""
+        one, other = _leases(opened, "one"), _leases(opened, "other")
+        with one.driving("r"), one.driving("child", "r"):
+            other.request_cancel("r")
+        assert (one.owners(), one.children("r")) == ({}, ["child"])
+        with other.driving("r") as lease, other.driving("child") as child:
+            assert lease.is_cancelled
+            assert not child.is_cancelled
+            lease.has_ended = child.has_ended = True
+        assert one.children("r") == []
+        with one.driving("r") as lease:
+            assert not lease.is_cancelled
+
+    def test_a_child_is_cancelled_with_its_parent(self, opened: Open) -> None:
+        """While both are driven."""
+        one, other = _leases(opened, "one"), _leases(opened, "other")
+        with one.driving("r"), one.driving("child", "r") as child:
+            other.request_cancel("r")
+            child.refresh()
+            assert child.is_cancelled
+
+
+def _owner(name: str) -> Owner:
+    return Owner("here", 7, name)
+
+
+def _store(opened: Open, name: str, clock: Callable[[], int] | None = None) -> RunStore:
+    return opened(Driver(_owner(name), clock or SetClock(), lambda _: False, name))
+
+
+def _leases(opened: Open, name: str, clock: Callable[[], int] | None = None) -> Leases:
+    leases = _store(opened, name, clock).leases
+    assert leases is not None
+    return leases

@@ -231,26 +231,6 @@ def test_an_answer_that_the_reducer_cannot_take_leaves_the_run_waiting(ergo: Erg
     assert ergo("runs", *RESUME).exit_code == 0
 
 
-def test_two_processes_drive_one_run(ergo: Ergo, named: str, tmp_path: Path, environment: dict[str, str]) -> None:
-    """The second finishes what the first has begun, under the same key; the first is told that the run went on."""
-    (tmp_path / "hold").touch()
-    first = started(tmp_path, environment, "runs", *RESUME, "-v")
-    wait_until((tmp_path / "held").exists, first)
-    (tmp_path / "hold").unlink()
-    second = ergo("runs", "resume", "run")
-    assert (second.exit_code, second.stdout.splitlines()[0]) == (0, "completed: run")
-    after = log_of(named, tmp_path)
-    (tmp_path / "release").touch()
-    stdout, stderr = (stream.decode() for stream in first.communicate(timeout=60))
-    check_refused(Ran(first.returncode, stdout, stderr), 3, "kernel.seq_conflict", "run 'run' seq 6")
-    assert log_of(named, tmp_path) == after
-    assert after[3:] == [
-        '{"ActionRequested":{"action_id":"run-4","payload":{"CallTool":{"input":null,"tool":"work"}}}}',
-        '{"ActionSucceeded":{"action_id":"run-4","output":"run-4"}}',
-        '"Completed"',
-    ]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_resumption_which_can_be_taken_up_again(
     ergo: Ergo, file: Path, environment: dict[str, str], number: signal.Signals

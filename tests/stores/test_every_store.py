@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from ergo_cli.programs.kernel.tables import KERNEL_TABLES
 from ergo_cli.stores.artifacts import ArtifactStore, FileArtifacts
-from ergo_cli.stores.backends import RunStore, memory_store, open_store
+from ergo_cli.stores.backends import RunStore, memory_store, open_store, shared_memory
 from ergo_cli.stores.database import RunTables
 from ergo_cli.stores.journals import EventJournal, SnapshotStore
+from ergo_cli.stores.leases import Driver, Owner
 from ergo_cli.stores.memory import MemoryArtifacts
-from ergo_cli.testing.stores import ArtifactSuite, DurabilitySuite, JournalSuite, SnapshotSuite
+from ergo_cli.testing.stores import ArtifactSuite, DurabilitySuite, JournalSuite, LeaseSuite, Open, SnapshotSuite
 
 Reopen = Callable[[], RunStore]
 EVENTS_ALONE = RunTables("plain_events")
@@ -111,6 +113,47 @@ def test_a_store_that_is_only_looked_at_gets_no_tables_of_another_kind(named: st
         assert store.journal.runs() == ["kept"]
     with open_store(named, tmp_path, lambda: 0, KERNEL_TABLES, create=False) as kernels:
         assert kernels.journal.runs() == ["r"]
+
+
+class TestMemoryLeases(LeaseSuite):
+    @pytest.fixture
+    def opened(self) -> Open:
+        stores: list[RunStore] = []
+
+        def opened(driver: Driver) -> RunStore:
+            stores.append(shared_memory(driver, stores[0] if stores else None))
+            return stores[-1]
+
+        return opened
+
+
+class TestDatabaseLeases(LeaseSuite):
+    @pytest.fixture(params=["sqlite", "postgres"])
+    def opened(self, request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Open]:
+        where = f"{tmp_path}/runs.db" if request.param == "sqlite" else request.getfixturevalue("postgres")
+        with ExitStack() as stack:
+            yield lambda driver: stack.enter_context(
+                open_store(f"{request.param}:{where}", tmp_path, lambda: 0, EVENTS_ALONE, driver=driver)
+            )
+
+
+def test_kinds_of_runs_have_leases_of_their_own(named: str, tmp_path: Path) -> None:
+    drivers = [Driver(Owner("here", 7, name), lambda: 0, lambda _: False, name) for name in "ab"]
+    with (
+        open_store(named, tmp_path, lambda: 0, KERNEL_TABLES, driver=drivers[0]) as kernels,
+        open_store(named, tmp_path, lambda: 0, EVENTS_ALONE, driver=drivers[1]) as others,
+        kernels.driving("r"),
+        others.driving("r"),
+    ):
+        assert kernels.leases is not None
+        assert [str(lease.owner) for lease in kernels.leases.owners().values()] == ["7@here (a)"]
+
+
+def test_a_store_that_has_never_had_a_lease_is_only_read(named: str, tmp_path: Path) -> None:
+    driver = Driver(Owner("here", 7, "a"), lambda: 0, lambda _: False, "a")
+    with open_store(named, tmp_path, lambda: 0, KERNEL_TABLES, create=False, driver=driver) as store:
+        assert store.leases is not None
+        assert (store.leases.owners(), store.leases.owner_of("r"), store.leases.children("r")) == ({}, None, [])
 
 
 class TestMemoryArtifacts(ArtifactSuite):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Generic, TypeVar
 
 from msgspec import Raw, Struct
@@ -11,6 +12,7 @@ from ergo_cli.core import wire
 from ergo_cli.core.json import decode, record_text, template_pieces
 from ergo_cli.core.time import Clock
 from ergo_cli.core.values import Effect, ProducedEffect
+from ergo_cli.core.wire import FreeValue
 from ergo_cli.events.external import Context
 from ergo_cli.programs.kernel.calls import (
     EpisodeEffects,
@@ -33,9 +35,11 @@ from ergo_cli.programs.kernel.engine.events import (
     decode_event,
 )
 from ergo_cli.programs.kernel.engine.policy import JournalAttemptLog, LastAttempt
+from ergo_cli.programs.kernel.leases import driving
 from ergo_cli.programs.kernel.program import Kernel, KernelProgram
 from ergo_cli.programs.kernel.runs.done import refuse_done_run
 from ergo_cli.stores.journals import EventJournal, RememberingJournal, SnapshotStore
+from ergo_cli.stores.leases import Leases
 from ergo_cli.supervisor.journals import CallError, End, EpisodeJournal, EpisodeLog, WaitingRun, WaitingRuns
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 
@@ -61,7 +65,8 @@ class KernelInvoker(Generic[S]):
     """Runs episodes of one kernel program live; keeps effects and records until they are drained (HST-4).
 
     ``executor`` is the program's resolved ``execute``, ``clock`` measures deadlines and waits. Runs in a ``journal``
-    with ``snapshots`` can continue in another process; ``attempts`` stores failed tries if the program logs them.
+    with ``snapshots`` can continue in another process, which ``leases`` keep from driving them at the same time;
+    ``attempts`` stores failed tries if the program logs them.
     Unless it ``continues``, an event of a run that was done before raises StepError ``kernel.already_completed``.
     ``last_error`` is what made the last run fail, if it did: where an action failed for good, its executor's exception.
     """
@@ -76,6 +81,7 @@ class KernelInvoker(Generic[S]):
         *,
         snapshots: SnapshotStore | None = None,
         attempts: EventJournal | None = None,
+        leases: Leases | None = None,
         continues: bool = True,
     ) -> None:
         self._program = program
@@ -83,6 +89,7 @@ class KernelInvoker(Generic[S]):
         self._journal = RememberingJournal(journal)
         self._clock = clock
         self._run_ids = run_ids
+        self._leases = leases
         self._continues = continues
         self._snapshots = snapshots
         wanted = attempts if program.extensions.log_attempts else None
@@ -162,6 +169,17 @@ class KernelInvoker(Generic[S]):
         if deadline == 0:
             self._log.begin(run_id)
             return CallEnding(Outcome.ABORTED)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(driving(self._leases, run_id))
+            except KernelError as error:
+                self._log.begin(run_id)
+                return CallEnding(termination_of_error(error), error=error)
+            return self._driven(turn, run_id, payload, sink, moment)
+
+    def _driven(
+        self, turn: EventStep, run_id: str, payload: FreeValue, sink: EpisodeEffects, moment: int | None
+    ) -> CallEnding:
         start = self._starts.start(run_id, payload)
         if not self._continues and start.prior is not None:
             refuse_done_run(self._journal, run_id)

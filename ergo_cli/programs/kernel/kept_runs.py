@@ -28,6 +28,7 @@ from ergo_cli.programs.kernel.engine.events import (
 )
 from ergo_cli.programs.kernel.engine.policy import JournalAttemptLog
 from ergo_cli.programs.kernel.engine.state import InitialStates, copy_initial_state
+from ergo_cli.programs.kernel.leases import driving
 from ergo_cli.programs.kernel.program import Kernel, KernelProgram
 from ergo_cli.programs.kernel.runs.timeline import derived_status, ids_of, run_timeline
 from ergo_cli.programs.kernel.tables import KERNEL_TABLES
@@ -114,6 +115,12 @@ class KernelRuns(Struct, frozen=True):
         UsageError ``cli.missing_required_option`` where nothing says what the initial state is.
         """
         _check_exists(store, run_id)
+        with driving(store.leases, run_id):
+            return self._resume(store, program, run_id, asked, clock)
+
+    def _resume(
+        self, store: RunStore, program: KernelProgram[Any], run_id: str, asked: Resumption, clock: Clock
+    ) -> ResumedRun:
         kernel = _kernel(store, program, clock)
         head = store.journal.head(run_id)
         if asked.rebuild:
@@ -147,14 +154,15 @@ class KernelRuns(Struct, frozen=True):
         source_log, branch_log = RunLog(store.journal, source), RunLog(store.journal, branch)
         _check_exists(store, source)
         _check_fork_point(source, at, source_log.head(), has_event=alternate is not None)
-        if branch_log.head():
-            raise _branch_exists(branch)
-        store.snapshots.drop(branch)
-        copy_initial_state(store.snapshots, source, branch)
-        events: list[Event] = [each.event for each in source_log.scan(1, at)]
-        if alternate is not None:
-            events.append(alternate)
-        branch_log.append(branch_log.batch(events, 0), 0)
+        with driving(store.leases, branch):
+            if branch_log.head():
+                raise _branch_exists(branch)
+            store.snapshots.drop(branch)
+            copy_initial_state(store.snapshots, source, branch)
+            events: list[Event] = [each.event for each in source_log.scan(1, at)]
+            if alternate is not None:
+                events.append(alternate)
+            branch_log.append(branch_log.batch(events, 0), 0)
         return ForkedRun(source, branch, at, None if alternate is None else wire.encode(alternate), len(events))
 
 

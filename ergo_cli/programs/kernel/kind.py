@@ -70,6 +70,7 @@ class KernelActing(Struct, frozen=True):
             _rule(seat.run_id),
             snapshots=None if store is None else store.snapshots,
             attempts=None if store is None else store.attempts,
+            leases=None if store is None else store.leases,
             continues=seat.continues,
         )
 

@@ -7,6 +7,7 @@ are those that were wrapped: a child has no children.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TypeVar, cast
 
 from msgspec import Struct
@@ -21,6 +22,7 @@ from ergo_cli.programs.plan.errors import ErrorCategory, IoError, PlanError, io_
 from ergo_cli.programs.plan.events import DomainEvent
 from ergo_cli.programs.plan.facts import FactIo, IoCall, IoResult, Transport, missing_fact_key, refuse_secret_key
 from ergo_cli.programs.plan.ids import ArtifactId, OpId, RunId, child_run
+from ergo_cli.programs.plan.leases import driving
 from ergo_cli.programs.plan.manifest import NO_BUILD, RunConfig, RunManifest
 from ergo_cli.programs.plan.recorder import Recorder
 from ergo_cli.programs.plan.transports import TransportEnv, TransportFactory
@@ -84,17 +86,34 @@ class ChildRuns(Struct, frozen=True):
         child = child_run(parent, key)
         manifest = _manifest(request)
         manifest_id = self._put(engine, manifest)
-        if engine.streams.head(child):
-            self._check_same(engine, child, manifest_id)
-            self._driven(lambda: engine.resume(child))
-        else:
-            self._start(engine, child, manifest, manifest_id, request.initial_context)
+        self._drive(engine, parent, child, manifest, manifest_id, request.initial_context)
         return {
             "child_initial_snapshot_id": engine.started(child).initial_snapshot_id,
             "child_manifest_id": manifest_id,
             "child_run_id": str(child),
             "parent_run_id": str(parent),
         }
+
+    def _drive(
+        self,
+        engine: Engine,
+        parent: RunId,
+        child: RunId,
+        manifest: RunManifest,
+        manifest_id: str,
+        initial: FreeValue,
+    ) -> None:
+        """Start the child, or continue it, under a lease that names its parent. Raises IoError."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(driving(engine.leases, child, parent))
+            except PlanError as error:
+                raise io_failed("child_run_engine_failed", error.message, ErrorCategory.STORAGE) from error
+            if engine.streams.head(child):
+                self._check_same(engine, child, manifest_id)
+                self._driven(lambda: engine.resume(child))
+            else:
+                self._start(engine, child, manifest, manifest_id, initial)
 
     def _await(self, call: IoCall) -> FreeValue:
         engine = self.engine(self.inner)

@@ -35,12 +35,14 @@ from ergo_cli.programs.plan.facts import FactIndex
 from ergo_cli.programs.plan.failpoints import Failpoint, Failpoints
 from ergo_cli.programs.plan.history import History, read_history
 from ergo_cli.programs.plan.ids import MAX_ATTEMPT, RunId
+from ergo_cli.programs.plan.leases import driving
 from ergo_cli.programs.plan.manifest import RetryPolicy, RunConfig, RunManifest, Sequential
 from ergo_cli.programs.plan.states import ExecutionPlan, order_of
 from ergo_cli.programs.plan.stream import Artifacts, Streams, Writer
 from ergo_cli.programs.plan.transports import NoTransports, TransportFactory
 from ergo_cli.stores.artifacts import ArtifactStore, artifact_id
 from ergo_cli.stores.journals import EventJournal
+from ergo_cli.stores.leases import HeldLease, Leases
 
 
 class Phase(Enum):
@@ -106,6 +108,7 @@ class Engine(Struct, frozen=True, kw_only=True):
     ``deadline`` stops a run between attempts and while it waits. ``max_orphan_recoveries`` is how often a state that
     never ends is tried again by ``resume``. ``allowed_names`` are texts that look like secrets and are none.
     ``effectful`` puts the runs under a supervisor (``Supervision``). ``on_refusal`` is that of ``LiveAttempts``.
+    ``leases`` are those of the journal: without them two processes may drive one run, and the second append fails.
     """
 
     journal: EventJournal
@@ -120,6 +123,7 @@ class Engine(Struct, frozen=True, kw_only=True):
     failpoints: Failpoints = Failpoints()
     effectful: frozenset[str] | None = None
     on_refusal: Callable[[ContextError], object] = lambda _: None
+    leases: Leases | None = None
 
     def start(self, start: StartRun) -> RunResult:
         """Begin a run and drive it to its end. Raises RunError; until the run has begun nothing is appended."""
@@ -130,22 +134,17 @@ class Engine(Struct, frozen=True, kw_only=True):
                 message = f"the manifest {start.manifest_id} is not in the store"
                 raise StorageError(NotFound(storage_info("manifest_not_found", message)))
             run_id = RunId.random(self.entropy(16)) if start.run_id is None else start.run_id
-            writer = Writer(self.streams, run_id)
-            if writer.head:
-                raise _already_exists(run_id)
-            initial = self.artifacts.put(snapshot_text(start.initial_context, self.allowed_names))
-            writer.append(RunStarted(start.plan.op_id, start.manifest_id, initial))
-            attempts = self.attempts_of(writer, start.run_config, FactIndex())
-            return self._run_states(
-                Progress(start.plan, order, start.run_config.retry_policy, writer, attempts, initial)
-            )
+            with driving(self.leases, run_id):
+                return self._begin(start, run_id, order)
 
     def resume(self, run_id: RunId) -> RunResult:
         """Continue a run from where its stream ends. Raises RunError; a finished run answers from its stream."""
-        with _RunErrors():
+        with _RunErrors(), driving(self.leases, run_id) as lease:
             history, events = self._history(run_id)
             if history.completed is not None:
                 ended = history.completed
+                if lease is not None:
+                    lease.has_ended = True
                 return RunResult(run_id, Phase(ended.status.value), ended.final_snapshot_id)
             manifest = self._manifest(history, run_id)
             plan = self.resolver.resolve(manifest)
@@ -168,6 +167,15 @@ class Engine(Struct, frozen=True, kw_only=True):
         """The context of a snapshot. Raises RunError."""
         with _RunErrors():
             return read_snapshot(self.artifacts, snapshot)
+
+    def _begin(self, start: StartRun, run_id: RunId, order: tuple[str, ...]) -> RunResult:
+        writer = Writer(self.streams, run_id)
+        if writer.head:
+            raise _already_exists(run_id)
+        initial = self.artifacts.put(snapshot_text(start.initial_context, self.allowed_names))
+        writer.append(RunStarted(start.plan.op_id, start.manifest_id, initial))
+        attempts = self.attempts_of(writer, start.run_config, FactIndex())
+        return self._run_states(Progress(start.plan, order, start.run_config.retry_policy, writer, attempts, initial))
 
     def _continue(
         self,
@@ -231,6 +239,9 @@ class Engine(Struct, frozen=True, kw_only=True):
         if status is RunStatus.COMPLETED:
             check_exists(self.artifacts, snapshot, writer.run_id)
         writer.append(RunCompleted(status, snapshot))
+        lease = self._lease(writer.run_id)
+        if lease is not None:
+            lease.has_ended = True
         return RunResult(writer.run_id, Phase(status.value), snapshot)
 
     def _give_up(self, writer: Writer, state_id: str, checkpoint: str) -> RunResult:
@@ -296,6 +307,9 @@ class Engine(Struct, frozen=True, kw_only=True):
     def artifacts(self) -> Artifacts:
         """The artifacts of its runs."""
         return Artifacts(self.artifact_store)
+
+    def _lease(self, run_id: RunId) -> HeldLease | None:
+        return None if self.leases is None else self.leases.held.get(run_id)
 
     @property
     def _deadline(self) -> Deadline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 
 from msgspec import Raw, Struct
 
@@ -27,6 +28,7 @@ from ergo_cli.programs.plan.errors import ErrorCategory, InvalidPlan, PlanError,
 from ergo_cli.programs.plan.events import Envelope, RunStarted, StateCompleted, StateFailed, line
 from ergo_cli.programs.plan.facts import IoCall, Transport
 from ergo_cli.programs.plan.ids import RunId, run_of_event
+from ergo_cli.programs.plan.leases import driving
 from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.raised import Raised
 from ergo_cli.programs.plan.stream import Artifacts, Streams
@@ -34,6 +36,7 @@ from ergo_cli.programs.plan.transports import TransportFactory
 from ergo_cli.programs.seat import DeadlinePassed, Seat
 from ergo_cli.stores.artifacts import ArtifactStore
 from ergo_cli.stores.journals import EventJournal
+from ergo_cli.stores.leases import Leases
 from ergo_cli.supervisor.journals import CallError, End, EpisodeJournal, EpisodeLog
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 
@@ -69,6 +72,7 @@ class PlanInvoker:
         self._raised = Raised(program)
         self._journal = WatchedJournal(journal)
         self._artifacts = artifacts
+        self._leases = None if seat.store is None else seat.store.leases
         self._seat = seat
         self._log = EpisodeLog()
         self._children = ChildEntries(self._journal, Artifacts(artifacts))
@@ -86,16 +90,18 @@ class PlanInvoker:
         run_id = run_of_event(graph_id, event_id)
         engine = self._engine(deadline)
         self._effects, self._raised.last = [], None
-        try:
-            before = self._before(engine, run_id, event_id)
-        except PlanError as error:
-            self._log.begin(str(run_id))
-            return self._end((graph_id, event_id), run_id, [], CallEnding.of(error), engine)
-        try:
-            ending = self._call(engine, run_id, len(before), context, deadline)
-        except PlanError as error:
-            ending = CallEnding.of(error)
-        return self._end((graph_id, event_id), run_id, before, ending, engine)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(driving(self._leases, run_id))
+                before = self._before(engine, run_id, event_id)
+            except PlanError as error:
+                self._log.begin(str(run_id))
+                return self._end((graph_id, event_id), run_id, [], CallEnding.of(error), engine)
+            try:
+                ending = self._call(engine, run_id, len(before), context, deadline)
+            except PlanError as error:
+                ending = CallEnding.of(error)
+            return self._end((graph_id, event_id), run_id, before, ending, engine)
 
     @property
     def run_calls(self) -> int:
@@ -207,6 +213,7 @@ class PlanInvoker:
             moment=moment,
             wrap=wrap,
             raised=self._raised,
+            leases=self._leases,
         )
 
     def _in_time(self, moment: int | None) -> Callable[[Transport], Transport]:
@@ -238,10 +245,11 @@ def live_engine(
     moment: int | None = None,
     wrap: Callable[[Transport], Transport] = lambda transport: transport,
     raised: Raised | None = None,
+    leases: Leases | None = None,
 ) -> Engine:
     """An engine with the program's transports, each wrapped, and its children; ``moment`` is its deadline.
 
-    ``raised`` watches the handlers.
+    ``raised`` watches the handlers, ``leases`` are those of the journal.
     """
 
     def made(transports: TransportFactory) -> Engine:
@@ -256,6 +264,7 @@ def live_engine(
             allowed_names=program.allowed_names,
             effectful=frozenset(program.effectful),
             on_refusal=(lambda _: None) if raised is None else raised.note,
+            leases=leases,
         )
 
     return made(program.router(made, wrap))

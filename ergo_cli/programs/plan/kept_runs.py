@@ -18,6 +18,7 @@ from ergo_cli.programs.plan.facts import FactIndex
 from ergo_cli.programs.plan.history import EnvelopeFault, History, read_history
 from ergo_cli.programs.plan.ids import RunId
 from ergo_cli.programs.plan.invoker import last_snapshot, live_engine
+from ergo_cli.programs.plan.leases import driving
 from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.reasons import reasons_of, skip_tags_of
 from ergo_cli.programs.plan.record_lines import parts_of
@@ -125,17 +126,20 @@ class PlanRuns(Struct, frozen=True):
         RunError: ``plan.already_completed`` for a run that has ended, ``plan.intents_unsent`` for a program whose
         intents only the run of an event can send, unless forced, and whatever ends the run.
         """
-        before = _events(store, run_id)
+        if not store.journal.head(run_id):
+            raise run_not_found(run_id, store.journal.runs())
         _check_asked(asked)
-        if read_history(run_id, before).completed is not None:
-            raise invalid_plan("already_completed", f"run '{run_id}' has ended", where=f"run '{run_id}'")
-        if program.effectful and not asked.force:
-            raise _intents_unsent(program, run_id)
-        engine = live_engine(program, store.journal, store.artifacts, clock, entropy)
-        result = engine.resume(RunId.from_wire(run_id))
-        summary = PlanSummary(result.phase, result.final_snapshot_id)
-        head = store.journal.head(run_id)
-        return ResumedRun(run_id, wire.encode(summary), _STANDINGS[result.phase], len(before), head)
+        with driving(store.leases, run_id):
+            before = _events(store, run_id)
+            if read_history(run_id, before).completed is not None:
+                raise invalid_plan("already_completed", f"run '{run_id}' has ended", where=f"run '{run_id}'")
+            if program.effectful and not asked.force:
+                raise _intents_unsent(program, run_id)
+            engine = live_engine(program, store.journal, store.artifacts, clock, entropy, leases=store.leases)
+            result = engine.resume(RunId.from_wire(run_id))
+            summary = PlanSummary(result.phase, result.final_snapshot_id)
+            head = store.journal.head(run_id)
+            return ResumedRun(run_id, wire.encode(summary), _STANDINGS[result.phase], len(before), head)
 
     def fork(self, store: RunStore, source: str, at: int, branch: str, event: JsonValue | UnsetType) -> ForkedRun:
         """Write the branch: the source's events up to ``at``, then the alternate event, in one append.
@@ -150,12 +154,13 @@ class PlanRuns(Struct, frozen=True):
         if not head:
             raise run_not_found(source, streams.runs())
         _check_fork(source, at, head, branch)
-        if streams.head(branch):
-            raise _branch_exists(branch)
-        events = [_moved(each, branch) for each in streams.read(source, 1, at)]
-        if event is not UNSET:
-            events.append(_alternate(store, branch, events, event))
-        streams.append(branch, events, 0)
+        with driving(store.leases, branch):
+            if streams.head(branch):
+                raise _branch_exists(branch)
+            events = [_moved(each, branch) for each in streams.read(source, 1, at)]
+            if event is not UNSET:
+                events.append(_alternate(store, branch, events, event))
+            streams.append(branch, events, 0)
         own = None if event is UNSET else wire.encode(events[-1].event)
         return ForkedRun(source, branch, at, own, len(events))
 

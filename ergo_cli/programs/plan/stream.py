@@ -20,8 +20,17 @@ from ergo_cli.programs.plan.ids import RunId
 from ergo_cli.stores.artifacts import ArtifactStore, artifact_id
 from ergo_cli.stores.journals import EventJournal
 
-_FORMS = {"store.conflict": Concurrency, "store.not_found": NotFound, "store.corrupt": Corruption}
-_JOURNAL_CODES = {"store.conflict": "event_store_concurrency", "store.corrupt": "event_stream_corrupt"}
+_FORMS = {
+    "store.conflict": Concurrency,
+    "store.run_busy": Concurrency,
+    "store.not_found": NotFound,
+    "store.corrupt": Corruption,
+}
+_JOURNAL_CODES = {
+    "store.conflict": "event_store_concurrency",
+    "store.corrupt": "event_stream_corrupt",
+    "store.run_busy": "run_busy",
+}
 _ARTIFACT_CODES = {"store.not_found": "artifact_not_found", "store.corrupt": "artifact_corruption"}
 
 
@@ -78,7 +87,7 @@ class Streams:
         try:
             return self._journal.head(run_id)
         except StoreError as error:
-            raise _journal_error(error) from error
+            raise journal_error(error) from error
 
     def read(self, run_id: str, start: int = 1, to: int | None = None) -> list[Envelope]:
         """The events of a run in order, all of them or those from ``start`` to ``to``."""
@@ -89,7 +98,7 @@ class Streams:
         try:
             return self._journal.runs()
         except StoreError as error:
-            raise _journal_error(error) from error
+            raise journal_error(error) from error
 
     def append(self, run_id: str, events: Sequence[Envelope], expected_head: int) -> int:
         """Append events, all or none, if the head is the expected one; returns the new head.
@@ -102,14 +111,14 @@ class Streams:
         try:
             return self._journal.append(run_id, texts, expected_head)
         except StoreError as error:
-            raise _journal_error(error) from error
+            raise journal_error(error) from error
 
     def _scan(self, run_id: str, start: int, to: int | None) -> Iterator[Envelope]:
         try:
             for seq, text in self._journal.scan(run_id, start, to):
                 yield self._event(run_id, seq, text)
         except StoreError as error:
-            raise _journal_error(error) from error
+            raise journal_error(error) from error
 
     def _event(self, run_id: str, seq: int, text: str) -> Envelope:
         try:
@@ -159,7 +168,8 @@ def _artifact_error(error: StoreError) -> StorageError:
     return StorageError(form(storage_info(code, error.message)), where=error.where, fix=error.fix, code=own)
 
 
-def _journal_error(error: StoreError) -> StorageError:
+def journal_error(error: StoreError) -> StorageError:
+    """The error of a plan for one of the store of its stream."""
     form = _FORMS.get(error.code, Other)
     code = _JOURNAL_CODES.get(error.code, "event_store_io")
     own = error.code if form is Other else None

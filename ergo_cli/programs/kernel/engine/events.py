@@ -111,7 +111,11 @@ def decode_event(text: bytes, run_id: str, seq: int) -> Event:
         raise KernelError(Category.EVENT_STORE, message, code=code, where=at(run_id, seq)) from error
 
 
-_OWN_CODES = {"store.conflict": "kernel.seq_conflict", "store.corrupt": "kernel.corrupt_log"}
+_OWN_CODES = {
+    "store.conflict": "kernel.seq_conflict",
+    "store.corrupt": "kernel.corrupt_log",
+    "store.run_busy": "kernel.run_busy",
+}
 
 
 class Batch(Struct, frozen=True):
