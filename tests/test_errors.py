@@ -11,7 +11,8 @@ from ergo_cli.errors import ErgoError, exit_code, headline, reason
 
 ROOT = Path(__file__).parents[1]
 FAMILIES = (
-    "adapter|bundle|capture|cli|driver|egress|fixture|graph|host|internal|journal|kernel|plan|primitive|program|replay"
+    "adapter|bundle|capture|cli|driver|egress|fixture|graph|host|internal|journal|kernel|pipeline|plan|primitive|program"
+    "|replay"
 )
 CODE = re.compile(rf"({FAMILIES}|store|validate)\.[a-z_]+")
 NO_CODES = {"fixture.inspect", "fixture.validate", "cli.graphviz_"}
@@ -46,9 +47,13 @@ def documented(code: str) -> tuple[str, list[int]]:
 def test_a_code_is_documented_with_its_exit_code(code: str) -> None:
     pattern, exits = documented(code)
     assert exit_code(code) in exits, f"{code} ends with {exit_code(code)}, docs/reports.md has {pattern or 'no row'}"
-    chapter = {"kernel": "kernel.md", "plan": "plans.md", "store": "runs.md", "cli": None}.get(
-        code.partition(".")[0], "reports.md"
-    )
+    chapter = {
+        "kernel": "kernel.md",
+        "pipeline": "pipelines.md",
+        "plan": "plans.md",
+        "store": "runs.md",
+        "cli": None,
+    }.get(code.partition(".")[0], "reports.md")
     if chapter is not None:
         assert f"`{code}`" in (ROOT / "docs" / chapter).read_text(encoding="utf-8")
 

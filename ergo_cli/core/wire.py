@@ -1,18 +1,20 @@
-"""Typed records in the JSON form of externally tagged unions, and back (spec 40 §2 rules 2–8 and 10, 50 §2).
+"""Typed records in the JSON form of tagged unions, and back (spec 40 §2 rules 2–8 and 10, 50 §2, 60 §2.2).
 
-Structs keep their declared field order; unions are externally tagged: ``"Completed"``, ``{"Resumed":{"value":1}}``,
-``{"Resume":1}``. msgspec knows no external tags, so records are written and read here by their annotations; free
+Structs keep their declared field order. A union of ``Variant`` is externally tagged: ``"Completed"``,
+``{"Resumed":{"value":1}}``, ``{"Resume":1}``; one of structs with a tag of msgspec's is internally tagged, and so is
+a member marked ``FLAT``, whose own members stand among those around it; one marked ``Adjacent`` has its tag and its
+content side by side. msgspec knows only internal tags, so records are written and read here by their annotations; free
 values are msgspec's.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Any, Self, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Self, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import NODEFAULT, Struct
@@ -23,6 +25,7 @@ from ergo_cli.core.json import free_text, record_text
 from ergo_cli.core.time import NANOS
 
 T = TypeVar("T")
+StructT = TypeVar("StructT", bound=Struct)
 
 
 FreeValue: TypeAlias = Any
@@ -31,6 +34,9 @@ FreeValue: TypeAlias = Any
 
 Reader = Callable[[object], Any]
 """Makes a record of a decoded JSON value. Raises WireError."""
+
+Writer = Callable[[Any], bytes]
+"""Makes the canonical text of a value. Raises NotCanonicalError."""
 
 
 class Variant(Struct, frozen=True):
@@ -56,6 +62,21 @@ class WireForm:
         raise NotImplementedError
 
 
+class Adjacent(Struct, frozen=True, eq=False):
+    """Marks a union as adjacently tagged: ``Annotated[A | B, Adjacent("type", "details", {"a": A, "b": B})]``."""
+
+    tag: str
+    content: str
+    variants: Mapping[str, type[Variant]]
+
+
+class Flat(Struct, frozen=True):
+    """Marks a member, an object, whose members are written in its place."""
+
+
+FLAT = Flat()
+
+
 class WireError(ValueError):
     """A text does not hold the expected record; ``tag`` is set if its tag is not one of the variants."""
 
@@ -66,12 +87,14 @@ class WireError(ValueError):
 
 class _Field(Struct, frozen=True):
     name: str
+    attribute: str
     label: bytes
-    kind: Any
     read: Reader
+    write: Writer
     default: Any
     is_nullable: bool
     is_omitted: bool  # a default is left out instead of written
+    is_flat: bool
 
 
 def encode(record: object) -> bytes:
@@ -100,13 +123,18 @@ def read(value: object, kind: Any) -> Any:
     return _reader(kind)(value)
 
 
+def write(value: object, kind: Any) -> bytes:
+    """The canonical text of a value of annotation ``kind``. Raises NotCanonicalError."""
+    return _writer(kind)(value)
+
+
 def _encode_variant(variant: Variant) -> bytes:
     tag = b'"' + type(variant).__name__.encode() + b'"'
     if not variant.__struct_fields__:
         return tag
     if isinstance(variant, Wrapper):
         (field,) = _fields_of(type(variant))
-        return b"{" + tag + b":" + _encode_member(getattr(variant, field.name), field) + b"}"
+        return b"{" + tag + b":" + field.write(getattr(variant, field.attribute)) + b"}"
     return b"{" + tag + b":" + _encode_body(variant) + b"}"
 
 
@@ -116,16 +144,36 @@ def _encode_body(record: Struct) -> bytes:
     if tag is not None:
         members.append(free_text(record.__struct_config__.tag_field) + b":" + free_text(tag))
     for field in _fields_of(type(record)):
-        value = getattr(record, field.name)
-        if not (field.is_omitted and value == field.default):
-            members.append(field.label + _encode_member(value, field))
+        value = getattr(record, field.attribute)
+        if field.is_flat:
+            members.append(field.write(value)[1:-1])
+        elif not (field.is_omitted and value == field.default):
+            members.append(field.label + field.write(value))
     return b"{" + b",".join(members) + b"}"
 
 
-def _encode_member(value: object, field: _Field) -> bytes:
-    if field.kind is Any:
-        return free_text(value)
-    return record_text(value) if isinstance(field.kind, TypeVar) else encode(value)
+@cache
+def _writer(kind: Any) -> Writer:
+    """Writes values of an annotation; most values show by themselves how they are written."""
+    if kind is Any:
+        return free_text
+    if isinstance(kind, TypeVar):
+        return record_text
+    parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    form = next((form for part in parts if (form := _mark(part, Adjacent)) is not None), None)
+    return encode if form is None else partial(_encode_adjacent, form=form)
+
+
+def _encode_adjacent(variant: Variant | None, form: Adjacent) -> bytes:
+    if variant is None:
+        return b"null"
+    (tag,) = (tag for tag, kind in form.variants.items() if type(variant) is kind)
+    if isinstance(variant, Wrapper):
+        (field,) = _fields_of(type(variant))
+        content = field.write(getattr(variant, field.attribute))
+    else:
+        content = _encode_body(variant)
+    return b"{%s:%s,%s:%s}" % (free_text(form.tag), free_text(tag), free_text(form.content), content)
 
 
 @cache
@@ -136,15 +184,27 @@ def _fields_of(kind: type[Struct]) -> tuple[_Field, ...]:
 
 def _field(field: FieldInfo, hint: Any, kind: type[Struct]) -> _Field:
     default = field.default if field.default_factory is NODEFAULT else field.default_factory()
+    is_made = field.default_factory not in (NODEFAULT, list, dict, set)  # msgspec too writes what a factory makes
     return _Field(
-        name=field.name,
-        label=b'"' + field.name.encode() + b'":',
-        kind=hint,
+        name=field.encode_name,
+        attribute=field.name,
+        label=free_text(field.encode_name) + b":",
         read=_reader(hint),
+        write=_writer(hint),
         default=default,
         is_nullable=NoneType in get_args(hint),
-        is_omitted=bool(kind.__struct_config__.omit_defaults) and default is not NODEFAULT,
+        is_omitted=bool(kind.__struct_config__.omit_defaults) and default is not NODEFAULT and not is_made,
+        is_flat=_mark(hint, Flat) is not None,
     )
+
+
+MarkT = TypeVar("MarkT")
+
+
+def _mark(kind: Any, mark: type[MarkT]) -> MarkT | None:
+    """The mark of this type that an annotation carries."""
+    marks = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
+    return next((each for each in marks if isinstance(each, mark)), None)
 
 
 @cache
@@ -154,6 +214,11 @@ def _reader(kind: Any) -> Reader:
         return _as_it_is
     if get_origin(kind) in (Union, UnionType):
         return _union_reader(get_args(kind))
+    adjacent = _mark(kind, Adjacent)
+    if adjacent is not None:
+        return partial(_read_adjacent, form=adjacent)
+    if _mark(kind, Flat) is not None:
+        return _reader(get_args(kind)[0])
     if get_origin(kind) in (list, tuple):
         return partial(_read_items, item=_reader(get_args(kind)[0]), collect=get_origin(kind))
     if isinstance(kind, type) and issubclass(kind, WireForm):
@@ -161,8 +226,10 @@ def _reader(kind: Any) -> Reader:
     record = cast("object", get_origin(kind) or kind)
     if isinstance(record, type) and issubclass(record, Variant):
         return partial(_read_variant, variants={record.__name__: record})
-    if isinstance(record, type) and issubclass(record, Struct) and record.__struct_config__.tag is None:
-        return partial(_read_body, kind=record)
+    if isinstance(record, type) and issubclass(record, Struct):
+        if record.__struct_config__.tag is None:
+            return partial(_read_body, kind=record)
+        return _tagged_reader((record,))
     return partial(_convert, kind=kind)
 
 
@@ -173,9 +240,16 @@ def _union_reader(kinds: tuple[Any, ...]) -> Reader:
         reader: Reader = partial(_read_variant, variants=variants)
     elif len(present) == 1:
         reader = _reader(present[0])
+    elif all(isinstance(kind, type) and issubclass(kind, Struct) for kind in present):
+        reader = _tagged_reader(present)
     else:
         reader = partial(_convert, kind=Union[present])  # noqa: UP007 - a union made of a tuple
     return reader if present == kinds else partial(_read_optional, present=reader)
+
+
+def _tagged_reader(kinds: tuple[type[Struct], ...]) -> Reader:
+    (tag_field,) = {cast("str", kind.__struct_config__.tag_field) for kind in kinds}
+    return partial(_read_tagged, tag_field=tag_field, kinds={kind.__struct_config__.tag: kind for kind in kinds})
 
 
 def _as_it_is(value: object) -> object:
@@ -210,10 +284,12 @@ def _read_body(value: object, kind: type[Struct]) -> Struct:
     if not isinstance(value, dict):
         raise WireError(f"{kind.__name__} must be an object")
     members = cast("dict[str, object]", value)
-    return kind(**{field.name: _read_member(members, field, kind) for field in _fields_of(kind)})
+    return kind(**{field.attribute: _read_member(members, field, kind) for field in _fields_of(kind)})
 
 
 def _read_member(members: dict[str, object], field: _Field, kind: type[Struct]) -> Any:
+    if field.is_flat:
+        return field.read(members)
     if field.name in members:
         return field.read(members[field.name])
     if field.default is not NODEFAULT:
@@ -223,18 +299,40 @@ def _read_member(members: dict[str, object], field: _Field, kind: type[Struct]) 
     raise WireError(f"missing field `{field.name}` of {kind.__name__}")
 
 
+def _read_tagged(value: object, tag_field: str, kinds: dict[object, type[Struct]]) -> Struct:
+    members = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    if tag_field not in members:
+        raise WireError(f"missing field `{tag_field}`")
+    return _read_body(members, _chosen(members[tag_field], kinds))
+
+
+def _read_adjacent(value: object, form: Adjacent) -> Variant:
+    members = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    for name in (form.tag, form.content):
+        if name not in members:
+            raise WireError(f"missing field `{name}`")
+    return _read_content(members[form.content], _chosen(members[form.tag], form.variants))
+
+
+def _chosen(tag: object, kinds: Mapping[Any, type[StructT]]) -> type[StructT]:
+    if not isinstance(tag, str) or tag not in kinds:
+        raise WireError(f"unknown variant `{tag}`, expected one of {', '.join(kinds)}", str(tag))
+    return kinds[tag]
+
+
 def _read_variant(value: object, variants: dict[str, type[Variant]]) -> Variant:
     tag, body = _tag_and_body(value, variants)
-    if tag not in variants:
-        raise WireError(f"unknown variant `{tag}`, expected one of {', '.join(variants)}", tag)
-    kind = variants[tag]
+    return _read_content(body, _chosen(tag, variants))
+
+
+def _read_content(body: object, kind: type[Variant]) -> Variant:
     if not kind.__struct_fields__:
         if body is not None:
-            raise WireError(f"{tag} takes no value")
+            raise WireError(f"{kind.__name__} takes no value")
         return kind()
     if issubclass(kind, Wrapper):
         (field,) = _fields_of(kind)
-        return kind(**{field.name: field.read(body)})
+        return kind(**{field.attribute: field.read(body)})
     return cast("Variant", _read_body(body, kind))
 
 
