@@ -102,16 +102,12 @@ def mode_text(mode: StopMode | None) -> Any:
             return None
 
 
-class Caused(Struct, frozen=True):
-    cause: ViolationCause
-
-
 def cause_of(value: Any) -> ViolationCause:
-    return wire.decode(json.dumps({"cause": value}).encode(), Caused).cause
+    return wire.read(value, ViolationCause)
 
 
 def cause_text(cause: ViolationCause | None) -> Any:
-    return None if cause is None else json.loads(wire.encode(Caused(cause)))["cause"]
+    return None if cause is None else json.loads(wire.write(cause, ViolationCause))
 
 
 def state_of(value: dict[str, Any]) -> State:
