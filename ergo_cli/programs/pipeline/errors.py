@@ -1,9 +1,10 @@
-"""Errors of pipelines: what cannot be built, and what cannot go on (spec 60 §3.2).
+"""Errors of pipelines: what cannot be built, and what cannot go on (spec 60 §3.2, §5).
 
 ::
 
     PipelineError         pipeline.*: a pipeline that cannot be built, or cannot go on
-    └── TopologyError     stages and edges that are no pipeline
+    ├── TopologyError     stages and edges that are no pipeline
+    └── JournalError      a journal that cannot be read or written, or does not hold what it should
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ _FIXES = {
     "pipeline.unproductive": "lead the stages to a sink",
     "pipeline.join_arity": "feed a join from its reference and from its stream, two different stages",
     "pipeline.cycles_unsupported": "lead events forward only",
+    "pipeline.journal_corrupt": "restore the journal from a copy",
+    "pipeline.journal_foreign": "restore the journal from a copy; one journal holds the records of one flow",
+    "pipeline.journal_conflict": "another process writes to this flow: wait until it is done, then run again",
+    "pipeline.journal_ownerless": "open the journal with the stage or the system that owns it",
+    "pipeline.journal_format": "write files of format 2, which hold groups of records",
+    "pipeline.not_canonical": "keep to finite floats, integers of 64 bits and valid text",
 }
 
 
@@ -45,3 +52,7 @@ class PipelineError(ErgoError):
 
 class TopologyError(PipelineError):
     """Stages and edges that are no pipeline."""
+
+
+class JournalError(PipelineError):
+    """A journal cannot be read or written, or does not hold what it should; a store's error keeps its code."""
