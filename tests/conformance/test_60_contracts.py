@@ -15,7 +15,14 @@ import pytest
 
 from ergo_cli.core import wire
 from ergo_cli.core.wire import Timestamp
-from ergo_cli.programs.pipeline.causes import ContractCause, OtherCause, SeqDivergence, cause_label
+from ergo_cli.programs.pipeline.causes import (
+    ContractCause,
+    DeliveryMismatch,
+    Divergence,
+    OtherCause,
+    SeqDivergence,
+    cause_label,
+)
 from ergo_cli.programs.pipeline.chain_events import (
     Causality,
     ChainEvent,
@@ -379,6 +386,60 @@ def test_the_missing_receipts_shown_are_the_first_hundred() -> None:
     assert not isinstance(verdict.details, str)
     assert verdict.details["missing_count"] == 150
     assert verdict.details["missing_event_ids"] == [event_id(number) for number in range(100)]
+
+
+@pytest.mark.parametrize(("read", "written", "status"), [(2, 2, "passed"), (1, 2, "failed"), (2, 1, "failed")])
+def test_c60_73_transport_compares_counts(read: int, written: int, status: str) -> None:
+    [verdict] = verify(consumed(*(data() for _ in range(read)), eof(written)))
+    assert verdict.status == status
+
+
+@pytest.mark.parametrize(
+    ("consumed_id", "receipts", "mismatch"),
+    [
+        (None, [], None),
+        (1, [], (1, 0)),
+        (1, [(1, "failed")], None),
+        (None, [(9, "success")], (0, 1)),
+    ],
+)
+def test_c60_73_delivery_wants_a_receipt_for_each_event(
+    consumed_id: int | None, receipts: list[tuple[int, str]], mismatch: tuple[int, int] | None
+) -> None:
+    edge = consumed(*([] if consumed_id is None else [data(id=consumed_id)]), contracts=("DeliveryContract",))
+    for parent, result in receipts:
+        edge.written(receipt(parent, result))
+    [verdict] = verify(edge)
+    assert verdict.cause == (None if mismatch is None else DeliveryMismatch(*mismatch))
+
+
+def midway(*events: ChainEvent) -> str | None:
+    edge = consumed(*events, contracts=("DivergenceContract",))
+    [verdict] = verify_midway(edge, NOW)
+    return verdict.cause.predicate if isinstance(verdict.cause, Divergence) else None
+
+
+def deep(depth: int) -> dict[str, Any]:
+    return {"cycle_depth": depth, "cycle_scc_id": cycle_id(7)}
+
+
+def test_c60_74_divergence_by_depth_by_ratio_and_without_data() -> None:
+    signals = [signal(Drain()) for _ in range(1001)]
+    assert midway(data(), *signals[:10]) is None
+    assert midway(data(), *signals[:11]) == "signal_to_data_ratio"
+    assert midway(*signals[:1000]) is None
+    assert midway(*signals) == "signals_when_no_data"
+    assert midway(data(**deep(30))) is None
+    assert midway(data(**deep(31)), *signals) == "cycle_depth"
+    assert midway(data(), chain_event(FlowSignal(Drain()), **deep(31))) is None
+
+
+def test_c60_74_a_window_that_passed_is_followed_by_a_new_one() -> None:
+    edge = consumed(data(), *(signal(Drain()) for _ in range(10)), contracts=("DivergenceContract",))
+    assert [verdict.status for verdict in verify_midway(edge, NOW + 60_000 * MS)] == ["pending"]
+    for _ in range(3):
+        edge.consume(signal(Drain()))
+    assert [verdict.status for verdict in verify_midway(edge, NOW + 60_001 * MS)] == ["pending"]
 
 
 @pytest.mark.parametrize(("author", "ends"), [(UPSTREAM, True), (None, True), (OTHER, False)])

@@ -131,7 +131,8 @@ class EdgeRecord(Struct, kw_only=True):
 
     def consume(self, event: ChainEvent, clock: VectorClock | None = None) -> None:
         """An event of the upstream journal was delivered."""
-        self.written(event)
+        if not isinstance(event.content, Data):
+            self.written(event)
         self.read(event)
         self.last_event, self.last_clock = event.id, clock
 
