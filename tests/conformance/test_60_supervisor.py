@@ -119,7 +119,8 @@ def state_of(case: dict[str, Any]) -> State:
             return Materialized(ready=False)
         case "AbortRequested":
             upstream = case.get("upstream")
-            return AbortRequested(wire.read(case["reason"], ViolationCause), upstream and stage_id(int(upstream[1:])))
+            named = None if upstream is None else stage_id(int(str(upstream).removeprefix("@")))
+            return AbortRequested(wire.read(case["reason"], ViolationCause), named)
         case "Failed":
             cause = case["failure_cause"]
             return Failed(case["reason"], cause and wire.read(cause, ViolationCause))
@@ -201,7 +202,7 @@ def step_text(supervisor: Supervisor, decision: Decision) -> dict[str, Any]:
     step = {
         "directive": directive_text(decision.directive),
         "source_status": [[number, True] for number in sorted(map(number_of, context.settled))],
-        "metrics": [[number_of(stage), each.events_processed_total] for stage, each in context.metrics.items()],
+        "metrics": sorted([number_of(stage), each.events_processed_total] for stage, each in context.metrics.items()),
         "running": sorted(map(number_of, context.running)),
         "written": [{**fact, "duration_ms": "<ms>"} if "duration_ms" in fact else fact for fact in written],
         "drain_idle_iters": context.idle_drains,
@@ -262,24 +263,26 @@ def instead(case: dict[str, Any], mode: SourceContract, number: int, step: dict[
             if directive["transition"]["event"] == "AllStagesCompleted" and not has_all_evidence(case, mode, heard):
                 shutdown = {"transition": {"event": "Shutdown"}}
                 wanted["directive"] = shutdown if state == "Running" else "Continue"  # H-17
-        case "Draining", "draining" | "cancelled":  # H-12
-            if "metrics" in event:
-                number_of_stage = int(event["stage_id"][1:])
-                wanted["metrics"] = [[number_of_stage, event["metrics"]["events_processed_total"]]]
-            if fact == "cancelled" and not case.get("stop"):
+        case "Draining", "cancelled":  # H-12
+            if not case.get("stop"):
                 error = f"Stage '{name}' cancelled: {event['reason']}"
                 wanted["directive"] = {"transition": {"event": "Error", "message": error}}
         case "Materialized", "failed" | "cancelled":  # H-11
             error = f"Stage '{name}' {fact} before readiness: {event.get('error') or event.get('reason')}"
             wanted["directive"] = {"transition": {"event": "Error", "message": error}}
-            if "metrics" in event:
-                wanted["metrics"] = [[int(event["stage_id"][1:]), event["metrics"]["events_processed_total"]]]
         case "Materialized", _ if directive == {"transition": {"event": "Run"}}:  # §9.5: readiness is a step of its own
             wanted["directive"] = {"transition": {"event": "StageReadinessComplete"}}
         case "AbortRequested", _:  # §10: the rest of the text is for people
             wanted["directive"] = {"transition": {"event": "Error", "message": ABORTING}}
         case _:
             pass
+    noted = {"Draining": ("draining", "cancelled"), "Materialized": ("failed", "cancelled")}.get(state, ())
+    known = dict(step.get("metrics", ()))
+    for each in heard:
+        if each.get("lifecycle_event") in noted and "metrics" in each:  # H-11, H-12
+            known[int(each["stage_id"][1:])] = each["metrics"]["events_processed_total"]
+    if known:
+        wanted["metrics"] = sorted([number, processed] for number, processed in known.items())
     if MARKER in case["events"]:  # §25: the marker is written once
         wanted.pop("written", None)
     if step.get("stop", {}).get("reason") == "stop_timeout" and case["stop"][0].get("graceful_ms") is not None:
@@ -520,9 +523,9 @@ def test_c60_52_a_stage_that_ends_before_the_run(ready: bool, fact: said.StageFa
 
 
 def test_readiness_comes_from_facts_and_from_handles() -> None:
-    told = supervisor(Materialized(ready=False), Evidence(CHAIN))
-    assert told.hear(stage_says(2, said.StageRunning())) == Continue()
-    assert told.hear(stage_says(3, said.StageRunning())) == Transit(StageReadinessComplete())
+    heard = supervisor(Materialized(ready=False), Evidence(CHAIN))
+    assert heard.hear(stage_says(2, said.StageRunning())) == Continue()
+    assert heard.hear(stage_says(3, said.StageRunning())) == Transit(StageReadinessComplete())
     asked = supervisor(Materialized(ready=False), Evidence(CHAIN))
     assert asked.dispatch(ready=frozenset({stage_id(2)})).directive == Continue(10)
     assert asked.dispatch(ready=frozenset({stage_id(3)})).directive == Transit(StageReadinessComplete())

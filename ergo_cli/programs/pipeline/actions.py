@@ -10,7 +10,7 @@ from ergo_cli.programs.pipeline.stop_intent import StopMode
 
 
 class CreateStages(Struct, frozen=True):
-    """Initialise every stage that is no source, then every source."""
+    """Initialise every stage that has upstreams, then every source."""
 
 
 class StartCompletionSubscription(Struct, frozen=True):
@@ -22,7 +22,7 @@ class StartMetricsAggregator(Struct, frozen=True):
 
 
 class NotifyStagesStart(Struct, frozen=True):
-    """Start every stage that is no source."""
+    """Start every stage that has upstreams."""
 
 
 class WritePipelineReadyForRun(Struct, frozen=True):

@@ -19,7 +19,7 @@ CHANNEL_CAPACITY = 100
 """How many requests wait before a sender does."""
 
 CHANNEL_CLOSED = "External control channel closed"
-"""The error of a supervisor that has lost everyone who could ask it for something."""
+"""The error of a supervisor that can receive no request any more."""
 
 
 class ExternalMode(Enum):

@@ -1,4 +1,4 @@
-"""What the supervisor does next when nobody asks it for anything, state by state (spec 60 §10)."""
+"""What the supervisor does next, state by state, when it has no request to answer (spec 60 §10)."""
 
 from __future__ import annotations
 

@@ -40,13 +40,13 @@ class Materializing(Struct, frozen=True):
 
 
 class Materialized(Struct, frozen=True):
-    """Stages that are no sources were told to start; ``ready`` once all of them run."""
+    """Stages that have upstreams are asked to start; ``ready`` once all of them run."""
 
     ready: bool
 
 
 class Running(Struct, frozen=True):
-    """Sources were told to start."""
+    """Sources are asked to start."""
 
 
 class SourceCompleted(Struct, frozen=True):
@@ -94,7 +94,7 @@ class MaterializationComplete(Struct, frozen=True):
 
 
 class StageReadinessComplete(Struct, frozen=True):
-    """Every stage that is no source runs."""
+    """Every stage that has upstreams runs."""
 
 
 class Run(Struct, frozen=True):

@@ -90,7 +90,7 @@ class Initialize(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """The pipeline lets a stage that is no source start, and a source wait for its start."""
+    """The pipeline lets a stage that has upstreams start, and a source wait for its start."""
 
 
 class Start(Struct, frozen=True):

@@ -33,7 +33,7 @@ class TransitionHistory:
         self._noted = 0
 
     def note(self, start: State, event: Event, end: State, actions: Sequence[Action], at_ns: int) -> None:
-        """Keep a transition, and forget the oldest one where there is no room."""
+        """Keep a transition, and forget the oldest one beyond the limit."""
         names = tuple(map(name_of, actions))
         self._last.append(Transited(name_of(start), name_of(event), name_of(end), names, at_ns))
         self._noted += 1
