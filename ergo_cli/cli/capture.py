@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ergo_cli.cli.commands import (
+    AcceptPlanChangeOption,
     AdapterOption,
     ClusterPathOption,
     Color,
@@ -71,6 +72,7 @@ def capture(
     journal: JournalOption = None,
     store: StoreOption = None,
     continue_: ContinueOption = False,
+    accept_plan_change: AcceptPlanChangeOption = False,
     max_in_flight: MaxInFlightOption = None,
     max_per_window: MaxPerWindowOption = None,
     rate_window: RateWindowOption = None,
@@ -97,7 +99,7 @@ def capture(
 
     def work() -> CommandResult:
         driver = driver_command(driver_cmd, driver_arg)
-        request = RunRequest(flags, events, driver, egress_config, limits, bounds, numbers, store)
+        request = RunRequest(flags, events, driver, egress_config, limits, bounds, numbers, store, accept_plan_change)
         return run_and_report("capture", session, request, keep, journal, fail_on_error=fail_on_error)
 
     return session.conclude(work)

@@ -207,6 +207,10 @@ ProjectOption = Annotated[
 ContinueOption = Annotated[
     bool, typer.Option("--continue", help="Go on where the store has runs of these events as completed.")
 ]
+AcceptPlanChangeOption = Annotated[
+    bool,
+    typer.Option("--accept-plan-change", help="Let runs go on although their plan has changed since they were begun."),
+]
 NumbersOption = Annotated[
     Numbers | None, typer.Option("--numbers", help="Read numbers exactly, or as the original misreads them.")
 ]

@@ -32,6 +32,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--driver-arg",
         "--egress-config",
         "--continue",
+        "--accept-plan-change",
         "--jobs",
         "--event",
         "--occurrence",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ergo_cli.cli.commands import (
+    AcceptPlanChangeOption,
     Color,
     ColorOption,
     Format,
@@ -155,6 +156,7 @@ def resume(
     value: ValueOption = None,
     rebuild: RebuildOption = False,
     force: ForceOption = False,
+    accept_plan_change: AcceptPlanChangeOption = False,
     payload: PayloadOption = None,
     store: StoreOption = None,
     program: ProgramOption = None,
@@ -185,6 +187,7 @@ def resume(
             payload=UNSET if payload is None else _json(payload, "--payload"),
             rebuild=rebuild,
             force=force,
+            accept_plan_change=accept_plan_change,
         )
         found = find_run_program(flags)
         session.note(f"the run goes on by program '{found.ref}'")

@@ -68,9 +68,9 @@ def with_run(named: NamedStore, run_id: str, use: Callable[[RunTools, RunStore],
     known: list[str] = []
     for tools in _all_tools(broken.append):
         with open_runs(named, tools, name) as store:
-            if store.journal.head(run_id):
+            if tools.is_run_id(run_id) and store.journal.head(run_id):
                 return use(tools, store)
-            known += store.journal.runs()
+            known += filter(tools.is_run_id, store.journal.runs())
     if broken:
         raise broken[0]
     raise run_not_found(run_id, known)
@@ -83,6 +83,7 @@ def resume_run(named: NamedStore, program: AnyProgram, run_id: str, asked: Resum
         message = f"'{program.ref}' is a {program.kind.name} program, whose runs are in no store"
         raise ProgramError("program.wrong_kind", message, where="option --program", fix="name the program of the run")
     with open_runs(named, tools, "resume") as store:
+        asked = replace(asked, provenance=program.provenance)
         return tools.resume(store, program.value, run_id, asked, LiveClock(), os.urandom)
 
 

@@ -20,6 +20,7 @@ from ergo_cli.channels.interruption import (
     IngressFailure,
     Interruption,
 )
+from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.digest_set import DigestSet
 from ergo_cli.errors import ErgoError, EventError, StepError
 from ergo_cli.events.external import HostedEvent
@@ -34,7 +35,7 @@ from ergo_cli.host.step import BatchRunner, HostedRunner
 from ergo_cli.host.timing import LiveClock, RunControl, call_within
 from ergo_cli.programs.seat import Seat
 from ergo_cli.stores.backends import RunStore
-from ergo_cli.supervisor.journals import WaitingRuns, Waits
+from ergo_cli.supervisor.journals import WaitingRuns, Waits, Warns
 from ergo_cli.supervisor.seam import DecidedEffects, Decision, Outcome, RunTermination
 from ergo_cli.supervisor.supervisor import UnrenderableEffect
 
@@ -82,7 +83,8 @@ class RunSummary(Struct, frozen=True):
 class RunEnd(Struct, frozen=True):
     """How a run ended: with its events, or with an ``interruption``, which an ``error`` may have caused.
 
-    ``failures`` says why episodes failed, ``waiting`` which runs of a stateful program wait.
+    ``failures`` says why episodes failed, ``waiting`` which runs of a stateful program wait,
+    ``notices`` warn of what the program met.
     Everything committed counts and must be kept, and so must the event whose intents a channel did not accept.
     """
 
@@ -91,6 +93,7 @@ class RunEnd(Struct, frozen=True):
     error: ErgoError | None = None
     failures: FailureSummary = FailureSummary()
     waiting: WaitingRuns = WaitingRuns()
+    notices: tuple[Notice, ...] = ()
 
 
 class RunResources(Struct, frozen=True):
@@ -98,7 +101,7 @@ class RunResources(Struct, frozen=True):
 
     ``lasting``: committed steps can be neither repeated nor undone, so they are kept when a later step fails.
     ``vouched``: the source guarantees unique event ids. ``store`` keeps the runs of a stateful program (None: memory),
-    ``episodes`` takes its journal entries, ``continues`` is that of the ``Seat``.
+    ``episodes`` takes its journal entries, ``continues`` and ``accepts_plan_changes`` are those of the ``Seat``.
     """
 
     dispatcher: IntentDispatcher | None = None
@@ -108,18 +111,21 @@ class RunResources(Struct, frozen=True):
     store: RunStore | None = None
     episodes: EpisodeSink | None = None
     continues: bool = True
+    accepts_plan_changes: bool = False
 
 
 class StartedRun(Struct, frozen=True):
     """A program before its first event. ``batch`` is set where many events may be stepped together.
 
-    ``journals`` is set for a stateful program, which is closed after the last event, ``waits`` if its runs can wait.
+    ``journals`` is set for a stateful program, which is closed after the last event, ``waits`` if its runs can wait,
+    ``warns`` if it may have warnings.
     """
 
     runner: Stepper
     batch: BatchRunner | None = None
     journals: JournalSink | None = None
     waits: Waits | None = None
+    warns: Warns | None = None
 
     def close(self, interrupted: bool) -> None:
         """Close the program, once; ``interrupted``: the run ended before its events did. Raises StoreFailure."""
@@ -134,7 +140,16 @@ def start_run(
     kind, value = run.program.kind, run.program.value
     if kind.acting is not None:
         acting = kind.acting
-        seat = Seat(LiveClock(), call_within, run.run_id, resources.store, os.urandom, resources.continues)
+        seat = Seat(
+            LiveClock(),
+            call_within,
+            run.run_id,
+            resources.store,
+            os.urandom,
+            resources.continues,
+            run.program.provenance,
+            resources.accepts_plan_changes,
+        )
         invoker = acting.invoker(value, seat)
         journals = JournalSink(invoker, sink, resources.episodes)
         runner = HostedRunner(
@@ -150,7 +165,8 @@ def start_run(
             admit=partial(acting.admit, value),
             failures=failures,
         )
-        return StartedRun(runner, journals=journals, waits=invoker if isinstance(invoker, Waits) else None)
+        waits = invoker if isinstance(invoker, Waits) else None
+        return StartedRun(runner, None, journals, waits, invoker if isinstance(invoker, Warns) else None)
     assert kind.computing is not None, "a kind computes or acts"
     invoker = kind.computing.invoker(value)
     effects = ApplyEffects(run.adapter, dispatcher=resources.dispatcher)
@@ -216,7 +232,8 @@ def run_arrivals(
             started.close(True)
         raise
     waiting = WaitingRuns() if started.waits is None else started.waits.waiting()
-    end = replace(end, failures=failures.summary(), waiting=waiting)
+    notices = () if started.warns is None else tuple(started.warns.notices())
+    end = replace(end, failures=failures.summary(), waiting=waiting, notices=notices)
     try:
         started.close(end.interruption is not None)
     except StoreFailure as failure:

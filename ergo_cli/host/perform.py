@@ -111,6 +111,7 @@ def perform(
                 store=store,
                 episodes=outputs.episodes,
                 continues=keep is None or keep.continues,
+                accepts_plan_changes=plan.accept_plan_change,
             )
             end = run_arrivals(plan.prepared, arrivals, outputs.sink, control, resources, on_step)
         end = end if egress is None else _settled(end, egress)
@@ -119,7 +120,7 @@ def perform(
             is_broken=end.error is not None,
             is_stopped=end.interruption is not None and control.handle.stopped,
         )
-    notices = kept.notices if keep is None else kept.notices + _keep_program(plan)
+    notices = end.notices + (kept.notices if keep is None else kept.notices + _keep_program(plan))
     return RunResult(end.summary, kept.bundle, notices, end.interruption, end.error, end.failures, end.waiting)
 
 

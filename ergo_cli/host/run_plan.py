@@ -59,6 +59,7 @@ class RunRequest(Struct, frozen=True):
 
     ``events`` is a path (``-`` is standard input); ``driver`` is the command of an ingress process used instead.
     ``egress`` is the file that routes intents, ``store`` the store that keeps the runs of a stateful program.
+    ``accept_plan_change``: its unfinished runs may go on with another plan than the one that they were begun with.
     """
 
     flags: ProgramFlags = ProgramFlags()
@@ -69,6 +70,7 @@ class RunRequest(Struct, frozen=True):
     bounds: Bounds = Bounds()
     numbers: Numbers | None = None
     store: str | None = None
+    accept_plan_change: bool = False
 
 
 class EventFile(Struct, frozen=True):
@@ -124,7 +126,7 @@ class RunPlan(Struct, frozen=True):
     """A run that is ready to begin: its program is found and fits its adapter, every effect has an owner.
 
     ``store`` names the store of a stateful program's runs; None is memory. A bundle without a given path is
-    ``named_after`` the file of the program, or its id.
+    ``named_after`` the file of the program, or its id. ``accept_plan_change`` is that of the request.
     """
 
     found: FoundProgram
@@ -135,6 +137,7 @@ class RunPlan(Struct, frozen=True):
     named_after: Path | None
     notices: tuple[Notice, ...]
     store: str | None = None
+    accept_plan_change: bool = False
 
     @property
     def reads_ahead(self) -> bool:
@@ -181,6 +184,7 @@ def plan_run(request: RunRequest) -> RunPlan:
         found.file if found.python is None else Path(found.program.graph_id),
         found.notices + notices,
         _store(request, found),
+        request.accept_plan_change,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
-from ergo_cli.core.diagnostics import did_you_mean
+from ergo_cli.core.diagnostics import Notice, did_you_mean
 from ergo_cli.core.json import JsonValue
 from ergo_cli.core.time import Clock
 from ergo_cli.errors import ErgoError, StoreError
@@ -108,17 +108,23 @@ class Resumption(Struct, frozen=True):
     """What is asked of a resumed run: ``answer`` is given to one that waits; without it one gets null.
 
     ``payload`` makes the initial state anew, in place of the one kept when the run began. ``rebuild`` drops the
-    snapshots; ``force`` resumes a run that does not wait.
+    snapshots; ``force`` resumes a run that does not wait. ``accept_plan_change`` resumes a run whose plan has changed
+    since it was begun; ``provenance`` is the fingerprint of the program that it is resumed with.
     """
 
     answer: JsonValue | UnsetType = UNSET
     payload: JsonValue | UnsetType = UNSET
     rebuild: bool = False
     force: bool = False
+    accept_plan_change: bool = False
+    provenance: str = ""
 
 
 class ResumedRun(Struct, frozen=True):
-    """A run that was driven on: its status as JSON text, its last record before and after, and what it waits for."""
+    """A run that was driven on: its status as JSON text, its last record before and after, and what it waits for.
+
+    ``notices`` are warnings about what has changed since it was begun.
+    """
 
     run_id: str
     status: bytes
@@ -127,6 +133,7 @@ class ResumedRun(Struct, frozen=True):
     head: int
     question: bytes | None = None
     wait_signal: str | None = None
+    notices: Sequence[Notice] = ()
 
 
 class ForkedRun(Struct, frozen=True):

@@ -38,7 +38,8 @@ class Seat(Struct, frozen=True):
     """What a live program runs with: clock, deadline guard, run id rule, and the store of its runs (None: memory).
 
     ``entropy`` gives that many random bytes. ``continues``: events may belong to runs that were done before; otherwise
-    such an event is refused.
+    such an event is refused. ``provenance`` is the program's fingerprint. ``accepts_plan_changes``: an unfinished run
+    may go on with another plan than the one that it was begun with.
     """
 
     clock: Clock
@@ -47,3 +48,5 @@ class Seat(Struct, frozen=True):
     store: RunStore | None = None
     entropy: Callable[[int], bytes] = bytes
     continues: bool = True
+    provenance: str = ""
+    accepts_plan_changes: bool = False

@@ -112,9 +112,10 @@ def render_resumption(run: ResumedRun) -> CommandResult:
         ("asks", _text(run.question)),
         ("waits for", None if run.wait_signal is None else f"signal {run.wait_signal}"),
     )
-    report = Report(command=RESUME, outcome="ok", exit_code=0, run_resumed=document)
+    notices = tuple(run.notices)
+    report = Report(command=RESUME, outcome="ok", exit_code=0, warnings=warning_texts(notices), run_resumed=document)
     headline: Block = Line(f"{run.standing.value.lower()}: {run.run_id}", _TONES[run.standing])
-    return CommandResult(report, (headline, fields(pairs, indent=2)))
+    return CommandResult(report, (headline, fields(pairs, indent=2)), notices=notices)
 
 
 def render_fork(fork: ForkedRun) -> CommandResult:

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 from msgspec import Raw, Struct
 
+from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError
 from ergo_cli.stores.artifacts import artifact_id
 from ergo_cli.supervisor.seam import EffectfulInvoker, RunTermination
@@ -111,6 +112,15 @@ class Waits(Protocol):
 
     def waiting(self) -> WaitingRuns:
         """The runs that wait now."""
+        ...
+
+
+@runtime_checkable
+class Warns(Protocol):
+    """An invoker that may have warnings at the end of a run."""
+
+    def notices(self) -> Sequence[Notice]:
+        """The warnings so far."""
         ...
 
 

@@ -352,7 +352,9 @@ def test_a_plan_that_changed_under_an_unfinished_run_fails_its_episode_and_repla
     before = stream(cut_off)
     module = cut_off / "mortal_plan.py"
     module.write_text(module.read_text().replace("settle.main.flaky", "settle.main.steady"))
-    assert ergo(*CAPTURE).exit_code == 0
+    check_refused(ergo(*CAPTURE), 3, "plan.plan_changed", "settle.main.flaky: removed")
+    assert not (cut_off / "b.json").exists()
+    assert ergo(*CAPTURE, "--accept-plan-change").exit_code == 0
     [entry] = json.loads((cut_off / "b.json").read_text())["journals"]
     begin, end = entry["records"]
     assert begin["begin"]["head"] == len(before)

@@ -37,6 +37,7 @@ from ergo_cli.programs.plan.history import History, read_history
 from ergo_cli.programs.plan.ids import MAX_ATTEMPT, RunId
 from ergo_cli.programs.plan.leases import driving
 from ergo_cli.programs.plan.manifest import RetryPolicy, RunConfig, RunManifest, Sequential
+from ergo_cli.programs.plan.plan_changes import PlanKeeper
 from ergo_cli.programs.plan.states import ExecutionPlan, order_of
 from ergo_cli.programs.plan.stream import Artifacts, Streams, Writer
 from ergo_cli.programs.plan.transports import NoTransports, TransportFactory
@@ -109,6 +110,7 @@ class Engine(Struct, frozen=True, kw_only=True):
     never ends is tried again by ``resume``. ``allowed_names`` are texts that look like secrets and are none.
     ``effectful`` puts the runs under a supervisor (``Supervision``). ``on_refusal`` is that of ``LiveAttempts``.
     ``leases`` are those of the journal: without them two processes may drive one run, and the second append fails.
+    ``plans`` refuses to continue a run with another plan than the one that it was begun with (PlanRefused).
     """
 
     journal: EventJournal
@@ -124,6 +126,7 @@ class Engine(Struct, frozen=True, kw_only=True):
     effectful: frozenset[str] | None = None
     on_refusal: Callable[[ContextError], object] = lambda _: None
     leases: Leases | None = None
+    plans: PlanKeeper | None = None
 
     def start(self, start: StartRun) -> RunResult:
         """Begin a run and drive it to its end. Raises RunError; until the run has begun nothing is appended."""
@@ -153,7 +156,11 @@ class Engine(Struct, frozen=True, kw_only=True):
                 raise invalid_plan("plan_op_id_mismatch", message, where=f"run '{run_id}'")
             writer = Writer(self.streams, run_id)
             order = order_of(plan)
+            if self.plans is not None:
+                self.plans.check(run_id, manifest, plan, order, history)
             _check_recovery(history, order, run_id)
+            if self.plans is not None:
+                self.plans.keep(run_id, plan, order)
             return self._continue(manifest, plan, order, history, events, writer)
 
     def started(self, run_id: RunId) -> RunStarted:
@@ -173,6 +180,8 @@ class Engine(Struct, frozen=True, kw_only=True):
         if writer.head:
             raise _already_exists(run_id)
         initial = self.artifacts.put(snapshot_text(start.initial_context, self.allowed_names))
+        if self.plans is not None:
+            self.plans.keep(run_id, start.plan, order)
         writer.append(RunStarted(start.plan.op_id, start.manifest_id, initial))
         attempts = self.attempts_of(writer, start.run_config, FactIndex())
         return self._run_states(Progress(start.plan, order, start.run_config.retry_policy, writer, attempts, initial))

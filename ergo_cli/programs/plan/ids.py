@@ -71,6 +71,11 @@ class RunId(str, WireForm):
         return cls.of(_stamped(data, 4))
 
 
+def is_run_id(text: str) -> bool:
+    """Whether ``text`` is a run's id as streams spell it."""
+    return _uuid.fullmatch(text) is not None and RunId.from_wire(text) == text
+
+
 def is_segment(text: str) -> bool:
     """Whether ``text`` is one segment."""
     return _segment.fullmatch(text) is not None

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from msgspec import Raw, Struct
 
+from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import decode, record_text
 from ergo_cli.core.time import Clock
 from ergo_cli.core.values import Effect, ProducedEffect
@@ -24,11 +25,13 @@ from ergo_cli.programs.plan.continuing import (
 from ergo_cli.programs.plan.deadlines import DeadlineReached
 from ergo_cli.programs.plan.effects import run_effects
 from ergo_cli.programs.plan.engine import Engine, Phase, RunResult, StartRun
-from ergo_cli.programs.plan.errors import ErrorCategory, InvalidPlan, PlanError, Storage, StorageError
+from ergo_cli.programs.plan.errors import ErrorCategory, InvalidPlan, PlanError, RunError, Storage, StorageError
 from ergo_cli.programs.plan.events import Envelope, RunStarted, StateCompleted, StateFailed, line
 from ergo_cli.programs.plan.facts import IoCall, Transport
-from ergo_cli.programs.plan.ids import RunId, run_of_event
+from ergo_cli.programs.plan.ids import RunId, is_run_id, run_of_event
 from ergo_cli.programs.plan.leases import driving
+from ergo_cli.programs.plan.plan_changes import PlanKeeper, PlanRefused
+from ergo_cli.programs.plan.plan_records import PlanRecords
 from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.raised import Raised
 from ergo_cli.programs.plan.stream import Artifacts, Streams
@@ -71,6 +74,9 @@ class PlanInvoker:
         self._program = program
         self._raised = Raised(program)
         self._journal = WatchedJournal(journal)
+        self._plans = None
+        if seat.store is not None:
+            self._plans = PlanRecords(journal, program, seat.provenance, accepts=seat.accepts_plan_changes)
         self._artifacts = artifacts
         self._leases = None if seat.store is None else seat.store.leases
         self._seat = seat
@@ -84,7 +90,8 @@ class PlanInvoker:
     def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
         """One call for the run of an event. Always replaces the pending effects.
 
-        Raises StepError ``plan.already_completed``, and the error of a stream that a bundle could not hold.
+        Raises StepError ``plan.already_completed``, ``plan.plan_changed``, and the error of a stream that a bundle
+        could not hold.
         """
         self._run_calls += 1
         run_id = run_of_event(graph_id, event_id)
@@ -99,6 +106,8 @@ class PlanInvoker:
                 return self._end((graph_id, event_id), run_id, [], CallEnding.of(error), engine)
             try:
                 ending = self._call(engine, run_id, len(before), context, deadline)
+            except PlanRefused as refused:
+                raise _refused(refused.error) from refused
             except PlanError as error:
                 ending = CallEnding.of(error)
             return self._end((graph_id, event_id), run_id, before, ending, engine)
@@ -126,6 +135,10 @@ class PlanInvoker:
         """The records of the episode's run, then those of its children in order of spawning."""
         self._known.clear()
         return (self._log.drain(), *self._children.drain())
+
+    def notices(self) -> Sequence[Notice]:
+        """Warnings about runs that went on with a program that has changed."""
+        return () if self._plans is None else self._plans.notices
 
     def close(self, interrupted: bool) -> Sequence[EpisodeJournal]:
         """Record nothing: a run that stopped may be resumed."""
@@ -214,6 +227,7 @@ class PlanInvoker:
             wrap=wrap,
             raised=self._raised,
             leases=self._leases,
+            plans=self._plans,
         )
 
     def _in_time(self, moment: int | None) -> Callable[[Transport], Transport]:
@@ -246,10 +260,11 @@ def live_engine(
     wrap: Callable[[Transport], Transport] = lambda transport: transport,
     raised: Raised | None = None,
     leases: Leases | None = None,
+    plans: PlanKeeper | None = None,
 ) -> Engine:
     """An engine with the program's transports, each wrapped, and its children; ``moment`` is its deadline.
 
-    ``raised`` watches the handlers, ``leases`` are those of the journal.
+    ``raised`` watches the handlers, ``leases`` are those of the journal, ``plans`` is that of the engine.
     """
 
     def made(transports: TransportFactory) -> Engine:
@@ -265,6 +280,7 @@ def live_engine(
             effectful=frozenset(program.effectful),
             on_refusal=(lambda _: None) if raised is None else raised.note,
             leases=leases,
+            plans=plans,
         )
 
     return made(program.router(made, wrap))
@@ -272,8 +288,18 @@ def live_engine(
 
 def _already_completed(journal: EventJournal, run_id: RunId, event_id: str) -> StepError:
     streams = Streams(journal)
+
+    def is_done(run: str) -> bool:
+        return is_run_id(run) and is_ended(streams, run)
+
     fix = "name a fresh store with --store, or give the event another id"
-    return done_run("plan", journal, run_id, lambda run: is_ended(streams, run), fix=fix, event_id=event_id)
+    return done_run("plan", journal, run_id, is_done, fix=fix, event_id=event_id)
+
+
+def _refused(error: RunError) -> StepError:
+    refused = StepError("PlanChanged", error.message, where=error.where, fix=error.fix, details=error.details)
+    refused.code = error.code
+    return refused
 
 
 _INPUT = (ErrorCategory.PARSING_INPUT, ErrorCategory.CONTEXT)

@@ -16,9 +16,11 @@ from ergo_cli.programs.plan.errors import Concurrency, StorageError, invalid_pla
 from ergo_cli.programs.plan.events import Envelope, RunCompleted, StateEntered, fact_of, line, named_artifacts
 from ergo_cli.programs.plan.facts import FactIndex
 from ergo_cli.programs.plan.history import EnvelopeFault, History, read_history
-from ergo_cli.programs.plan.ids import RunId
+from ergo_cli.programs.plan.ids import RunId, is_run_id
 from ergo_cli.programs.plan.invoker import last_snapshot, live_engine
 from ergo_cli.programs.plan.leases import driving
+from ergo_cli.programs.plan.plan_changes import PlanRefused
+from ergo_cli.programs.plan.plan_records import PlanRecords, copy_plan
 from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.reasons import reasons_of, skip_tags_of
 from ergo_cli.programs.plan.record_lines import parts_of
@@ -70,11 +72,11 @@ class PlanRuns(Struct, frozen=True):
 
     def is_run_id(self, text: str) -> bool:
         """Whether a text can name a run: a UUID as streams spell it."""
-        return _is_run_id(text)
+        return is_run_id(text)
 
     def list(self, store: RunStore) -> list[ListedRun]:
         """Every run, ascending by id; only the end of each stream is read. Raises StoreError."""
-        return [_listed(store, run_id) for run_id in store.journal.runs()]
+        return [_listed(store, run_id) for run_id in Streams(store.journal).runs()]
 
     def show(self, store: RunStore, run_id: str) -> ShownRun:
         """The status of a run; reads its whole stream.
@@ -124,10 +126,11 @@ class PlanRuns(Struct, frozen=True):
 
         Raises StoreError ``store.not_found``; UsageError ``cli.conflicting_options`` for what a plan cannot be given;
         RunError: ``plan.already_completed`` for a run that has ended, ``plan.intents_unsent`` for a program whose
-        intents only the run of an event can send, unless forced, and whatever ends the run.
+        intents only the run of an event can send, unless forced, ``plan.plan_changed`` for another plan than the one
+        that the run was begun with, unless that is accepted, and whatever ends the run.
         """
         if not store.journal.head(run_id):
-            raise run_not_found(run_id, store.journal.runs())
+            raise run_not_found(run_id, Streams(store.journal).runs())
         _check_asked(asked)
         with driving(store.leases, run_id):
             before = _events(store, run_id)
@@ -135,11 +138,17 @@ class PlanRuns(Struct, frozen=True):
                 raise invalid_plan("already_completed", f"run '{run_id}' has ended", where=f"run '{run_id}'")
             if program.effectful and not asked.force:
                 raise _intents_unsent(program, run_id)
-            engine = live_engine(program, store.journal, store.artifacts, clock, entropy, leases=store.leases)
-            result = engine.resume(RunId.from_wire(run_id))
-            summary = PlanSummary(result.phase, result.final_snapshot_id)
-            head = store.journal.head(run_id)
-            return ResumedRun(run_id, wire.encode(summary), _STANDINGS[result.phase], len(before), head)
+            plans = PlanRecords(store.journal, program, asked.provenance, accepts=asked.accept_plan_change)
+            engine = live_engine(
+                program, store.journal, store.artifacts, clock, entropy, leases=store.leases, plans=plans
+            )
+            try:
+                result = engine.resume(RunId.from_wire(run_id))
+            except PlanRefused as refused:
+                raise refused.error from refused
+            status = wire.encode(PlanSummary(result.phase, result.final_snapshot_id))
+            head, notices = store.journal.head(run_id), tuple(plans.notices)
+            return ResumedRun(run_id, status, _STANDINGS[result.phase], len(before), head, notices=notices)
 
     def fork(self, store: RunStore, source: str, at: int, branch: str, event: JsonValue | UnsetType) -> ForkedRun:
         """Write the branch: the source's events up to ``at``, then the alternate event, in one append.
@@ -160,16 +169,10 @@ class PlanRuns(Struct, frozen=True):
             events = [_moved(each, branch) for each in streams.read(source, 1, at)]
             if event is not UNSET:
                 events.append(_alternate(store, branch, events, event))
+            copy_plan(store.journal, source, branch)
             streams.append(branch, events, 0)
         own = None if event is UNSET else wire.encode(events[-1].event)
         return ForkedRun(source, branch, at, own, len(events))
-
-
-def _is_run_id(text: str) -> bool:
-    try:
-        return RunId.from_wire(text) == text
-    except ValueError:
-        return False
 
 
 def _events(store: RunStore, run_id: str) -> Sequence[Envelope]:
@@ -231,7 +234,7 @@ def _intents_unsent(program: PlanProgram, run_id: str) -> ErgoError:
 
 
 def _check_fork(source: str, at: int, head: int, branch: str) -> None:
-    if not _is_run_id(branch):
+    if not is_run_id(branch):
         message, option = f"'{branch}' is not the id of a plan run: a UUID in lower case", "--as"
         fix = "name a UUID, as uuidgen prints them"
     elif not 1 <= at <= head:

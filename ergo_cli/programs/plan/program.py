@@ -112,6 +112,8 @@ class PlanProgram(Struct, frozen=True):
                 return child.plan
         if self.resolver is not None:
             return self.resolver.resolve(manifest)
+        if (self.op_id, self.op_version) == (manifest.op_id, manifest.op_version):
+            return self.plan  # the rest of its manifest has changed since
         message = f"the program has no child '{manifest.op_id}' of version '{manifest.op_version}'"
         raise invalid_plan("op_not_found", message, where=place_of(self))
 

@@ -16,7 +16,7 @@ from ergo_cli.programs.plan.errors import (
     storage_info,
 )
 from ergo_cli.programs.plan.events import Domain, DomainEvent, Envelope, Kernel, KernelEvent, line, read_line
-from ergo_cli.programs.plan.ids import RunId
+from ergo_cli.programs.plan.ids import RunId, is_run_id
 from ergo_cli.stores.artifacts import ArtifactStore, artifact_id
 from ergo_cli.stores.journals import EventJournal
 
@@ -94,9 +94,9 @@ class Streams:
         return list(self._scan(run_id, start, to))
 
     def runs(self) -> list[str]:
-        """The ids of all runs, ascending."""
+        """The ids of all runs, ascending; what is kept beside them has other names."""
         try:
-            return self._journal.runs()
+            return list(filter(is_run_id, self._journal.runs()))
         except StoreError as error:
             raise journal_error(error) from error
 
