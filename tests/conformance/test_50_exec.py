@@ -38,7 +38,7 @@ def refused(request: Any, *allowed: Path, **settings: Any) -> IoError:
     return caught.value
 
 
-def test_c144_a_program_that_is_not_allowed() -> None:
+def test_c50_144_a_program_that_is_not_allowed() -> None:
     error = refused(ask("/bin/echo"))
     assert (error.code, type(error.form), error.info.category.value) == (
         "plan.exec_program_not_allowed",
@@ -47,7 +47,7 @@ def test_c144_a_program_that_is_not_allowed() -> None:
     )
 
 
-def test_c144_a_program_that_is_missing(tmp_path: Path) -> None:
+def test_c50_144_a_program_that_is_missing(tmp_path: Path) -> None:
     gone = program(tmp_path / "gone", "echo 1")
     transport = exec_transport({gone: digest(gone)})
     gone.unlink()
@@ -74,7 +74,7 @@ def test_c144_a_program_that_is_missing(tmp_path: Path) -> None:
         ask("/bin/echo", timeout_ms=1.5),
     ],
 )
-def test_c144_a_request_that_is_none(request_: Any) -> None:
+def test_c50_144_a_request_that_is_none(request_: Any) -> None:
     error = refused(request_)
     assert (error.code, type(error.form), error.info.category.value) == (
         "plan.exec_request_invalid",
@@ -84,7 +84,7 @@ def test_c144_a_request_that_is_none(request_: Any) -> None:
     assert "hunter2" not in str(error) + str(error.info)
 
 
-def test_c145_the_path_is_resolved_before_it_is_looked_up(tmp_path: Path) -> None:
+def test_c50_145_the_path_is_resolved_before_it_is_looked_up(tmp_path: Path) -> None:
     inside = program(tmp_path / "allowed" / "inside.sh", "echo 1")
     outside = program(tmp_path / "outside.sh", "echo 1; exit 3")
     linked = tmp_path / "allowed" / "linked.sh"
@@ -93,12 +93,12 @@ def test_c145_the_path_is_resolved_before_it_is_looked_up(tmp_path: Path) -> Non
         assert refused(ask(path), inside).code == "plan.exec_program_not_allowed"
 
 
-def test_c145_a_file_whose_name_only_begins_so_is_another(tmp_path: Path) -> None:
+def test_c50_145_a_file_whose_name_only_begins_so_is_another(tmp_path: Path) -> None:
     a, ab = program(tmp_path / "a", "echo 1"), program(tmp_path / "ab", "echo 1")
     assert refused(ask(ab), a).code == "plan.exec_program_not_allowed"
 
 
-def test_c146_another_status_than_0(tmp_path: Path) -> None:
+def test_c50_146_another_status_than_0(tmp_path: Path) -> None:
     failing = program(tmp_path / "failing", "echo hunter2; echo hunter2 >&2; exit 42")
     error = refused(ask(tmp_path / "failing", stdin_json="hunter2"), failing)
     assert (error.code, type(error.form)) == ("plan.exec_failed", Transport)
@@ -106,7 +106,7 @@ def test_c146_another_status_than_0(tmp_path: Path) -> None:
     assert "hunter2" not in str(error) + str(error.info)
 
 
-def test_c146_a_program_that_a_signal_ends(tmp_path: Path) -> None:
+def test_c50_146_a_program_that_a_signal_ends(tmp_path: Path) -> None:
     failing = program(tmp_path / "failing", "kill -TERM $$")
     assert refused(ask(failing), failing).info.details == {
         "program_path": str(failing),
@@ -116,14 +116,14 @@ def test_c146_a_program_that_a_signal_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [None, "x" * 256 * 1024])
-def test_c147_a_program_that_takes_too_long(tmp_path: Path, given: Any) -> None:
+def test_c50_147_a_program_that_takes_too_long(tmp_path: Path, given: Any) -> None:
     busy = program(tmp_path / "busy", "while :; do :; done")
     error = refused(ask(busy, timeout_ms=20, stdin_json=given), busy)
     assert (error.code, type(error.form)) == ("plan.exec_timeout", Transport)
     assert error.info.details == {"program_path": str(busy), "timeout_ms": 20}
 
 
-def test_c148_more_input_than_a_program_may_be_given(tmp_path: Path) -> None:
+def test_c50_148_more_input_than_a_program_may_be_given(tmp_path: Path) -> None:
     counting = program(tmp_path / "counting", "wc -c")
     transport = exec_transport({counting: digest(counting)})
     assert transport(IoCall("tool", ask(counting, stdin_json="x" * (MIB - 2)), "k")) == MIB
@@ -133,7 +133,7 @@ def test_c148_more_input_than_a_program_may_be_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
-def test_c148_more_output_than_a_program_may_write(tmp_path: Path, name: str) -> None:
+def test_c50_148_more_output_than_a_program_may_write(tmp_path: Path, name: str) -> None:
     script = f"head -c 1200000 /dev/zero >&{1 if name == 'stdout' else 2}; echo 1"
     verbose = program(tmp_path / "verbose", script)
     error = refused(ask(verbose), verbose)
