@@ -24,7 +24,7 @@ from ergo_cli.programs.plan.handlers import call_handler, snapshot_failure
 from ergo_cli.programs.plan.manifest import IoMode, RunConfig
 from ergo_cli.programs.plan.recorder import FilteredRecorder
 from ergo_cli.programs.plan.states import State
-from ergo_cli.programs.plan.stream import Artifacts, Writer
+from ergo_cli.programs.plan.stream import Appender, Artifacts, HandlersArtifacts, HandlersWriter, Writer
 from ergo_cli.programs.plan.transports import TransportEnv, TransportFactory
 
 
@@ -76,7 +76,8 @@ class LiveAttempts(Struct, frozen=True):
     def execute(self, state: State, attempt: int, base: str) -> AttemptResult:
         """Enter the state, call its handler on the base snapshot, record the result.
 
-        An attempt that a crash, a store or the deadline cuts off stays open in the stream.
+        An attempt that a crash, a store or the deadline cuts off stays open in the stream. Raises DeadlineReached, and
+        StoreFailed where a store failed under the handler.
         """
         is_skipped = not set(self.config.skip_tags).isdisjoint(state.meta.tags)
         values = self._check_exists(base) if is_skipped else read_snapshot(self.artifacts, base)
@@ -86,7 +87,7 @@ class LiveAttempts(Struct, frozen=True):
         if self.failpoints.strikes(Failpoint.AFTER_ENTERED):
             return Stopped()
         context = StagedContext(values)
-        recorder = FilteredRecorder(self.config.event_profile, self.writer, self.allowed_names)
+        recorder = FilteredRecorder(self.config.event_profile, self.appender, self.allowed_names)
         failure = call_handler(state, context, self.io_of(state, attempt), recorder, self.deadline.seconds_left)
         if self.failpoints.strikes(Failpoint.AFTER_HANDLER):
             return Stopped()
@@ -98,6 +99,11 @@ class LiveAttempts(Struct, frozen=True):
             self.on_refusal(error)
             return self._fail(state.id, snapshot_failure(state.id, error))
         return self._complete(state.id, self.artifacts.put(text))
+
+    @property
+    def appender(self) -> Appender:
+        """Where the events of a handler go: under a supervisor a store that fails stops the run."""
+        return self.writer if self.effectful is None else HandlersWriter(self.writer)
 
     def supervision(self, state: State, attempt: int) -> Supervision | None:
         """What a supervisor asks of the calls of an attempt; None without one."""
@@ -115,8 +121,8 @@ class LiveAttempts(Struct, frozen=True):
         transport = self.transports.make(TransportEnv(run_id, state.id, attempt))
         return LiveIo(
             self.facts,
-            self.artifacts,
-            self.writer,
+            self.artifacts if self.effectful is None else HandlersArtifacts(self.artifacts),
+            self.appender,
             transport,
             ordinals,
             self.clock.wall_ms,

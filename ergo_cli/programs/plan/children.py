@@ -18,13 +18,14 @@ from ergo_cli.core.wire import FreeValue, WireError
 from ergo_cli.programs.plan.canonical import SecretsNotAllowed, refusal
 from ergo_cli.programs.plan.context import read_snapshot
 from ergo_cli.programs.plan.engine import Engine, Phase, RunResult, StartRun
-from ergo_cli.programs.plan.errors import ErrorCategory, IoError, PlanError, io_failed, json_form
-from ergo_cli.programs.plan.events import DomainEvent
+from ergo_cli.programs.plan.errors import ErrorCategory, IoError, PlanError, io_failed, is_store_failure, json_form
+from ergo_cli.programs.plan.events import DomainEvent, RunStarted
 from ergo_cli.programs.plan.facts import FactIo, IoCall, IoResult, Transport, missing_fact_key, refuse_secret_key
 from ergo_cli.programs.plan.ids import ArtifactId, OpId, RunId, child_run
 from ergo_cli.programs.plan.leases import driving
 from ergo_cli.programs.plan.manifest import NO_BUILD, RunConfig, RunManifest
 from ergo_cli.programs.plan.recorder import Recorder
+from ergo_cli.programs.plan.stream import StoreFailed
 from ergo_cli.programs.plan.transports import TransportEnv, TransportFactory
 
 SPAWN = "machine.child_run.spawn"
@@ -85,41 +86,20 @@ class ChildRuns(Struct, frozen=True):
         request = _request(call, SpawnRequest, _SPAWN_KIND)
         child = child_run(parent, key)
         manifest = _manifest(request)
-        manifest_id = self._put(engine, manifest)
-        self._drive(engine, parent, child, manifest, manifest_id, request.initial_context)
+        manifest_id = _put(engine, manifest)
+        _drive(engine, parent, child, manifest, manifest_id, request.initial_context)
         return {
-            "child_initial_snapshot_id": engine.started(child).initial_snapshot_id,
+            "child_initial_snapshot_id": _started(engine, child).initial_snapshot_id,
             "child_manifest_id": manifest_id,
             "child_run_id": str(child),
             "parent_run_id": str(parent),
         }
 
-    def _drive(
-        self,
-        engine: Engine,
-        parent: RunId,
-        child: RunId,
-        manifest: RunManifest,
-        manifest_id: str,
-        initial: FreeValue,
-    ) -> None:
-        """Start the child, or continue it, under a lease that names its parent. Raises IoError."""
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(driving(engine.leases, child, parent))
-            except PlanError as error:
-                raise io_failed("child_run_engine_failed", error.message, ErrorCategory.STORAGE) from error
-            if engine.streams.head(child):
-                self._check_same(engine, child, manifest_id)
-                self._driven(lambda: engine.resume(child))
-            else:
-                self._start(engine, child, manifest, manifest_id, initial)
-
     def _await(self, call: IoCall) -> FreeValue:
         engine = self.engine(self.inner)
         _fact_key(call, engine)
         request = _request(call, AwaitRequest, _AWAIT_KIND)
-        result = self._driven(lambda: engine.resume(request.child_run_id), "child_run_engine_failed")
+        result = _driven(engine, lambda: engine.resume(request.child_run_id), "child_run_engine_failed")
         ended = result.phase if result.phase is not Phase.RUNNING else Phase.FAILED
         snapshot = result.final_snapshot_id
         return {
@@ -128,52 +108,6 @@ class ChildRuns(Struct, frozen=True):
             "final_snapshot_id": snapshot,
             "status": ended.value,
         }
-
-    def _start(self, engine: Engine, child: RunId, manifest: RunManifest, manifest_id: str, initial: FreeValue) -> None:
-        try:
-            plan = engine.resolver.resolve(manifest)
-        except PlanError as error:
-            raise io_failed("child_run_engine_failed", error.message, ErrorCategory.UNKNOWN) from error
-        if not isinstance(initial, dict | None):
-            raise io_failed("child_run_engine_failed", "`initial_context` must be an object", ErrorCategory.CONTEXT)
-        start = StartRun(
-            manifest=manifest,
-            manifest_id=manifest_id,
-            plan=plan,
-            run_config=manifest.run_config,
-            initial_context=cast("dict[str, FreeValue]", initial or {}),
-            run_id=child,
-        )
-        self._driven(lambda: engine.start(start))
-
-    def _driven(self, drive: Callable[[], RunResult], code: str = "child_run_task_failed") -> RunResult:
-        try:
-            return drive()
-        except PlanError as error:
-            category = ErrorCategory.STORAGE if code == "child_run_engine_failed" else ErrorCategory.UNKNOWN
-            raise io_failed(code, f"the child run cannot go on: {error.message}", category) from error
-
-    def _put(self, engine: Engine, manifest: RunManifest) -> str:
-        try:
-            text = manifest.canonical(engine.allowed_names)
-        except (SecretsNotAllowed, NotCanonicalError) as error:
-            message = f"the child's manifest is refused: {refusal(error)}"
-            raise io_failed("child_run_engine_failed", message, ErrorCategory.PARSING_INPUT) from error
-        try:
-            return engine.artifacts.put(text)
-        except PlanError as error:
-            mismatch = error.info.code == "artifact_put_id_mismatch"
-            code = "child_run_manifest_id_mismatch" if mismatch else "child_run_engine_failed"
-            raise io_failed(code, error.message, ErrorCategory.STORAGE) from error
-
-    def _check_same(self, engine: Engine, child: RunId, manifest_id: str) -> None:
-        try:
-            known = engine.started(child).manifest_id
-        except PlanError as error:
-            raise io_failed("child_run_engine_failed", error.message, ErrorCategory.STORAGE) from error
-        if known != manifest_id:
-            message = f"the child run '{child}' was spawned with the manifest {known}"
-            raise io_failed("child_run_conflict", message, ErrorCategory.UNKNOWN)
 
 
 def spawn_child(
@@ -230,6 +164,91 @@ def _manifest(request: SpawnRequest) -> RunManifest:
     return RunManifest(request.op_id, request.op_version, params, request.run_config, NO_BUILD)
 
 
+def _drive(
+    engine: Engine,
+    parent: RunId,
+    child: RunId,
+    manifest: RunManifest,
+    manifest_id: str,
+    initial: FreeValue,
+) -> None:
+    """Start the child, or continue it, under a lease that names its parent. Raises IoError."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(driving(engine.leases, child, parent))
+            is_known = engine.streams.head(child) > 0
+        except PlanError as error:
+            raise _failed(engine, error, "child_run_engine_failed") from error
+        if is_known:
+            _check_same(engine, child, manifest_id)
+            _driven(engine, lambda: engine.resume(child))
+        else:
+            _start(engine, child, manifest, manifest_id, initial)
+
+
+def _start(engine: Engine, child: RunId, manifest: RunManifest, manifest_id: str, initial: FreeValue) -> None:
+    try:
+        plan = engine.resolver.resolve(manifest)
+    except PlanError as error:
+        raise io_failed("child_run_engine_failed", error.message, ErrorCategory.UNKNOWN) from error
+    if not isinstance(initial, dict | None):
+        raise io_failed("child_run_engine_failed", "`initial_context` must be an object", ErrorCategory.CONTEXT)
+    start = StartRun(
+        manifest=manifest,
+        manifest_id=manifest_id,
+        plan=plan,
+        run_config=manifest.run_config,
+        initial_context=cast("dict[str, FreeValue]", initial or {}),
+        run_id=child,
+    )
+    _driven(engine, lambda: engine.start(start))
+
+
+def _driven(engine: Engine, drive: Callable[[], RunResult], code: str = "child_run_task_failed") -> RunResult:
+    try:
+        return drive()
+    except PlanError as error:
+        category = ErrorCategory.STORAGE if code == "child_run_engine_failed" else ErrorCategory.UNKNOWN
+        raise _failed(engine, error, code, category, "the child run cannot go on: ") from error
+
+
+def _put(engine: Engine, manifest: RunManifest) -> str:
+    try:
+        text = manifest.canonical(engine.allowed_names)
+    except (SecretsNotAllowed, NotCanonicalError) as error:
+        message = f"the child's manifest is refused: {refusal(error)}"
+        raise io_failed("child_run_engine_failed", message, ErrorCategory.PARSING_INPUT) from error
+    try:
+        return engine.artifacts.put(text)
+    except PlanError as error:
+        mismatch = error.info.code == "artifact_put_id_mismatch"
+        code = "child_run_manifest_id_mismatch" if mismatch else "child_run_engine_failed"
+        raise _failed(engine, error, code) from error
+
+
+def _check_same(engine: Engine, child: RunId, manifest_id: str) -> None:
+    known = _started(engine, child).manifest_id
+    if known != manifest_id:
+        message = f"the child run '{child}' was spawned with the manifest {known}"
+        raise io_failed("child_run_conflict", message, ErrorCategory.UNKNOWN)
+
+
+def _started(engine: Engine, child: RunId) -> RunStarted:
+    try:
+        return engine.started(child)
+    except PlanError as error:
+        raise _failed(engine, error, "child_run_engine_failed") from error
+
+
+def _failed(
+    engine: Engine, error: PlanError, code: str, category: ErrorCategory = ErrorCategory.STORAGE, what: str = ""
+) -> IoError | StoreFailed:
+    """What a call raises because of an error of the child: under a supervisor a store that fails stops the parent."""
+    if engine.effectful is not None and is_store_failure(error):
+        return StoreFailed(error)
+    return io_failed(code, f"{what}{error.message}", category)
+
+
 def _fact_key(call: IoCall, engine: Engine) -> str:
     if call.fact_key is None:
         raise missing_fact_key(call.namespace)
@@ -256,4 +275,4 @@ def _snapshot(engine: Engine, snapshot: str) -> FreeValue:
     try:
         return read_snapshot(engine.artifacts, snapshot)
     except PlanError as error:
-        raise io_failed("child_run_engine_failed", error.message, ErrorCategory.STORAGE) from error
+        raise _failed(engine, error, "child_run_engine_failed") from error

@@ -26,6 +26,7 @@ from ergo_cli.programs.plan.errors import (
     PlanError,
     RunError,
     StorageError,
+    in_run,
     invalid_plan,
     not_readable,
     storage_info,
@@ -39,7 +40,7 @@ from ergo_cli.programs.plan.leases import driving
 from ergo_cli.programs.plan.manifest import RetryPolicy, RunConfig, RunManifest, Sequential
 from ergo_cli.programs.plan.plan_changes import PlanKeeper
 from ergo_cli.programs.plan.states import ExecutionPlan, order_of
-from ergo_cli.programs.plan.stream import Artifacts, Streams, Writer
+from ergo_cli.programs.plan.stream import Artifacts, StoreFailed, Streams, Writer
 from ergo_cli.programs.plan.transports import NoTransports, TransportFactory
 from ergo_cli.stores.artifacts import ArtifactStore, artifact_id
 from ergo_cli.stores.journals import EventJournal
@@ -130,19 +131,19 @@ class Engine(Struct, frozen=True, kw_only=True):
 
     def start(self, start: StartRun) -> RunResult:
         """Begin a run and drive it to its end. Raises RunError; until the run has begun nothing is appended."""
-        with _RunErrors():
+        run_id = RunId.random(self.entropy(16)) if start.run_id is None else start.run_id
+        with _RunErrors(run_id):
             self._check_start(start)
             order = order_of(start.plan)
             if not self.artifacts.exists(start.manifest_id):
                 message = f"the manifest {start.manifest_id} is not in the store"
                 raise StorageError(NotFound(storage_info("manifest_not_found", message)))
-            run_id = RunId.random(self.entropy(16)) if start.run_id is None else start.run_id
             with driving(self.leases, run_id):
                 return self._begin(start, run_id, order)
 
     def resume(self, run_id: RunId) -> RunResult:
         """Continue a run from where its stream ends. Raises RunError; a finished run answers from its stream."""
-        with _RunErrors(), driving(self.leases, run_id) as lease:
+        with _RunErrors(run_id), driving(self.leases, run_id) as lease:
             history, events = self._history(run_id)
             if history.completed is not None:
                 ended = history.completed
@@ -165,7 +166,7 @@ class Engine(Struct, frozen=True, kw_only=True):
 
     def started(self, run_id: RunId) -> RunStarted:
         """How a run began: its operation, manifest and initial snapshot. Raises RunError."""
-        with _RunErrors():
+        with _RunErrors(run_id):
             started = self._history(run_id)[0].started
             assert started is not None, "a history without a beginning is refused"
             return started
@@ -229,7 +230,9 @@ class Engine(Struct, frozen=True, kw_only=True):
                 attempt, base = run.start.attempt, run.start.base
             while True:
                 deadline.check()
-                match run.attempts.execute(state, attempt, base):
+                with _RunErrors(run.writer.run_id, f"{node}#{attempt}"):
+                    result = run.attempts.execute(state, attempt, base)
+                match result:
                     case Succeeded(snapshot):
                         run.current = snapshot
                         break
@@ -349,14 +352,23 @@ def read_manifest(artifacts: Artifacts, manifest_id: str) -> RunManifest:
 
 
 class _RunErrors:
-    """Turns every other plan error into the RunError that stands for it."""
+    """Turns every other plan error into the RunError that stands for it, and says which run and attempt it ended."""
+
+    def __init__(self, run_id: str | None = None, attempt: str | None = None) -> None:
+        self._run_id = run_id
+        self._attempt = attempt
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, PlanError) and not isinstance(error, RunError):
-            raise RunError.of(error) from error
+        found = error.error if isinstance(error, StoreFailed) else error
+        if not isinstance(found, PlanError):
+            return
+        if self._run_id is not None:
+            found.where = in_run(found.where, self._run_id, self._attempt)
+        if error is not found or not isinstance(found, RunError):
+            raise RunError.of(found) from found
 
 
 def _manifest_text(manifest: RunManifest, allowed: Set[str]) -> bytes:

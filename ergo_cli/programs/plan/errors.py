@@ -259,6 +259,19 @@ class RunError(PlanError):
         return cls(_ending(error), where=error.where, fix=error.fix, code=error.code)
 
 
+def is_store_failure(error: PlanError) -> bool:
+    """Whether a store failed."""
+    return isinstance(error, StorageError) or isinstance(error.form, Storage)
+
+
+def in_run(where: str | None, run_id: str, attempt: str | None = None) -> str:
+    """A place with the run and the attempt that it belongs to: ``run 'a92c…' m.s.x#0, artifact 5f…``."""
+    run = f"run '{run_id}'"
+    if where is not None and where.startswith(run):
+        return where if attempt is None or attempt in where else f"{where} {attempt}"
+    return ", ".join(filter(None, (" ".join(filter(None, (run, attempt))), where)))
+
+
 def _ending(error: PlanError) -> RunForm:
     match error:
         case IoError(form=form):

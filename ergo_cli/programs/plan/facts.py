@@ -27,7 +27,7 @@ from ergo_cli.programs.plan.errors import (
 from ergo_cli.programs.plan.events import CALL_FAILED, DomainEvent, Envelope, FactRecorded, fact_of, fact_recorded
 from ergo_cli.programs.plan.payloads import payload_text, question, stored_bytes, stored_time, stored_value
 from ergo_cli.programs.plan.secrets import is_suspicious
-from ergo_cli.programs.plan.stream import Artifacts, Writer
+from ergo_cli.programs.plan.stream import Appender, Artifacts
 
 
 class IoCall(Struct, frozen=True):
@@ -167,7 +167,7 @@ class LiveIo:
         self,
         facts: FactIndex,
         artifacts: Artifacts,
-        writer: Writer,
+        writer: Appender,
         transport: Transport,
         ordinals: Ordinals,
         wall_ms: Callable[[], int],

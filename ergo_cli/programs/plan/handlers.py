@@ -22,14 +22,13 @@ def call_handler(
 ) -> Failure | None:
     """Run a state's handler; returns the failure as it is recorded, None where it succeeded.
 
-    ``seconds`` is what is left for an ``async`` handler, None without a limit. Raises DeadlineReached.
+    ``seconds`` is what is left for an ``async`` handler, None without a limit. Raises DeadlineReached and StoreFailed,
+    which no handler catches.
     """
     try:
         result = state.handle(context, io, recorder)
         if inspect.isawaitable(result):
             result = asyncio.run(_awaited(cast("Awaitable[object]", result), seconds()))
-    except DeadlineReached:
-        raise
     except StateError as error:
         return Failure(error.form.state_id or state.id, redacted(error.info))
     except PlanError as error:

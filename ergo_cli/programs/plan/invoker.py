@@ -25,7 +25,14 @@ from ergo_cli.programs.plan.continuing import (
 from ergo_cli.programs.plan.deadlines import DeadlineReached
 from ergo_cli.programs.plan.effects import run_effects
 from ergo_cli.programs.plan.engine import Engine, Phase, RunResult, StartRun
-from ergo_cli.programs.plan.errors import ErrorCategory, InvalidPlan, PlanError, RunError, Storage, StorageError
+from ergo_cli.programs.plan.errors import (
+    ErrorCategory,
+    InvalidPlan,
+    PlanError,
+    RunError,
+    in_run,
+    is_store_failure,
+)
 from ergo_cli.programs.plan.events import Envelope, RunStarted, StateCompleted, StateFailed, line
 from ergo_cli.programs.plan.facts import IoCall, Transport
 from ergo_cli.programs.plan.ids import RunId, is_run_id, run_of_event
@@ -109,6 +116,7 @@ class PlanInvoker:
             except PlanRefused as refused:
                 raise _refused(refused.error) from refused
             except PlanError as error:
+                error.where = in_run(error.where, run_id)
                 ending = CallEnding.of(error)
             return self._end((graph_id, event_id), run_id, before, ending, engine)
 
@@ -322,11 +330,6 @@ def termination_of_error(error: PlanError) -> RunTermination:
         return Failed(ErrKind.ADAPTER_UNAVAILABLE)
     is_plan = isinstance(error.form, InvalidPlan)
     return Failed(ErrKind.VALIDATION_FAILED if is_plan else ErrKind.RUNTIME_ERROR)
-
-
-def is_store_failure(error: PlanError) -> bool:
-    """Whether a store failed."""
-    return isinstance(error, StorageError) or isinstance(error.form, Storage)
 
 
 def last_category(stream: Iterable[Envelope]) -> ErrorCategory | None:

@@ -13,6 +13,7 @@ from ergo_cli.programs.plan.events import CALL_FAILED, FACT_RECORDED, DomainEven
 from ergo_cli.programs.plan.ids import ArtifactId
 from ergo_cli.programs.plan.manifest import EventProfile, Minimal
 from ergo_cli.programs.plan.secrets import is_suspicious
+from ergo_cli.programs.plan.stream import Appender
 from ergo_cli.stores.artifacts import is_artifact_id
 
 _ENGINES = (FACT_RECORDED, CALL_FAILED)
@@ -27,14 +28,6 @@ class Recorder(Protocol):
 
     def emit_many(self, events: Sequence[DomainEvent]) -> None:
         """Append events, all or none, in order."""
-        ...
-
-
-class Appender(Protocol):
-    """Where accepted events go."""
-
-    def append(self, *events: DomainEvent) -> int:
-        """Append events and return the head. Raises StorageError."""
         ...
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
 
 from ergo_cli.core.json import JsonError
 from ergo_cli.core.wire import WireError
@@ -12,6 +14,7 @@ from ergo_cli.programs.plan.errors import (
     Corruption,
     NotFound,
     Other,
+    PlanError,
     StorageError,
     storage_info,
 )
@@ -38,12 +41,12 @@ class Artifacts:
     """Artifacts whose bytes are verified in both directions. Raises StorageError."""
 
     def __init__(self, store: ArtifactStore) -> None:
-        self._store = store
+        self.store = store
 
     def put(self, data: bytes) -> str:
         """Keep bytes and return their id; ``artifact_put_id_mismatch`` if the store gives another."""
         try:
-            given = self._store.put(data)
+            given = self.store.put(data)
         except StoreError as error:
             raise _artifact_error(error) from error
         if given != artifact_id(data):
@@ -54,7 +57,7 @@ class Artifacts:
     def read(self, artifact: str) -> bytes:
         """The bytes of an artifact, verified by the store alone."""
         try:
-            return self._store.get(artifact)
+            return self.store.get(artifact)
         except StoreError as error:
             raise _artifact_error(error) from error
 
@@ -71,7 +74,7 @@ class Artifacts:
     def exists(self, artifact: str) -> bool:
         """Whether there is an artifact of this id."""
         try:
-            return self._store.exists(artifact)
+            return self.store.exists(artifact)
         except StoreError as error:
             raise _artifact_error(error) from error
 
@@ -149,6 +152,68 @@ class Writer:
             ]
             self.head = self._streams.append(self.run_id, envelopes, self.head)
         return self.head
+
+
+class Appender(Protocol):
+    """Where the events of a handler go."""
+
+    @property
+    def run_id(self) -> RunId:
+        """The run."""
+        ...
+
+    def append(self, *events: DomainEvent) -> int:
+        """Append events and return the head. Raises StorageError."""
+        ...
+
+
+class StoreFailed(BaseException):
+    """A store failed under a handler: the run stops here and can be resumed.
+
+    No Exception: a handler must not catch it, and its state has not failed.
+    """
+
+    def __init__(self, error: PlanError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class HandlersArtifacts(Artifacts):
+    """Artifacts as handlers under a supervisor reach them. Raises StoreFailed."""
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        super().__init__(artifacts.store)
+
+    def put(self, data: bytes) -> str:
+        """As ``Artifacts``."""
+        with _stopping():
+            return super().put(data)
+
+    def get(self, artifact: str) -> bytes:
+        """As ``Artifacts``."""
+        with _stopping():
+            return super().get(artifact)
+
+
+class HandlersWriter:
+    """A run as handlers under a supervisor append to it. Raises StoreFailed."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self.run_id = writer.run_id
+
+    def append(self, *events: DomainEvent) -> int:
+        """As ``Writer``."""
+        with _stopping():
+            return self._writer.append(*events)
+
+
+@contextmanager
+def _stopping() -> Generator[None]:
+    try:
+        yield
+    except StorageError as error:
+        raise StoreFailed(error) from error
 
 
 def _check_place(event: Envelope, run_id: str, seq: int) -> None:
