@@ -1,1 +1,60 @@
-"""Pipelines: stages that read each other's journals, driven by a supervisor to a terminal fact (spec 60)."""
+"""Pipelines: stages that read each other's journals, driven by a supervisor to a terminal fact (spec 60).
+
+The names below are what a user's program is written with.
+"""
+
+from __future__ import annotations
+
+from ergo_cli.programs.pipeline.authoring import (
+    EOF,
+    Delivery,
+    Event,
+    HandlerError,
+    StrictMiss,
+    inner,
+    join,
+    left,
+    sink,
+    source,
+    stateful,
+    strict,
+    transform,
+)
+from ergo_cli.programs.pipeline.effects import EffectCall, EffectFailed, Effects, EffectType, Safety
+from ergo_cli.programs.pipeline.program import PipelineProgram
+from ergo_cli.programs.pipeline.receipts import NOOP, Delivered, DeliveryMethod, NotDelivered, PartlyDelivered
+from ergo_cli.programs.pipeline.settings import PipelineSettings
+from ergo_cli.programs.pipeline.signals import Checkpoint, Drain, Watermark
+from ergo_cli.programs.pipeline.status import ErrorKind
+
+__all__ = [
+    "EOF",
+    "NOOP",
+    "Checkpoint",
+    "Delivered",
+    "Delivery",
+    "DeliveryMethod",
+    "Drain",
+    "EffectCall",
+    "EffectFailed",
+    "EffectType",
+    "Effects",
+    "ErrorKind",
+    "Event",
+    "HandlerError",
+    "NotDelivered",
+    "PartlyDelivered",
+    "PipelineProgram",
+    "PipelineSettings",
+    "Safety",
+    "StrictMiss",
+    "Watermark",
+    "inner",
+    "join",
+    "left",
+    "sink",
+    "source",
+    "stateful",
+    "strict",
+    "transform",
+]

@@ -1,0 +1,208 @@
+"""What the supervisors of all stages have in common: requests, lifecycle, failures (spec 60 §8.1, §18.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import cast
+
+from ergo_cli.errors import described
+from ergo_cli.programs.pipeline import stage_machines as machines
+from ergo_cli.programs.pipeline.authoring import EOF, AuthoredStage, Event, Handler, HandlerError, Output, StrictMiss
+from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data
+from ergo_cli.programs.pipeline.effects import Effects
+from ergo_cli.programs.pipeline.flow import Flow
+from ergo_cli.programs.pipeline.handlers import takes_effects
+from ergo_cli.programs.pipeline.signals import Signal
+from ergo_cli.programs.pipeline.stage_machines import StageAction, StageEvent, StageMachine, StageState
+from ergo_cli.programs.pipeline.stages.counters import StageCounters
+from ergo_cli.programs.pipeline.stages.output import StageOutput, UnfitOutput
+from ergo_cli.programs.pipeline.state_machine import name_of
+from ergo_cli.programs.pipeline.stop_intent import stop_reason
+from ergo_cli.programs.pipeline.system_events import (
+    StageCancelled,
+    StageCompleted,
+    StageFailed,
+    StageLifecycle,
+    StageRunning,
+)
+from ergo_cli.programs.pipeline.topology import Stage
+
+
+class StageFault(Exception):
+    """The stage cannot go on; the text is what it reports."""
+
+
+class HandlerCrash(StageFault):
+    """A handler raised what is no HandlerError, or gave what it must not give."""
+
+
+class StageSupervisor:
+    """Drives one stage. ``state`` is where its lifecycle is; ``crash`` is the exception that ended it, if one did."""
+
+    machine: StageMachine
+
+    def __init__(self, flow: Flow, stage: Stage, authored: AuthoredStage) -> None:
+        self.flow = flow
+        self.stage = stage
+        self.state: StageState = machines.Created()
+        self.counters = StageCounters()
+        self.output = StageOutput(flow, stage, self.counters)
+        self.effects = Effects(flow.effects, stage.name, authored.logic_version, self.output.effects)
+        self.inputs = 0
+        self.crash: BaseException | None = None
+
+    def initialize(self) -> None:
+        """Allocate what the stage needs. Raises StageFault."""
+        self.handle(machines.Initialize())
+
+    def ready(self) -> None:
+        """Let the stage start, or a source wait for its start."""
+        self.handle(machines.Ready())
+
+    def start(self) -> None:
+        """Start the stage."""
+        self.handle(machines.Ready())
+
+    def begin_drain(self) -> None:
+        """Let the stage come to its end."""
+        if self.machine.handles(self.state, machines.BeginDrain()):
+            self.handle(machines.BeginDrain())
+
+    def force_shutdown(self, text: str) -> None:
+        """End the stage at once; it has been cancelled."""
+        if not self.has_ended:
+            self.handle(machines.Error(text))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the stage runs."""
+        return not isinstance(self.state, machines.Created | machines.Initialized | machines.Failed)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the stage has completed, failed or been cancelled."""
+        return isinstance(self.state, machines.Drained | machines.Failed)
+
+    def visit(self, *, at_rest: bool) -> bool:
+        """Do one step: take at most one input, write all outputs; returns whether anything was done.
+
+        ``at_rest``: nothing else in the flow moves. Raises StoreError.
+        """
+        if self.has_ended:
+            return False
+        try:
+            return self.step(at_rest)
+        except StageFault as fault:
+            if isinstance(fault, HandlerCrash):
+                self.crash = fault.__cause__ or fault
+            self.handle(machines.Error(str(fault)))
+            return True
+
+    def step(self, at_rest: bool) -> bool:
+        """The step of this kind of stage. Raises StageFault."""
+        raise NotImplementedError
+
+    def act(self, action: StageAction) -> None:
+        """Run an action that not all kinds have. Raises StageFault."""
+        raise NotImplementedError
+
+    def handle(self, event: StageEvent) -> None:
+        """Feed an event to the lifecycle and run its actions; the rest is left out after one that fails (§8.1)."""
+        taken = self.machine.step(self.state, event, None)
+        self.state = taken.state
+        try:
+            for action in taken.actions:
+                self._act(action)
+        except StageFault as fault:
+            if isinstance(fault, HandlerCrash):
+                self.crash = fault.__cause__ or fault
+            self.handle(machines.Error(str(fault)))
+
+    def call(self, handler: Handler, *arguments: object) -> object:
+        """What a handler gives. Raises HandlerError, and HandlerCrash for anything else that it raises."""
+        self.effects.begin(self.inputs)
+        if takes_effects(handler):
+            arguments = (*arguments, self.effects)
+        try:
+            given = self.flow.call(handler(*arguments))
+        except HandlerError:
+            self._check_effects()
+            raise
+        except (Exception, SystemExit) as error:
+            self._check_effects()
+            text = f"dispatch_state error in {name_of(self.state)}: {_named(handler)} raised {described(error)}"
+            raise HandlerCrash(text) from error
+        self._check_effects()
+        return given
+
+    def outputs(self, handler: Handler, *arguments: object) -> list[Output]:
+        """The outputs that a handler gives. Raises as ``call``."""
+        given = self.call(handler, *arguments)
+        if given is None:
+            return []
+        if not isinstance(given, list | tuple):
+            raise self.unfit(f"{_named(handler)} gave {type(given).__name__}, not a list of events")
+        for output in cast("list[object]", given):
+            if not isinstance(output, Event | EOF | StrictMiss | Signal):
+                raise self.unfit(f"{_named(handler)} gave {type(output).__name__}, which is no event")
+        return cast("list[Output]", list(cast("list[object]", given)))
+
+    def unfit(self, text: str) -> HandlerCrash:
+        """The fault of a handler that gave what it must not give."""
+        return HandlerCrash(f"dispatch_state error in {name_of(self.state)}: {text}")
+
+    @contextmanager
+    def writing(self) -> Generator[None]:
+        """Turns an output that cannot be written into a fault of the stage."""
+        try:
+            yield
+        except UnfitOutput as error:
+            raise self.unfit(str(error)) from error
+
+    def _act(self, action: StageAction) -> None:
+        match action:
+            case machines.PublishRunning():
+                self._publish(StageRunning())
+                self.after_start()
+            case machines.SendCompletion():
+                self._publish(StageCompleted(self.counters.metrics()))
+            case machines.SendFailure(message):
+                reason = stop_reason(message)
+                if reason is None:
+                    self._publish(StageFailed(message, recoverable=False, metrics=self.counters.metrics()))
+                else:
+                    self._publish(StageCancelled(reason, self.counters.metrics()))
+            case machines.Cleanup():
+                pass
+            case _:
+                self.act(action)
+
+    def after_start(self) -> None:
+        """What a stage does as soon as it runs."""
+
+    def _publish(self, fact: StageRunning | StageCompleted | StageCancelled | StageFailed) -> None:
+        self.flow.note_of_stage(self.stage.id, StageLifecycle(self.stage.id, fact))
+
+    def _check_effects(self) -> None:
+        """A fault of an effect fails the stage, whatever the handler made of it."""
+        fault = self.effects.fault
+        if fault is not None:
+            raise HandlerCrash(str(fault)) from fault
+
+
+def event_of(event: ChainEvent) -> Event:
+    """A data event as handlers get it; its payload is theirs."""
+    assert isinstance(event.content, Data)
+    payload = _copied(event.content.payload)
+    return Event(event.content.event_type, payload, event.processing_info.status, event.id)
+
+
+def _copied(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _copied(member) for name, member in cast("dict[str, object]", value).items()}
+    return [_copied(item) for item in cast("list[object]", value)] if isinstance(value, list) else value
+
+
+def _named(handler: Callable[..., object]) -> str:
+    return getattr(handler, "__qualname__", type(handler).__name__)

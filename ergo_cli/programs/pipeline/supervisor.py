@@ -1,0 +1,150 @@
+"""The supervisor of a pipeline at work: it decides, moves its lifecycle, runs the actions (spec 60 §8.1, §9.3, H-6).
+
+The lifecycle stands in ``lifecycle``, the decisions in ``dispatch``, what an action does in ``orchestration``. A driver
+calls ``visit`` again and again, as long as there is anything to do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from ergo_cli.errors import ErgoError
+from ergo_cli.programs.pipeline.completion import Evidence
+from ergo_cli.programs.pipeline.context import PipelineContext, Read
+from ergo_cli.programs.pipeline.control import ExternalMode, external_mode
+from ergo_cli.programs.pipeline.dispatch import Continue, Sight, Terminate, Transit, dispatch, polls
+from ergo_cli.programs.pipeline.flow import Flow
+from ergo_cli.programs.pipeline.journal import JournalReader
+from ergo_cli.programs.pipeline.lifecycle import LIFECYCLE, Created, Error, Event, Failed, State, is_terminal
+from ergo_cli.programs.pipeline.orchestration import ActionFailed, Orchestration
+from ergo_cli.programs.pipeline.stages.supervisor import StageSupervisor
+from ergo_cli.programs.pipeline.state_machine import UnhandledEvent, name_of
+from ergo_cli.programs.pipeline.system_events import PipelineDrained, PipelineFact, PipelineLifecycle, SystemEvent
+from ergo_cli.programs.pipeline.transition_history import TransitionHistory
+
+
+class PipelineSupervisor:
+    """Drives one flow from ``Created`` to its terminal fact.
+
+    ``state`` is what watchers see: a state is published when all actions of the transition into it are done (§8.1).
+    ``has_ended``: nothing is left to do. ``append_failure`` is the error of a fact that could not be written.
+    """
+
+    def __init__(self, flow: Flow, stages: Sequence[StageSupervisor]) -> None:
+        settings = flow.program.settings
+        self.flow = flow
+        self.state: State = Created()
+        self.has_ended = False
+        self.append_failure: ErgoError | None = None
+        self.history = TransitionHistory()
+        self.context = PipelineContext(
+            evidence=Evidence(flow.topology, settings.source_mode),
+            startup=settings.startup,
+            drain_timeout_ms=settings.drain_timeout_ms,
+        )
+        self._state: State = self.state
+        self._orchestration = Orchestration(flow, stages)
+        self._requests: deque[Event] = deque()
+
+    def request(self, event: Event) -> None:
+        """Ask from outside; the event is taken when the state allows it (§11)."""
+        self._requests.append(event)
+
+    def visit(self) -> bool:
+        """Take one request, or one event of the system journal, or decide without; returns whether anything moved."""
+        if self.has_ended:
+            return False
+        if self._requests and external_mode(self._state) is not ExternalMode.IGNORE:
+            self._handle(self._requests.popleft())
+            self.state = self._state
+            return True
+        moved = self._dispatch()
+        self.state = self._state
+        return moved
+
+    def give_up(self, reason: str) -> None:
+        """Fail because of what no state can handle; the terminal fact is written as far as that goes (H-6)."""
+        if is_terminal(self._state):
+            return
+        failed = Failed(reason, None)
+        self.history.note(self._state, Error(reason), failed, (), self.flow.clock.monotonic_ns())
+        self._state = failed
+        self._orchestration.cleanup(self.context)
+
+    def _dispatch(self) -> bool:
+        now_ns = self.flow.clock.monotonic_ns()
+        try:
+            sight = self._sight(now_ns)
+        except ErgoError as error:
+            self._handle(Error(f"dispatch_state error in {name_of(self._state)}: {error}"))
+            return True
+        decision = dispatch(self._state, self.context, sight, now_ns)
+        for fact in decision.facts:
+            self._append(fact)
+        self.context = decision.context
+        match decision.directive:
+            case Transit(event):
+                self._handle(event)
+                return True
+            case Terminate():
+                self._append(PipelineDrained())
+                self.has_ended = True
+                return True
+            case Continue():
+                return sight.polled is not None
+
+    def _sight(self, now_ns: int) -> Sight:
+        if is_terminal(self._state):
+            return Sight(tail=tuple(_all_of(self.flow.system.reader(self.context.position))))
+        reader = self._orchestration.reader
+        polled = None
+        if polls(self._state, self.context, now_ns):
+            polled = None if reader is None else _next_of(reader)
+        stages = self._orchestration
+        return Sight(polled=polled, supervised=stages.initialized, ready=stages.ready)
+
+    def _handle(self, event: Event) -> None:
+        before = self._state
+        try:
+            step = LIFECYCLE.step(before, event, self.context.stop)
+        except UnhandledEvent as error:
+            self.give_up(f"FSM error: {error}")
+            return
+        self._state = step.state
+        self.context = replace(self.context, stop=step.context)
+        self.history.note(before, event, step.state, step.actions, self.flow.clock.monotonic_ns())
+        for action in step.actions:
+            try:
+                self.context = self._orchestration.run(action, self.context)
+            except (ActionFailed, ErgoError) as error:
+                self._fail(event, str(error))
+                return
+
+    def _fail(self, event: Event, text: str) -> None:
+        """Feed the failure of an action to the lifecycle, in its new state; a failure of that ends the supervisor."""
+        if isinstance(event, Error):
+            self.give_up(f"Action error during failure handling: {text}")
+        else:
+            self._handle(Error(text))
+
+    def _append(self, fact: PipelineFact) -> None:
+        """Append a fact whose failure changes nothing."""
+        try:
+            self.flow.note(self.flow.writer, PipelineLifecycle(fact))
+        except ErgoError as error:
+            self.append_failure = self.append_failure or error
+
+
+def _next_of(reader: JournalReader[SystemEvent]) -> Read | None:
+    record = reader.next()
+    return None if record is None else Read(reader.position, record.event)
+
+
+def _all_of(reader: JournalReader[SystemEvent]) -> list[Read]:
+    reads: list[Read] = []
+    while (read := _next_of(reader)) is not None:
+        reads.append(read)
+    return reads
