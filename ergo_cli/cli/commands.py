@@ -83,7 +83,8 @@ def place_option(name: str, metavar: str, help_text: str) -> object:
     return typer.Option(name, min=0, max=I64_MAX, metavar=metavar, help=help_text)
 
 
-def _duration_option(name: str, help_text: str) -> object:
+def duration_option(name: str, help_text: str) -> object:
+    """An option for a duration literal."""
     return typer.Option(name, parser=_duration, metavar="DURATION", help=help_text, show_default=False)
 
 
@@ -233,11 +234,11 @@ MaxDivergencesOption = Annotated[
 ListOption = Annotated[bool, typer.Option("--list", help="List every divergence and bundle, not only groups of them.")]
 
 MaxEventsOption = Annotated[int | None, _count_option("--max-events", "Stop after so many events.")]
-MaxDurationOption = Annotated[int | None, _duration_option("--max-duration", "Stop after this time.")]
+MaxDurationOption = Annotated[int | None, duration_option("--max-duration", "Stop after this time.")]
 MaxInFlightOption = Annotated[int | None, _count_option("--max-in-flight", "Episodes running at once, at most.")]
 MaxPerWindowOption = Annotated[int | None, _count_option("--max-per-window", "Invocations per rate window, at most.")]
-RateWindowOption = Annotated[int | None, _duration_option("--rate-window", "The rate window: 500ms, 5s, 2m, 1h.")]
-DeadlineOption = Annotated[int | None, _duration_option("--deadline", "The time an episode may take.")]
+RateWindowOption = Annotated[int | None, duration_option("--rate-window", "The rate window: 500ms, 5s, 2m, 1h.")]
+DeadlineOption = Annotated[int | None, duration_option("--deadline", "The time an episode may take.")]
 MaxRetriesOption = Annotated[int | None, _count_option("--max-retries", "Retries of an episode, at most.")]
 
 
@@ -279,6 +280,7 @@ _RUNS_COMMANDS = {
     "timeline": "runs:timeline",
     "resume": "runs:resume",
     "fork": "runs:fork",
+    "cancel": "runs:cancel",
 }
 
 NAMES = (*_COMMANDS, "fixture", "runs")

@@ -69,6 +69,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--deadline",
         "--max-retries",
         "--max-input",
+        "runs cancel --wait",
     ),
     SHOWN: (
         "--status",

@@ -21,6 +21,7 @@ from ergo_cli.cli.commands import (
     StoreOption,
     VerboseOption,
     VersionOption,
+    duration_option,
     place_option,
 )
 
@@ -48,6 +49,7 @@ class Status(Enum):
     BLOCKED = "blocked"
     FAILED = "failed"
     COMPLETED = "completed"
+    CANCELLED = "cancelled"
 
 
 StatusOption = Annotated[
@@ -65,6 +67,9 @@ RebuildOption = Annotated[bool, typer.Option("--rebuild", help="Drop the snapsho
 ForceOption = Annotated[bool, typer.Option("--force", help="Resume a run that does not wait.")]
 AtOption = Annotated[int, place_option("--at", "SEQ", "The last event that is taken over.")]
 AsOption = Annotated[str, typer.Option("--as", parser=_run_id, metavar="NEW_RUN", help="The id of the new run.")]
+WaitOption = Annotated[
+    int | None, duration_option("--wait", "How long its driver may take to end it: 500ms, 10s (default), 5m.")
+]
 EventOption = Annotated[str | None, typer.Option("--event", metavar="JSON", help="An event to follow it.")]
 
 
@@ -231,6 +236,32 @@ def fork(
         return _on_store(session, flags, forked)
 
     return session.conclude(work)
+
+
+def cancel(
+    run: RunArgument,
+    wait: WaitOption = None,
+    store: StoreOption = None,
+    profile: ProfileOption = None,
+    project: ProjectOption = None,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """End a run as cancelled; a process that drives it is asked, and waited for."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.host.kept_runs import CANCEL_PATIENCE, cancel_run
+    from ergo_cli.project.profiles import RunFlags
+    from ergo_cli.report.kept_runs import CANCEL, render_cancellation
+
+    session = Session(CANCEL, form, color, quiet=quiet, verbose=verbose)
+    flags = RunFlags(store, None, profile, project)
+    patience = CANCEL_PATIENCE if wait is None else wait
+    return session.conclude(
+        lambda: _on_store(session, flags, lambda named: render_cancellation(cancel_run(named, run, patience)))
+    )
 
 
 def _of_status(runs: list[ListedRun], wanted: Standing | None) -> list[ListedRun]:

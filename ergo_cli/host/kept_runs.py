@@ -9,16 +9,32 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from ergo_cli.errors import ProgramError
+from ergo_cli.core.time import NANOS, Clock
+from ergo_cli.errors import ErgoError, ProgramError
 from ergo_cli.host.driving import live_driver
 from ergo_cli.host.timing import LiveClock
 from ergo_cli.programs.kinds import every_kind
 from ergo_cli.programs.program import AnyProgram
-from ergo_cli.programs.runs import ListedRun, ResumedRun, Resumption, RunDriver, RunTools, ShownRun, run_not_found
+from ergo_cli.programs.runs import (
+    CancelledRun,
+    ListedRun,
+    ResumedRun,
+    Resumption,
+    RunDriver,
+    RunTools,
+    ShownRun,
+    run_not_found,
+)
 from ergo_cli.project.profiles import NamedStore, user_folder
 from ergo_cli.stores.backends import RunStore, open_store
 
 T = TypeVar("T")
+
+CANCEL_PATIENCE = 10 * NANOS
+"""How long one who drives a run may take to end it, by default."""
+
+_LOOK_NS = NANOS // 10
+"""The time between two looks at a run whose driver was asked to end it."""
 
 
 def is_run_id(text: str) -> bool:
@@ -47,6 +63,32 @@ def show_run(named: NamedStore, run_id: str) -> ShownRun:
         return replace(tools.show(store, run_id), driver=run_drivers(store).get(run_id))
 
     return with_run(named, run_id, shown)
+
+
+def cancel_run(named: NamedStore, run_id: str, patience: int, clock: Clock = LiveClock()) -> CancelledRun:
+    """End a run as cancelled; one that another process drives is ended by that, which is asked and waited for.
+
+    Waits for at most ``patience`` ns, then raises the kind's ``run_busy``: the request stays. Raises as
+    ``RunTools.cancel``, and as ``with_run``.
+    """
+
+    def cancelled(tools: RunTools, store: RunStore) -> CancelledRun:
+        asked, end = False, clock.monotonic_ns() + patience
+        while True:
+            try:
+                return tools.cancel(store, run_id, was_asked=asked)
+            except ErgoError as busy:
+                if not busy.code.endswith(".run_busy") or store.leases is None:
+                    raise
+                if asked and clock.monotonic_ns() >= end:
+                    busy.fix = "it was asked, and ends the run before its next attempt: look with ergo runs show"
+                    raise
+            for run in (run_id, *store.leases.children(run_id)):
+                store.leases.request_cancel(run)
+            asked = True
+            clock.sleep_ns(_LOOK_NS)
+
+    return with_run(named, run_id, cancelled, "cancel")
 
 
 def run_drivers(store: RunStore) -> dict[str, RunDriver]:

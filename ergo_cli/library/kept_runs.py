@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from ergo_cli.core.json import JsonValue, decode, free_text
 from ergo_cli.errors import ErgoError, UsageError
-from ergo_cli.host.kept_runs import is_run_id, list_runs, resume_run, show_run, with_run
+from ergo_cli.host.kept_runs import CANCEL_PATIENCE, cancel_run, is_run_id, list_runs, resume_run, show_run, with_run
 from ergo_cli.library.categories import NO_PROJECT
 from ergo_cli.library.errors import KeptRunError
 from ergo_cli.library.items import plain_json
-from ergo_cli.programs.runs import ForkedRun, ListedRun, ResumedRun, Resumption, ShownRun, TimedRun
+from ergo_cli.programs.runs import CancelledRun, ForkedRun, ListedRun, ResumedRun, Resumption, ShownRun, TimedRun
 from ergo_cli.project.finding import find_run_program
 from ergo_cli.project.profiles import RunFlags, find_run_store
 
@@ -72,6 +72,12 @@ class KeptRuns:
             own = _json(event, "the event")
             named = find_run_store(self._flags)
             return with_run(named, run_id, lambda tools, store: tools.fork(store, run_id, at, branch, own), "fork")
+
+    def cancel(self, run_id: str, patience: int = CANCEL_PATIENCE) -> CancelledRun:
+        """End a run as cancelled; a process that drives it is asked, and waited for at most ``patience`` ns."""
+        with raising_kept():
+            _check_run_id(run_id)
+            return cancel_run(find_run_store(self._flags), run_id, patience)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ class Standing(Enum):
     BLOCKED = "Blocked"
     FAILED = "Failed"
     COMPLETED = "Completed"
+    CANCELLED = "Cancelled"
 
 
 class RunDriver(Struct, frozen=True):
@@ -146,6 +147,18 @@ class ForkedRun(Struct, frozen=True):
     head: int
 
 
+class CancelledRun(Struct, frozen=True):
+    """A run that was ended as cancelled: the number of its last record, and the runs that ended with it.
+
+    ``was_driven``: the process that drove it did so, as it was asked.
+    """
+
+    run_id: str
+    head: int
+    children: tuple[str, ...] = ()
+    was_driven: bool = False
+
+
 class TimelineEntry(Struct, frozen=True, omit_defaults=True):
     """One record of a run; ids that the record does not have are omitted."""
 
@@ -198,6 +211,14 @@ class RunTools(Protocol):
         """Resume a run live, under its lease; ``entropy`` gives random bytes.
 
         Raises UsageError for missing requirements, and the kind's ``run_busy`` for a run that another drives.
+        """
+        ...
+
+    def cancel(self, store: RunStore, run_id: str, *, was_asked: bool) -> CancelledRun:
+        """End a run as cancelled, under its lease, with the runs that it spawned.
+
+        ``was_asked``: its driver was asked to before, so that a run that has ended as cancelled is no error. Raises the
+        kind's ``run_busy`` for a run that another drives, and its error for a run that has ended, which says how.
         """
         ...
 

@@ -63,5 +63,7 @@ def _without_result(command: str | None, exit_code: int, error: ErrorDocument | 
             return replace(report, run_resumed=None)
         case "runs.fork":
             return replace(report, run_fork=None)
+        case "runs.cancel":
+            return replace(report, run_cancelled=None)
         case _:
             return report

@@ -316,6 +316,15 @@ class ResumptionDocument(Struct, frozen=True):
     head: int
 
 
+class CancelDocument(Struct, frozen=True):
+    """A run that was ended as cancelled, and the runs that it had spawned; ``was_driven``: by the one who drove it."""
+
+    run_id: str
+    head: int
+    children: tuple[str, ...]
+    was_driven: bool
+
+
 class ForkDocument(Struct, frozen=True):
     """A written branch; ``head`` is the number of its events."""
 
@@ -349,6 +358,7 @@ class Report(Struct, frozen=True, kw_only=True):
     run_timeline: TimelineDocument | UnsetType | None = UNSET
     run_resumed: ResumptionDocument | UnsetType | None = UNSET
     run_fork: ForkDocument | UnsetType | None = UNSET
+    run_cancelled: CancelDocument | UnsetType | None = UNSET
 
 
 def error_document(error: ErgoError) -> ErrorDocument:

@@ -8,9 +8,20 @@ from msgspec import UNSET, Raw, UnsetType
 
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import exit_code
-from ergo_cli.programs.runs import ForkedRun, ListedRun, ResumedRun, RunDriver, RunRecord, ShownRun, Standing, TimedRun
+from ergo_cli.programs.runs import (
+    CancelledRun,
+    ForkedRun,
+    ListedRun,
+    ResumedRun,
+    RunDriver,
+    RunRecord,
+    ShownRun,
+    Standing,
+    TimedRun,
+)
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
+    CancelDocument,
     ForkDocument,
     ListedRunDocument,
     Report,
@@ -25,7 +36,8 @@ from ergo_cli.report.document import (
 )
 from ergo_cli.report.text import Block, Line, Table, Tone, fields, shorten
 
-LIST, SHOW, TIMELINE, RESUME, FORK = (f"runs.{name}" for name in ("list", "show", "timeline", "resume", "fork"))
+_COMMANDS = ("list", "show", "timeline", "resume", "fork", "cancel")
+LIST, SHOW, TIMELINE, RESUME, FORK, CANCEL = (f"runs.{name}" for name in _COMMANDS)
 
 _NUMERIC = frozenset({"events", "snapshot", "seq"})
 _WIDTH = 60
@@ -35,6 +47,7 @@ _TONES = {
     Standing.BLOCKED: Tone.STRONG,
     Standing.FAILED: Tone.BAD,
     Standing.COMPLETED: Tone.GOOD,
+    Standing.CANCELLED: Tone.BAD,
 }
 
 
@@ -126,6 +139,19 @@ def render_fork(fork: ForkedRun) -> CommandResult:
     headline = Line(f"forked: {fork.source_run_id} at {fork.fork_point_seq} as {fork.branch_id}", Tone.GOOD)
     report = Report(command=FORK, outcome="ok", exit_code=0, run_fork=document)
     return CommandResult(report, (headline, fields((("events", fork.head),), indent=2)))
+
+
+def render_cancellation(run: CancelledRun) -> CommandResult:
+    """Render a run that was ended as cancelled."""
+    document = CancelDocument(run.run_id, run.head, run.children, run.was_driven)
+    pairs = (
+        ("events", run.head),
+        ("by", "the process that drove it" if run.was_driven else None),
+        ("with", ", ".join(run.children) or None),
+    )
+    headline = Line(f"cancelled: {run.run_id}", Tone.GOOD)
+    report = Report(command=CANCEL, outcome="ok", exit_code=0, run_cancelled=document)
+    return CommandResult(report, (headline, fields(pairs, indent=2)))
 
 
 def _listed_document(run: ListedRun) -> ListedRunDocument:

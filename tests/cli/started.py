@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 ERGO = str(Path(sys.executable).with_name("ergo"))
@@ -31,3 +32,29 @@ def wait_until(what: Callable[[], object], child: subprocess.Popen[bytes]) -> No
         assert child.poll() is None, child.communicate()[1]
         assert time.monotonic() < give_up, "the command runs, but what the test waits for does not happen"
         time.sleep(0.01)
+
+
+@contextmanager
+def working(folder: Path, environment: dict[str, str], *command: str) -> Generator[subprocess.Popen[bytes]]:
+    """A command at work, killed where the block fails."""
+    with started(folder, environment, *command) as child:
+        try:
+            yield child
+        except BaseException:
+            child.kill()
+            raise
+
+
+@contextmanager
+def held(folder: Path, environment: dict[str, str], *command: str) -> Generator[subprocess.Popen[bytes]]:
+    """A command whose program waits beside its file ``hold``, until the block is left and it is released."""
+    (folder / "hold").touch()
+    with working(folder, environment, *command) as child:
+        wait_until((folder / "held").exists, child)
+        try:
+            yield child
+        finally:
+            (folder / "release").touch()
+            child.wait(60)
+            for name in ("hold", "held", "release"):
+                (folder / name).unlink()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,7 @@ from ergo_cli.programs.plan.tables import PLAN_TABLES
 from ergo_cli.stores.backends import open_store
 from tests.cli.kept_runs import begin_run, log_of, make_project
 from tests.cli.plan_projects import Home
-from tests.cli.started import started, wait_until
+from tests.cli.started import held
 from tests.conftest import Ergo
 
 HOLDING = (
@@ -67,21 +64,6 @@ def records(kind: str, named: str, folder: Path) -> list[str]:
         return log_of(named, folder)
     with open_store(named, folder, lambda: 0, PLAN_TABLES) as store:
         return [text for _, text in store.journal.scan(PLAN_RUN)]
-
-
-@contextmanager
-def held(folder: Path, environment: dict[str, str], *command: str) -> Generator[subprocess.Popen[bytes]]:
-    """The command at work, until it is released."""
-    (folder / "hold").touch()
-    with started(folder, environment, *command) as child:
-        wait_until((folder / "held").exists, child)
-        try:
-            yield child
-        finally:
-            (folder / "release").touch()
-            child.wait(60)
-            for name in ("hold", "held", "release"):
-                (folder / name).unlink()
 
 
 def error_of(ergo: Ergo, *command: str) -> tuple[int, dict[str, Any]]:

@@ -33,6 +33,7 @@ from ergo_cli.programs.kernel.program import Kernel, KernelProgram
 from ergo_cli.programs.kernel.runs.timeline import derived_status, ids_of, run_timeline
 from ergo_cli.programs.kernel.tables import KERNEL_TABLES
 from ergo_cli.programs.runs import (
+    CancelledRun,
     ForkedRun,
     ListedRun,
     Request,
@@ -141,6 +142,18 @@ class KernelRuns(Struct, frozen=True):
             None if blocked.interrupt is None else wire.encode(blocked.interrupt.value),
             blocked.wait_signal,
         )
+
+    def cancel(self, store: RunStore, run_id: str, *, was_asked: bool) -> CancelledRun:
+        """Refuse: the log of a kernel run has no record of a cancelled end (spec 40 §3.2).
+
+        Raises StoreError ``store.not_found``, KernelError ``kernel.already_completed``, ``kernel.not_cancellable``.
+        """
+        _check_exists(store, run_id)
+        if _standing(store, run_id) is Standing.COMPLETED:
+            message = "the run has ended: Completed"
+            raise KernelError(Category.DRIVER, message, code="kernel.already_completed", where=at(run_id))
+        message = "a kernel run has no cancelled end"
+        raise KernelError(Category.DRIVER, message, code="kernel.not_cancellable", where=at(run_id))
 
     def fork(self, store: RunStore, source: str, at: int, branch: str, event: JsonValue | UnsetType) -> ForkedRun:
         """Write the branch: the source's events up to ``at``, then the alternate event, in one append.

@@ -36,7 +36,7 @@ from ergo_cli.programs.plan.facts import FactIndex
 from ergo_cli.programs.plan.failpoints import Failpoint, Failpoints
 from ergo_cli.programs.plan.history import History, read_history
 from ergo_cli.programs.plan.ids import MAX_ATTEMPT, RunId
-from ergo_cli.programs.plan.leases import driving
+from ergo_cli.programs.plan.leases import children_of, driving
 from ergo_cli.programs.plan.manifest import RetryPolicy, RunConfig, RunManifest, Sequential
 from ergo_cli.programs.plan.plan_changes import PlanKeeper
 from ergo_cli.programs.plan.states import ExecutionPlan, order_of
@@ -150,6 +150,8 @@ class Engine(Struct, frozen=True, kw_only=True):
                 if lease is not None:
                     lease.has_ended = True
                 return RunResult(run_id, Phase(ended.status.value), ended.final_snapshot_id)
+            if self.is_cancelled(run_id):
+                return self._cancel(history, run_id)
             manifest = self._manifest(history, run_id)
             plan = self.resolver.resolve(manifest)
             if plan.op_id != manifest.op_id:
@@ -163,6 +165,27 @@ class Engine(Struct, frozen=True, kw_only=True):
             if self.plans is not None:
                 self.plans.keep(run_id, plan, order)
             return self._continue(manifest, plan, order, history, events, writer)
+
+    def cancel(self, run_id: RunId) -> RunResult:
+        """End a run as cancelled, with the runs that it spawned; a finished one answers from its stream.
+
+        Nothing is resolved and no handler called. Raises RunError, ``plan.run_busy`` where another drives one of them.
+        """
+        with _RunErrors(run_id), driving(self.leases, run_id):
+            history, _ = self._history(run_id)
+            if history.completed is None:
+                return self._cancel(history, run_id)
+            return RunResult(run_id, Phase(history.completed.status.value), history.completed.final_snapshot_id)
+
+    def children(self, run_id: RunId) -> list[RunId]:
+        """The runs that a run has spawned and that have not ended, as far as their leases tell. Raises RunError."""
+        with _RunErrors(run_id):
+            return [] if self.leases is None else children_of(self.leases, run_id)
+
+    def is_cancelled(self, run_id: RunId) -> bool:
+        """Whether somebody has asked for the end of a run, as far as its driver has seen."""
+        lease = self._lease(run_id)
+        return lease is not None and lease.is_cancelled
 
     def started(self, run_id: RunId) -> RunStarted:
         """How a run began: its operation, manifest and initial snapshot. Raises RunError."""
@@ -219,7 +242,7 @@ class Engine(Struct, frozen=True, kw_only=True):
 
     def _run_states(self, run: Progress) -> RunResult:
         """Run the states that are left, in order, each until it succeeds or may not be tried again (spec 50 §14)."""
-        deadline = self._deadline
+        deadline = self._deadline(run.writer.run_id)
         states = {state.id: state for state in run.plan.states}
         for node in run.order:
             if node in run.completed:
@@ -230,6 +253,8 @@ class Engine(Struct, frozen=True, kw_only=True):
                 attempt, base = run.start.attempt, run.start.base
             while True:
                 deadline.check()
+                if self.is_cancelled(run.writer.run_id):
+                    return self._finish_cancelled(run.writer, run.current)
                 with _RunErrors(run.writer.run_id, f"{node}#{attempt}"):
                     result = run.attempts.execute(state, attempt, base)
                 match result:
@@ -256,6 +281,20 @@ class Engine(Struct, frozen=True, kw_only=True):
             lease.has_ended = True
         return RunResult(writer.run_id, Phase(status.value), snapshot)
 
+    def _finish_cancelled(self, writer: Writer, snapshot: str) -> RunResult:
+        for child in self.children(writer.run_id):
+            self.cancel(child)
+        return self._finish(writer, RunStatus.CANCELLED, snapshot)
+
+    def _cancel(self, history: History, run_id: RunId) -> RunResult:
+        """End a run that was read; an attempt that was cut off fails, since a run ends between two attempts."""
+        writer = Writer(self.streams, run_id)
+        if history.orphan is not None:
+            state_id, message = history.orphan.state_id, "the attempt was cut off, its run cancelled"
+            info = ErrorInfo("run_cancelled", ErrorCategory.UNKNOWN, False, message)
+            writer.append(StateFailed(state_id, Failure(state_id, info), None))
+        return self._finish_cancelled(writer, _checkpoint(history))
+
     def _give_up(self, writer: Writer, state_id: str, checkpoint: str) -> RunResult:
         message = f"the state did not end in {self.max_orphan_recoveries + 1} attempts"
         info = ErrorInfo("orphan_recoveries_exhausted", ErrorCategory.UNKNOWN, False, message)
@@ -272,7 +311,7 @@ class Engine(Struct, frozen=True, kw_only=True):
             self.transports,
             self.clock,
             self.entropy,
-            self._deadline,
+            self._deadline(writer.run_id),
             self.failpoints,
             self.allowed_names,
             self.effectful,
@@ -323,9 +362,8 @@ class Engine(Struct, frozen=True, kw_only=True):
     def _lease(self, run_id: RunId) -> HeldLease | None:
         return None if self.leases is None else self.leases.held.get(run_id)
 
-    @property
-    def _deadline(self) -> Deadline:
-        return Deadline(self.clock, self.deadline)
+    def _deadline(self, run_id: RunId) -> Deadline:
+        return Deadline(self.clock, self.deadline, self._lease(run_id))
 
 
 def read_manifest(artifacts: Artifacts, manifest_id: str) -> RunManifest:

@@ -11,22 +11,25 @@ from ergo_cli.core.json import JsonValue, record_text
 from ergo_cli.core.time import Clock
 from ergo_cli.errors import ErgoError, StoreError, UsageError
 from ergo_cli.programs.plan.continuing import last_event
-from ergo_cli.programs.plan.engine import Phase
-from ergo_cli.programs.plan.errors import Concurrency, StorageError, invalid_plan, storage_info
+from ergo_cli.programs.plan.engine import Engine, Phase
+from ergo_cli.programs.plan.errors import Concurrency, RunError, StorageError, invalid_plan, storage_info
 from ergo_cli.programs.plan.events import Envelope, RunCompleted, StateEntered, fact_of, line, named_artifacts
 from ergo_cli.programs.plan.facts import FactIndex
 from ergo_cli.programs.plan.history import EnvelopeFault, History, read_history
 from ergo_cli.programs.plan.ids import RunId, is_run_id
 from ergo_cli.programs.plan.invoker import last_snapshot, live_engine
 from ergo_cli.programs.plan.leases import driving
+from ergo_cli.programs.plan.manifest import RunManifest
 from ergo_cli.programs.plan.plan_changes import PlanRefused
 from ergo_cli.programs.plan.plan_records import PlanRecords, copy_plan
 from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.reasons import reasons_of, skip_tags_of
 from ergo_cli.programs.plan.record_lines import parts_of
+from ergo_cli.programs.plan.states import ExecutionPlan
 from ergo_cli.programs.plan.stream import Artifacts, Streams
 from ergo_cli.programs.plan.tables import PLAN_TABLES
 from ergo_cli.programs.runs import (
+    CancelledRun,
     ForkedRun,
     ListedRun,
     ResumedRun,
@@ -46,7 +49,7 @@ _STANDINGS = {
     Phase.RUNNING: Standing.ACTIVE,
     Phase.COMPLETED: Standing.COMPLETED,
     Phase.FAILED: Standing.FAILED,
-    Phase.CANCELLED: Standing.FAILED,
+    Phase.CANCELLED: Standing.CANCELLED,
 }
 
 
@@ -134,8 +137,9 @@ class PlanRuns(Struct, frozen=True):
         _check_asked(asked)
         with driving(store.leases, run_id):
             before = _events(store, run_id)
-            if read_history(run_id, before).completed is not None:
-                raise invalid_plan("already_completed", f"run '{run_id}' has ended", where=f"run '{run_id}'")
+            phase = _phase(read_history(run_id, before))
+            if phase is not Phase.RUNNING:
+                raise _ended(run_id, phase)
             if program.effectful and not asked.force:
                 raise _intents_unsent(program, run_id)
             plans = PlanRecords(store.journal, program, asked.provenance, accepts=asked.accept_plan_change)
@@ -149,6 +153,24 @@ class PlanRuns(Struct, frozen=True):
             status = wire.encode(PlanSummary(result.phase, result.final_snapshot_id))
             head, notices = store.journal.head(run_id), tuple(plans.notices)
             return ResumedRun(run_id, status, _STANDINGS[result.phase], len(before), head, notices=notices)
+
+    def cancel(self, store: RunStore, run_id: str, *, was_asked: bool) -> CancelledRun:
+        """Append the end of a run, and of its children that have not ended, between two attempts.
+
+        Raises StoreError ``store.not_found``; RunError: ``plan.run_busy``, ``plan.already_completed`` for a run that
+        has ended, unless as cancelled by the driver that was asked, and those of a stream that cannot be read.
+        """
+        if not store.journal.head(run_id):
+            raise run_not_found(run_id, store.journal.runs())
+        engine = _bare_engine(store)
+        with driving(store.leases, run_id):
+            phase = _phase(read_history(run_id, _events(store, run_id)))
+            is_done = was_asked and phase is Phase.CANCELLED
+            if phase is not Phase.RUNNING and not is_done:
+                raise _ended(run_id, phase)
+            children = engine.children(RunId(run_id))
+            engine.cancel(RunId(run_id))
+            return CancelledRun(run_id, store.journal.head(run_id), tuple(map(str, children)), is_done)
 
     def fork(self, store: RunStore, source: str, at: int, branch: str, event: JsonValue | UnsetType) -> ForkedRun:
         """Write the branch: the source's events up to ``at``, then the alternate event, in one append.
@@ -182,6 +204,26 @@ def _events(store: RunStore, run_id: str) -> Sequence[Envelope]:
     if not events:
         raise run_not_found(run_id, streams.runs())
     return events
+
+
+def _ended(run_id: str, phase: Phase) -> RunError:
+    return invalid_plan("already_completed", f"run '{run_id}' has ended: {phase.value}", where=f"run '{run_id}'")
+
+
+def _bare_engine(store: RunStore) -> Engine:
+    """An engine that ends runs, and drives none."""
+    return Engine(
+        journal=store.journal,
+        artifact_store=store.artifacts,
+        resolver=_NoPlans(),
+        entropy=bytes,
+        leases=store.leases,
+    )
+
+
+class _NoPlans:
+    def resolve(self, manifest: RunManifest) -> ExecutionPlan:
+        raise AssertionError("a run that is cancelled needs no plan")
 
 
 def _phase(history: History) -> Phase:

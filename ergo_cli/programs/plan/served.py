@@ -32,6 +32,7 @@ from ergo_cli.programs.plan.events import (
     FactRecorded,
     RunCompleted,
     RunStarted,
+    RunStatus,
     StateCompleted,
     StateEntered,
     StateFailed,
@@ -50,7 +51,7 @@ from ergo_cli.programs.plan.facts import (
     Transport,
     refuse_secret_key,
 )
-from ergo_cli.programs.plan.ids import child_run
+from ergo_cli.programs.plan.ids import RunId, child_run
 from ergo_cli.programs.plan.manifest import RunConfig
 from ergo_cli.programs.plan.payloads import stored_value
 from ergo_cli.programs.plan.program import PlanProgram
@@ -346,6 +347,18 @@ def _as_recorded(rest: Sequence[Envelope]) -> AttemptResult:
 
 class ServedEngine(Engine, frozen=True, kw_only=True):
     """The engine on a recorded journal."""
+
+    def is_cancelled(self, run_id: RunId) -> bool:
+        """Whether the run was cancelled there: that is taken as given."""
+        assert isinstance(self.journal, RecordedJournal)
+        recorded = self.journal.following(run_id)
+        match None if recorded is None else recorded.kernel:
+            case RunCompleted(RunStatus.CANCELLED, _):
+                return True
+            case StateFailed(_, error, _):
+                return error.info.code == "run_cancelled"
+            case _:
+                return False
 
     def attempts_of(self, writer: Writer, config: RunConfig, facts: FactIndex) -> Attempts:
         """Attempts that end as was recorded."""

@@ -49,6 +49,7 @@ _FIXES = {
     "kernel.executor": "look at what the executor talks to, then run again",
     "kernel.seq_conflict": "another process drives this run: wait until it is done, then run again",
     "kernel.run_busy": "wait until the process that the message names is done, or end it",
+    "kernel.not_cancellable": "end the process that drives it, or give the run an answer that completes it",
     "kernel.not_blocked": "resume only a run that waits, or use --force (strict=False in Python)",
     "kernel.already_completed": "start a run with another id",
     "kernel.replay_side_effect": "give replay an executor that answers from records",
