@@ -281,6 +281,7 @@ _RUNS_COMMANDS = {
     "resume": "runs:resume",
     "fork": "runs:fork",
     "cancel": "runs:cancel",
+    "gc": "runs:gc",
 }
 
 NAMES = (*_COMMANDS, "fixture", "runs")

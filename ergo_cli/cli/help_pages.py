@@ -58,8 +58,9 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "runs fork --event",
         "init --kind",
         "init --force",
+        "runs gc --dry-run",
     ),
-    FOUND: ("--cluster-path", "--profile", "--project", "--store"),
+    FOUND: ("--cluster-path", "--profile", "--project", "--store", "--also"),
     LIMITS: (
         "--max-events",
         "--max-duration",
@@ -70,6 +71,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--max-retries",
         "--max-input",
         "runs cancel --wait",
+        "runs gc --grace",
     ),
     SHOWN: (
         "--status",

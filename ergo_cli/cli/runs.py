@@ -70,6 +70,14 @@ AsOption = Annotated[str, typer.Option("--as", parser=_run_id, metavar="NEW_RUN"
 WaitOption = Annotated[
     int | None, duration_option("--wait", "How long its driver may take to end it: 500ms, 10s (default), 5m.")
 ]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Remove nothing; say what would be removed.")]
+GraceOption = Annotated[
+    int | None, duration_option("--grace", "How young an artifact is kept in any case: 0s, 5m, 1h (default).")
+]
+AlsoOption = Annotated[
+    list[str] | None,
+    typer.Option("--also", metavar="STORE", help="A further store whose artifacts are in the same folder; repeatable."),
+]
 EventOption = Annotated[str | None, typer.Option("--event", metavar="JSON", help="An event to follow it.")]
 
 
@@ -262,6 +270,35 @@ def cancel(
     return session.conclude(
         lambda: _on_store(session, flags, lambda named: render_cancellation(cancel_run(named, run, patience)))
     )
+
+
+def gc(
+    dry_run: DryRunOption = False,
+    grace: GraceOption = None,
+    also: AlsoOption = None,
+    store: StoreOption = None,
+    profile: ProfileOption = None,
+    project: ProjectOption = None,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Remove the artifacts of a store that no run names."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.host.artifact_sweep import SWEEP_GRACE_MS, sweep_artifacts
+    from ergo_cli.project.profiles import RunFlags
+    from ergo_cli.report.sweeps import GC, render_sweep
+
+    session = Session(GC, form, color, quiet=quiet, verbose=verbose)
+    flags = RunFlags(store, None, profile, project)
+    grace_ms = SWEEP_GRACE_MS if grace is None else grace // 10**6
+
+    def work(named: NamedStore) -> CommandResult:
+        return render_sweep(sweep_artifacts(named, also or (), grace_ms=grace_ms, is_dry=dry_run))
+
+    return session.conclude(lambda: _on_store(session, flags, work))
 
 
 def _of_status(runs: list[ListedRun], wanted: Standing | None) -> list[ListedRun]:

@@ -39,7 +39,7 @@ _LOOK_NS = NANOS // 10
 
 def is_run_id(text: str) -> bool:
     """Whether a text is a valid run id of any kind."""
-    return any(tools.is_run_id(text) for tools in _all_tools(lambda _: None))
+    return any(tools.is_run_id(text) for tools in all_run_tools(lambda _: None))
 
 
 def list_runs(named: NamedStore, broken: Callable[[ProgramError], object] = lambda _: None) -> list[ListedRun]:
@@ -49,7 +49,7 @@ def list_runs(named: NamedStore, broken: Callable[[ProgramError], object] = lamb
     Raises UsageError for a text that names no store, StoreError ``store.not_found``.
     """
     found: list[ListedRun] = []
-    for tools in _all_tools(broken):
+    for tools in all_run_tools(broken):
         with open_runs(named, tools) as store:
             drivers = run_drivers(store)
             found += [replace(run, driver=drivers.get(run.run_id)) for run in tools.list(store)]
@@ -108,7 +108,7 @@ def with_run(named: NamedStore, run_id: str, use: Callable[[RunTools, RunStore],
     """
     broken: list[ProgramError] = []
     known: list[str] = []
-    for tools in _all_tools(broken.append):
+    for tools in all_run_tools(broken.append):
         with open_runs(named, tools, name) as store:
             if tools.is_run_id(run_id) and store.journal.head(run_id):
                 return use(tools, store)
@@ -137,7 +137,8 @@ def open_runs(named: NamedStore, tools: RunTools, name: str = "look") -> Generat
         yield store
 
 
-def _all_tools(broken: Callable[[ProgramError], object]) -> Iterator[RunTools]:
+def all_run_tools(broken: Callable[[ProgramError], object]) -> Iterator[RunTools]:
+    """The tools of every kind that keeps runs; ``broken`` is called with the error of a kind that cannot be used."""
     for kind in every_kind(broken):
         if kind.acting is not None and kind.acting.runs is not None:
             yield kind.acting.runs

@@ -214,6 +214,10 @@ class RunTools(Protocol):
         """
         ...
 
+    def artifacts(self, store: RunStore, run_id: str) -> Iterable[str]:
+        """The ids of the artifacts that a run of the journal names; raises for one that cannot be read whole."""
+        ...
+
     def cancel(self, store: RunStore, run_id: str, *, was_asked: bool) -> CancelledRun:
         """End a run as cancelled, under its lease, with the runs that it spawned.
 

@@ -316,6 +316,22 @@ class ResumptionDocument(Struct, frozen=True):
     head: int
 
 
+class AmountDocument(Struct, frozen=True):
+    """A number of artifacts, and their bytes."""
+
+    artifacts: int
+    bytes: int
+
+
+class SweepDocument(Struct, frozen=True):
+    """What ``runs gc`` removed, or would remove; what runs name; what no run names and is too young."""
+
+    dry_run: bool
+    removed: AmountDocument
+    named: AmountDocument
+    young: AmountDocument
+
+
 class CancelDocument(Struct, frozen=True):
     """A run that was ended as cancelled, and the runs that it had spawned; ``was_driven``: by the one who drove it."""
 
@@ -359,6 +375,7 @@ class Report(Struct, frozen=True, kw_only=True):
     run_resumed: ResumptionDocument | UnsetType | None = UNSET
     run_fork: ForkDocument | UnsetType | None = UNSET
     run_cancelled: CancelDocument | UnsetType | None = UNSET
+    swept: SweepDocument | UnsetType | None = UNSET
 
 
 def error_document(error: ErgoError) -> ErrorDocument:

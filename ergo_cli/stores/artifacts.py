@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from ergo_cli.errors import CaptureWriteError, StoreError, reason
 from ergo_cli.stores.private import opened_privately, private_folder
 from ergo_cli.stores.remedies import remedy, store_code
 
 _ID = re.compile(r"[0-9a-f]{64}")
+_USERS = "users"
 
 
 class ArtifactStore(Protocol):
@@ -62,19 +67,29 @@ def no_artifact(artifact: str) -> StoreError:
     return StoreError("store.not_found", message, where=f"artifact {artifact}", fix=fix)
 
 
+class KeptArtifact(Struct, frozen=True):
+    """An artifact as it lies in a folder: its size in bytes, and when it was put last, in ms since 1970."""
+
+    id: str
+    size: int
+    changed_ms: int
+
+
 class FileArtifacts:
     """An ArtifactStore in a folder, which is made with the first artifact.
 
-    Files are written atomically and synced; bytes are checked against their name on writing and reading.
+    Files are written atomically and synced; bytes are checked against their name on writing and reading. ``user`` names
+    the database whose runs name them, where that lies elsewhere: it is noted in the folder, which others may share.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, user: Callable[[], str] | None = None) -> None:
+        self.folder = folder
+        self._user = user
 
     def put(self, data: bytes) -> str:
-        """Keep ``data`` and return its id; an existing file is verified."""
+        """Keep ``data`` and return its id; an existing file is verified, and young again."""
         artifact = artifact_id(data)
-        if self.exists(artifact):
+        if self._renewed(artifact):
             self.get(artifact)
             return artifact
         from ergo_cli.stores.files import AtomicFile  # needed only by runs that keep artifacts
@@ -82,6 +97,7 @@ class FileArtifacts:
         path = self._path(artifact)
         try:
             private_folder(path.parent)
+            self._note_user()
             with AtomicFile(str(path), opened_privately) as file:
                 file.write(data)
                 file.commit()
@@ -105,8 +121,54 @@ class FileArtifacts:
         """Whether there is an artifact of this id."""
         return is_artifact_id(artifact) and self._path(artifact).exists()
 
+    def every(self) -> Iterator[KeptArtifact]:
+        """All artifacts, ascending by id. Raises StoreError."""
+        try:
+            folders = sorted(self.folder.glob("[0-9a-f][0-9a-f]"))
+            for path in (path for folder in folders for path in sorted(folder.iterdir())):
+                if is_artifact_id(path.name):
+                    found = path.stat()
+                    yield KeptArtifact(path.name, found.st_size, found.st_mtime_ns // 1_000_000)
+        except OSError as error:
+            raise _fault("of the folder", error) from error
+
+    def remove(self, artifact: str) -> None:
+        """Remove an artifact; nothing happens if there is none. Raises StoreError."""
+        try:
+            self._path(artifact).unlink(missing_ok=True)
+        except OSError as error:
+            raise _fault(artifact, error) from error
+
+    def users(self) -> list[str]:
+        """The databases elsewhere that keep their artifacts here. Raises StoreError."""
+        try:
+            return sorted(file.read_text() for file in (self.folder / _USERS).glob("*"))
+        except OSError as error:
+            raise _fault("of the folder", error) from error
+
+    def _note_user(self) -> None:
+        if self._user is None:
+            return
+        place, self._user = self._user(), None
+        file = self.folder / _USERS / artifact_id(place.encode())
+        if not file.exists():
+            private_folder(file.parent)
+            with open(file, "w", opener=opened_privately) as noted:
+                noted.write(place)
+
+    def _renewed(self, artifact: str) -> bool:
+        """Whether there is such a file; its time is set to now, so that a sweep leaves it to a run that begins."""
+        path = self._path(artifact)
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            return False
+        except OSError:  # a folder that is only read
+            return path.exists()
+        return True
+
     def _path(self, artifact: str) -> Path:
-        return self._folder / artifact[:2] / artifact
+        return self.folder / artifact[:2] / artifact
 
 
 def _fault(artifact: str, error: BaseException) -> StoreError:

@@ -113,6 +113,22 @@ def _store(
             raise UsageError("cli.invalid_option_value", message, fix=_FIX)
 
 
+def artifact_folder(named: str, user_folder: Path) -> Path:
+    """The folder in which a store keeps its artifacts."""
+    kind, _, place = named.partition(":")
+    return Path(place).with_name("artifacts") if kind == "sqlite" else user_folder / "artifacts"
+
+
+def database_place(named: str) -> str | None:
+    """The place of a database that keeps its artifacts in the user data folder; None for a SQLite file."""
+    kind, _, dsn = named.partition(":")
+    if kind not in ("postgres", "postgresql"):
+        return None
+    from ergo_cli.stores.postgres import PostgresDatabase
+
+    return PostgresDatabase(named if dsn.startswith("//") else dsn, RunTables("")).place
+
+
 def store_files(named: str, user_folder: Path) -> tuple[Path, ...]:
     """The files of the SQLite store that ``named`` means, whether they exist or not; none of another store."""
     kind, _, place = named.partition(":")
@@ -154,7 +170,7 @@ def _postgres(dsn: str, user_folder: Path, tables: RunTables, create: bool, driv
         PostgresJournal(database, held=NONE_HELD if leases is None else leases.held),
         MemorySnapshots() if tables.snapshots is None else PostgresSnapshots(database),
         MemoryJournal() if tables.attempts is None else PostgresJournal(database, tables.attempts),
-        FileArtifacts(user_folder / "artifacts"),
+        FileArtifacts(user_folder / "artifacts", lambda: database.place),
         partial(_close, leases, database.close),
         leases,
     )

@@ -234,6 +234,13 @@ class PostgresDatabase:
         with self.reading() as connection:
             return _has_table(connection, self._schema, table)
 
+    @property
+    def place(self) -> str:
+        """Host, port and name of the database, as errors name it; nothing is connected. Raises StoreError."""
+        _import_driver()
+        self._parameters()
+        return self._place
+
     def close(self) -> None:
         """Close every connection."""
         self._connections.close()

@@ -340,3 +340,28 @@ class SqliteSnapshots:
     def drop(self, run: str) -> None:
         """Remove every snapshot of a run."""
         self.prune(run, 0)
+
+
+def databases_in(folder: Path) -> Iterator[Path]:
+    """The SQLite files in a folder, ascending by name. Raises StoreError."""
+    try:
+        for file in sorted(folder.iterdir()):
+            if file.is_file():
+                with file.open("rb") as opened:
+                    if opened.read(len(_HEADER)) == _HEADER:
+                        yield file
+    except OSError as error:
+        why, fix = f"its folder cannot be read: {reason(error)}", remedy(error, "name another store")
+        raise _store_fault(store_code(error), str(folder), why, fix) from error
+
+
+def has_table_in(file: Path, table: str) -> bool:
+    """Whether a SQLite file has a table of this name; nothing is made. Raises StoreError."""
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return _has_table(connection, table)
+    except sqlite3.Error as error:
+        raise sqlite_fault(str(file), error) from error
+
+
+_HEADER = b"SQLite format 3\0"

@@ -143,6 +143,10 @@ class KernelRuns(Struct, frozen=True):
             blocked.wait_signal,
         )
 
+    def artifacts(self, store: RunStore, run_id: str) -> tuple[()]:
+        """None: runs of kernels name no artifacts."""
+        return ()
+
     def cancel(self, store: RunStore, run_id: str, *, was_asked: bool) -> CancelledRun:
         """Refuse: the log of a kernel run has no record of a cancelled end (spec 40 §3.2).
 

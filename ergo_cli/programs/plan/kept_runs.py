@@ -154,6 +154,18 @@ class PlanRuns(Struct, frozen=True):
             head, notices = store.journal.head(run_id), tuple(plans.notices)
             return ResumedRun(run_id, status, _STANDINGS[result.phase], len(before), head, notices=notices)
 
+    def artifacts(self, store: RunStore, run_id: str) -> list[str]:
+        """The manifest, the snapshots and the facts of a run; what is kept beside runs names none.
+
+        Raises StorageError ``plan.event_stream_corrupt``, and RunError, for a stream that cannot be read whole.
+        """
+        if not is_run_id(run_id):
+            return []
+        events = Streams(store.journal).read(run_id)
+        read_history(run_id, events)
+        FactIndex.of(run_id, events)
+        return list(named_artifacts(events))
+
     def cancel(self, store: RunStore, run_id: str, *, was_asked: bool) -> CancelledRun:
         """Append the end of a run, and of its children that have not ended, between two attempts.
 
