@@ -177,13 +177,15 @@ class Finding(Struct, frozen=True):
 
     ``termination`` replaces the one that the supervisor logged, where an attempt ran that was never recorded. Where
     ``effects_known`` is off, today's attempt parted from its records: nothing can be said of its effects. ``failed`` is
-    how an attempt ended that failed and of which the decision keeps the recorded termination.
+    how an attempt ended that failed and of which the decision keeps the recorded termination. ``excused`` differences
+    count under ``--strict`` alone.
     """
 
     differences: Sequence[JournalDifference] = ()
     termination: RunTermination | None = None
     effects_known: bool = True
     failed: RunTermination | None = None
+    excused: Sequence[JournalDifference] = ()
 
 
 class EffectPlace(Struct, frozen=True):

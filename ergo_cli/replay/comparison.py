@@ -35,6 +35,7 @@ from ergo_cli.replay.compare import (
     edited_effects,
     is_of_effects,
 )
+from ergo_cli.replay.excused import Excused
 from ergo_cli.replay.joining import Key, Keys, Occurrences, Row, join, rows
 from ergo_cli.replay.paths import all_matched
 from ergo_cli.replay.preflight import Scan
@@ -93,6 +94,7 @@ class Comparison:
         self._captured = CapturedEffect.newer if self._newer else CapturedEffect.rendered
         self._found = Divergences(options.max_divergences)
         self._failures = Failures()
+        self._excused = Excused()
         self._before: deque[tuple[int, DecisionRecord]] = deque(maxlen=CONTEXT_EPISODES)
         self._counts = dict.fromkeys(Decision, 0)
         self._cause = _cause(scan, target, options)
@@ -109,6 +111,7 @@ class Comparison:
             warnings.append(self._broke_off(broken))
         except ErgoError as fault:
             error = fault
+        warnings += self._excused.notices()
         outcome = Outcome.DIVERGED if self._found.count else Outcome.MATCH
         return BundleResult(
             self._scan.reader.path,
@@ -192,6 +195,7 @@ class Comparison:
         was, now = recorded.record, played.record
         if now.error is not None:
             self._note_failure(was.record.termination, now, now.error)
+        self._excused.add(now.record.event_id, now.finding.excused)
         for difference in now.finding.differences:
             self._add_journal(recorded.seq, recorded.key, was.record.episode_id, difference)
         if not was.is_same(now.record) or not all_matched(self._options.ignore):

@@ -241,11 +241,25 @@ def test_another_failure_counts_under_strict_alone(ergo: Ergo, home: Home) -> No
     home.one('raise StateError.of(open("reason.txt").read(), "no")').capture(ergo)
     assert ergo("replay", BUNDLE, "--strict", cwd=home.root).exit_code == 0
     (home.root / "reason.txt").write_text("open")
-    assert ergo("replay", BUNDLE, cwd=home.root).exit_code == 0
+    excused = ergo("replay", BUNDLE, "--format", "json", cwd=home.root)
+    assert excused.exit_code == 0
+    [warning] = excused.report["bundles"][0]["warnings"]
+    assert "1 difference that only --strict counts, the first unreproducible_failure at own.main.one#0" in str(warning)
     [found] = replayed(ergo, home.root, BUNDLE, "--strict")
     assert (found["cause"], found["node"]) == ("unreproducible_failure", "own.main.one#0")
     assert found["path"] == "journals[0].records[3].event.Kernel.StateFailed.error.info.code"
     assert (found["expected"], found["actual"]) == ("closed", "open")
+
+
+def test_a_failure_that_does_not_come_again_counts_under_strict_alone(ergo: Ergo, home: Home) -> None:
+    (home.root / "closed").touch()
+    home.one('if __import__("os").path.exists("closed"):', '    raise StateError.of("closed", "no")').capture(ergo)
+    (home.root / "closed").unlink()
+    excused = ergo("replay", BUNDLE, cwd=home.root)
+    assert excused.exit_code == 0
+    assert "unreproducible_failure at own.main.one#0" in excused.stderr
+    [found] = replayed(ergo, home.root, BUNDLE, "--strict")
+    assert (found["cause"], found["node"]) == ("unreproducible_failure", "own.main.one#0")
 
 
 def test_a_retried_state_replays_both_attempts(ergo: Ergo, home: Home) -> None:

@@ -46,6 +46,16 @@ def call_differences(episode: PlanEpisode, judged: Judged, *, strict: bool) -> I
     for parting in judged.partings:
         if strict or not _is_only_strict(parting):
             yield parting_difference(episode, judged.call, parting, judged.artifacts)
+    yield from _end_difference(episode, judged)
+
+
+def excused_differences(episode: PlanEpisode, judged: Judged) -> Iterator[JournalDifference]:
+    """The differences of one call that count under --strict alone."""
+    for parting in filter(_is_only_strict, judged.partings):
+        yield parting_difference(episode, judged.call, parting, judged.artifacts)
+
+
+def _end_difference(episode: PlanEpisode, judged: Judged) -> Iterator[JournalDifference]:
     recorded, today = judged.call.end.error, judged.error
     codes = None if recorded is None else recorded.code, None if today is None else today.code
     if codes[0] != codes[1] and not judged.partings:

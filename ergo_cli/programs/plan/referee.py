@@ -9,7 +9,7 @@ from ergo_cli.core.values import ProducedEffect
 from ergo_cli.errors import ErgoError
 from ergo_cli.events.external import Context
 from ergo_cli.programs.kind import Attempt, Blame, EffectPlace, Finding, Ran
-from ergo_cli.programs.plan.differences import Judged, call_differences
+from ergo_cli.programs.plan.differences import Judged, call_differences, excused_differences
 from ergo_cli.programs.plan.effects import run_effects
 from ergo_cli.programs.plan.engine import Engine, RunResult, StartRun
 from ergo_cli.programs.plan.errors import PlanError
@@ -92,7 +92,14 @@ class PlanReferee:
             for judged in self._judged
             for difference in call_differences(self._episode, judged, strict=strict)
         )
-        return Finding(differences, last.termination)
+        excused = (
+            ()
+            if strict
+            else tuple(
+                difference for judged in self._judged for difference in excused_differences(self._episode, judged)
+            )
+        )
+        return Finding(differences, last.termination, excused=excused)
 
     def blame(self, places: Sequence[EffectPlace | None], ran: Ran | None) -> Sequence[Blame]:
         """Return no blame: a plan's effects follow from its records, which are compared themselves."""
