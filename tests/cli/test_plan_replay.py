@@ -276,6 +276,67 @@ def test_a_retried_state_replays_both_attempts(ergo: Ergo, home: Home) -> None:
     assert ergo("replay", BUNDLE, "--strict", cwd=home.root).exit_code == 0
 
 
+CUT_OFF = """
+def begin(ctx, io, rec):
+    ctx.write("b", 1)
+
+def end(ctx, io, rec):
+    ctx.write("e", io.call("a.b", {"q": 1}, "k").response)
+
+def one(ctx, io, rec):
+    spawned = spawn_child(io, rec, "kid", op_id="kid", op_version="1", run_config=run_config())
+    ctx.write("ended", await_child(io, rec, "kid_ended", spawned).response["status"])
+
+STATES = (State("kid.main.begin", begin), State("kid.main.end", end))
+kid = PlanProgram("kid", "1", STATES, (("kid.main.begin", "kid.main.end"),))
+"""
+
+
+@pytest.fixture
+def cut_off(ergo: Ergo, home: Home) -> Home:
+    """A bundle of an event whose first call was cut off by the deadline in the second state of a child."""
+    home.program(CUT_OFF, 'State("own.main.one", one),', 'children=(kid,), transports={"a": "own.world:ask"}')
+    home.world(
+        "asked.append(1)\n    if len(asked) == 1:\n        time.sleep(600)\n    return 5", "import time\nasked = []"
+    )
+    bundle = home.capture(ergo, "--deadline", "2s", "--max-retries", "1")
+    assert [len(entry["records"]) for entry in bundle["journals"][1:]] == [4, 4]
+    return home
+
+
+def test_a_child_that_was_cut_off_is_judged_from_its_beginning_to_its_end(ergo: Ergo, cut_off: Home) -> None:
+    assert ergo("replay", BUNDLE, "--strict", cwd=cut_off.root).exit_code == 0
+    program = cut_off.root / "own" / "program.py"
+    edit(program, '"b", 1)', '"b", 1 + 1)')
+    edit(program, '{"q": 1}', '{"q": 1 + 1}')
+    found = replayed(ergo, cut_off.root, BUNDLE)
+    assert [(each["cause"], each["node"]) for each in found] == [
+        ("snapshot_mismatch", "kid.main.begin#0"),
+        ("request_mismatch", "kid.main.end#1"),
+    ]
+    assert [each["path"].partition(".event")[0] for each in found] == [
+        "journals[1].records[2]",
+        "journals[2].records[1]",
+    ]
+
+
+def test_attempts_of_a_child_that_were_cut_off_count(ergo: Ergo, home: Home) -> None:
+    """Of two attempts one was cut off, the other one failed: there is no third, and none in the replay."""
+    text = CUT_OFF.replace("run_config=run_config()", "run_config=run_config(max_attempts=2)")
+    home.program(text, 'State("own.main.one", one),', 'children=(kid,), transports={"a": "own.world:ask"}')
+    fails = 'raise transport_failed("down", "no", retryable=True)'
+    home.world(
+        f"asked.append(1)\n    if len(asked) == 1:\n        time.sleep(600)\n    {fails}", "import time\nasked = []"
+    )
+    bundle = home.capture(ergo, "--deadline", "2s", "--max-retries", "1")
+    entered = [
+        event["StateEntered"]["attempt"] for event in events_of(bundle["journals"][2]) if "StateEntered" in event
+    ]
+    assert entered == [1]
+    replayed = ergo("replay", BUNDLE, "--strict", cwd=home.root)
+    assert replayed.exit_code == 0, replayed.stdout
+
+
 # --- bundles that were edited
 
 

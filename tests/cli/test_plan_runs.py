@@ -278,13 +278,35 @@ def test_a_stream_whose_end_is_broken_does_not_hide_the_others(ergo: Ergo, done:
     assert listed.report["error"]["code"] == "plan.event_stream_corrupt"
 
 
-def test_an_artifact_that_is_gone(ergo: Ergo, cut_off: Path) -> None:
+@pytest.mark.parametrize(
+    ("seq", "member", "content", "code"),
+    [
+        (1, "manifest_id", None, "plan.artifact_not_found"),
+        (14, "base_snapshot_id", b"{}", "plan.artifact_corruption"),
+        (3, "payload_id", None, "plan.artifact_not_found"),
+    ],
+)
+def test_an_artifact_that_is_lost_or_damaged_is_missed_until_it_is_restored(
+    ergo: Ergo, cut_off: Path, seq: int, member: str, content: bytes | None, code: str
+) -> None:
     before = stream(cut_off)
-    shutil.rmtree(cut_off / "artifacts")
-    captured = ergo(*CAPTURE)
+    [name] = re.findall(f'"{member}": "([0-9a-f]+)"', json.dumps(before[seq - 1]))
+    file = cut_off / "artifacts" / name[:2] / name
+    kept = file.read_bytes()
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    captured = ergo(*CAPTURE, "--format", "json")
     assert (captured.exit_code, (cut_off / "b.json").exists()) == (3, False)
-    assert "code: plan.artifact_not_found\n" in captured.stderr
+    error = captured.report["error"]
+    [cause] = [each for each in (error, *error["causes"]) if each["code"] == code]
+    assert f"events.jsonl:2:1 run '{RUN}', " in cause["where"]
+    assert name in cause["where"]
+    assert cause["fix"]
     assert stream(cut_off) == before
+    file.write_bytes(kept)
+    assert ergo(*CAPTURE).exit_code == 0
+    assert ergo("replay", "b.json", "--strict").exit_code == 0
 
 
 def test_what_is_no_store(ergo: Ergo, project: Path) -> None:

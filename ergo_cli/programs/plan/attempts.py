@@ -35,9 +35,10 @@ class Succeeded(Struct, frozen=True):
 
 
 class FailedAttempt(Struct, frozen=True):
-    """An attempt failed."""
+    """An attempt failed; in a recording its number is higher than it would be today where some were cut off."""
 
     retryable: bool
+    attempt: int
 
 
 class Stopped(Struct, frozen=True):
@@ -92,12 +93,12 @@ class LiveAttempts(Struct, frozen=True):
         if self.failpoints.strikes(Failpoint.AFTER_HANDLER):
             return Stopped()
         if failure is not None:
-            return self._fail(state.id, failure)
+            return self._fail(state.id, attempt, failure)
         try:
             text = snapshot_text(context.dump(), self.allowed_names)
         except ContextError as error:
             self.on_refusal(error)
-            return self._fail(state.id, snapshot_failure(state.id, error))
+            return self._fail(state.id, attempt, snapshot_failure(state.id, error))
         return self._complete(state.id, self.artifacts.put(text))
 
     @property
@@ -139,9 +140,9 @@ class LiveAttempts(Struct, frozen=True):
         self.writer.append(StateCompleted(state_id, snapshot))
         return Succeeded(snapshot)
 
-    def _fail(self, state_id: str, failure: Failure) -> FailedAttempt:
+    def _fail(self, state_id: str, attempt: int, failure: Failure) -> FailedAttempt:
         self.writer.append(StateFailed(state_id, failure, None))
-        return FailedAttempt(failure.info.retryable)
+        return FailedAttempt(failure.info.retryable, attempt)
 
 
 def check_exists(artifacts: Artifacts, snapshot: str, run_id: str) -> None:

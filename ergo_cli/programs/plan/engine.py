@@ -263,11 +263,11 @@ class Engine(Struct, frozen=True, kw_only=True):
                         break
                     case Stopped():
                         return RunResult(run.writer.run_id, Phase.RUNNING, run.current)
-                    case FailedAttempt(retryable):
-                        if not retryable or attempt + 1 >= run.retries.max_attempts:
+                    case FailedAttempt(retryable, failed):
+                        if not retryable or failed + 1 >= run.retries.max_attempts:
                             return self._finish(run.writer, RunStatus.FAILED, run.current)
-                        deadline.sleep(run.retries.backoff.after(attempt))
-                        attempt = _following(attempt)
+                        deadline.sleep(run.retries.backoff.after(failed))
+                        attempt = _following(failed)
         return self._finish(run.writer, RunStatus.COMPLETED, run.current)
 
     def _finish(self, writer: Writer, status: RunStatus, snapshot: str) -> RunResult:

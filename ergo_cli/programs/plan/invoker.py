@@ -109,6 +109,7 @@ class PlanInvoker:
                 stack.enter_context(driving(self._leases, run_id))
                 before = self._before(engine, run_id, event_id)
             except PlanError as error:
+                error.where = in_run(error.where, run_id)
                 self._log.begin(str(run_id))
                 return self._end((graph_id, event_id), run_id, [], CallEnding.of(error), engine)
             try:

@@ -17,7 +17,7 @@ from ergo_cli.programs.plan.events import fact_of
 from ergo_cli.programs.plan.ids import RunId, child_run
 from ergo_cli.programs.plan.invoker import termination_of, termination_of_error
 from ergo_cli.programs.plan.program import PlanProgram
-from ergo_cli.programs.plan.recorded import PlanCall, PlanEpisode
+from ergo_cli.programs.plan.recorded import PlanCall, PlanChild, PlanEpisode
 from ergo_cli.programs.plan.served import (
     CallOver,
     Parted,
@@ -159,10 +159,19 @@ class PlanReferee:
 
 
 def _child_heads(episode: PlanEpisode, call: PlanCall) -> dict[str, int]:
-    """How far the children of a run had come before a call: those whose spawning is recorded had come to their end."""
+    """How far the children of a run had come before a call: those whose spawning is recorded had come to their end.
+
+    An attempt that was cut off is not made again, and so neither is what it added to a child: that is judged where the
+    attempt of the parent ends. In a run that was begun elsewhere the first of several entries is from there.
+    """
     facts = (fact_of(event.domain) for event in call.before if event.domain is not None)
     spawned = {child_run(episode.run_id, fact.key) for fact in facts if fact is not None}
-    return {
-        child.entry.run_id: len(child.stream if child.entry.run_id in spawned else child.before)
-        for child in episode.children
-    }
+    entries: dict[str, list[PlanChild]] = {}
+    for child in episode.children:
+        entries.setdefault(child.entry.run_id, []).append(child)
+    is_continued = episode.calls[0].begin.head > 0
+    heads: dict[str, int] = {}
+    for run, [first, *others] in entries.items():
+        begun = first.stream if is_continued and others else first.before
+        heads[run] = len(entries[run][-1].stream if run in spawned else begun)
+    return heads

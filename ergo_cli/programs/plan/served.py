@@ -277,12 +277,12 @@ class ServedAttempts(LiveAttempts, frozen=True):
         """Run one attempt on the recorded base. Raises CallOver where today's order is another."""
         journal, run = self.journal, self.writer.run_id
         assert journal is not None
-        outer, journal.attempt = journal.attempt, f"{state.id}#{attempt}"
         self._bind(journal.pass_orphans(run))
         entered = journal.following(run)
         if not journal.attempt_ends(run):
             raise CallOver
         attempt = _recorded_attempt(entered, state.id, attempt, base)
+        outer, journal.attempt = journal.attempt, f"{state.id}#{attempt}"
         self.writer.head = journal.head(run)
         try:
             result = super().execute(state, attempt, base)
@@ -292,7 +292,7 @@ class ServedAttempts(LiveAttempts, frozen=True):
                 raise CallOver from None
             rest = list(journal.rest_of_attempt(run))
             self._bind(rest)
-            result = _as_recorded(rest)
+            result = _as_recorded(rest, attempt)
             self.writer.head = journal.head(run)
         finally:
             journal.attempt = outer
@@ -335,12 +335,12 @@ def _is_entry(recorded: Envelope, state_id: str, attempt: int, base: str) -> boo
     return recorded.kernel == StateEntered(state_id, attempt, base)
 
 
-def _as_recorded(rest: Sequence[Envelope]) -> AttemptResult:
+def _as_recorded(rest: Sequence[Envelope], attempt: int) -> AttemptResult:
     match rest[-1].kernel if rest else None:
         case StateCompleted(_, snapshot):
             return Succeeded(snapshot)
         case StateFailed(_, error, _):
-            return FailedAttempt(error.info.retryable)
+            return FailedAttempt(error.info.retryable, attempt)
         case _:
             raise CallOver
 
