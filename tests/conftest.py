@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 from postgres_server import running_server
+from s3_server import Bucket, make_bucket, running_s3_server
 
 CONFORMANCE = Path(__file__).parent / "conformance" / "originals"
 
@@ -91,6 +92,23 @@ def postgres(postgres_server: tuple[str, count[int]]) -> str:
     with psycopg.connect(f"{dsn}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return f"{dsn}/{name}"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Generator[tuple[str, count[int]]]:
+    """An S3 server on loopback, and numbers for the buckets in it."""
+    with running_s3_server() as address:
+        yield address, count(1)
+
+
+@pytest.fixture
+def s3(s3_server: tuple[str, count[int]], monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket, which this process may use. The test is skipped where no server can be had."""
+    address, numbers = s3_server
+    bucket = make_bucket(address, f"test-{next(numbers)}")
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    return bucket
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,6 +9,7 @@ import typer
 from ergo_cli.cli.commands import (
     AcceptPlanChangeOption,
     AdapterOption,
+    ArtifactsOption,
     ClusterPathOption,
     Color,
     ColorOption,
@@ -71,6 +72,7 @@ def capture(
     max_duration: MaxDurationOption = None,
     journal: JournalOption = None,
     store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
     continue_: ContinueOption = False,
     accept_plan_change: AcceptPlanChangeOption = False,
     max_in_flight: MaxInFlightOption = None,
@@ -99,7 +101,9 @@ def capture(
 
     def work() -> CommandResult:
         driver = driver_command(driver_cmd, driver_arg)
-        request = RunRequest(flags, events, driver, egress_config, limits, bounds, numbers, store, accept_plan_change)
+        request = RunRequest(
+            flags, events, driver, egress_config, limits, bounds, numbers, store, artifacts, accept_plan_change
+        )
         return run_and_report("capture", session, request, keep, journal, fail_on_error=fail_on_error)
 
     return session.conclude(work)

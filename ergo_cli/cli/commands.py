@@ -159,6 +159,10 @@ StoreOption = Annotated[
         "--store", metavar="STORE", help="Where runs of Python programs are kept: sqlite:PATH, postgres:DSN, default."
     ),
 ]
+ArtifactsOption = Annotated[
+    str | None,
+    typer.Option("--artifacts", metavar="URL", help="Where that store has its artifacts: s3://bucket/prefix."),
+]
 MaxInputOption = Annotated[
     int | None,
     typer.Option(

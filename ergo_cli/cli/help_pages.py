@@ -60,7 +60,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "init --force",
         "runs gc --dry-run",
     ),
-    FOUND: ("--cluster-path", "--profile", "--project", "--store", "--also"),
+    FOUND: ("--cluster-path", "--profile", "--project", "--store", "--artifacts", "--also"),
     LIMITS: (
         "--max-events",
         "--max-duration",

@@ -10,6 +10,7 @@ import typer
 
 from ergo_cli.cli.commands import (
     AcceptPlanChangeOption,
+    ArtifactsOption,
     Color,
     ColorOption,
     Format,
@@ -115,6 +116,7 @@ def list_(
 def show(
     run: RunArgument,
     store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
     profile: ProfileOption = None,
     project: ProjectOption = None,
     form: FormatOption = Format.TEXT,
@@ -130,7 +132,7 @@ def show(
     from ergo_cli.report.kept_runs import SHOW, render_run_state
 
     session = Session(SHOW, form, color, quiet=quiet, verbose=verbose)
-    flags = RunFlags(store, None, profile, project)
+    flags = RunFlags(store, None, profile, project, artifacts)
 
     def work(named: NamedStore) -> CommandResult:
         return render_run_state(show_run(named, run))
@@ -141,6 +143,7 @@ def show(
 def timeline(
     run: RunArgument,
     store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
     profile: ProfileOption = None,
     project: ProjectOption = None,
     form: FormatOption = Format.TEXT,
@@ -156,7 +159,7 @@ def timeline(
     from ergo_cli.report.kept_runs import TIMELINE, render_timeline
 
     session = Session(TIMELINE, form, color, quiet=quiet, verbose=verbose)
-    flags = RunFlags(store, None, profile, project)
+    flags = RunFlags(store, None, profile, project, artifacts)
 
     def work(named: NamedStore) -> CommandResult:
         return render_timeline(with_run(named, run, lambda tools, store: tools.timeline(store, run)))
@@ -172,6 +175,7 @@ def resume(
     accept_plan_change: AcceptPlanChangeOption = False,
     payload: PayloadOption = None,
     store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
     program: ProgramOption = None,
     profile: ProfileOption = None,
     project: ProjectOption = None,
@@ -192,7 +196,7 @@ def resume(
     from ergo_cli.report.kept_runs import RESUME, render_resumption
 
     session = Session(RESUME, form, color, quiet=quiet, verbose=verbose)
-    flags = RunFlags(store, program, profile, project)
+    flags = RunFlags(store, program, profile, project, artifacts)
 
     def work() -> CommandResult:
         asked = Resumption(
@@ -215,6 +219,7 @@ def fork(
     branch: AsOption,
     event: EventOption = None,
     store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
     profile: ProfileOption = None,
     project: ProjectOption = None,
     form: FormatOption = Format.TEXT,
@@ -232,7 +237,7 @@ def fork(
     from ergo_cli.report.kept_runs import FORK, render_fork
 
     session = Session(FORK, form, color, quiet=quiet, verbose=verbose)
-    flags = RunFlags(store, None, profile, project)
+    flags = RunFlags(store, None, profile, project, artifacts)
 
     def work() -> CommandResult:
         alternate = UNSET if event is None else _json(event, "--event")

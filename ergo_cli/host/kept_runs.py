@@ -132,8 +132,10 @@ def resume_run(named: NamedStore, program: AnyProgram, run_id: str, asked: Resum
 @contextmanager
 def open_runs(named: NamedStore, tools: RunTools, name: str = "look") -> Generator[RunStore]:
     """Open an existing store. Raises UsageError for a text that names no store, StoreError ``store.not_found``."""
-    driver, wall_ms = live_driver(name), LiveClock().wall_ms
-    with open_store(named.text, user_folder(), wall_ms, tools.tables, create=False, driver=driver) as store:
+    user, driver, wall_ms = user_folder(), live_driver(name), LiveClock().wall_ms
+    with open_store(
+        named.text, user, wall_ms, tools.tables, create=False, driver=driver, artifacts=named.artifacts
+    ) as store:
         yield store
 
 

@@ -39,6 +39,7 @@ from ergo_cli.host.run_plan import Driver, EventFile, EventLines, RunPlan, captu
 from ergo_cli.host.timing import LiveClock, RunControl, StopHandle
 from ergo_cli.project.profiles import user_folder
 from ergo_cli.project.store import ProgramStore
+from ergo_cli.stores.artifacts import artifact_id
 from ergo_cli.stores.backends import RunStore, open_store
 from ergo_cli.supervisor.journals import WaitingRuns
 
@@ -154,9 +155,12 @@ def open_run_store(plan: RunPlan, *, is_captured: bool) -> Generator[RunStore | 
         yield None
         return
     clock = StandingClock() if is_captured else LiveClock()
-    driver = live_driver("capture" if is_captured else "run")
-    with open_store(plan.store, user_folder(), clock.wall_ms, acting.runs.tables, driver=driver) as store:
+    driver, wall_ms = live_driver("capture" if is_captured else "run"), clock.wall_ms
+    with open_store(
+        plan.store, user_folder(), wall_ms, acting.runs.tables, driver=driver, artifacts=plan.artifacts
+    ) as store:
         store.journal.head("")
+        store.artifacts.exists(artifact_id(b""))
         yield store
 
 

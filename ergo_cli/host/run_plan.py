@@ -58,8 +58,9 @@ class RunRequest(Struct, frozen=True):
     """A request to run; None takes a setting from the profile.
 
     ``events`` is a path (``-`` is standard input); ``driver`` is the command of an ingress process used instead.
-    ``egress`` is the file that routes intents, ``store`` the store that keeps the runs of a stateful program.
-    ``accept_plan_change``: its unfinished runs may go on with another plan than the one that they were begun with.
+    ``egress`` is the file that routes intents, ``store`` the store that keeps the runs of a stateful program,
+    ``artifacts`` where the artifacts of that store are. ``accept_plan_change``: its unfinished runs may go on with
+    another plan than the one that they were begun with.
     """
 
     flags: ProgramFlags = ProgramFlags()
@@ -70,6 +71,7 @@ class RunRequest(Struct, frozen=True):
     bounds: Bounds = Bounds()
     numbers: Numbers | None = None
     store: str | None = None
+    artifacts: str | None = None
     accept_plan_change: bool = False
 
 
@@ -125,8 +127,9 @@ class PreparedRun(Struct, frozen=True):
 class RunPlan(Struct, frozen=True):
     """A run that is ready to begin: its program is found and fits its adapter, every effect has an owner.
 
-    ``store`` names the store of a stateful program's runs; None is memory. A bundle without a given path is
-    ``named_after`` the file of the program, or its id. ``accept_plan_change`` is that of the request.
+    ``store`` names the store of a stateful program's runs, None is memory; ``artifacts`` the place of its artifacts,
+    None is the store's own. A bundle without a given path is ``named_after`` the file of the program, or its id.
+    ``accept_plan_change`` is that of the request.
     """
 
     found: FoundProgram
@@ -137,6 +140,7 @@ class RunPlan(Struct, frozen=True):
     named_after: Path | None
     notices: tuple[Notice, ...]
     store: str | None = None
+    artifacts: str | None = None
     accept_plan_change: bool = False
 
     @property
@@ -175,6 +179,7 @@ def plan_run(request: RunRequest) -> RunPlan:
         _check_profile_adapter(request, source, profile)
     found = find_program_for_run(request.flags, _file_of(request))
     notices += check_ready(found, source, egress, _run_id(found))
+    store = _store(request, found)
     return RunPlan(
         found,
         _prepared(request, found),
@@ -183,7 +188,8 @@ def plan_run(request: RunRequest) -> RunPlan:
         request.bounds.over(profile),
         found.file if found.python is None else Path(found.program.graph_id),
         found.notices + notices,
-        _store(request, found),
+        store,
+        _artifacts(request, found, store),
         request.accept_plan_change,
     )
 
@@ -256,6 +262,7 @@ def _unused(request: RunRequest) -> frozenset[str]:
         "ingress": request.events is not None or request.driver is not None,
         "egress": request.egress is not None,
         "store": request.store is not None,
+        "artifacts": request.store is not None or request.artifacts is not None,
         "capture_output": True,
     }
     return frozenset(key for key, is_replaced in replaced.items() if is_replaced)
@@ -318,6 +325,16 @@ def _store(request: RunRequest, found: FoundProgram) -> str | None:
     if request.store is not None or found.profile is None:
         return request.store
     return profile_store(found.profile)
+
+
+def _artifacts(request: RunRequest, found: FoundProgram, store: str | None) -> str | None:
+    if request.artifacts is None and request.store is None and store is not None:
+        return None if found.profile is None else found.profile.artifacts
+    if request.artifacts is not None and store is None:
+        message = "artifacts are kept for the runs of a store, and none is named"
+        fix = "name a store with --store, or leave --artifacts out"
+        raise UsageError("cli.conflicting_options", message, where="option --artifacts", fix=fix)
+    return request.artifacts
 
 
 def _numbers(request: RunRequest, found: FoundProgram) -> Numbers:

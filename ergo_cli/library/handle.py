@@ -117,15 +117,22 @@ class Ergo:
         with _raising(ReplayError):
             return self._project().target(name)
 
-    def runs(self, profile: str | None = None, *, store: str | None = None, program: str | None = None) -> KeptRuns:
+    def runs(
+        self,
+        profile: str | None = None,
+        *,
+        store: str | None = None,
+        artifacts: str | None = None,
+        program: str | None = None,
+    ) -> KeptRuns:
         """The runs of ``store`` (``sqlite:PATH``, ``postgres:DSN``, ``default``), else of the store of a profile.
 
-        ``profile`` defaults to the project's implied one. ``program`` is the ``module:attribute`` that resumes runs,
-        by default the profile's. A handle without a project's folder needs ``store`` and cannot resume runs.
-        Raises KeptRunError.
+        ``artifacts`` is the URL of its artifacts if they are in an object store. ``profile`` defaults to the project's
+        implied one. ``program`` is the ``module:attribute`` that resumes runs, by default the profile's. A handle
+        without a project's folder needs ``store`` and cannot resume runs. Raises KeptRunError.
         """
         with raising_kept():
-            flags = RunFlags(store, program, profile)
+            flags = RunFlags(store, program, profile, artifacts=artifacts)
             if self._profiles is not None:
                 return KeptRuns(self._profiles.run_flags(flags))
             if store is None or program is not None or profile is not None:

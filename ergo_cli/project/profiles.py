@@ -49,6 +49,7 @@ class ResolvedProfile(Struct, frozen=True):
     egress: Path | None
     capture: Path
     store: str | None
+    artifacts: str | None
     run_id: str | None
     pretty: bool
     embed: bool
@@ -83,12 +84,15 @@ class ResolvedProfile(Struct, frozen=True):
 def resolve_profile(project: Project, name: str) -> ResolvedProfile:
     """The profile ``name`` of ``project``.
 
-    Raises ProjectError: PRJ-PROFILE if it does not exist; PRJ-INVALID for fixture together with ingress or
-    an empty command.
+    Raises ProjectError: PRJ-PROFILE if it does not exist; PRJ-INVALID for fixture together with ingress, an empty
+    command, or artifacts without a store.
     """
     profile = project.profiles.get(name)
     if profile is None:
         raise _no_profile(project, name)
+    if profile.artifacts is not None and profile.store is None:
+        fix = 'add store = "sqlite:runs.db", or leave artifacts out'
+        raise _invalid(project, name, "artifacts are kept for the runs of a store, and none is named", fix)
     return ResolvedProfile(
         project=project,
         name=name,
@@ -99,6 +103,7 @@ def resolve_profile(project: Project, name: str) -> ResolvedProfile:
         egress=_joined(project, profile.egress),
         capture=project.root / (profile.capture_output or f"captures/{name}.capture.json"),
         store=profile.store,
+        artifacts=profile.artifacts,
         run_id=profile.run_id,
         pretty=profile.pretty_capture,
         embed=profile.embed,
@@ -243,35 +248,40 @@ _USER_STORE = "default"
 
 
 class RunFlags(Struct, frozen=True):
-    """The options of ``ergo runs``: ``--store``, ``-P``, ``-p``, ``--project``."""
+    """The options of ``ergo runs``: ``--store``, ``-P``, ``-p``, ``--project``, ``--artifacts``."""
 
     store: str | None = None
     program: str | None = None
     profile: str | None = None
     project: Path | None = None
+    artifacts: str | None = None
 
 
 class NamedStore(Struct, frozen=True):
-    """A store as ``open_store`` takes it, and the rule that found it."""
+    """A store as ``open_store`` takes it, and the rule that found it; ``artifacts`` is where its artifacts are."""
 
     text: str
     rule: str
+    artifacts: str | None = None
 
 
 def find_run_store(flags: RunFlags) -> NamedStore:
     """The store of ``--store``, else of the profile, else the user's; ``-P`` alone uses no profile.
 
+    Its artifacts are at ``--artifacts``, else, for the store of a profile, where the profile says.
+
     Raises UsageError ``cli.missing_required_option`` if profiles name several stores and none is chosen;
     ProjectError.
     """
     if flags.store is not None:
-        return NamedStore(flags.store, "flag --store")
+        return NamedStore(flags.store, "flag --store", flags.artifacts)
     project = project_of_runs(flags)
     profile = None if project is None else _profile_with_store(project, flags)
     text = None if profile is None else profile_store(profile)
     if profile is None or text is None:
-        return NamedStore(_USER_STORE, "default")
-    return NamedStore(text, f"profile {profile.name} of {profile.project.file.name}")
+        return NamedStore(_USER_STORE, "default", flags.artifacts)
+    rule = f"profile {profile.name} of {profile.project.file.name}"
+    return NamedStore(text, rule, flags.artifacts or profile.artifacts)
 
 
 def profile_store(profile: ResolvedProfile) -> str | None:
@@ -298,7 +308,7 @@ def _profile_with_store(project: Project, flags: RunFlags) -> ResolvedProfile | 
     if flags.profile is None and (flags.program is not None or not project.profiles):
         return None
     name = flags.profile or implied_profile(project)
-    if name is None and len({profile.store for profile in project.profiles.values()}) == 1:
+    if name is None and len({(profile.store, profile.artifacts) for profile in project.profiles.values()}) == 1:
         name = next(iter(project.profiles))
     if name is not None:
         return resolve_profile(project, name)

@@ -16,6 +16,7 @@ from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ProgramError, ProjectError, reason
 from ergo_cli.programs.kinds import KINDS, TEXTUAL, installed_kinds
 from ergo_cli.project.authored import Findings, NoText, Table, parse_fault, parse_toml, read_text
+from ergo_cli.stores.objects import URL_FORM, artifacts_url
 
 ERGO_TOML = "ergo.toml"
 PYPROJECT_TOML = "pyproject.toml"
@@ -53,6 +54,7 @@ class Profile(Struct, frozen=True):
     egress: str | None = None
     capture_output: str | None = None
     store: str | None = None
+    artifacts: str | None = None
     run_id: str | None = None
     pretty_capture: bool = False
     embed: bool = False
@@ -164,6 +166,7 @@ def _profile(name: str, table: Table) -> Profile:
         egress=table.path("egress"),
         capture_output=table.path("capture_output"),
         store=table.choice("store", _store, '"sqlite:PATH", "postgres:DSN" or "default"'),
+        artifacts=table.choice("artifacts", artifacts_url, f"one of {URL_FORM}"),
         run_id=table.string("run_id"),
         pretty_capture=table.boolean("pretty_capture"),
         embed=table.boolean("embed"),

@@ -49,6 +49,7 @@ PROFILE_KEYS = {
     "egress": Standing.REFUSED,
     "capture_output": Standing.REFUSED,
     "store": Standing.REFUSED,
+    "artifacts": Standing.REFUSED,
     "run_id": Standing.GIVEN,
     "pretty_capture": Standing.GIVEN,
     "embed": Standing.GIVEN,

@@ -17,6 +17,7 @@ from ergo_cli.supervisor.journals import WaitingRun, WaitingRuns
 
 _LISTED = 10
 _WIDTH = 70
+_NOT_FOR_LISTS = ("--program", "--artifacts")
 
 
 class Answers(Struct, frozen=True):
@@ -32,6 +33,7 @@ class Answers(Struct, frozen=True):
         flags = request.flags
         named = (
             ("--store", None if request.store is None else without_passwords(request.store)),
+            ("--artifacts", request.artifacts),
             ("--program", flags.program),
             ("--profile", flags.profile),
             ("--project", None if flags.project is None else str(flags.project)),
@@ -39,11 +41,11 @@ class Answers(Struct, frozen=True):
         return cls(tuple(part for option, value in named if value is not None for part in (option, value)))
 
     def listing(self) -> str | None:
-        """The command that lists all waiting runs, which needs no program; None where no store keeps them."""
+        """The command that lists all waiting runs, which needs only their store; None where no store keeps them."""
         if self.options is None:
             return None
         pairs = zip(self.options[::2], self.options[1::2], strict=True)
-        place = [part for option, value in pairs if option != "--program" for part in (option, value)]
+        place = [part for option, value in pairs if option not in _NOT_FOR_LISTS for part in (option, value)]
         return shlex.join(("ergo", "runs", "list", "--status", "blocked", *place))
 
     def command(self, run_id: str) -> str | None:

@@ -18,6 +18,7 @@ from ergo_cli.stores.journals import EventJournal, SnapshotStore
 from ergo_cli.stores.lease_rows import MemoryLeases, TableLeases
 from ergo_cli.stores.leases import NONE_HELD, Driver, HeldLease, Leases
 from ergo_cli.stores.memory import MemoryArtifacts, MemoryJournal, MemorySnapshots
+from ergo_cli.stores.objects import URL_FORM, ObjectArtifacts, artifacts_url
 from ergo_cli.stores.remedies import remedy, store_code
 
 _FIX = "write sqlite:PATH, postgres:DSN or default"
@@ -76,21 +77,35 @@ def open_store(
     *,
     create: bool = True,
     driver: Driver | None = None,
+    artifacts: str | None = None,
 ) -> RunStore:
     """The store that ``named`` means, opened at its first use; ``user_folder`` holds the one of ``default``.
 
-    ``tables`` are those of the kind of program whose runs it keeps. Artifacts lie in the folder ``artifacts`` beside a
-    SQLite file, else in that of ``user_folder``. Unless ``create``, a store without these tables is an empty one in
-    memory, and nothing is made. ``driver`` takes the leases; without it there are none. Raises UsageError
-    ``cli.invalid_option_value``; StoreError ``store.not_found``, unless ``create``, for a file that does not exist, and
-    for a module that cannot be read.
+    ``tables`` are those of the kind of program whose runs it keeps. Artifacts lie at the URL ``artifacts``, else in the
+    folder ``artifacts`` beside a SQLite file, else in that of ``user_folder``. Unless ``create``, a store without these
+    tables is an empty one in memory, and nothing is made. ``driver`` takes the leases; without it there are none.
+    Raises UsageError ``cli.invalid_option_value``; StoreError ``store.not_found``, unless ``create``, for a file that
+    does not exist, and for a module that cannot be read, and ``store.unreachable`` where the client of an object store
+    is missing or cannot be set up.
     """
+    objects = None if artifacts is None else _objects(artifacts)
     try:
-        return _store(named, user_folder, wall_ms, tables, create, driver)
+        store = _store(named, user_folder, wall_ms, tables, create, driver)
     except OSError as error:
         message = f"the store cannot be opened: {reason(error)}"
         fix = remedy(error, "name another store")
         raise StoreError(store_code(error), message, where=named, fix=fix) from error
+    return store if objects is None else replace(store, artifacts=objects)
+
+
+def _objects(url: str) -> ObjectArtifacts:
+    try:
+        artifacts_url(url)
+    except ValueError:
+        message = f"'{url}' names no place in an object store"
+        fix = f"write {URL_FORM}; credentials come from the environment"
+        raise UsageError("cli.invalid_option_value", message, where="artifacts", fix=fix) from None
+    return ObjectArtifacts(url)
 
 
 def _store(

@@ -24,6 +24,7 @@ TEXTS = {
     "egress": '"e.toml"',
     "capture_output": '"o.json"',
     "store": '"sqlite:s.db"',
+    "artifacts": '"s3://bucket"',
 }
 """A value to be refused, of each key that can have one."""
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from s3_server import Bucket
 
 from ergo_cli.programs.kernel.tables import KERNEL_TABLES
 from ergo_cli.stores.artifacts import ArtifactStore, FileArtifacts
@@ -15,6 +16,7 @@ from ergo_cli.stores.database import RunTables
 from ergo_cli.stores.journals import EventJournal, SnapshotStore
 from ergo_cli.stores.leases import Driver, Owner
 from ergo_cli.stores.memory import MemoryArtifacts
+from ergo_cli.stores.objects import ObjectArtifacts
 from ergo_cli.testing.stores import ArtifactSuite, DurabilitySuite, JournalSuite, LeaseSuite, Open, SnapshotSuite
 
 Reopen = Callable[[], RunStore]
@@ -166,3 +168,9 @@ class TestFileArtifacts(ArtifactSuite):
     @pytest.fixture
     def artifacts(self, tmp_path: Path) -> ArtifactStore:
         return FileArtifacts(tmp_path / "deep" / "artifacts")
+
+
+class TestObjectArtifacts(ArtifactSuite):
+    @pytest.fixture
+    def artifacts(self, s3: Bucket) -> ArtifactStore:
+        return ObjectArtifacts(s3.url)

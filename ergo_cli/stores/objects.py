@@ -1,0 +1,141 @@
+"""Artifacts in an object store: S3, Google Cloud Storage, Azure; needs the extra ``s3``, imported at first use."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ergo_cli.errors import StoreError
+from ergo_cli.stores.artifacts import artifact_id, is_artifact_id, no_artifact, verified
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore, RetryConfig
+
+URL_FORM = "s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+"""What names a place in an object store; a prefix may be left out."""
+
+_URL = re.compile(r"(?:s3|gs|az)://[^/?#@\s]+(?:/[^?#\s]*)?")
+_RETRIES = 3
+_RETRY_SECONDS = 10
+
+_STATUS = r"status code: (\d{3}[\w ]*)"
+_CODE = r"<Code>(\w+)</Code>"
+_CREDENTIAL = r"(?:AWS|AZURE|GOOGLE)_\w*(?:KEY|TOKEN|SECRET|PASSWORD|SAS)\w*"
+
+_ACCESS_FIX = (
+    "set the credentials of the object store in the environment (AWS_ACCESS_KEY_ID …), with the right to use it"
+)
+_REACH_FIX = (
+    "check that the object store can be reached, and its region, endpoint and credentials in the environment;"
+    " an endpoint of plain http needs AWS_ALLOW_HTTP=true"
+)
+
+
+def artifacts_url(text: str) -> str:
+    """``text`` if it names a place in an object store. Raises ValueError.
+
+    Credentials have no place in it: they come from the environment.
+    """
+    if _URL.fullmatch(text) is None:
+        raise ValueError(text)
+    return text
+
+
+class ObjectArtifacts:
+    """An ArtifactStore below a URL, with the names that it has in a folder; making one never connects.
+
+    Credentials, region and endpoint are taken from the environment, as the clients of these services do. Bytes are
+    checked against their name on writing and reading.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Raise StoreError ``store.unreachable`` if the client is not installed or cannot be set up."""
+        from datetime import timedelta
+
+        self._url = url
+        try:
+            import obstore.exceptions  # noqa: F401  # pyright: ignore[reportUnusedImport] - only checked for presence
+            from obstore.store import from_url
+        except ImportError as error:
+            message = f"artifacts at '{url}' need obstore, which cannot be imported: {error}"
+            raise StoreError("store.unreachable", message, where=url, fix="pip install 'ergo[s3]'") from error
+        retries: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
+        with self._faults():
+            self._store: ObjectStore = from_url(url, retry_config=retries)
+
+    def put(self, data: bytes) -> str:
+        """Keep ``data`` and return its id; an existing object is verified."""
+        import obstore
+
+        artifact = artifact_id(data)
+        if self.exists(artifact):
+            self.get(artifact)
+            return artifact
+        with self._faults():
+            try:
+                obstore.put(self._store, _name(artifact), data)  # a writer at the same time writes the same bytes
+            except FileNotFoundError:
+                raise self._no_bucket() from None
+        return artifact
+
+    def get(self, artifact: str) -> bytes:
+        """The bytes of an artifact. Raises StoreError ``store.not_found`` and ``store.corrupt``."""
+        import obstore
+
+        if not is_artifact_id(artifact):
+            raise no_artifact(artifact)
+        with self._faults():
+            try:
+                data = bytes(obstore.get(self._store, _name(artifact)).bytes())
+            except FileNotFoundError:
+                raise no_artifact(artifact) from None
+        return verified(artifact, data, f"{self._url.rstrip('/')}/{_name(artifact)}")
+
+    def exists(self, artifact: str) -> bool:
+        """Whether there is an artifact of this id."""
+        import obstore
+
+        if not is_artifact_id(artifact):
+            return False
+        with self._faults():
+            try:
+                obstore.head(self._store, _name(artifact))
+            except FileNotFoundError:
+                return False
+        return True
+
+    @contextmanager
+    def _faults(self) -> Generator[None]:
+        """Raise StoreError for an exception of the client, of whose text only harmless parts are shown."""
+        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+
+        try:
+            yield
+        except (BaseError, OSError, ValueError) as error:
+            message = f"artifacts at '{self._url}' cannot be kept or read: {_shown(str(error))}"
+            is_refused = isinstance(error, PermissionDeniedError | UnauthenticatedError)
+            fix = _ACCESS_FIX if is_refused else _REACH_FIX
+            raise StoreError("store.unreachable", message, where=self._url, fix=fix) from None
+
+    def _no_bucket(self) -> StoreError:
+        message = f"there is no bucket or container for '{self._url}'"
+        return StoreError("store.unreachable", message, where=self._url, fix="make it, or name another one")
+
+
+def _name(artifact: str) -> str:
+    return f"{artifact[:2]}/{artifact}"
+
+
+def _shown(text: str) -> str:
+    """The reason in an exception's text, without addresses, keys and the server's words, which may hold credentials."""
+    line = text.partition("\n")[0]
+    status, code = re.search(_STATUS, line), re.search(_CODE, text)
+    if status is not None:
+        why = status[1].strip() if code is None else f"{status[1].strip()}, {code[1]}"
+    else:
+        why = line.rpartition(" error: ")[2]
+    secrets = (value for name, value in os.environ.items() if re.fullmatch(_CREDENTIAL, name) and value)
+    return "the client's message is left out, because it holds a credential" if any(map(why.count, secrets)) else why
