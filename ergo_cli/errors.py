@@ -247,6 +247,7 @@ _EXIT_BY_CODE = {
     "replay.adapter_required": 4,
     "replay.unexpected_adapter": 4,
     "replay.external_effect_kind_unrepresentable": 4,
+    "pipeline.not_comparable": 4,
     "replay.nothing_matched": 5,
     "replay.decision_mismatch": 1,
     "replay.effect_mismatch": 1,

@@ -19,6 +19,7 @@ KINDS = {
     "graph": "ergo_cli.programs.graph.kind:KIND",
     "kernel": "ergo_cli.programs.kernel.kind:KIND",
     "plan": "ergo_cli.programs.plan.kind:KIND",
+    "pipeline": "ergo_cli.programs.pipeline.kind:KIND",
 }
 """Built-in kinds by name; each is imported on first use."""
 

@@ -295,7 +295,10 @@ def test_a_profile_names_one_program_among_all_kinds(home: Home):
     toml = home.folder / "ergo.toml"
     toml.write_text(toml.read_text() + 'kernel = "talk:program"\n')
     error = home.report("capture", "-o", "never.json", code=3)["error"]
-    assert "must declare exactly one of graph, kernel, plan, echo, but declares kernel and echo" in error["message"]
+    assert (
+        "must declare exactly one of graph, kernel, plan, pipeline, echo, but declares kernel and echo"
+        in error["message"]
+    )
     toml.write_text(toml.read_text().replace("kernel", "kermel").replace("echo", "ekko"))
     error = home.report("capture", "-o", "never.json", code=3)["error"]
     assert "but declares none" in error["message"]

@@ -103,8 +103,11 @@ def test_a_program_written_in_python_is_a_module_and_an_attribute(write, kind):
         ('graph = "g"\ningress = {type = "pipe", command = []}', "must be \"process\", got 'pipe'"),
         ('graph = "g"\ningress = {command = ["a"]}', "key 'profiles.p.ingress.type' is missing"),
         ('graph = "g"\ningress = {type = "process"}', "key 'profiles.p.ingress.command' is missing"),
-        ('graph = "g"\nkernel = "m:a"', "exactly one of graph, kernel, plan, but declares graph and kernel"),
-        ('fixture = "e.jsonl"', "key 'profiles.p' must declare exactly one of graph, kernel, plan, but declares none"),
+        ('graph = "g"\nkernel = "m:a"', "exactly one of graph, kernel, plan, pipeline, but declares graph and kernel"),
+        (
+            'fixture = "e.jsonl"',
+            "key 'profiles.p' must declare exactly one of graph, kernel, plan, pipeline, but declares none",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_key_and_file(write, tmp_path: Path, line, words):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from hashlib import sha256
 from typing import Any, Protocol
@@ -229,9 +229,13 @@ class NoHistory:
 class RecordedHistory:
     """The history of a recorded flow, by cursor; a replay, unless it goes on live."""
 
-    def __init__(self, records: Sequence[EffectRecord], *, is_replay: bool = True) -> None:
+    def __init__(self, records: Iterable[EffectRecord] = (), *, is_replay: bool = True) -> None:
         self.is_replay = is_replay
         self._records: dict[Cursor, list[EffectRecord]] = {}
+        self.add(records)
+
+    def add(self, records: Iterable[EffectRecord]) -> None:
+        """Take more of the flow in."""
         for record in records:
             self._records.setdefault(record.cursor, []).append(record)
 

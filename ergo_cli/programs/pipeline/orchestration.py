@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
+from ergo_cli.errors import ErgoError
 from ergo_cli.programs.pipeline import actions as do
 from ergo_cli.programs.pipeline import stage_machines as machines
 from ergo_cli.programs.pipeline.actions import Action
@@ -93,8 +95,9 @@ class Orchestration:
         deadline_ns = context.stop.deadline_ns
         if deadline_ns is not None and self._flow.clock.monotonic_ns() >= deadline_ns:
             return
-        for stage in (*self._others, *self._sources):
-            stage.force_shutdown(FORCED_SHUTDOWN)
+        for stage in self._all:
+            with suppress(ErgoError):
+                stage.force_shutdown(FORCED_SHUTDOWN)
 
     @property
     def _all(self) -> Iterable[StageSupervisor]:

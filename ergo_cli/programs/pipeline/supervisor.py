@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from ergo_cli.errors import ErgoError
 from ergo_cli.programs.pipeline.completion import Evidence
 from ergo_cli.programs.pipeline.context import PipelineContext, Read
 from ergo_cli.programs.pipeline.control import ExternalMode, external_mode
 from ergo_cli.programs.pipeline.dispatch import Continue, Sight, Terminate, Transit, dispatch, polls
+from ergo_cli.programs.pipeline.errors import JournalError
 from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.journal import JournalReader
 from ergo_cli.programs.pipeline.lifecycle import LIFECYCLE, Created, Error, Event, Failed, State, is_terminal
@@ -30,7 +30,7 @@ class PipelineSupervisor:
     """Drives one flow from ``Created`` to its terminal fact.
 
     ``state`` is what watchers see: a state is published when all actions of the transition into it are done (§8.1).
-    ``has_ended``: nothing is left to do. ``append_failure`` is the error of a fact that could not be written.
+    ``has_ended``: nothing is left to do. ``journal_failure`` is the first error of a journal that it met.
     """
 
     def __init__(self, flow: Flow, stages: Sequence[StageSupervisor]) -> None:
@@ -38,7 +38,7 @@ class PipelineSupervisor:
         self.flow = flow
         self.state: State = Created()
         self.has_ended = False
-        self.append_failure: ErgoError | None = None
+        self.journal_failure: JournalError | None = None
         self.history = TransitionHistory()
         self.context = PipelineContext(
             evidence=Evidence(flow.topology, settings.source_mode),
@@ -78,7 +78,8 @@ class PipelineSupervisor:
         now_ns = self.flow.clock.monotonic_ns()
         try:
             sight = self._sight(now_ns)
-        except ErgoError as error:
+        except JournalError as error:
+            self.journal_failure = self.journal_failure or error
             self._handle(Error(f"dispatch_state error in {name_of(self._state)}: {error}"))
             return True
         decision = dispatch(self._state, self.context, sight, now_ns)
@@ -98,13 +99,21 @@ class PipelineSupervisor:
 
     def _sight(self, now_ns: int) -> Sight:
         if is_terminal(self._state):
-            return Sight(tail=tuple(_all_of(self.flow.system.reader(self.context.position))))
+            return Sight(tail=self._tail())
         reader = self._orchestration.reader
         polled = None
         if polls(self._state, self.context, now_ns):
             polled = None if reader is None else _next_of(reader)
         stages = self._orchestration
         return Sight(polled=polled, supervised=stages.initialized, ready=stages.ready)
+
+    def _tail(self) -> tuple[Read, ...]:
+        """What is not yet read of the system journal; nothing where it cannot be read (§16)."""
+        try:
+            return tuple(_all_of(self.flow.system.reader(self.context.position)))
+        except JournalError as error:
+            self.journal_failure = self.journal_failure or error
+            return ()
 
     def _handle(self, event: Event) -> None:
         before = self._state
@@ -119,7 +128,9 @@ class PipelineSupervisor:
         for action in step.actions:
             try:
                 self.context = self._orchestration.run(action, self.context)
-            except (ActionFailed, ErgoError) as error:
+            except (ActionFailed, JournalError) as error:
+                if isinstance(error, JournalError):
+                    self.journal_failure = self.journal_failure or error
                 self._fail(event, str(error))
                 return
 
@@ -134,8 +145,8 @@ class PipelineSupervisor:
         """Append a fact whose failure changes nothing."""
         try:
             self.flow.note(self.flow.writer, PipelineLifecycle(fact))
-        except ErgoError as error:
-            self.append_failure = self.append_failure or error
+        except JournalError as error:
+            self.journal_failure = self.journal_failure or error
 
 
 def _next_of(reader: JournalReader[SystemEvent]) -> Read | None:

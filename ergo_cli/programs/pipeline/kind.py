@@ -1,0 +1,98 @@
+"""The pipeline kind: stages that read each other's journals, one flow for a whole stream (spec 60)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Struct
+
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.errors import EgressError, ProjectError
+from ergo_cli.events.external import HostedEvent
+from ergo_cli.programs.kind import Line
+from ergo_cli.programs.pipeline.checks import check_pipeline
+from ergo_cli.programs.pipeline.differences import journal_differences
+from ergo_cli.programs.pipeline.invoker import PipelineInvoker
+from ergo_cli.programs.pipeline.program import PipelineProgram
+from ergo_cli.programs.pipeline.record_lines import parts_of
+from ergo_cli.programs.pipeline.recorded import JournalRecord, PipelineEpisode, PipelineReader
+from ergo_cli.programs.pipeline.referee import PipelineReferee
+from ergo_cli.programs.recorded import Episode, JournalDifference
+from ergo_cli.programs.seat import Seat, Surroundings
+from ergo_cli.stores.memory import MemoryJournal
+
+
+class PipelineActing(Struct, frozen=True):
+    """The ``Acting`` interface of pipeline programs."""
+
+    written_as: str = "PipelineProgram of ergo_cli.programs.pipeline"
+    runs: None = None
+
+    def live(self, program: PipelineProgram, load: Callable[[str], Callable[..., object]]) -> PipelineProgram:
+        """The program with its executors, loaded where they are named by a text."""
+        return program.live(load)
+
+    def admit(self, program: PipelineProgram, event: HostedEvent) -> None:
+        """Take any event: its source is found when it is admitted."""
+
+    def invoker(self, program: PipelineProgram, seat: Seat) -> PipelineInvoker:
+        """An invoker whose flow is kept in the seat's store, if it has one."""
+        store = seat.store
+        return PipelineInvoker(program, MemoryJournal() if store is None else store.journal, seat)
+
+    def reader(self, artifacts: Mapping[str, bytes]) -> PipelineReader:
+        """A reader for the journals of one bundle."""
+        return PipelineReader(artifacts)
+
+    def line(self, record: bytes) -> Line:
+        """One record of a flow for readers: its journal, the name of its event, what it says."""
+        read = JournalRecord.of(record)
+        name, fields = parts_of(read)
+        return Line(id=str(read.envelope.event_id), path=read.label, impl=name, family="event", outputs=fields)
+
+    def compare(self, a: Episode, b: Episode, own_runs: tuple[str, str]) -> Iterable[JournalDifference]:
+        """The rows that differ, journal by journal."""
+        assert isinstance(a, PipelineEpisode)
+        assert isinstance(b, PipelineEpisode)
+        return journal_differences(a, b)
+
+
+class PipelineKind(Struct, frozen=True):
+    """Graphs of stages that read each other's journals (spec 60)."""
+
+    name: str = "pipeline"
+    tag: str = "fpv1"
+    computing: None = None
+    acting: PipelineActing = PipelineActing()
+
+    def claims(self, value: object) -> bool:
+        """Whether the value is a PipelineProgram."""
+        return isinstance(value, PipelineProgram)
+
+    def check(self, program: PipelineProgram, around: Surroundings) -> tuple[Notice, ...]:
+        """Refuse egress routes and run id rules, which do not apply, and a pipeline that cannot run.
+
+        Raises EgressError ``egress.route_unsupported``, ProjectError PRJ-INVALID, and as ``check_pipeline``.
+        """
+        if around.routed is not None:
+            message = f"the program '{program.graph_id}' acts by itself: none of its intents goes to an egress channel"
+            fix = "leave the egress configuration out; name what performs an effect in the program's effects"
+            raise EgressError("egress.route_unsupported", message, where="egress configuration", fix=fix)
+        if around.run_id is not None:
+            message = "key 'run_id' is wrong: all events of a pipeline belong to one flow"
+            raise ProjectError("PRJ-INVALID", message, where="run_id", fix="leave run_id out")
+        check_pipeline(program)
+        return ()
+
+    def referee(
+        self, program: PipelineProgram, recorded: PipelineProgram | None, deadline: int | None
+    ) -> PipelineReferee:
+        """Run the flow again on the recorded events and effects; the recorded program is not needed.
+
+        Raises as ``check_pipeline``.
+        """
+        check_pipeline(program)
+        return PipelineReferee(program)
+
+
+KIND = PipelineKind()

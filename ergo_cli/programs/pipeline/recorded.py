@@ -1,0 +1,181 @@
+"""Read recorded journals of pipeline programs: the records of one flow, call by call (spec 00 §13.4, 60 §23.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast, get_args
+
+from msgspec import Struct
+
+from ergo_cli.core import wire
+from ergo_cli.core.diagnostics import counted
+from ergo_cli.core.json import JsonError, NotCanonicalError, free_text
+from ergo_cli.core.json import decode as decode_json
+from ergo_cli.core.wire import FreeValue, WireError
+from ergo_cli.programs.pipeline.build import SYSTEM
+from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data, read_chain_event
+from ergo_cli.programs.pipeline.effects import EFFECT_EVENTS, EffectRecord
+from ergo_cli.programs.pipeline.lifecycle import State
+from ergo_cli.programs.pipeline.records import Envelope, read_record, record_text
+from ergo_cli.programs.pipeline.system_events import read_system_event
+from ergo_cli.programs.recorded import JournalFault, RecordedCall, RecordedEntry
+from ergo_cli.supervisor.journals import Begin, End
+
+STATES = frozenset(state.__name__ for state in get_args(State))
+"""The names of the states of a pipeline, of which an ``end`` frame has one."""
+
+AnyRecord: TypeAlias = Envelope[Any]
+"""An event of a stage's journal or of the system's."""
+
+
+class _Line(Struct, frozen=True):
+    """A record as an entry holds it."""
+
+    journal: str
+    record: FreeValue
+
+
+class JournalRecord(Struct, frozen=True):
+    """A record of a flow: the label of its journal, and its event."""
+
+    label: str
+    envelope: AnyRecord
+
+    @classmethod
+    def of(cls, text: bytes) -> JournalRecord:
+        """The record of a text ``{"journal":…,"record":…}``. Raises WireError, JsonError, NotCanonicalError."""
+        line: _Line = wire.decode(text, _Line)
+        return cls(line.journal, _read(line.journal, free_text(line.record).decode()))
+
+    @property
+    def text(self) -> bytes:
+        """The text of the record."""
+        return b'{"journal":%s,"record":%s}' % (free_text(self.label), record_text(self.envelope).encode())
+
+    @property
+    def stage(self) -> str | None:
+        """The stage whose journal it stands in; None for the system's."""
+        return self.label.partition(":")[2] or None
+
+    @property
+    def chain_event(self) -> ChainEvent | None:
+        """The event of a stage's journal; None for the system's."""
+        event: object = self.envelope.event
+        return event if isinstance(event, ChainEvent) else None
+
+    @property
+    def effect(self) -> EffectRecord | None:
+        """The record of an effect, if it is one. Raises WireError."""
+        event = self.chain_event
+        if event is None or not isinstance(event.content, Data) or event.content.event_type not in EFFECT_EVENTS:
+            return None
+        return cast("EffectRecord", wire.read(event.content.payload, EffectRecord))
+
+
+class PipelineCall(Struct, frozen=True):
+    """One call of a pipeline program. ``first`` is the place of its ``begin`` frame among the records of its entry."""
+
+    begin: Begin
+    records: Sequence[JournalRecord]
+    end: End
+    first: int
+
+    def place(self, record: int) -> int:
+        """The index in the entry of the call's ``record``-th record, counted from 0."""
+        return self.first + 1 + record
+
+    @property
+    def end_place(self) -> int:
+        """The index in the entry of the call's ``end`` frame."""
+        return self.place(len(self.records))
+
+
+class PipelineEpisode(Struct, frozen=True):
+    """What was recorded of one episode, attempt by attempt, or of closing the program; ``manifest`` is the flow's."""
+
+    entry: RecordedEntry
+    calls: tuple[PipelineCall, ...]
+    manifest: bytes | None
+
+    @property
+    def entries(self) -> Sequence[RecordedEntry]:
+        """The one entry."""
+        return (self.entry,)
+
+    @property
+    def effects(self) -> list[EffectRecord]:
+        """The records of effects, in order."""
+        return [record.effect for call in self.calls for record in call.records if record.effect is not None]
+
+
+class PipelineReader:
+    """Reads the journals of one bundle, which are of one flow. Raises JournalFault."""
+
+    def __init__(self, artifacts: Mapping[str, bytes]) -> None:
+        self._artifacts = artifacts
+        self._head = 0
+        self._manifest: bytes | None = None
+        self.named: set[str] = set()
+
+    def episode(self, entries: Sequence[RecordedEntry]) -> PipelineEpisode:
+        """The next episode, which has one entry."""
+        entry, *others = entries
+        if others:
+            raise JournalFault("it belongs to no decision", others[0].index)
+        return PipelineEpisode(entry, tuple(self._call(entry, call) for call in entry.calls), self._manifest)
+
+    def close(self, entry: RecordedEntry | None) -> PipelineEpisode | None:
+        """What closing the program recorded; None where no event had started it."""
+        return None if entry is None else self.episode([entry])
+
+    def _call(self, entry: RecordedEntry, call: RecordedCall) -> PipelineCall:
+        self._begin(entry, call)
+        records = tuple(self._record(entry, call.first + 1 + place, text) for place, text in enumerate(call.records))
+        self._head += len(records)
+        end_place = call.first + 1 + len(records)
+        try:
+            status = decode_json(bytes(call.end.status))
+        except JsonError as error:
+            raise JournalFault(f"its status cannot be read: {error}", entry.index, end_place) from error
+        if not isinstance(status, str) or status not in STATES:
+            raise JournalFault(f"its status {status!r} is no state of a pipeline", entry.index, end_place)
+        return PipelineCall(call.begin, records, call.end, call.first)
+
+    def _begin(self, entry: RecordedEntry, call: RecordedCall) -> None:
+        begin = call.begin
+        if begin.prior is not None:
+            raise JournalFault("a pipeline's `begin` frame names no prior records", entry.index, call.first)
+        if begin.head != self._head:
+            why = f"the flow has {counted(self._head, 'record')} there, the frame tells of {begin.head}"
+            raise JournalFault(why, entry.index, call.first)
+        if (begin.initial is None) is (self._manifest is None):
+            which = "the first `begin` frame alone names the flow's manifest"
+            raise JournalFault(which, entry.index, call.first)
+        if begin.initial is not None:
+            if begin.initial not in self._artifacts:
+                raise JournalFault(f"there is no artifact '{begin.initial}'", entry.index, call.first)
+            self.named.add(begin.initial)
+            self._manifest = self._artifacts[begin.initial]
+
+    def _record(self, entry: RecordedEntry, place: int, text: bytes) -> JournalRecord:
+        try:
+            record = JournalRecord.of(text)
+            if record.text != text:
+                raise JournalFault("it is not in canonical form", entry.index, place)
+            _ = record.effect
+        except (JsonError, WireError, NotCanonicalError) as error:
+            raise JournalFault(f"it is not a record of a pipeline: {error}", entry.index, place) from error
+        return record
+
+
+def _read(label: str, text: str) -> AnyRecord:
+    if label == SYSTEM:
+        system = read_record(text, read_system_event)
+        if system is None:
+            raise WireError("its event is not known")
+        return system
+    if label.partition(":")[0] in ("data", "error") and label.partition(":")[2]:
+        chain = read_record(text, read_chain_event)
+        assert chain is not None
+        return chain
+    raise WireError(f"there is no journal '{label}'")
