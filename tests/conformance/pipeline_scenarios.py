@@ -22,6 +22,7 @@ from ergo_cli.programs.pipeline.authoring import (
 )
 from ergo_cli.programs.pipeline.build import build_flow, build_stages
 from ergo_cli.programs.pipeline.flow import Flow
+from ergo_cli.programs.pipeline.handlers import finished
 from ergo_cli.programs.pipeline.ids import CountedIds, StageId, StageWriter
 from ergo_cli.programs.pipeline.lifecycle import Error, Run, StopRequested
 from ergo_cli.programs.pipeline.program import PipelineProgram
@@ -263,11 +264,11 @@ def offer(scheduler: Scheduler, scripts: dict[str, list[Any]], *, is_whole: bool
                 if "sleep" in step and not is_whole:
                     break
                 stage.offer({"step": step})
-            while stage.visit(at_rest=False):
+            while finished(stage.visit(at_rest=False)):
                 pass
             if is_whole and stage.stage.type is StageType.FINITE_SOURCE:
                 stage.exhaust()
-                while stage.visit(at_rest=False):
+                while finished(stage.visit(at_rest=False)):
                     pass
 
 

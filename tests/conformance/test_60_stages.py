@@ -21,6 +21,7 @@ from ergo_cli.programs.pipeline.authoring import (
     transform,
 )
 from ergo_cli.programs.pipeline.causes import OtherCause, SeqDivergence
+from ergo_cli.programs.pipeline.handlers import finished
 from ergo_cli.programs.pipeline.ids import CountedIds, StageId, StageWriter
 from ergo_cli.programs.pipeline.receipts import Delivered, NotDelivered
 from ergo_cli.programs.pipeline.settings import PipelineSettings
@@ -341,8 +342,8 @@ def test_c60_85_a_stage_that_is_shut_down_has_been_cancelled(text: str, reason: 
     driven = Driven(pipeline(source("src"), sink("snk", deliver)))
     driven.scheduler.begin()
     for stage in driven.scheduler.stages:
-        stage.force_shutdown(text)
-        stage.force_shutdown(text)
+        finished(stage.force_shutdown(text))
+        finished(stage.force_shutdown(text))
     assert driven.facts("src") == driven.facts("snk") == ["running", f"cancelled: {reason}"]
 
 
@@ -414,9 +415,9 @@ def test_c60_81_an_idle_stage_emits_after_its_interval() -> None:
     driven = Driven(pipeline(source("src"), counting(), sink("snk", deliver)))
     driven.scheduler.begin()
     acc: Any = driven.scheduler.stages[1]
-    assert not acc.emit_idle()
+    assert not finished(acc.emit_idle())
     driven.scheduler.admit("a")
-    assert acc.emit_idle()
+    assert finished(acc.emit_idle())
     assert data(driven.events("acc")) == [1]
 
 
@@ -508,7 +509,7 @@ def test_c60_82_a_live_join_serves_its_stream_after_a_batch_of_its_reference() -
     for name in ("catalog", "orders"):
         stage: Any = next(stage for stage in driven.scheduler.stages if stage.stage.name == name)
         stage.offer({"many": list(range(6))})
-        stage.visit(at_rest=False)
+        finished(stage.visit(at_rest=False))
     driven.scheduler.run_until_rest()
     runs = [len(list(group)) for name, group in itertools.groupby(read) if name == "catalog"]
     assert max(runs) <= 2
@@ -561,7 +562,7 @@ def test_c60_103_the_same_order_however_inputs_arrive() -> None:
         for name in arrival:
             stage: Any = next(stage for stage in driven.scheduler.stages if stage.stage.name == name)
             stage.offer({"n": next(numbers[name])})
-            stage.visit(at_rest=False)
+            finished(stage.visit(at_rest=False))
         driven.scheduler.close(interrupted=False)
         orders.add(tuple(data(driven.events("merge"))))
     assert orders == {(1, 11, 2, 12, 3)}

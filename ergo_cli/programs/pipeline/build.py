@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from ergo_cli.core.time import Clock
 from ergo_cli.core.wire import Timestamp
@@ -10,7 +10,7 @@ from ergo_cli.programs.pipeline.authoring import AuthoredStage, Join, Sink, Sour
 from ergo_cli.programs.pipeline.chain_events import read_chain_event
 from ergo_cli.programs.pipeline.effects import Acted, EffectHistory, EffectsOfFlow, NoHistory
 from ergo_cli.programs.pipeline.flow import Flow
-from ergo_cli.programs.pipeline.handlers import driven
+from ergo_cli.programs.pipeline.handlers import call_to_end
 from ergo_cli.programs.pipeline.ids import FlowId, IdSource, JournalId, StageId, SystemId
 from ergo_cli.programs.pipeline.journal import Journal
 from ergo_cli.programs.pipeline.program import PipelineProgram
@@ -50,7 +50,7 @@ def build_flow(
     execute: Callable[[Callable[[], object]], object] = lambda work: work(),
     acted: Callable[[Acted], object] = lambda _acted: None,
     consumed: Callable[[str, str, object], object] = lambda _sink, _event_type, _payload: None,
-    call: Callable[[object], object] = driven,
+    call: Callable[..., Awaitable[object]] = call_to_end,
 ) -> Flow:
     """A flow whose journals are runs of a store, ``<flow id>/<label>``. Raises TopologyError and JournalError."""
     flow_id, system_id = ids.mint(FlowId), ids.mint(SystemId)

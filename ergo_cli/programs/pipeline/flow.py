@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
@@ -26,7 +26,7 @@ from ergo_cli.programs.pipeline.topology import Topology
 
 
 class Flow(Struct, frozen=True):
-    """One flow. ``call`` drives what a handler gives to its end, where the handler is ``async``.
+    """One flow. ``call`` calls a handler with its arguments, and waits for an ``async`` one.
 
     ``consumed`` hears of every event that a sink has consumed: the name of the sink, type and payload of the event.
     """
@@ -41,7 +41,7 @@ class Flow(Struct, frozen=True):
     data: Mapping[StageId, Journal[ChainEvent]]
     errors: Mapping[StageId, Journal[ChainEvent]]
     effects: EffectsOfFlow
-    call: Callable[[object], object]
+    call: Callable[..., Awaitable[object]]
     consumed: Callable[[str, str, object], object]
 
     @property

@@ -1,12 +1,18 @@
-"""How handlers are called: their parameters, and ``async`` ones driven to their end."""
+"""How handlers are called, and how a step that calls them is taken.
+
+A step is a coroutine, since a handler may be. Where one thread steps a whole flow no step ever waits: ``call_to_end``
+drives an ``async`` handler to its end, and ``finished`` takes a step at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cache
-from typing import cast
+from typing import TypeVar, cast
+
+T = TypeVar("T")
 
 
 @cache
@@ -19,9 +25,19 @@ def takes_effects(handler: Callable[..., object]) -> bool:
     return bool(names) and names[-1] == "effects"
 
 
-def driven(given: object) -> object:
-    """What a handler gives; an ``async`` one is driven to its end first."""
+async def call_to_end(handler: Callable[..., object], *arguments: object) -> object:
+    """What a handler gives; nothing else moves until it has ended, also where it is ``async``."""
+    given = handler(*arguments)
     return asyncio.run(_awaited(cast("Awaitable[object]", given))) if inspect.isawaitable(given) else given
+
+
+def finished(step: Coroutine[object, None, T]) -> T:
+    """The result of a step that waits for nothing."""
+    try:
+        step.send(None)
+    except StopIteration as end:
+        return cast("T", end.value)
+    raise AssertionError("a step of a flow without an event loop waits")
 
 
 async def _awaited(given: Awaitable[object]) -> object:

@@ -57,23 +57,23 @@ class Orchestration:
         """The stages that say that they run."""
         return frozenset(stage.stage.id for stage in self._all if stage.is_ready)
 
-    def run(self, action: Action, context: PipelineContext) -> PipelineContext:
+    async def run(self, action: Action, context: PipelineContext) -> PipelineContext:
         """Run one action; returns the context after it. Raises ActionFailed and StoreError."""
         match action:
             case do.CreateStages():
-                self._create_stages()
+                await self._create_stages()
             case do.StartCompletionSubscription():
                 self.reader = self._flow.system.reader()
             case do.NotifyStagesStart():
-                self._start(self._others, "stage")
+                await self._start(self._others, "stage")
             case do.WritePipelineReadyForRun():
                 self._append(PipelineReadyForRun(self._count))
             case do.NotifySourceStart():
-                return self._start_sources(context)
+                return await self._start_sources(context)
             case do.WritePipelineStopRequested(mode):
                 self._append(stop_requested(mode))
             case do.StopSources():
-                self._stop_sources()
+                await self._stop_sources()
             case do.BeginDrain():
                 self._append(PipelineDraining())
             case do.HandleStageCompleted(stage):
@@ -85,19 +85,19 @@ class Orchestration:
             case do.AbortTeardown():
                 self.reader = None
             case do.Cleanup():
-                self.cleanup(context)
+                await self.cleanup(context)
             case do.StartMetricsAggregator() | do.DrainMetrics():
                 pass  # stages report their own metrics; no aggregator runs
         return context
 
-    def cleanup(self, context: PipelineContext) -> None:
+    async def cleanup(self, context: PipelineContext) -> None:
         """End the stages that have not ended, unless the time of a graceful stop is over (§13.4). Raises nothing."""
         deadline_ns = context.stop.deadline_ns
         if deadline_ns is not None and self._flow.clock.monotonic_ns() >= deadline_ns:
             return
         for stage in self._all:
             with suppress(ErgoError):
-                stage.force_shutdown(FORCED_SHUTDOWN)
+                await stage.force_shutdown(FORCED_SHUTDOWN)
 
     @property
     def _all(self) -> Iterable[StageSupervisor]:
@@ -107,31 +107,31 @@ class Orchestration:
     def _count(self) -> int:
         return len(self._flow.topology.stages)
 
-    def _create_stages(self) -> None:
+    async def _create_stages(self) -> None:
         for stages, what in ((self._others, "stage"), (self._sources, "source")):
             for stage in stages:
-                stage.initialize()
+                await stage.initialize()
                 _check(stage, f"Failed to initialize {what} {stage.stage.name}")
 
-    def _start(self, stages: Sequence[StageSupervisor], what: str) -> None:
+    async def _start(self, stages: Sequence[StageSupervisor], what: str) -> None:
         for stage in stages:
-            stage.start()
+            await stage.start()
             _check(stage, f"Failed to start {what} {stage.stage.name}")
 
-    def _start_sources(self, context: PipelineContext) -> PipelineContext:
+    async def _start_sources(self, context: PipelineContext) -> PipelineContext:
         self._append(PipelineStarting())
         self._append(PipelineRunning(self._count))
         if context.started_ns is None:
             context = replace(context, started_ns=self._flow.clock.monotonic_ns())
         for source in self._sources:
-            source.ready()
-            self._start([source], "source")
+            await source.ready()
+            await self._start([source], "source")
         return context
 
-    def _stop_sources(self) -> None:
+    async def _stop_sources(self) -> None:
         for source in self._sources:
             if not source.has_ended:
-                source.begin_drain()
+                await source.begin_drain()
 
     def _write_abort(self, abort: PipelineAbort) -> None:
         flow = self._flow

@@ -15,6 +15,7 @@ from ergo_cli.errors import ErgoError
 from ergo_cli.programs.pipeline.dispatch import DRAIN_EVIDENCE_MISSING
 from ergo_cli.programs.pipeline.errors import PipelineError
 from ergo_cli.programs.pipeline.flow import Flow
+from ergo_cli.programs.pipeline.handlers import finished
 from ergo_cli.programs.pipeline.lifecycle import Error, Materialize, State, StopRequested
 from ergo_cli.programs.pipeline.stages.source import SourceSupervisor
 from ergo_cli.programs.pipeline.stages.supervisor import StageSupervisor
@@ -116,7 +117,7 @@ class Scheduler:
 
     def fail(self, error: ErgoError) -> None:
         """Fail because a journal, or the flow itself, cannot go on; what can still be written is (H-6)."""
-        self.supervisor.give_up(str(error))
+        finished(self.supervisor.give_up(str(error)))
         self._settle()
 
     @property
@@ -133,20 +134,20 @@ class Scheduler:
 
     def _settle(self) -> None:
         """Let the supervisor alone come to its end."""
-        while self.supervisor.visit():
+        while finished(self.supervisor.visit()):
             pass
 
     def _pass(self) -> bool:
-        moved = self.supervisor.visit()
+        moved = finished(self.supervisor.visit())
         if self.has_ended:
             return moved
         for stage in self.stages:
-            moved = stage.visit(at_rest=False) or moved
+            moved = finished(stage.visit(at_rest=False)) or moved
         return moved
 
     def _move_at_rest(self) -> bool:
         """Let the first stage move that takes what there is (§19.5)."""
-        return not self.has_ended and any(stage.visit(at_rest=True) for stage in self.stages)
+        return not self.has_ended and any(finished(stage.visit(at_rest=True)) for stage in self.stages)
 
     def _no_such_source(self, named: object) -> PipelineError:
         known = ", ".join(f"'{name}'" for name in self._sources)

@@ -53,34 +53,34 @@ class PipelineSupervisor:
         """Ask from outside; the event is taken when the state allows it (§11)."""
         self._requests.append(event)
 
-    def visit(self) -> bool:
+    async def visit(self) -> bool:
         """Take one request, or one event of the system journal, or decide without; returns whether anything moved."""
         if self.has_ended:
             return False
         if self._requests and external_mode(self._state) is not ExternalMode.IGNORE:
-            self._handle(self._requests.popleft())
+            await self._handle(self._requests.popleft())
             self.state = self._state
             return True
-        moved = self._dispatch()
+        moved = await self._dispatch()
         self.state = self._state
         return moved
 
-    def give_up(self, reason: str) -> None:
+    async def give_up(self, reason: str) -> None:
         """Fail because of what no state can handle; the terminal fact is written as far as that goes (H-6)."""
         if is_terminal(self._state):
             return
         failed = Failed(reason, None)
         self.history.note(self._state, Error(reason), failed, (), self.flow.clock.monotonic_ns())
         self._state = failed
-        self._orchestration.cleanup(self.context)
+        await self._orchestration.cleanup(self.context)
 
-    def _dispatch(self) -> bool:
+    async def _dispatch(self) -> bool:
         now_ns = self.flow.clock.monotonic_ns()
         try:
             sight = self._sight(now_ns)
         except JournalError as error:
             self.journal_failure = self.journal_failure or error
-            self._handle(Error(f"dispatch_state error in {name_of(self._state)}: {error}"))
+            await self._handle(Error(f"dispatch_state error in {name_of(self._state)}: {error}"))
             return True
         decision = dispatch(self._state, self.context, sight, now_ns)
         for fact in decision.facts:
@@ -88,7 +88,7 @@ class PipelineSupervisor:
         self.context = decision.context
         match decision.directive:
             case Transit(event):
-                self._handle(event)
+                await self._handle(event)
                 return True
             case Terminate():
                 self._append(PipelineDrained())
@@ -115,31 +115,31 @@ class PipelineSupervisor:
             self.journal_failure = self.journal_failure or error
             return ()
 
-    def _handle(self, event: Event) -> None:
+    async def _handle(self, event: Event) -> None:
         before = self._state
         try:
             step = LIFECYCLE.step(before, event, self.context.stop)
         except UnhandledEvent as error:
-            self.give_up(f"FSM error: {error}")
+            await self.give_up(f"FSM error: {error}")
             return
         self._state = step.state
         self.context = replace(self.context, stop=step.context)
         self.history.note(before, event, step.state, step.actions, self.flow.clock.monotonic_ns())
         for action in step.actions:
             try:
-                self.context = self._orchestration.run(action, self.context)
+                self.context = await self._orchestration.run(action, self.context)
             except (ActionFailed, JournalError) as error:
                 if isinstance(error, JournalError):
                     self.journal_failure = self.journal_failure or error
-                self._fail(event, str(error))
+                await self._fail(event, str(error))
                 return
 
-    def _fail(self, event: Event, text: str) -> None:
+    async def _fail(self, event: Event, text: str) -> None:
         """Feed the failure of an action to the lifecycle, in its new state; a failure of that ends the supervisor."""
         if isinstance(event, Error):
-            self.give_up(f"Action error during failure handling: {text}")
+            await self.give_up(f"Action error during failure handling: {text}")
         else:
-            self._handle(Error(text))
+            await self._handle(Error(text))
 
     def _append(self, fact: PipelineFact) -> None:
         """Append a fact whose failure changes nothing."""

@@ -30,44 +30,44 @@ class JoinSupervisor(ReadingStage):
         self._batch = 0
         self._seen: ChainRecord | None = None
 
-    def step(self, at_rest: bool) -> bool:
+    async def step(self, at_rest: bool) -> bool:
         """Take one event of the side that is read; a draining join takes what is there, then ends."""
         match self.state:
             case machines.Hydrating():
-                return self._read(at_rest, self._reference)
+                return await self._read(at_rest, self._reference)
             case machines.Enriching():
-                return self._read(at_rest, self._stream)
+                return await self._read(at_rest, self._stream)
             case machines.Live():
-                return self._read(at_rest, self._live_side())
+                return await self._read(at_rest, self._live_side())
             case machines.Draining():
                 delivered = self.take(at_rest=True)
                 if delivered is not None:
-                    self._take_in(delivered)
+                    await self._take_in(delivered)
                 self.edges.check()
                 if delivered is None:
-                    self._drain()
+                    await self._drain()
                 return True
             case _:
                 return False
 
-    def act(self, action: StageAction) -> None:
+    async def act(self, action: StageAction) -> None:
         """Make the first state when the join starts."""
         if isinstance(action, machines.InitializeHandlerState):
             try:
-                self._rows = self.call(self._join.initial_state)
+                self._rows = await self.call(self._join.initial_state)
             except HandlerError as error:
                 raise StageFault(error.text) from error
         else:
-            super().act(action)
+            await super().act(action)
 
-    def _read(self, at_rest: bool, side: UpstreamReader | None) -> bool:
+    async def _read(self, at_rest: bool, side: UpstreamReader | None) -> bool:
         delivered = self.take(at_rest=at_rest, of=side)
         if delivered is None:
             return False
-        self._take_in(delivered)
+        await self._take_in(delivered)
         self.edges.check()
         if self._has_side_ended() and not self.has_ended:
-            self.handle(machines.ReceivedEOF())
+            await self.handle(machines.ReceivedEOF())
         return True
 
     def _has_side_ended(self) -> bool:
@@ -83,17 +83,17 @@ class JoinSupervisor(ReadingStage):
         """The stream, once so many reference events in a row were served and it has an event; else either."""
         return self._stream if self._batch >= self._join.reference_batch and self._stream.head() is not None else None
 
-    def _take_in(self, delivered: Delivered) -> None:
+    async def _take_in(self, delivered: Delivered) -> None:
         self._batch = self._batch + 1 if delivered.reader is self._reference else 0
         self._seen = seen_with(self._seen, delivered.record)
         if is_data(delivered):
-            self._take_data_in(delivered)
+            await self._take_data_in(delivered)
             return
         self.output.forward(delivered.record)
         if delivered.own_eof is not None:
-            self.write_gathered(self._outputs_of_eof(delivered), self._seen)
+            self.write_gathered(await self._outputs_of_eof(delivered), self._seen)
 
-    def _take_data_in(self, delivered: Delivered) -> None:
+    async def _take_data_in(self, delivered: Delivered) -> None:
         record = delivered.record
         if record.event.is_error:
             self.begin_input(delivered)
@@ -101,14 +101,14 @@ class JoinSupervisor(ReadingStage):
             return
         event, writer = event_of(record.event), record.event.writer_id
         try:
-            outputs = self.outputs(self._join.process_event, self._rows, event, delivered.reader.name, writer.id)
+            outputs = await self.outputs(self._join.process_event, self._rows, event, delivered.reader.name, writer.id)
         except HandlerError as error:
             self.begin_input(delivered)
             self._fail(record, error, delivered.reader)
             return
         self.begin_input(delivered)
         self.counters.accumulated += 1
-        self._write(outputs, record)
+        await self._write(outputs, record)
 
     def _fail(self, record: ChainRecord, error: HandlerError, reader: UpstreamReader) -> None:
         """Mark the input; while the reference is read before the stream, fail the stage."""
@@ -122,40 +122,40 @@ class JoinSupervisor(ReadingStage):
             case _:
                 self.output.failed_input(record, "Join handler error during enrichment", error)
 
-    def _outputs_of_eof(self, delivered: Delivered) -> list[Output]:
+    async def _outputs_of_eof(self, delivered: Delivered) -> list[Output]:
         writer = delivered.record.event.writer_id
         try:
-            return self.outputs(self._join.on_source_eof, self._rows, delivered.reader.name, writer.id)
+            return await self.outputs(self._join.on_source_eof, self._rows, delivered.reader.name, writer.id)
         except HandlerError as error:
             raise StageFault(f"Join handler error at EOF: {error.form}") from error
 
-    def _drain(self) -> None:
+    async def _drain(self) -> None:
         if not self._stream.has_ended or not self._reference.has_ended:
             self.edges.conclude()
-        self.write_gathered(self._drained(), self._seen)
-        self.handle(machines.DrainComplete())
+        self.write_gathered(await self._drained(), self._seen)
+        await self.handle(machines.DrainComplete())
 
-    def _drained(self) -> list[Output]:
+    async def _drained(self) -> list[Output]:
         try:
-            return self.outputs(self._join.drain, self._rows)
+            return await self.outputs(self._join.drain, self._rows)
         except HandlerError as error:
             raise StageFault(f"Drain error: {error.text}") from error
 
-    def _write(self, outputs: list[Output], cause: ChainRecord) -> None:
+    async def _write(self, outputs: list[Output], cause: ChainRecord) -> None:
         for output in outputs:
             match output:
                 case StrictMiss(key):
-                    self._miss(free_text(key).decode(), cause)
+                    await self._miss(free_text(key).decode(), cause)
                 case EOF(natural=False):
-                    self._miss("unknown", cause)
+                    await self._miss("unknown", cause)
                 case _:
                     self.derive([output], cause)
 
-    def _miss(self, key: str, cause: ChainRecord) -> None:
+    async def _miss(self, key: str, cause: ChainRecord) -> None:
         """End the stage for a row that must be there: its last outputs, a poison EOF, a failure (H-23)."""
         if not isinstance(self.state, machines.Draining):
-            self.handle(machines.BeginDrain())
-            self.write_gathered(self._drained(), self._seen)
+            await self.handle(machines.BeginDrain())
+            self.write_gathered(await self._drained(), self._seen)
         poison = Eof(
             natural=False,
             timestamp=self.flow.clock.wall_ms(),

@@ -84,7 +84,7 @@ class ReadingStage(StageSupervisor):
             )
         )
 
-    def act(self, action: StageAction) -> None:
+    async def act(self, action: StageAction) -> None:
         """Write the own EOF; the other actions that reach a stage here have nothing to do."""
         if isinstance(action, machines.ForwardEOF):
             self.write_eof()

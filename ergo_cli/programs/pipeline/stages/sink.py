@@ -25,7 +25,7 @@ class SinkSupervisor(ReadingStage):
         super().__init__(flow, stage, sink)
         self._sink = sink
 
-    def step(self, at_rest: bool) -> bool:
+    async def step(self, at_rest: bool) -> bool:
         """Consume one event, or pass a signal on."""
         match self.state:
             case machines.Running():
@@ -33,37 +33,37 @@ class SinkSupervisor(ReadingStage):
                 if delivered is None:
                     return False
                 if is_data(delivered):
-                    self._consume(delivered)
+                    await self._consume(delivered)
                 elif not isinstance(signal_of(delivered.record.event), Eof):
                     self.output.forward(delivered.record)
                 self.edges.check()
                 if self.subscription.have_all_ended:
-                    self.handle(machines.ReceivedEOF())
+                    await self.handle(machines.ReceivedEOF())
                 return True
             case machines.Draining():
-                self.handle(machines.BeginDrain())
+                await self.handle(machines.BeginDrain())
                 return True
             case _:
                 return False
 
-    def act(self, action: StageAction) -> None:
+    async def act(self, action: StageAction) -> None:
         """Write what ``flush()`` and ``drain()`` have to say; these receipts are for no event."""
         if not isinstance(action, machines.FlushBuffers):
-            super().act(action)
+            await super().act(action)
             return
         for name, handler in (("flush", self._sink.flush), ("drain", self._sink.drain)):
             try:
-                given = self._given(handler)
+                given = await self._given(handler)
             except HandlerError as error:
                 raise StageFault(f"Handler error: Failed to {name}: {error.form}") from error
             if given is not None:
                 self.output.receipt(self._receipt(given))
 
-    def _consume(self, delivered: Delivered) -> None:
+    async def _consume(self, delivered: Delivered) -> None:
         record = delivered.record
         event = event_of(record.event)
         try:
-            given = self._given(self._sink.consume, event)
+            given = await self._given(self._sink.consume, event)
         except HandlerError as error:
             failed = NotDelivered(error_type="sink_error", error_message=error.text, final_attempt=False)
             self._leave_receipt(delivered, Delivery(failed))
@@ -84,8 +84,8 @@ class SinkSupervisor(ReadingStage):
         receipt = self.output.receipt(self._receipt(delivery), record)
         self.edges.receipted(delivered, receipt)
 
-    def _given(self, handler: Handler, *arguments: Event) -> Delivery | None:
-        given = self.call(handler, *arguments)
+    async def _given(self, handler: Handler, *arguments: Event) -> Delivery | None:
+        given = await self.call(handler, *arguments)
         if given is None or isinstance(given, Delivery):
             return given
         raise self.unfit(f"a handler of '{self.stage.name}' gave {type(given).__name__}, not a Delivery")

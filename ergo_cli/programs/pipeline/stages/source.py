@@ -42,9 +42,9 @@ class SourceSupervisor(StageSupervisor):
         """Let the source end once it has admitted what was offered."""
         self._is_exhausted = True
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Start the source."""
-        self.handle(machines.Start())
+        await self.handle(machines.Start())
 
     @property
     def takes_payloads(self) -> bool:
@@ -62,22 +62,22 @@ class SourceSupervisor(StageSupervisor):
             )
             self.output.signal(contract, stage_name=UNKNOWN_STAGE)
 
-    def step(self, at_rest: bool) -> bool:
+    async def step(self, at_rest: bool) -> bool:
         """Admit one payload, or come to the end."""
         match self.state:
             case machines.Running() if self._offered and not self._gave_eof:
-                self._admit(self._offered.popleft())
+                await self._admit(self._offered.popleft())
                 return True
             case machines.Running() if self._is_exhausted:
-                self.handle(machines.BeginDrain() if self._source.is_infinite else machines.Completed())
+                await self.handle(machines.BeginDrain() if self._source.is_infinite else machines.Completed())
                 return True
             case machines.Draining():
-                self.handle(machines.Completed())
+                await self.handle(machines.Completed())
                 return True
             case _:
                 return False
 
-    def act(self, action: StageAction) -> None:
+    async def act(self, action: StageAction) -> None:
         """Write the EOF with the number of events that were written, and the source's own verdict (H-20)."""
         if not isinstance(action, machines.SendEOF):
             return
@@ -96,9 +96,9 @@ class SourceSupervisor(StageSupervisor):
             )
         )
 
-    def _admit(self, payload: FreeValue) -> None:
+    async def _admit(self, payload: FreeValue) -> None:
         try:
-            outputs = self.outputs(self._source.admit, payload)
+            outputs = await self.outputs(self._source.admit, payload)
         except HandlerError as error:
             self._note(error)
             return

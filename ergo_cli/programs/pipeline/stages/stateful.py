@@ -25,59 +25,59 @@ class StatefulSupervisor(ReadingStage):
         self._seen: ChainRecord | None = None
         self._since_heartbeat = 0
 
-    def step(self, at_rest: bool) -> bool:
+    async def step(self, at_rest: bool) -> bool:
         """Take one event in, and emit if the state says so; a draining stage takes what is there, then ends."""
         match self.state:
             case machines.Accumulating():
                 delivered = self.take(at_rest=at_rest)
                 if delivered is None:
                     return False
-                self._take_in(delivered)
+                await self._take_in(delivered)
                 self.edges.check()
                 if self.subscription.have_all_ended:
-                    self.handle(machines.ReceivedEOF())
+                    await self.handle(machines.ReceivedEOF())
                 return True
             case machines.Draining():
                 delivered = self.take(at_rest=True)
                 if delivered is not None:
-                    self._take_in(delivered)
+                    await self._take_in(delivered)
                 self.edges.check()
                 if delivered is None:
-                    self._drain()
+                    await self._drain()
                 return True
             case _:
                 return False
 
-    def emit_idle(self) -> bool:
+    async def emit_idle(self) -> bool:
         """Emit because the emit interval has passed; returns whether the stage could."""
         if not isinstance(self.state, machines.Accumulating) or not self.counters.accumulated:
             return False
-        self._emit()
+        await self._emit()
         return True
 
-    def act(self, action: StageAction) -> None:
+    async def act(self, action: StageAction) -> None:
         """Make the first state when resources are allocated."""
         if isinstance(action, machines.AllocateResources):
             try:
-                self._memory = self.call(self._stateful.initial_state)
+                self._memory = await self.call(self._stateful.initial_state)
             except HandlerError as error:
                 raise StageFault(error.text) from error
         else:
-            super().act(action)
+            await super().act(action)
 
-    def _take_in(self, delivered: Delivered) -> None:
+    async def _take_in(self, delivered: Delivered) -> None:
         self._seen = seen_with(self._seen, delivered.record)
         if is_data(delivered):
-            self._take_data_in(delivered)
+            await self._take_data_in(delivered)
         else:
             self.output.forward(delivered.record)
 
-    def _take_data_in(self, delivered: Delivered) -> None:
+    async def _take_data_in(self, delivered: Delivered) -> None:
         record = delivered.record
         if record.event.is_error:  # neither gathered, nor passed on, nor written (§28)
             return
         try:
-            memory = self.call(self._stateful.accumulate, self._memory, event_of(record.event))
+            memory = await self.call(self._stateful.accumulate, self._memory, event_of(record.event))
         except HandlerError as error:
             self.begin_input(delivered)
             self.output.failed_input(record, "Stateful handler error", error)
@@ -86,33 +86,33 @@ class StatefulSupervisor(ReadingStage):
         self._memory = self._memory if memory is None else memory
         self.counters.accumulated += 1
         self._since_heartbeat += 1
-        if isinstance(self.state, machines.Accumulating) and self._should_emit():
-            self._emit()
+        if isinstance(self.state, machines.Accumulating) and await self._should_emit():
+            await self._emit()
 
-    def _should_emit(self) -> bool:
+    async def _should_emit(self) -> bool:
         try:
-            return bool(self.call(self._stateful.should_emit, self._memory))
+            return bool(await self.call(self._stateful.should_emit, self._memory))
         except HandlerError as error:
             raise StageFault(f"Emit error: {error.text}") from error
 
-    def _emit(self) -> None:
-        self.handle(machines.ShouldEmit())
-        self._write(self._stateful.emit, "Emit error")
-        self.handle(machines.EmitComplete())
+    async def _emit(self) -> None:
+        await self.handle(machines.ShouldEmit())
+        await self._write(self._stateful.emit, "Emit error")
+        await self.handle(machines.EmitComplete())
 
-    def _drain(self) -> None:
+    async def _drain(self) -> None:
         if self._since_heartbeat:
             gathered = {
                 "events_accumulated_since_last_heartbeat": self._since_heartbeat,
                 "events_processed_total": self.counters.processed,
             }
             self.output.observation("accumulator_heartbeat", gathered)
-        self._write(self._stateful.drain, "Drain error")
-        self.handle(machines.DrainComplete())
+        await self._write(self._stateful.drain, "Drain error")
+        await self.handle(machines.DrainComplete())
 
-    def _write(self, handler: Handler, what: str) -> None:
+    async def _write(self, handler: Handler, what: str) -> None:
         try:
-            outputs = self.outputs(handler, self._memory)
+            outputs = await self.outputs(handler, self._memory)
         except HandlerError as error:
             if isinstance(self.state, machines.Emitting):  # errors of the last outputs count in none of the totals
                 self.counters.failed(error.kind)

@@ -52,27 +52,27 @@ class StageSupervisor:
         self.inputs = 0
         self.crash: BaseException | None = None
 
-    def initialize(self) -> None:
+    async def initialize(self) -> None:
         """Allocate what the stage needs. Raises StageFault."""
-        self.handle(machines.Initialize())
+        await self.handle(machines.Initialize())
 
-    def ready(self) -> None:
+    async def ready(self) -> None:
         """Let the stage start, or a source wait for its start."""
-        self.handle(machines.Ready())
+        await self.handle(machines.Ready())
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Start the stage."""
-        self.handle(machines.Ready())
+        await self.handle(machines.Ready())
 
-    def begin_drain(self) -> None:
+    async def begin_drain(self) -> None:
         """Let the stage come to its end."""
         if self.machine.handles(self.state, machines.BeginDrain()):
-            self.handle(machines.BeginDrain())
+            await self.handle(machines.BeginDrain())
 
-    def force_shutdown(self, text: str) -> None:
+    async def force_shutdown(self, text: str) -> None:
         """End the stage at once; it has been cancelled."""
         if not self.has_ended:
-            self.handle(machines.Error(text))
+            await self.handle(machines.Error(text))
 
     @property
     def is_ready(self) -> bool:
@@ -84,7 +84,7 @@ class StageSupervisor:
         """Whether the stage has completed, failed or been cancelled."""
         return isinstance(self.state, machines.Drained | machines.Failed)
 
-    def visit(self, *, at_rest: bool) -> bool:
+    async def visit(self, *, at_rest: bool) -> bool:
         """Do one step: take at most one input, write all outputs; returns whether anything was done.
 
         ``at_rest``: nothing else in the flow moves. Raises StoreError.
@@ -92,40 +92,40 @@ class StageSupervisor:
         if self.has_ended:
             return False
         try:
-            return self.step(at_rest)
+            return await self.step(at_rest)
         except StageFault as fault:
             if isinstance(fault, HandlerCrash):
                 self.crash = fault.__cause__ or fault
-            self.handle(machines.Error(str(fault)))
+            await self.handle(machines.Error(str(fault)))
             return True
 
-    def step(self, at_rest: bool) -> bool:
+    async def step(self, at_rest: bool) -> bool:
         """The step of this kind of stage. Raises StageFault."""
         raise NotImplementedError
 
-    def act(self, action: StageAction) -> None:
+    async def act(self, action: StageAction) -> None:
         """Run an action that not all kinds have. Raises StageFault."""
         raise NotImplementedError
 
-    def handle(self, event: StageEvent) -> None:
+    async def handle(self, event: StageEvent) -> None:
         """Feed an event to the lifecycle and run its actions; the rest is left out after one that fails (§8.1)."""
         taken = self.machine.step(self.state, event, None)
         self.state = taken.state
         try:
             for action in taken.actions:
-                self._act(action)
+                await self._act(action)
         except StageFault as fault:
             if isinstance(fault, HandlerCrash):
                 self.crash = fault.__cause__ or fault
-            self.handle(machines.Error(str(fault)))
+            await self.handle(machines.Error(str(fault)))
 
-    def call(self, handler: Handler, *arguments: object) -> object:
+    async def call(self, handler: Handler, *arguments: object) -> object:
         """What a handler gives. Raises HandlerError, and HandlerCrash for anything else that it raises."""
         self.effects.begin(self.inputs)
         if takes_effects(handler):
             arguments = (*arguments, self.effects)
         try:
-            given = self.flow.call(handler(*arguments))
+            given = await self.flow.call(handler, *arguments)
         except HandlerError:
             self._check_effects()
             raise
@@ -136,9 +136,9 @@ class StageSupervisor:
         self._check_effects()
         return given
 
-    def outputs(self, handler: Handler, *arguments: object) -> list[Output]:
+    async def outputs(self, handler: Handler, *arguments: object) -> list[Output]:
         """The outputs that a handler gives. Raises as ``call``."""
-        given = self.call(handler, *arguments)
+        given = await self.call(handler, *arguments)
         if given is None:
             return []
         if not isinstance(given, list | tuple):
@@ -160,7 +160,7 @@ class StageSupervisor:
         except UnfitOutput as error:
             raise self.unfit(str(error)) from error
 
-    def _act(self, action: StageAction) -> None:
+    async def _act(self, action: StageAction) -> None:
         match action:
             case machines.PublishRunning():
                 self._publish(StageRunning())
@@ -176,7 +176,7 @@ class StageSupervisor:
             case machines.Cleanup():
                 pass
             case _:
-                self.act(action)
+                await self.act(action)
 
     def after_start(self) -> None:
         """What a stage does as soon as it runs."""

@@ -24,61 +24,61 @@ class TransformSupervisor(ReadingStage):
         self._transform = transform
         self._final_eof: ChainRecord | None = None
 
-    def step(self, at_rest: bool) -> bool:
+    async def step(self, at_rest: bool) -> bool:
         """Process one event; a draining transform takes what is there, then ends."""
         match self.state:
             case machines.Running():
                 delivered = self.take(at_rest=at_rest)
                 if delivered is None:
                     return False
-                self._process(delivered)
+                await self._process(delivered)
                 self.edges.check()
                 if self.subscription.have_all_ended:
-                    self.handle(machines.ReceivedEOF())
+                    await self.handle(machines.ReceivedEOF())
                 elif isinstance(signal_of(delivered.record.event), Drain):
-                    self.handle(machines.BeginDrain())
+                    await self.handle(machines.BeginDrain())
                 return True
             case machines.Draining():
                 delivered = self.take(at_rest=True)
                 if delivered is not None:
-                    self._process(delivered)
+                    await self._process(delivered)
                 self.edges.check()
                 if delivered is None:
-                    self.handle(machines.DrainComplete())
+                    await self.handle(machines.DrainComplete())
                 return True
             case _:
                 return False
 
-    def act(self, action: StageAction) -> None:
+    async def act(self, action: StageAction) -> None:
         """Call ``drain()``, copy the EOF that ended the input."""
         match action:
             case machines.DrainHandler():
                 try:
-                    self.call(self._transform.drain)
+                    await self.call(self._transform.drain)
                 except HandlerError as error:
                     raise StageFault(f"Handler error: Failed to drain: {error.form}") from error
             case machines.ForwardEOF() if self._final_eof is not None:
                 self.output.forward(self._final_eof, self.stage.id.display)
-                super().act(action)
+                await super().act(action)
             case _:
-                super().act(action)
+                await super().act(action)
 
-    def _process(self, delivered: Delivered) -> None:
+    async def _process(self, delivered: Delivered) -> None:
         if is_data(delivered):
-            self._process_data(delivered)
+            await self._process_data(delivered)
         elif delivered.own_eof is not None and self.subscription.have_all_ended:
             self._final_eof = delivered.record
         else:
             self.output.forward(delivered.record, self.stage.id.display)
 
-    def _process_data(self, delivered: Delivered) -> None:
+    async def _process_data(self, delivered: Delivered) -> None:
         record = delivered.record
         if record.event.is_error:
             self.begin_input(delivered)
             self.output.passed_through(record)
             return
         try:
-            outputs = self.outputs(self._transform.process, event_of(record.event))
+            outputs = await self.outputs(self._transform.process, event_of(record.event))
         except HandlerError as error:
             self.begin_input(delivered)
             self.output.failed_input(record, "Transform handler error", error, as_own=True)
