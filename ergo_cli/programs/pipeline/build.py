@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from ergo_cli.core.time import Clock
 from ergo_cli.core.wire import Timestamp
 from ergo_cli.programs.pipeline.authoring import AuthoredStage, Join, Sink, Source, Stateful, Transform
 from ergo_cli.programs.pipeline.chain_events import read_chain_event
 from ergo_cli.programs.pipeline.effects import Acted, EffectHistory, EffectsOfFlow, NoHistory
-from ergo_cli.programs.pipeline.flow import Flow
+from ergo_cli.programs.pipeline.flow import OPEN_GATE, Flow, FlowClock, OutputGate
 from ergo_cli.programs.pipeline.handlers import call_to_end
 from ergo_cli.programs.pipeline.ids import FlowId, IdSource, JournalId, StageId, SystemId
 from ergo_cli.programs.pipeline.journal import Journal
@@ -44,13 +43,14 @@ def build_flow(
     program: PipelineProgram,
     store: EventJournal,
     ids: IdSource,
-    clock: Clock,
+    clock: FlowClock,
     *,
     history: EffectHistory | None = None,
     execute: Callable[[Callable[[], object]], object] = lambda work: work(),
     acted: Callable[[Acted], object] = lambda _acted: None,
     consumed: Callable[[str, str, object], object] = lambda _sink, _event_type, _payload: None,
     call: Callable[..., Awaitable[object]] = call_to_end,
+    gate: Callable[[StageId], OutputGate] = lambda _stage: OPEN_GATE,
 ) -> Flow:
     """A flow whose journals are runs of a store, ``<flow id>/<label>``. Raises TopologyError and JournalError."""
     flow_id, system_id = ids.mint(FlowId), ids.mint(SystemId)
@@ -87,6 +87,7 @@ def build_flow(
         errors={stage: errors for stage, (_, errors) in pairs.items()},
         effects=EffectsOfFlow(flow_id.display, program.effect_types, history or NoHistory(), execute, acted),
         call=call,
+        gate=gate,
         consumed=consumed,
     )
 

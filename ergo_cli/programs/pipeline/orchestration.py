@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -17,9 +18,8 @@ from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.ids import EventId, StageId
 from ergo_cli.programs.pipeline.journal import JournalReader
 from ergo_cli.programs.pipeline.signals import PipelineAbort
+from ergo_cli.programs.pipeline.stage_machines import StageState
 from ergo_cli.programs.pipeline.stages.output import UNKNOWN_STAGE
-from ergo_cli.programs.pipeline.stages.source import SourceSupervisor
-from ergo_cli.programs.pipeline.stages.supervisor import StageSupervisor
 from ergo_cli.programs.pipeline.status import Success
 from ergo_cli.programs.pipeline.stop_intent import FORCED_SHUTDOWN
 from ergo_cli.programs.pipeline.system_events import (
@@ -32,19 +32,71 @@ from ergo_cli.programs.pipeline.system_events import (
     SystemEvent,
 )
 from ergo_cli.programs.pipeline.terminal_facts import stop_requested
+from ergo_cli.programs.pipeline.topology import Stage
+
+NANOS_A_MS = 1_000_000
 
 
 class ActionFailed(Exception):
     """An action could not be done; the text is what the pipeline fails with."""
 
 
+class ManagedStage(Protocol):
+    """A stage as the pipeline's supervisor sees it (§18.6). Every request raises StoreError."""
+
+    @property
+    def stage(self) -> Stage:
+        """Its place in the topology."""
+        ...
+
+    @property
+    def state(self) -> StageState:
+        """Where its lifecycle is."""
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it runs."""
+        ...
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has completed, failed or been cancelled."""
+        ...
+
+    async def initialize(self) -> None:
+        """Allocate what it needs."""
+        ...
+
+    async def ready(self) -> None:
+        """Let it start, or a source wait for its start."""
+        ...
+
+    async def start(self) -> None:
+        """Start it."""
+        ...
+
+    async def begin_drain(self) -> None:
+        """Let it come to its end."""
+        ...
+
+    async def force_shutdown(self, text: str) -> None:
+        """End it at once."""
+        ...
+
+    async def join(self, deadline_ns: int) -> None:
+        """Wait for its end until a moment of the monotonic clock, then see to it."""
+        ...
+
+
 class Orchestration:
     """Runs actions over the stages of a flow. ``reader`` is the subscription to the system journal, if there is one."""
 
-    def __init__(self, flow: Flow, stages: Sequence[StageSupervisor]) -> None:
+    def __init__(self, flow: Flow, stages: Sequence[ManagedStage]) -> None:
+        sources = flow.topology.expected_sources
         self._flow = flow
-        self._sources = [stage for stage in stages if isinstance(stage, SourceSupervisor)]
-        self._others = [stage for stage in stages if not isinstance(stage, SourceSupervisor)]
+        self._sources = [stage for stage in stages if stage.stage.id in sources]
+        self._others = [stage for stage in stages if stage.stage.id not in sources]
         self.reader: JournalReader[SystemEvent] | None = None
 
     @property
@@ -91,16 +143,23 @@ class Orchestration:
         return context
 
     async def cleanup(self, context: PipelineContext) -> None:
-        """End the stages that have not ended, unless the time of a graceful stop is over (§13.4). Raises nothing."""
+        """End the stages that have not ended and wait for them, as long as a stop may take (§13.4). Raises nothing.
+
+        Once the time of a graceful stop is over no stage is asked any more.
+        """
+        clock = self._flow.clock
         deadline_ns = context.stop.deadline_ns
-        if deadline_ns is not None and self._flow.clock.monotonic_ns() >= deadline_ns:
-            return
+        if deadline_ns is None:
+            deadline_ns = clock.monotonic_ns() + self._flow.program.settings.shutdown_timeout_ms * NANOS_A_MS
         for stage in self._all:
-            with suppress(ErgoError):
-                await stage.force_shutdown(FORCED_SHUTDOWN)
+            if not stage.has_ended and clock.monotonic_ns() < deadline_ns:
+                with suppress(ErgoError):  # a journal that takes no more facts keeps no stage from its end
+                    await stage.force_shutdown(FORCED_SHUTDOWN)
+        for stage in self._all:
+            await stage.join(deadline_ns)
 
     @property
-    def _all(self) -> Iterable[StageSupervisor]:
+    def _all(self) -> Iterable[ManagedStage]:
         return (*self._others, *self._sources)
 
     @property
@@ -113,7 +172,7 @@ class Orchestration:
                 await stage.initialize()
                 _check(stage, f"Failed to initialize {what} {stage.stage.name}")
 
-    async def _start(self, stages: Sequence[StageSupervisor], what: str) -> None:
+    async def _start(self, stages: Sequence[ManagedStage], what: str) -> None:
         for stage in stages:
             await stage.start()
             _check(stage, f"Failed to start {what} {stage.stage.name}")
@@ -152,6 +211,6 @@ class Orchestration:
         self._flow.note(self._flow.writer, PipelineLifecycle(fact))
 
 
-def _check(stage: StageSupervisor, what: str) -> None:
+def _check(stage: ManagedStage, what: str) -> None:
     if isinstance(stage.state, machines.Failed):
         raise ActionFailed(f"{what}: {stage.state.reason}")

@@ -7,7 +7,7 @@ calls ``visit`` again and again, as long as there is anything to do.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -19,8 +19,7 @@ from ergo_cli.programs.pipeline.errors import JournalError
 from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.journal import JournalReader
 from ergo_cli.programs.pipeline.lifecycle import LIFECYCLE, Created, Error, Event, Failed, State, is_terminal
-from ergo_cli.programs.pipeline.orchestration import ActionFailed, Orchestration
-from ergo_cli.programs.pipeline.stages.supervisor import StageSupervisor
+from ergo_cli.programs.pipeline.orchestration import ActionFailed, ManagedStage, Orchestration
 from ergo_cli.programs.pipeline.state_machine import UnhandledEvent, name_of
 from ergo_cli.programs.pipeline.system_events import PipelineDrained, PipelineFact, PipelineLifecycle, SystemEvent
 from ergo_cli.programs.pipeline.transition_history import TransitionHistory
@@ -31,14 +30,19 @@ class PipelineSupervisor:
 
     ``state`` is what watchers see: a state is published when all actions of the transition into it are done (§8.1).
     ``has_ended``: nothing is left to do. ``journal_failure`` is the first error of a journal that it met.
+    ``wait_ms`` is how long a driver whose clock runs waits after a visit that moved nothing; ``log`` takes lines for
+    people.
     """
 
-    def __init__(self, flow: Flow, stages: Sequence[StageSupervisor]) -> None:
+    def __init__(
+        self, flow: Flow, stages: Sequence[ManagedStage], log: Callable[[str], object] = lambda _line: None
+    ) -> None:
         settings = flow.program.settings
         self.flow = flow
         self.state: State = Created()
         self.has_ended = False
         self.journal_failure: JournalError | None = None
+        self.wait_ms = 0
         self.history = TransitionHistory()
         self.context = PipelineContext(
             evidence=Evidence(flow.topology, settings.source_mode),
@@ -48,6 +52,12 @@ class PipelineSupervisor:
         self._state: State = self.state
         self._orchestration = Orchestration(flow, stages)
         self._requests: deque[Event] = deque()
+        self._log = log
+
+    @property
+    def current(self) -> State:
+        """The state of the lifecycle, which is not yet published while actions run."""
+        return self._state
 
     def request(self, event: Event) -> None:
         """Ask from outside; the event is taken when the state allows it (§11)."""
@@ -86,6 +96,8 @@ class PipelineSupervisor:
         for fact in decision.facts:
             self._append(fact)
         self.context = decision.context
+        for line in decision.log:
+            self._log(line)
         match decision.directive:
             case Transit(event):
                 await self._handle(event)
@@ -94,7 +106,8 @@ class PipelineSupervisor:
                 self._append(PipelineDrained())
                 self.has_ended = True
                 return True
-            case Continue():
+            case Continue(wait_ms):
+                self.wait_ms = wait_ms
                 return sight.polled is not None
 
     def _sight(self, now_ns: int) -> Sight:

@@ -91,26 +91,26 @@ class JoinSupervisor(ReadingStage):
             return
         self.output.forward(delivered.record)
         if delivered.own_eof is not None:
-            self.write_gathered(await self._outputs_of_eof(delivered), self._seen)
+            await self.write_gathered(await self._outputs_of_eof(delivered), self._seen)
 
     async def _take_data_in(self, delivered: Delivered) -> None:
         record = delivered.record
         if record.event.is_error:
             self.begin_input(delivered)
-            self.output.passed_through(record)
+            await self.output.passed_through(record)
             return
         event, writer = event_of(record.event), record.event.writer_id
         try:
             outputs = await self.outputs(self._join.process_event, self._rows, event, delivered.reader.name, writer.id)
         except HandlerError as error:
             self.begin_input(delivered)
-            self._fail(record, error, delivered.reader)
+            await self._fail(record, error, delivered.reader)
             return
         self.begin_input(delivered)
         self.counters.accumulated += 1
         await self._write(outputs, record)
 
-    def _fail(self, record: ChainRecord, error: HandlerError, reader: UpstreamReader) -> None:
+    async def _fail(self, record: ChainRecord, error: HandlerError, reader: UpstreamReader) -> None:
         """Mark the input; while the reference is read before the stream, fail the stage."""
         match self.state:
             case machines.Hydrating():
@@ -118,9 +118,9 @@ class JoinSupervisor(ReadingStage):
                 raise StageFault(f"Join handler hydration error: {error.form}")
             case machines.Live():
                 side = "reference" if reader is self._reference else "stream"
-                self.output.failed_input(record, f"Join handler error during live {side}", error)
+                await self.output.failed_input(record, f"Join handler error during live {side}", error)
             case _:
-                self.output.failed_input(record, "Join handler error during enrichment", error)
+                await self.output.failed_input(record, "Join handler error during enrichment", error)
 
     async def _outputs_of_eof(self, delivered: Delivered) -> list[Output]:
         writer = delivered.record.event.writer_id
@@ -132,7 +132,7 @@ class JoinSupervisor(ReadingStage):
     async def _drain(self) -> None:
         if not self._stream.has_ended or not self._reference.has_ended:
             self.edges.conclude()
-        self.write_gathered(await self._drained(), self._seen)
+        await self.write_gathered(await self._drained(), self._seen)
         await self.handle(machines.DrainComplete())
 
     async def _drained(self) -> list[Output]:
@@ -149,13 +149,13 @@ class JoinSupervisor(ReadingStage):
                 case EOF(natural=False):
                     await self._miss("unknown", cause)
                 case _:
-                    self.derive([output], cause)
+                    await self.derive([output], cause)
 
     async def _miss(self, key: str, cause: ChainRecord) -> None:
         """End the stage for a row that must be there: its last outputs, a poison EOF, a failure (H-23)."""
         if not isinstance(self.state, machines.Draining):
             await self.handle(machines.BeginDrain())
-            self.write_gathered(await self._drained(), self._seen)
+            await self.write_gathered(await self._drained(), self._seen)
         poison = Eof(
             natural=False,
             timestamp=self.flow.clock.wall_ms(),

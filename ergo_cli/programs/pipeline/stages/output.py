@@ -53,13 +53,14 @@ class StageOutput:
         self._stage = stage
         self._data = flow.data[stage.id]
         self._errors = flow.errors[stage.id]
+        self._gate = flow.gate(stage.id)
         self._counters = counters
         self._own_context = self._context(stage.name)
         self.writer = StageWriter(stage.id)
         self.writer_seq = 0
         self.last_emitted: EventId | None = None
 
-    def source_event(self, event: Event) -> None:
+    async def source_event(self, event: Event) -> None:
         """Write an event of a source; one that is marked as an error goes to the error journal, whatever its kind."""
         event_id = self._flow.ids.mint(EventId)
         entry = CorrelationPayload(self._now_ms * NANOS_A_MS, self._stage.name, event_id)
@@ -68,9 +69,9 @@ class StageOutput:
             self._fail(event.status)
             self._errors.append(made)
         else:
-            self._append_data(made, None)
+            await self._append_data(made, None)
 
-    def derived(self, event: Event, cause: ChainRecord) -> None:
+    async def derived(self, event: Event, cause: ChainRecord) -> None:
         """Write what a handler made of one event."""
         parent = cause.event
         made = self._event(
@@ -81,13 +82,13 @@ class StageOutput:
             correlation_id=parent.correlation_id,
             correlation=parent.correlation_payload,
         )
-        self._route(made, cause)
+        await self._route(made, cause)
 
-    def gathered(self, event: Event, seen: ChainRecord) -> None:
+    async def gathered(self, event: Event, seen: ChainRecord) -> None:
         """Write what a handler made of all that it has seen, up to the clock of a record."""
-        self._route(self._event(self._flow.ids.mint(EventId), self._data_of(event), event.status), seen)
+        await self._route(self._event(self._flow.ids.mint(EventId), self._data_of(event), event.status), seen)
 
-    def failed_input(self, cause: ChainRecord, text: str, error: HandlerError, *, as_own: bool = False) -> None:
+    async def failed_input(self, cause: ChainRecord, text: str, error: HandlerError, *, as_own: bool = False) -> None:
         """Write the input on which a handler failed, marked, where the kind of the error sends it (§4).
 
         It names this stage as its own among the data, and in the error journal if ``as_own``.
@@ -95,7 +96,7 @@ class StageOutput:
         marked = self._marked(cause.event, Error(f"{text}: {error.form}", error.kind))
         if as_own or error.kind.stays_in_data:
             marked = replace(marked, flow_context=self._own_context)
-        self._route(marked, cause)
+        await self._route(marked, cause)
 
     def failed_delivery(self, cause: ChainRecord, text: str, error: HandlerError) -> None:
         """Write the input on which a sink failed into the error journal; the data journal has its receipt."""
@@ -104,15 +105,15 @@ class StageOutput:
         self._errors.append(self._marked(cause.event, status), cause)
         self._counters.emitted += 1
 
-    def passed_through(self, cause: ChainRecord) -> None:
+    async def passed_through(self, cause: ChainRecord) -> None:
         """Copy an event that was marked before, under its own id."""
-        self._append_data(replace(cause.event, flow_context=self._own_context), cause)
+        await self._append_data(replace(cause.event, flow_context=self._own_context), cause)
 
-    def receipt(self, receipt: Receipt, cause: ChainRecord | None = None) -> ChainEvent:
+    async def receipt(self, receipt: Receipt, cause: ChainRecord | None = None) -> ChainEvent:
         """Write a sink's receipt for an event, or for none."""
         parents = () if cause is None else (cause.event.id,)
         made = self._event(self._flow.ids.mint(EventId), Delivery(receipt), parents=parents)
-        self._append_data(made, cause)
+        await self._append_data(made, cause)
         return made
 
     def signal(self, signal: Signal, status: Status = Success(), *, stage_name: str | None = None) -> None:
@@ -147,17 +148,23 @@ class StageOutput:
     def _now_ms(self) -> int:
         return self._flow.clock.wall_ms()
 
-    def _route(self, made: ChainEvent, cause: ChainRecord) -> None:
+    async def _route(self, made: ChainEvent, cause: ChainRecord) -> None:
         status = made.processing_info.status
         if isinstance(status, Error):
             self._fail(status)
             if status.kind is None or not status.kind.stays_in_data:
                 self._errors.append(made, cause)
                 return
-        self._append_data(made, cause)
+        await self._append_data(made, cause)
 
-    def _append_data(self, made: ChainEvent, cause: ChainRecord | None) -> None:
-        self._data.append(made, cause)
+    async def _append_data(self, made: ChainEvent, cause: ChainRecord | None) -> None:
+        await self._gate.reserve()
+        try:
+            self._data.append(made, cause)
+        except BaseException:
+            self._gate.release()
+            raise
+        self._gate.commit()
         self.writer_seq += 1
         self._counters.emitted += 1
         self.last_emitted = made.id

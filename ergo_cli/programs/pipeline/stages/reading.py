@@ -29,6 +29,7 @@ class ReadingStage(StageSupervisor):
         self.edges = EdgeReports(flow, stage, self.output, readers)
         self._last_eof: Eof | None = None
         self._is_given_up = False
+        self._unacknowledged: Delivered | None = None
 
     def take(self, *, at_rest: bool, of: UpstreamReader | None = None) -> Delivered | None:
         """The next event, counted by the contracts. Once the flow is given up there is none."""
@@ -40,7 +41,21 @@ class ReadingStage(StageSupervisor):
             return None
         self.edges.read(delivered)
         self._last_eof = delivered.own_eof or self._last_eof
+        self._unacknowledged = delivered if is_data(delivered) else None
         return delivered
+
+    async def visit(self, *, at_rest: bool) -> bool:
+        """Do one step; the input is acknowledged once all outputs of it are written (C-77, C-78)."""
+        moved = await super().visit(at_rest=at_rest)
+        if self._unacknowledged is not None:
+            self.flow.gate(self._unacknowledged.reader.upstream).acknowledge(self.stage.id)
+            self._unacknowledged = None
+        return moved
+
+    def tick(self) -> None:
+        """Check the contracts because time has passed (§14.4)."""
+        if self.is_ready and not self.has_ended:
+            self.edges.check()
 
     def begin_input(self, delivered: Delivered) -> ChainRecord:
         """Count an event of data; returns its record."""
@@ -48,25 +63,25 @@ class ReadingStage(StageSupervisor):
         self.counters.processed += 1
         return delivered.record
 
-    def derive(self, outputs: list[Output], cause: ChainRecord) -> None:
+    async def derive(self, outputs: list[Output], cause: ChainRecord) -> None:
         """Write what a handler made of one event."""
         for output in outputs:
             match output:
                 case Event():
                     with self.writing():
-                        self.output.derived(output, cause)
+                        await self.output.derived(output, cause)
                 case EOF() | StrictMiss():
                     raise self.unfit(f"a handler of '{self.stage.name}' gave {type(output).__name__}")
                 case signal:
                     self.output.handler_signal(signal)
 
-    def write_gathered(self, outputs: list[Output], seen: ChainRecord | None) -> None:
+    async def write_gathered(self, outputs: list[Output], seen: ChainRecord | None) -> None:
         """Write what a handler made of all that the stage has seen."""
         for output in outputs:
             match output:
                 case Event() if seen is not None:
                     with self.writing():
-                        self.output.gathered(output, seen)
+                        await self.output.gathered(output, seen)
                 case Event() | EOF() | StrictMiss():
                     raise self.unfit(f"a handler of '{self.stage.name}' gave {type(output).__name__}")
                 case signal:

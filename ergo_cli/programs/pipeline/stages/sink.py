@@ -57,7 +57,7 @@ class SinkSupervisor(ReadingStage):
             except HandlerError as error:
                 raise StageFault(f"Handler error: Failed to {name}: {error.form}") from error
             if given is not None:
-                self.output.receipt(self._receipt(given))
+                await self.output.receipt(self._receipt(given))
 
     async def _consume(self, delivered: Delivered) -> None:
         record = delivered.record
@@ -66,22 +66,22 @@ class SinkSupervisor(ReadingStage):
             given = await self._given(self._sink.consume, event)
         except HandlerError as error:
             failed = NotDelivered(error_type="sink_error", error_message=error.text, final_attempt=False)
-            self._leave_receipt(delivered, Delivery(failed))
+            await self._leave_receipt(delivered, Delivery(failed))
             self.output.failed_delivery(record, "Sink handler error", error)
         except HandlerCrash as crash:
             text = str(crash) if crash.__cause__ is None else described(crash.__cause__)
             failed = NotDelivered(error_type="handler_panic", error_message=text, final_attempt=True)
-            self._leave_receipt(delivered, Delivery(failed))
+            await self._leave_receipt(delivered, Delivery(failed))
             raise
         else:
-            self._leave_receipt(delivered, Delivery() if given is None else given)
+            await self._leave_receipt(delivered, Delivery() if given is None else given)
 
-    def _leave_receipt(self, delivered: Delivered, delivery: Delivery) -> None:
+    async def _leave_receipt(self, delivered: Delivered, delivery: Delivery) -> None:
         record = delivered.record
         self.begin_input(delivered)
         event = event_of(record.event)
         self.flow.consumed(self.stage.name, event.event_type, event.payload)
-        receipt = self.output.receipt(self._receipt(delivery), record)
+        receipt = await self.output.receipt(self._receipt(delivery), record)
         self.edges.receipted(delivered, receipt)
 
     async def _given(self, handler: Handler, *arguments: Event) -> Delivery | None:

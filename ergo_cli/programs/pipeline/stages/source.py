@@ -100,7 +100,7 @@ class SourceSupervisor(StageSupervisor):
         try:
             outputs = await self.outputs(self._source.admit, payload)
         except HandlerError as error:
-            self._note(error)
+            self.note(error)
             return
         finally:
             self.inputs += 1
@@ -110,7 +110,7 @@ class SourceSupervisor(StageSupervisor):
             match output:
                 case Event():
                     with self.writing():
-                        self.output.source_event(output)
+                        await self.output.source_event(output)
                     self.counters.processed += 1
                 case EOF(natural):
                     self._is_exhausted = self._gave_eof = True
@@ -120,7 +120,7 @@ class SourceSupervisor(StageSupervisor):
                 case signal:
                     self.output.handler_signal(signal)
 
-    def _note(self, error: HandlerError) -> None:
+    def note(self, error: HandlerError) -> None:
         """Note that a payload could not be admitted; the source goes on (§28)."""
         is_transport = error.kind in _TRANSPORT
         kind = "source transport error" if is_transport else "source error"

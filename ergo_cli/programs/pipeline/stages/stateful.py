@@ -80,7 +80,7 @@ class StatefulSupervisor(ReadingStage):
             memory = await self.call(self._stateful.accumulate, self._memory, event_of(record.event))
         except HandlerError as error:
             self.begin_input(delivered)
-            self.output.failed_input(record, "Stateful handler error", error)
+            await self.output.failed_input(record, "Stateful handler error", error)
             return
         self.begin_input(delivered)
         self._memory = self._memory if memory is None else memory
@@ -117,4 +117,4 @@ class StatefulSupervisor(ReadingStage):
             if isinstance(self.state, machines.Emitting):  # errors of the last outputs count in none of the totals
                 self.counters.failed(error.kind)
             raise StageFault(f"{what}: {error.text}") from error
-        self.write_gathered(outputs, self._seen)
+        await self.write_gathered(outputs, self._seen)

@@ -74,6 +74,9 @@ class StageSupervisor:
         if not self.has_ended:
             await self.handle(machines.Error(text))
 
+    async def join(self, deadline_ns: int) -> None:
+        """Wait for the stage to end; one that is stepped has ended with the request."""
+
     @property
     def is_ready(self) -> bool:
         """Whether the stage runs."""

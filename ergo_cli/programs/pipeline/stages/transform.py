@@ -75,13 +75,13 @@ class TransformSupervisor(ReadingStage):
         record = delivered.record
         if record.event.is_error:
             self.begin_input(delivered)
-            self.output.passed_through(record)
+            await self.output.passed_through(record)
             return
         try:
             outputs = await self.outputs(self._transform.process, event_of(record.event))
         except HandlerError as error:
             self.begin_input(delivered)
-            self.output.failed_input(record, "Transform handler error", error, as_own=True)
+            await self.output.failed_input(record, "Transform handler error", error, as_own=True)
             return
         self.begin_input(delivered)
-        self.derive(outputs, record)
+        await self.derive(outputs, record)
