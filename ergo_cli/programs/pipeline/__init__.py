@@ -5,6 +5,8 @@ The names below are what a user's program is written with.
 
 from __future__ import annotations
 
+from ergo_cli.programs.pipeline.asyncio_driver.handle import FlowFailed, FlowHandle
+from ergo_cli.programs.pipeline.asyncio_driver.launch import launch
 from ergo_cli.programs.pipeline.authoring import (
     EOF,
     Delivery,
@@ -20,7 +22,9 @@ from ergo_cli.programs.pipeline.authoring import (
     strict,
     transform,
 )
+from ergo_cli.programs.pipeline.control import RunOutcome
 from ergo_cli.programs.pipeline.effects import EffectCall, EffectFailed, Effects, EffectType, Safety
+from ergo_cli.programs.pipeline.ids import TimedIds
 from ergo_cli.programs.pipeline.program import PipelineProgram
 from ergo_cli.programs.pipeline.receipts import NOOP, Delivered, DeliveryMethod, NotDelivered, PartlyDelivered
 from ergo_cli.programs.pipeline.settings import PipelineSettings
@@ -41,16 +45,21 @@ __all__ = [
     "Effects",
     "ErrorKind",
     "Event",
+    "FlowFailed",
+    "FlowHandle",
     "HandlerError",
     "NotDelivered",
     "PartlyDelivered",
     "PipelineProgram",
     "PipelineSettings",
+    "RunOutcome",
     "Safety",
     "StrictMiss",
+    "TimedIds",
     "Watermark",
     "inner",
     "join",
+    "launch",
     "left",
     "sink",
     "source",

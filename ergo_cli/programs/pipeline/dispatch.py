@@ -264,13 +264,13 @@ def _when_drain_is_idle(context: PipelineContext, now_ns: int) -> Decision:
     lines: list[str] = []
     if context.barrier_log.is_due(now_ns):
         context = replace(context, barrier_log=replace(context.barrier_log, logged_ns=now_ns))
-        lines.append(f"draining: {_barrier_text(context)}")
+        lines.append(f"draining: {barrier_text(context)}")
     if evidence.is_complete:
         facts = () if context.is_marked else (said.AllStagesCompleted(),)
         return Decision(replace(context, is_marked=True), Transit(AllStagesCompleted()), facts, tuple(lines))
     context = replace(context, idle_drains=raised(context.idle_drains))
     if context.idle_drains == LIVENESS_WARNING:
-        lines.append(f"still draining after {LIVENESS_WARNING} idle rounds: {_barrier_text(context)}")
+        lines.append(f"still draining after {LIVENESS_WARNING} idle rounds: {barrier_text(context)}")
     if evidence.has_all_stages:
         awaited_ns = now_ns if context.evidence_awaited_ns is None else context.evidence_awaited_ns
         context = replace(context, evidence_awaited_ns=awaited_ns)
@@ -280,7 +280,8 @@ def _when_drain_is_idle(context: PipelineContext, now_ns: int) -> Decision:
     return Decision(context, Continue(IDLE_MS), log=tuple(lines))
 
 
-def _barrier_text(context: PipelineContext) -> str:
+def barrier_text(context: PipelineContext) -> str:
+    """What a draining pipeline waits for, for people."""
     barrier = context.evidence.barrier()
     name_of = context.topology.name_of
     stages = ", ".join(map(name_of, barrier.pending_stages)) or "none"

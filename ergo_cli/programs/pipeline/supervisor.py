@@ -59,6 +59,11 @@ class PipelineSupervisor:
         """The state of the lifecycle, which is not yet published while actions run."""
         return self._state
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a request waits."""
+        return bool(self._requests)
+
     def request(self, event: Event) -> None:
         """Ask from outside; the event is taken when the state allows it (§11)."""
         self._requests.append(event)

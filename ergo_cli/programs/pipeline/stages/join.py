@@ -26,6 +26,7 @@ class JoinSupervisor(ReadingStage):
         self._reference = by_id[stage.inputs.reference]
         self._stream = by_id[stage.inputs.stream]
         self._join = join
+        self.is_live = join.live
         self._rows: object = None
         self._batch = 0
         self._seen: ChainRecord | None = None

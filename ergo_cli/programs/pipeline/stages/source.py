@@ -51,6 +51,11 @@ class SourceSupervisor(StageSupervisor):
         """Whether a payload would still be admitted."""
         return isinstance(self.state, machines.Running) and not self._is_exhausted
 
+    @property
+    def wants_payload(self) -> bool:
+        """Whether a payload is all that is missing for a next step."""
+        return self.takes_payloads and not self._offered
+
     def after_start(self) -> None:
         """A finite source says where its data stands."""
         if not self._source.is_infinite:

@@ -24,6 +24,8 @@ class StatefulSupervisor(ReadingStage):
         self._memory: object = None
         self._seen: ChainRecord | None = None
         self._since_heartbeat = 0
+        self._emitted = 0
+        self.emit_interval_ms = stateful.emit_interval_ms
 
     async def step(self, at_rest: bool) -> bool:
         """Take one event in, and emit if the state says so; a draining stage takes what is there, then ends."""
@@ -49,8 +51,8 @@ class StatefulSupervisor(ReadingStage):
                 return False
 
     async def emit_idle(self) -> bool:
-        """Emit because the emit interval has passed; returns whether the stage could."""
-        if not isinstance(self.state, machines.Accumulating) or not self.counters.accumulated:
+        """Emit because the emit interval has passed, if events were gathered since; returns whether the stage could."""
+        if not isinstance(self.state, machines.Accumulating) or self.counters.accumulated == self._emitted:
             return False
         await self._emit()
         return True
@@ -96,6 +98,7 @@ class StatefulSupervisor(ReadingStage):
             raise StageFault(f"Emit error: {error.text}") from error
 
     async def _emit(self) -> None:
+        self._emitted = self.counters.accumulated
         await self.handle(machines.ShouldEmit())
         await self._write(self._stateful.emit, "Emit error")
         await self.handle(machines.EmitComplete())

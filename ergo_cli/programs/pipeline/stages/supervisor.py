@@ -69,6 +69,12 @@ class StageSupervisor:
         if self.machine.handles(self.state, machines.BeginDrain()):
             await self.handle(machines.BeginDrain())
 
+    async def fail(self, text: str, cause: BaseException | None = None) -> None:
+        """Fail the stage because of what its driver met."""
+        if not self.has_ended:
+            self.crash = cause
+            await self.handle(machines.Error(text))
+
     async def force_shutdown(self, text: str) -> None:
         """End the stage at once; it has been cancelled."""
         if not self.has_ended:
