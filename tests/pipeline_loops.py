@@ -86,7 +86,7 @@ def facts(handle: FlowHandle, stage: str) -> list[str]:
     for record in handle.system_journal.read_all_unordered():
         event = record.event
         if getattr(event.event, "stage_id", None) == stage_id(handle, stage):
-            fact: Any = getattr(event.event, "fact")
+            fact: Any = event.event.fact
             text = getattr(fact, "error", getattr(fact, "reason", None))
             name = event.type_name.rpartition(".")[2]
             said.append(name if text is None else f"{name}: {text}")
