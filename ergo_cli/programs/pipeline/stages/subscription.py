@@ -1,9 +1,10 @@
 """How a stage reads its upstream stages: which event comes next, and which stage it comes from (spec 60 §19.2, §19.5).
 
 There is one reader for each upstream stage. Where there are several, the next event is chosen by the canonical merge:
-while a reader that has not ended is empty nothing is delivered, and of the heads that no other head caused the one
-comes first that is the earliest of its reader, then the one of the stage whose name is lower. Neither time nor ids of
-this run take part, so that every run delivers in the same order.
+while a reader that has not ended is empty no data is delivered, and of the heads that no other head caused the one
+comes first that is the earliest of its reader, then the one of the stage whose name is lower. Signals come as soon as
+they are heads and count for nothing, since how many there are depends on time. So neither time nor ids of this run take
+part, and every run delivers its data in the same order.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ergo_cli.programs.pipeline.stages.output import ChainRecord
 
 
 class UpstreamReader:
-    """The reader of one upstream stage; ``delivered`` counts what it has given."""
+    """The reader of one upstream stage; ``delivered`` counts the data that it has given."""
 
     def __init__(self, upstream: StageId, name: str, reader: JournalReader[ChainEvent]) -> None:
         self.upstream = upstream
@@ -46,7 +47,7 @@ class UpstreamReader:
         record = self.head()
         assert record is not None
         self._head = None
-        self.delivered += 1
+        self.delivered += isinstance(record.event.content, Data)
         signal = signal_of(record.event)
         if isinstance(signal, PipelineAbort) or (isinstance(signal, Eof) and self.is_own(signal)):
             self.has_ended = True
@@ -102,6 +103,9 @@ class Subscription:
 
     def _merged(self, readers: Sequence[UpstreamReader], at_rest: bool) -> UpstreamReader | None:
         heads = [(reader, record) for reader in readers if (record := reader.head()) is not None]
+        for reader, record in heads:
+            if signal_of(record.event) is not None and not _is_own_eof(reader, record):
+                return reader
         if not heads or (not at_rest and any(not each.has_ended and each.head() is None for each in readers)):
             return None
         return min(_uncaused(heads), key=lambda head: (head[0].delivered, head[0].name))[0]
