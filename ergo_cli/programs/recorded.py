@@ -112,7 +112,8 @@ class LogDifference(Struct, frozen=True):
 class JournalDifference(Struct, frozen=True):
     """One difference inside a journal; ``location`` starts at ``journals``.
 
-    ``node`` is the step, action, state or stage; ``cause`` the name that the kind's specification gives the difference.
+    ``node`` is the step, action, state or stage; ``cause`` the name that the kind's specification gives the difference;
+    ``origin`` the first stage upstream whose output differs, where the kind knows.
     """
 
     location: Location
@@ -121,3 +122,4 @@ class JournalDifference(Struct, frozen=True):
     node: str | None = None
     cause: str | None = None
     log: LogDifference | None = None
+    origin: str | None = None

@@ -53,6 +53,7 @@ from ergo_cli.replay.results import (
     replay_code,
     with_pairs_by_key,
 )
+from ergo_cli.supervisor.journals import Warns
 from ergo_cli.supervisor.seam import Decision, RunTermination
 from ergo_cli.supervisor.seam import Outcome as Completion
 from ergo_cli.supervisor.supervisor import Decider
@@ -107,6 +108,7 @@ class Comparison:
             for recorded, played in self._pairs():
                 self._compare(recorded, played)
             self._compare_closing()
+            warnings += self._referee.notices() if isinstance(self._referee, Warns) else ()
         except _BrokenOff as broken:
             warnings.append(self._broke_off(broken))
         except ErgoError as fault:
@@ -310,6 +312,7 @@ class Comparison:
                 key[1],
                 replay_code(DivergenceKind.JOURNAL),
                 node=difference.node,
+                origin=difference.origin,
                 cause=difference.cause or self._cause,
                 log=difference.log,
             )

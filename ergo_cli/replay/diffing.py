@@ -230,6 +230,7 @@ class _Diff:
                 found.actual,
                 key[1],
                 node=found.node,
+                origin=found.origin,
                 cause=found.cause,
                 log=found.log,
             )

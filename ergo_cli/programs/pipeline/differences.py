@@ -1,8 +1,4 @@
-"""The differences of two recordings of a pipeline, by what its stages made (spec 60 §22, 00 §13.7).
-
-Compared are, journal by journal, the rows of data with their status, watermarks, and the evidence of EOFs. Ids,
-writers, clocks, times, receipts, observations and all other signals take no part.
-"""
+"""The differences of two recordings of a flow, call by call, with paths into the bundle (spec 00 §13.7, 60 §22)."""
 
 from __future__ import annotations
 
@@ -11,139 +7,234 @@ from itertools import zip_longest
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.core import wire
 from ergo_cli.core.json import Item, JsonValue, Location, Member, decode
 from ergo_cli.core.tree_differences import first_leaf
-from ergo_cli.programs.pipeline.build import SYSTEM
-from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data, FlowSignal
+from ergo_cli.programs.pipeline.effects import EffectFault
+from ergo_cli.programs.pipeline.flow_manifest import FlowManifest, blocking_stages
+from ergo_cli.programs.pipeline.projection import Part, Row, difference_of, evidence_of, row_of, unmatched
 from ergo_cli.programs.pipeline.record_lines import record_line
 from ergo_cli.programs.pipeline.recorded import JournalRecord, PipelineCall, PipelineEpisode
-from ergo_cli.programs.pipeline.signals import Eof, Watermark
-from ergo_cli.programs.recorded import JournalDifference, LogDifference
+from ergo_cli.programs.recorded import JournalDifference, LogDifference, RecordLine
 from ergo_cli.stores.artifacts import artifact_id
+from ergo_cli.supervisor.seam import Outcome
+
+MISSING_ROW = "missing_row"
+"""The cause of a row that one side alone has."""
+
+_EVENT = (Member("record"), Member("event"))
+_OUTCOME = (Member("content"), Member("payload"), Member("outcome"))
 
 
-class Row(Struct, frozen=True):
-    """A record that is compared: its place in the call, and what is compared of it, by path into the record."""
+class _Held(Struct, frozen=True):
+    """A record of a call that is compared, and its index among the records of the call."""
 
     place: int
     record: JournalRecord
-    kind: str
-    parts: Mapping[str, tuple[Location, JsonValue]]
 
 
-_CONTENT = (Member("record"), Member("event"), Member("content"))
+class _Rows(Struct, frozen=True):
+    """What is compared of one journal in a call: rows in their order, and the evidence of EOFs."""
+
+    rows: list[tuple[_Held, Row]]
+    evidence: list[tuple[_Held, Part]]
 
 
-def rows_of(call: PipelineCall) -> dict[str, list[Row]]:
-    """The rows of a call, by journal: data journals and error journals in the order of their first records."""
-    rows: dict[str, list[Row]] = {}
+def rows_of(call: PipelineCall) -> Mapping[str, _Rows]:
+    """What is compared of a call, by the labels of journals."""
+    found: dict[str, _Rows] = {}
     for place, record in enumerate(call.records):
         event = record.chain_event
-        row = None if event is None or record.label == SYSTEM else _row(place, record, event)
-        if row is not None:
-            rows.setdefault(record.label, []).append(row)
-    return rows
+        if event is None:
+            continue
+        held, row, evidence = _Held(place, record), row_of(event), evidence_of(event)
+        if row is not None or evidence is not None:
+            of_journal = found.setdefault(record.label, _Rows([], []))
+            if row is not None:
+                of_journal.rows.append((held, row))
+            if evidence is not None:
+                of_journal.evidence.append((held, evidence))
+    return found
 
 
 def call_differences(
-    entry: int, here: PipelineCall, there: PipelineCall, *, is_prefix: bool = False
+    entry: int, here: PipelineCall, there: PipelineCall, manifests: Sequence[FlowManifest], *, is_prefix: bool = False
 ) -> Iterator[JournalDifference]:
-    """The rows that differ, placed in the entry of ``here``; ``is_prefix``: ``here`` may have come less far."""
-    expected, actual = rows_of(here), rows_of(there)
-    for label in sorted({**expected, **actual}, key=_order):
-        pairs = zip_longest(expected.get(label, ()), actual.get(label, ()))
-        for number, (one, other) in enumerate(pairs):
-            if one is None and is_prefix:
-                break
-            difference = _row_difference(entry, here, label, number, one, other)
-            if difference is not None:
-                yield difference
+    """The rows and the evidence that differ, placed in the entry of ``here``, sources first.
+
+    Left out are stages whose order is not certified for all ``manifests``, the first of which is that of ``here``.
+    With ``is_prefix`` ``here`` may have come less far. Evidence counts where both calls completed (§22.4).
+    """
+    if here.records == there.records:
+        return
+    blocking, expected, actual = blocking_stages(manifests), rows_of(here), rows_of(there)
+    both_completed = here.end.termination is there.end.termination is Outcome.COMPLETED
+    for label in _labels(manifests):
+        stage = label.partition(":")[2]
+        if blocking[stage]:
+            continue
+        one, other = expected.get(label, _NONE), actual.get(label, _NONE)
+        site = _Site(entry, here, label)
+        yield from _row_differences(site, one, other, is_prefix=is_prefix)
+        if both_completed:
+            yield from _evidence_differences(site, one, other)
+
+
+def uncertified_rows(call: PipelineCall, manifests: Sequence[FlowManifest]) -> Mapping[str, int]:
+    """How many rows of a call belong to stages whose order is not certified, by stage."""
+    blocking = blocking_stages(manifests)
+    counts: dict[str, int] = {}
+    for label, found in rows_of(call).items():
+        stage = label.partition(":")[2]
+        if blocking.get(stage) and found.rows:
+            counts[stage] = counts.get(stage, 0) + len(found.rows)
+    return counts
 
 
 def journal_differences(a: PipelineEpisode, b: PipelineEpisode) -> Iterator[JournalDifference]:
-    """The differences of two episodes, or of two closing entries, call by call, placed in A."""
+    """The differences of two episodes, or of two closing entries, call by call, placed in A.
+
+    A's closing entry of an interrupted run may have come less far than B's (§22.2).
+    """
+    is_closing = a.entry.episode_id is None
     for here, there in zip(a.calls, b.calls, strict=False):
-        yield from call_differences(a.entry.index, here, there)
-        if (here is not a.calls[-1] or a.entry.episode_id is None) and here.end.termination != there.end.termination:
-            yield end_difference(a.entry.index, here, there)
+        is_prefix = is_closing and here.end.termination is Outcome.ABORTED is not there.end.termination
+        found = call_differences(a.entry.index, here, there, (a.manifest, b.manifest), is_prefix=is_prefix)
+        yield from with_origins(found, a.manifest, set())
+        if (here is not a.calls[-1] or is_closing) and not is_prefix:
+            yield from end_differences(a.entry.index, here, there)
 
 
-def end_difference(entry: int, here: PipelineCall, there: PipelineCall) -> JournalDifference:
+def end_differences(entry: int, here: PipelineCall, there: PipelineCall) -> Iterator[JournalDifference]:
     """The difference of how two calls ended."""
-    location = (*_record(entry, here.end_place), Member("end"), Member("termination"))
-    ends = (msgspec.to_builtins(call.end.termination) for call in (here, there))
-    return JournalDifference(location, *ends)
+    if here.end.termination != there.end.termination:
+        location = (*record_place(entry, here.end_place), Member("end"), Member("termination"))
+        expected, actual = (msgspec.to_builtins(call.end.termination) for call in (here, there))
+        yield JournalDifference(location, expected, actual)
 
 
-def _order(label: str) -> tuple[bool, str]:
-    """Data journals first."""
-    return label.startswith("error:"), label
+def error_differences(entry: int, here: PipelineCall, there: PipelineCall) -> Iterator[JournalDifference]:
+    """The difference of the errors that ended two calls, by their codes."""
+    expected, actual = (None if call.end.error is None else call.end.error.code for call in (here, there))
+    if expected != actual:
+        location = (*record_place(entry, here.end_place), Member("end"), Member("error"), Member("code"))
+        yield JournalDifference(location, expected, actual)
 
 
-def _row(place: int, record: JournalRecord, event: ChainEvent) -> Row | None:
-    match event.content:
-        case Data(event_type, payload):
-            parts: dict[str, tuple[Location, JsonValue]] = {
-                "kind": ((*_CONTENT, Member("event_type")), event_type),
-                "payload": ((*_CONTENT, Member("payload")), payload),
-                "status": (
-                    (Member("record"), Member("event"), Member("processing_info"), Member("status")),
-                    decode(wire.encode(event.processing_info.status)),
-                ),
-            }
-            return Row(place, record, "data", parts)
-        case FlowSignal(Watermark(timestamp=timestamp)):
-            return Row(place, record, "watermark", {"payload": ((*_CONTENT, Member("timestamp")), timestamp)})
-        case FlowSignal(Eof() as eof):
-            return Row(place, record, "eof", {"payload": ((*_CONTENT, Member("writer_seq")), eof.writer_seq)})
-        case _:
-            return None
+def fault_difference(entry: int, here: PipelineCall, fault: EffectFault) -> JournalDifference:
+    """Where today's program asks for an effect that has no recorded outcome: what is recorded, what is asked for."""
+    cause = fault.code.partition(".")[2]
+    for place, record in enumerate(here.records):
+        effect = record.effect
+        if effect is not None and effect.cursor == fault.cursor:
+            location = (*record_place(entry, here.place(place)), *_EVENT, *_OUTCOME)
+            return JournalDifference(location, decode(wire.encode(effect.outcome)), None, fault.cursor.stage_key, cause)
+    effect_type = None if fault.descriptor is None else fault.descriptor.effect_type
+    asked: JsonValue = None if fault.descriptor is None else decode(wire.encode(fault.descriptor))
+    actual = {"cursor": decode(wire.encode(fault.cursor)), "descriptor": asked}
+    label, place = f"data:{fault.cursor.stage_key}", fault.cursor.input_seq
+    line = RecordLine(f"{label} an effect on input {place}", effect_type)
+    log = LogDifference(label, place + 1, place, None, actual, None, None, lines=(None, line))
+    return JournalDifference(record_place(entry, here.end_place), None, actual, fault.cursor.stage_key, cause, log)
 
 
-def _row_difference(
-    entry: int, here: PipelineCall, label: str, number: int, one: Row | None, other: Row | None
-) -> JournalDifference | None:
-    found = _first_part(one, other)
-    if found is None:
-        return None
-    cause, location, expected, actual = found
-    stage = label.partition(":")[2]
-    at = _record(entry, here.end_place if one is None else here.place(one.place))
-    sides = [None if row is None else decode(row.record.text) for row in (one, other)]
-    digests = [None if row is None else artifact_id(row.record.text) for row in (one, other)]
-    lines = tuple(None if row is None else record_line(row.record) for row in (one, other))
-    log = LogDifference(
-        label, number + 1, number, sides[0], sides[1], digests[0], digests[1], lines=(lines[0], lines[1])
+def with_origins(
+    differences: Iterator[JournalDifference], manifest: FlowManifest, differing: set[str]
+) -> Iterator[JournalDifference]:
+    """The differences, each with the first stage upstream of its own whose output differs.
+
+    ``differing`` are the stages whose output is known to differ; those of the differences are added.
+    """
+    found = list(differences)
+    differing.update(difference.node for difference in found if difference.node is not None)
+    for difference in found:
+        yield replace(difference, origin=origin_of(difference.node, manifest, differing))
+
+
+def origin_of(stage: str | None, manifest: FlowManifest, differing: set[str]) -> str | None:
+    """The first of some stages that leads to a stage; of no stage, the first of all."""
+    upstream = manifest.upstream.get(stage) if stage is not None else None
+    return next(
+        (name for name in manifest.order if name in differing and (upstream is None or name in upstream)), stage
     )
-    return JournalDifference((*at, *location), expected, actual, node=stage, cause=cause, log=log)
 
 
-def _first_part(one: Row | None, other: Row | None) -> tuple[str, Location, JsonValue, JsonValue] | None:
-    """The first part in which two rows differ: its name, its place in the record, and both values."""
-    if one is None or other is None:
-        return "missing_row", (), _told(one), _told(other)
-    if one.kind != other.kind:
-        return "kind", (), one.kind, other.kind
-    for name, (location, value) in one.parts.items():
-        counterpart = other.parts[name][1]
-        if value != counterpart or type(value) is not type(counterpart):
-            return name, *first_leaf(value, counterpart, location)
-    return None
-
-
-def _told(row: Row | None) -> JsonValue:
-    return None if row is None else decode(row.record.text)
-
-
-def _record(entry: int, place: int) -> Location:
+def record_place(entry: int, place: int) -> Location:
+    """The location of a record in a bundle."""
     return Member("journals"), Item(entry), Member("records"), Item(place)
 
 
-def manifests_differ(recorded: bytes | None, today: bytes) -> Sequence[str]:
-    """The members of two manifests that differ, by their names."""
-    if recorded is None or recorded == today:
-        return ()
-    sides = [decode(recorded), decode(today)]
-    return [name for name in sorted({*sides[0], *sides[1]}) if sides[0].get(name) != sides[1].get(name)]
+_NONE = _Rows([], [])
+
+
+class _Site(Struct, frozen=True):
+    """A journal in a call of an entry."""
+
+    entry: int
+    call: PipelineCall
+    label: str
+
+    def difference(
+        self,
+        number: int,
+        sides: tuple[_Held | None, _Held | None],
+        cause: str,
+        leaf: tuple[Location, JsonValue, JsonValue],
+    ) -> JournalDifference:
+        """The difference of two records, the ``number``-th of this journal in this call, down to a leaf."""
+        texts = [None if side is None else side.record.text for side in sides]
+        digests = [None if text is None else artifact_id(text) for text in texts]
+        trees = [None if text is None else decode(text) for text in texts]
+        lines = [None if side is None else record_line(side.record) for side in sides]
+        log = LogDifference(
+            self.label, number + 1, number, trees[0], trees[1], digests[0], digests[1], lines=(lines[0], lines[1])
+        )
+        place = self.call.end_place if sides[0] is None else self.call.place(sides[0].place)
+        location, expected, actual = leaf
+        return JournalDifference(
+            (*record_place(self.entry, place), *location), expected, actual, self.label.partition(":")[2], cause, log
+        )
+
+    def missing(self, number: int, one: _Held | None, other: _Held | None) -> JournalDifference:
+        """The difference of a record that one side alone has."""
+        trees = [None if side is None else decode(side.record.text) for side in (one, other)]
+        return self.difference(number, (one, other), MISSING_ROW, ((), trees[0], trees[1]))
+
+
+def _labels(manifests: Sequence[FlowManifest]) -> Iterator[str]:
+    """The labels of all data and error journals, sources first, then what they lead to."""
+    first, *others = manifests
+    known = dict.fromkeys(first.order)
+    for manifest in others:
+        known.update(dict.fromkeys(manifest.order))
+    for stage in known:
+        yield f"data:{stage}"
+        yield f"error:{stage}"
+
+
+def _row_differences(site: _Site, one: _Rows, other: _Rows, *, is_prefix: bool) -> Iterator[JournalDifference]:
+    for number, (here, there) in enumerate(zip_longest(one.rows, other.rows)):
+        if here is not None and there is not None:
+            found = difference_of(here[1], there[1])
+            if found is not None:
+                leaf = ((*_EVENT, *found.place), found.expected, found.actual)
+                yield site.difference(number, (here[0], there[0]), found.name, leaf)
+        elif here is not None:
+            yield site.missing(number, here[0], None)
+        elif there is not None and not is_prefix:
+            yield site.missing(number, None, there[0])
+
+
+def _evidence_differences(site: _Site, one: _Rows, other: _Rows) -> Iterator[JournalDifference]:
+    expected, actual = ([part for _, part in rows.evidence] for rows in (one, other))
+    for index, counterpart in unmatched(expected, actual):
+        here = None if index is None else one.evidence[index]
+        there = None if counterpart is None else other.evidence[counterpart]
+        number = index if index is not None else len(expected)
+        if here is not None and there is not None:
+            leaf = first_leaf(here[1].value, there[1].value, (*_EVENT, *here[1].place))
+            yield site.difference(number, (here[0], there[0]), "payload", leaf)
+        else:
+            yield site.missing(number, None if here is None else here[0], None if there is None else there[0])

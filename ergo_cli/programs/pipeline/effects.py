@@ -64,7 +64,17 @@ class EffectFailed(HandlerError):
 
 
 class EffectFault(PipelineError):
-    """An effect that must not be performed; whatever the handler does then, its stage fails."""
+    """An effect that must not be performed; whatever the handler does then, its stage fails.
+
+    ``cursor`` is the call's, ``descriptor`` what it asks for, None where that is not known.
+    """
+
+    def __init__(
+        self, code: str, cursor: Cursor, message: str, *, fix: str, descriptor: Descriptor | None = None
+    ) -> None:
+        super().__init__(code, f"an effect cannot be performed: {message}", where=str(cursor), fix=fix)
+        self.cursor = cursor
+        self.descriptor = descriptor
 
 
 class Cursor(Struct, frozen=True):
@@ -211,8 +221,8 @@ class EffectHistory(Protocol):
         """Whether nothing may be executed."""
         ...
 
-    def at(self, cursor: Cursor) -> Sequence[EffectRecord]:
-        """The records of a call, in order; none where it was never made."""
+    def at(self, cursor: Cursor, asked: Descriptor) -> Sequence[EffectRecord]:
+        """The records of a call that asks for this, in order; none where it was never made."""
         ...
 
 
@@ -221,7 +231,7 @@ class NoHistory:
 
     is_replay = False
 
-    def at(self, cursor: Cursor) -> Sequence[EffectRecord]:
+    def at(self, cursor: Cursor, asked: Descriptor) -> Sequence[EffectRecord]:
         """Nothing."""
         return ()
 
@@ -239,8 +249,8 @@ class RecordedHistory:
         for record in records:
             self._records.setdefault(record.cursor, []).append(record)
 
-    def at(self, cursor: Cursor) -> Sequence[EffectRecord]:
-        """The records of the call."""
+    def at(self, cursor: Cursor, asked: Descriptor) -> Sequence[EffectRecord]:
+        """The records of the call, whatever it asks for."""
         return self._records.get(cursor, ())
 
 
@@ -308,15 +318,15 @@ class Effects:
             raise _fault("pipeline.missing_idempotency_key", cursor, f"the effect '{name}' needs a key")
         given = decode(free_text(given))
         descriptor = Descriptor(name, label, kind.schema_version, self._logic_version, canonical_hash(given))
-        recorded = self._flow.history.at(cursor)
-        outcome = _recorded_outcome(cursor, descriptor, recorded)
+        recorded = self._flow.history.at(cursor, descriptor)
         self._flow.acted(Acted(self._stage, name, given, key))
+        outcome = _recorded_outcome(cursor, descriptor, recorded)
         if outcome is not None:
             self._append(recorded)
             return _result(outcome)
         attempts = len(recorded)
         if self._flow.history.is_replay:
-            raise _unrecorded(cursor, attempts)
+            raise _unrecorded(cursor, descriptor, attempts)
         if attempts and kind.safety is not Safety.NON_IDEMPOTENT_AT_LEAST_ONCE:
             raise _in_doubt(cursor, attempts)
         if kind.safety is Safety.NON_IDEMPOTENT_AT_LEAST_ONCE:
@@ -352,7 +362,7 @@ def _recorded_outcome(
     for record in recorded:
         if record.descriptor_hash != descriptor.hash:
             message = f"it asks for {descriptor.hash[:12]}, recorded is {record.descriptor_hash[:12]}"
-            raise _fault("pipeline.descriptor_mismatch", cursor, message)
+            raise _fault("pipeline.descriptor_mismatch", cursor, message, descriptor)
     outcomes = [record.outcome for record in recorded if not isinstance(record.outcome, AttemptStarted)]
     if not outcomes:
         return None
@@ -374,10 +384,11 @@ def _result(outcome: Succeeded | SucceededFact | FailedOutcome) -> FreeValue:
     return decode(free_text(outcome.output))
 
 
-def _unrecorded(cursor: Cursor, attempts: int) -> EffectFault:
+def _unrecorded(cursor: Cursor, descriptor: Descriptor, attempts: int) -> EffectFault:
     if attempts:
         return _in_doubt(cursor, attempts)
-    return _fault("pipeline.missing_recorded_effect", cursor, "it was never recorded, and a replay executes nothing")
+    message = "it was never recorded, and a replay executes nothing"
+    return _fault("pipeline.missing_recorded_effect", cursor, message, descriptor)
 
 
 def _in_doubt(cursor: Cursor, attempt: int) -> EffectFault:
@@ -393,6 +404,6 @@ _FIXES = {
 }
 
 
-def _fault(code: str, cursor: Cursor, message: str) -> EffectFault:
+def _fault(code: str, cursor: Cursor, message: str, descriptor: Descriptor | None = None) -> EffectFault:
     fix = _FIXES.get(code, "restore the records from a copy")
-    return EffectFault(code, f"an effect cannot be performed: {message}", where=str(cursor), fix=fix)
+    return EffectFault(code, cursor, message, fix=fix, descriptor=descriptor)

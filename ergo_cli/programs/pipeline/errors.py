@@ -31,6 +31,7 @@ _FIXES = {
     "pipeline.journal_conflict": "another process writes to this flow: wait until it is done, then run again",
     "pipeline.journal_ownerless": "open the journal with the stage or the system that owns it",
     "pipeline.journal_format": "write files of format 2, which hold groups of records",
+    "pipeline.not_comparable": "capture again, or replay without --strict",
     "pipeline.not_canonical": "keep to finite floats, integers of 64 bits and valid text",
 }
 

@@ -45,10 +45,16 @@ class PipelineActing(Struct, frozen=True):
         return PipelineReader(artifacts)
 
     def line(self, record: bytes) -> Line:
-        """One record of a flow for readers: its journal, the name of its event, what it says."""
+        """One record of a flow for readers: its stage, the name of its event, what it says; ``family``: its journal."""
         read = JournalRecord.of(record)
         name, fields = parts_of(read)
-        return Line(id=str(read.envelope.event_id), path=read.label, impl=name, family="event", outputs=fields)
+        return Line(
+            id=str(read.envelope.event_id),
+            path=read.stage or read.label,
+            impl=name,
+            family=read.label.partition(":")[0],
+            outputs=fields,
+        )
 
     def compare(self, a: Episode, b: Episode, own_runs: tuple[str, str]) -> Iterable[JournalDifference]:
         """The rows that differ, journal by journal."""

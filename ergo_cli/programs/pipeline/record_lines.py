@@ -7,11 +7,13 @@ from typing import cast
 from ergo_cli.core import wire
 from ergo_cli.core.json import JsonValue, decode
 from ergo_cli.programs.pipeline.chain_events import ChainEvent
+from ergo_cli.programs.pipeline.effects import EffectRecord
 from ergo_cli.programs.pipeline.recorded import JournalRecord
-from ergo_cli.programs.pipeline.status import Success
+from ergo_cli.programs.pipeline.status import Error
 from ergo_cli.programs.recorded import RecordLine
 
 _TAGS = ("content_type", "flow_control_type", "system_event_type", "lifecycle_event", "pipeline_event", "event_type")
+_OF_EVERY_FACT = ("id", "writer_id", "timestamp")
 
 
 def record_line(record: JournalRecord) -> RecordLine:
@@ -21,18 +23,35 @@ def record_line(record: JournalRecord) -> RecordLine:
 
 
 def parts_of(record: JournalRecord) -> tuple[str, dict[str, JsonValue]]:
-    """The name of an event, and what it says, without its tags."""
-    event: object = record.envelope.event
-    if not isinstance(event, ChainEvent):
-        members = _members(decode(wire.encode(event)))
-        dropped = ("id", "writer_id", "timestamp", *_TAGS)
-        return record.envelope.event.type_name, {key: each for key, each in members.items() if key not in dropped}
-    fields = {key: each for key, each in _members(decode(wire.encode(event.content))).items() if key not in _TAGS}
+    """The name of an event and what it says, without its tags; of an event marked as failed, first how it failed."""
+    event = record.chain_event
+    if event is None:
+        fact = record.envelope.event
+        return fact.type_name, _untagged(decode(wire.encode(fact)), *_OF_EVERY_FACT)
+    effect = record.effect
+    return event.event_type, {**_failure(event), **(_said(event) if effect is None else _of_effect(effect))}
+
+
+def _said(event: ChainEvent) -> dict[str, JsonValue]:
+    return _untagged(decode(wire.encode(event.content)))
+
+
+def _failure(event: ChainEvent) -> dict[str, JsonValue]:
     status = event.processing_info.status
-    if not isinstance(status, Success):
-        fields["status"] = decode(wire.encode(status))
-    return event.event_type, fields
+    return {"error": status.message} if isinstance(status, Error) else {}
 
 
-def _members(value: JsonValue) -> dict[str, JsonValue]:
-    return cast("dict[str, JsonValue]", value)
+def _of_effect(effect: EffectRecord) -> dict[str, JsonValue]:
+    """The effect's type, its outcome, and the call that it was asked for in."""
+    cursor = effect.cursor
+    return {
+        "effect": effect.descriptor.effect_type,
+        "outcome": decode(wire.encode(effect.outcome)),
+        "input_seq": cursor.input_seq,
+        "effect_ordinal": cursor.effect_ordinal,
+    }
+
+
+def _untagged(value: JsonValue, *others: str) -> dict[str, JsonValue]:
+    members = cast("dict[str, JsonValue]", value)
+    return {name: member for name, member in members.items() if name not in _TAGS and name not in others}

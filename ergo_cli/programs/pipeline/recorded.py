@@ -15,6 +15,8 @@ from ergo_cli.core.wire import FreeValue, WireError
 from ergo_cli.programs.pipeline.build import SYSTEM
 from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data, read_chain_event
 from ergo_cli.programs.pipeline.effects import EFFECT_EVENTS, EffectRecord
+from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
+from ergo_cli.programs.pipeline.ids import JournalId
 from ergo_cli.programs.pipeline.lifecycle import State
 from ergo_cli.programs.pipeline.records import Envelope, read_record, record_text
 from ergo_cli.programs.pipeline.system_events import read_system_event
@@ -95,7 +97,7 @@ class PipelineEpisode(Struct, frozen=True):
 
     entry: RecordedEntry
     calls: tuple[PipelineCall, ...]
-    manifest: bytes | None
+    manifest: FlowManifest
 
     @property
     def entries(self) -> Sequence[RecordedEntry]:
@@ -105,16 +107,22 @@ class PipelineEpisode(Struct, frozen=True):
     @property
     def effects(self) -> list[EffectRecord]:
         """The records of effects, in order."""
-        return [record.effect for call in self.calls for record in call.records if record.effect is not None]
+        found = (record.effect for call in self.calls for record in call.records)
+        return [effect for effect in found if effect is not None]
 
 
 class PipelineReader:
-    """Reads the journals of one bundle, which are of one flow. Raises JournalFault."""
+    """Reads the journals of one bundle, which are of one flow. Raises JournalFault.
+
+    Keeps of every journal its id and the last count of each of its writers.
+    """
 
     def __init__(self, artifacts: Mapping[str, bytes]) -> None:
         self._artifacts = artifacts
         self._head = 0
-        self._manifest: bytes | None = None
+        self._manifest: FlowManifest | None = None
+        self._journals: dict[str, JournalId] = {}
+        self._counts: dict[tuple[str, str], int] = {}
         self.named: set[str] = set()
 
     def episode(self, entries: Sequence[RecordedEntry]) -> PipelineEpisode:
@@ -122,23 +130,21 @@ class PipelineReader:
         entry, *others = entries
         if others:
             raise JournalFault("it belongs to no decision", others[0].index)
-        return PipelineEpisode(entry, tuple(self._call(entry, call) for call in entry.calls), self._manifest)
+        calls = [self._call(entry, call) for call in entry.calls]
+        assert self._manifest is not None, "every entry has a call"
+        if entry.run_id != self._manifest.flow_id:
+            raise JournalFault(f"it is of run '{entry.run_id}', the flow is '{self._manifest.flow_id}'", entry.index)
+        return PipelineEpisode(entry, tuple(calls), self._manifest)
 
     def close(self, entry: RecordedEntry | None) -> PipelineEpisode | None:
-        """What closing the program recorded; None where no event had started it."""
+        """What closing the program recorded; None where nothing was."""
         return None if entry is None else self.episode([entry])
 
     def _call(self, entry: RecordedEntry, call: RecordedCall) -> PipelineCall:
         self._begin(entry, call)
         records = tuple(self._record(entry, call.first + 1 + place, text) for place, text in enumerate(call.records))
         self._head += len(records)
-        end_place = call.first + 1 + len(records)
-        try:
-            status = decode_json(bytes(call.end.status))
-        except JsonError as error:
-            raise JournalFault(f"its status cannot be read: {error}", entry.index, end_place) from error
-        if not isinstance(status, str) or status not in STATES:
-            raise JournalFault(f"its status {status!r} is no state of a pipeline", entry.index, end_place)
+        self._check_end(entry, call)
         return PipelineCall(call.begin, records, call.end, call.first)
 
     def _begin(self, entry: RecordedEntry, call: RecordedCall) -> None:
@@ -149,13 +155,19 @@ class PipelineReader:
             why = f"the flow has {counted(self._head, 'record')} there, the frame tells of {begin.head}"
             raise JournalFault(why, entry.index, call.first)
         if (begin.initial is None) is (self._manifest is None):
-            which = "the first `begin` frame alone names the flow's manifest"
-            raise JournalFault(which, entry.index, call.first)
+            why = "the first `begin` frame of the bundle names the flow's manifest, and no other does"
+            raise JournalFault(why, entry.index, call.first)
         if begin.initial is not None:
-            if begin.initial not in self._artifacts:
-                raise JournalFault(f"there is no artifact '{begin.initial}'", entry.index, call.first)
-            self.named.add(begin.initial)
-            self._manifest = self._artifacts[begin.initial]
+            self._manifest = self._read_manifest(entry, call.first, begin.initial)
+
+    def _read_manifest(self, entry: RecordedEntry, place: int, name: str) -> FlowManifest:
+        if name not in self._artifacts:
+            raise JournalFault(f"there is no artifact '{name}'", entry.index, place)
+        self.named.add(name)
+        try:
+            return FlowManifest.of(self._artifacts[name])
+        except (JsonError, WireError) as error:
+            raise JournalFault(f"it is not the manifest of a flow: {error}", artifact=name) from error
 
     def _record(self, entry: RecordedEntry, place: int, text: bytes) -> JournalRecord:
         try:
@@ -165,7 +177,36 @@ class PipelineReader:
             _ = record.effect
         except (JsonError, WireError, NotCanonicalError) as error:
             raise JournalFault(f"it is not a record of a pipeline: {error}", entry.index, place) from error
+        fault = self._fault_of(record)
+        if fault is not None:
+            raise JournalFault(fault, entry.index, place)
         return record
+
+    def _fault_of(self, record: JournalRecord) -> str | None:
+        """Why no flow with this manifest can have appended a record; None if one can."""
+        envelope, manifest = record.envelope, self._manifest
+        if manifest is not None and record.stage is not None and record.stage not in manifest.stages:
+            return f"the flow has no stage '{record.stage}'"
+        known = self._journals.setdefault(record.label, envelope.journal_id)
+        if known != envelope.journal_id:
+            return f"it is of journal {envelope.journal_id}, those before it of {known}"
+        writer = envelope.event.writer_id.display
+        count, last = envelope.vector_clock.clocks.get(writer, 0), self._counts.get((record.label, writer), 0)
+        if count <= last:
+            return f"its writer counts {count} there, and counted {last} before"
+        self._counts[record.label, writer] = count
+        return None
+
+    def _check_end(self, entry: RecordedEntry, call: RecordedCall) -> None:
+        place = call.first + 1 + len(call.records)
+        try:
+            status = decode_json(bytes(call.end.status))
+        except JsonError as error:
+            raise JournalFault(f"its status cannot be read: {error}", entry.index, place) from error
+        if not isinstance(status, str) or status not in STATES:
+            raise JournalFault(f"its status {status!r} is no state of a pipeline", entry.index, place)
+        if call.end.state is not None:
+            raise JournalFault("a pipeline has no digest of a state", entry.index, place)
 
 
 def _read(label: str, text: str) -> AnyRecord:

@@ -1,48 +1,87 @@
-"""Compare today's pipeline program with a recording: the flow runs again on the recorded events and effects."""
+"""Compare today's pipeline program with a recording: one flow runs again on the recorded events and effects."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
+from msgspec import Struct
 
-from ergo_cli.core.time import StandingClock
+from ergo_cli.core.diagnostics import Notice, counted
+from ergo_cli.core.json import JsonValue, decode
 from ergo_cli.core.values import ProducedEffect
 from ergo_cli.events.external import Context
 from ergo_cli.programs.kind import Attempt, Blame, EffectPlace, Finding, Ran
-from ergo_cli.programs.pipeline.differences import call_differences, end_difference, manifests_differ
-from ergo_cli.programs.pipeline.effects import RecordedHistory
+from ergo_cli.programs.pipeline.appended import AppendOrder
+from ergo_cli.programs.pipeline.differences import (
+    call_differences,
+    end_differences,
+    error_differences,
+    fault_difference,
+    origin_of,
+    uncertified_rows,
+    with_origins,
+)
+from ergo_cli.programs.pipeline.effects import AttemptStarted, EffectFault
 from ergo_cli.programs.pipeline.errors import PipelineError
+from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
 from ergo_cli.programs.pipeline.program import PipelineProgram
 from ergo_cli.programs.pipeline.recorded import JournalRecord, PipelineCall, PipelineEpisode
+from ergo_cli.programs.pipeline.served import RecordedTime, ServedEffects, time_out_place
 from ergo_cli.programs.recorded import Episode, JournalDifference
 from ergo_cli.programs.seat import Seat
 from ergo_cli.stores.memory import MemoryJournal
 from ergo_cli.supervisor.journals import Begin, EndFrame, EpisodeJournal
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 
-T = TypeVar("T")
+_STORE_FAILED = Failed(ErrKind.ADAPTER_UNAVAILABLE)
 
-_AS_RECORDED = (Outcome.TIMED_OUT, Outcome.ABORTED, Failed(ErrKind.ADAPTER_UNAVAILABLE))
-"""How a call can end by what a replay does not have: time, a stop, a store that fails."""
+
+class _Judged(Struct, frozen=True):
+    """A recorded call, and today's; None for one that is taken as it was recorded."""
+
+    recorded: PipelineCall
+    today: PipelineCall | None
+    termination: RunTermination
+    fault: EffectFault | None = None
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether time ended the recorded call, at a point that no program decides."""
+        return self.recorded.end.termination is Outcome.TIMED_OUT
+
+    @property
+    def had_ended(self) -> bool:
+        """Whether today's flow had come to its end before, where the recorded one went on."""
+        return self.today is not None and self.termination is Outcome.ABORTED and not self.today.records
 
 
 class PipelineReferee:
-    """Runs one flow of today's program; each call is compared with the recorded one of its episode and attempt.
+    """Runs one flow of today's program; every call is compared with the recorded one of its episode and attempt.
 
-    A call that was cut off by time or by its store is compared as far as it came, and nothing follows it.
+    How calls ended by time, by a stop or by a store that failed is taken from the recording.
     """
 
     def __init__(self, program: PipelineProgram) -> None:
         self._program = program
-        self._history = RecordedHistory()
-        seat = Seat(StandingClock(), _at_once)
-        self._invoker = PipelineInvoker(program, MemoryJournal(), seat, self._history)
+        self._manifest = FlowManifest.of(program.manifest())
+        self._effects = ServedEffects()
+        self._appended = AppendOrder(MemoryJournal())
+        self._time = RecordedTime(self._appended)
+        seat = Seat(self._time, self._time.within)
+        self._invoker = PipelineInvoker(program.live(_never_called), self._appended, seat, self._effects)
         self._episode: PipelineEpisode | None = None
-        self._judged: list[tuple[PipelineCall, PipelineCall, bool]] = []
-        self._is_cut_off = False
+        self._judged: list[_Judged] = []
+        self._drained: Sequence[ProducedEffect] = ()
+        self._run_calls = 0
+        self._differing: set[str] = set()
+        self._uncertified: Counter[str] = Counter()
+        self._is_strict = False
+        self._obstacles: list[str] = []
+        self._recorded_manifest: FlowManifest | None = None
         self.last_error: BaseException | None = None
 
     def serve(self, episode: Episode | None) -> None:
@@ -50,32 +89,27 @@ class PipelineReferee:
         assert episode is None or isinstance(episode, PipelineEpisode)
         self._episode, self._judged = episode, []
         if episode is not None:
-            self._history.add(episode.effects)
+            self._effects.add(episode.effects)
 
     def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
-        """Admit the event today; returns the termination, the recorded one for a call that was cut off.
+        """Admit the event to today's flow, unless the recorded call did nothing; returns the termination today.
 
         ``ABORTED`` if no such call was recorded: it cannot be compared and is not retried.
         """
+        self._run_calls += 1
+        self.last_error = None
         attempt, episode = len(self._judged), self._episode
         if episode is None or attempt >= len(episode.calls):
             return Outcome.ABORTED
         recorded = episode.calls[attempt]
-        termination = recorded.end.termination
-        if termination in _AS_RECORDED and (not recorded.records or self._is_cut_off):
-            self._judged.append((recorded, recorded, False))
-            return termination
-        is_cut_off = termination in _AS_RECORDED
-        self._is_cut_off = self._is_cut_off or is_cut_off
-        ended = self._invoker.run(graph_id, event_id, context, None)
-        self.last_error = self._invoker.last_error
-        self._judged.append((recorded, _call_of(self._invoker.drain_journals()), is_cut_off))
-        return termination if is_cut_off else ended
+        judged = self._judge(recorded, lambda: self._admit(recorded, graph_id, event_id, context))
+        self._judged.append(judged)
+        return judged.termination
 
     @property
     def run_calls(self) -> int:
         """How many times ``run`` was called."""
-        return self._invoker.run_calls
+        return self._run_calls
 
     @property
     def pending(self) -> int:
@@ -84,75 +118,184 @@ class PipelineReferee:
 
     def drain_rendered(self) -> list[ProducedEffect]:
         """The effects of the last call."""
-        return self._invoker.drain_rendered()
+        self._drained = self._invoker.drain_rendered()
+        return self._drained
 
     def finding(self, recorded: RunTermination | None, *, strict: bool) -> Finding:
-        """What differs in the episode's journal. Raises PipelineError ``pipeline.not_comparable`` under ``strict``."""
+        """What differs in the episode's journal; the last termination is left to the decision where that differs.
+
+        Raises PipelineError ``pipeline.not_comparable`` under ``strict`` for a flow of another manifest.
+        """
         episode = self._episode
         if episode is None or not self._judged:
             return Finding()
-        if strict:
-            self._check_comparable(episode)
-        differences = tuple(
+        self._is_strict = strict
+        self._compare_manifests(episode.manifest)
+        differences = [
             difference
-            for here, today, is_cut_off in self._judged
-            if here is not today
-            for difference in call_differences(episode.entry.index, here, today, is_prefix=is_cut_off)
-        )
-        return Finding(differences, effects_known=not any(is_cut_off for _, _, is_cut_off in self._judged))
+            for judged in self._judged
+            for difference in self._differences(episode, judged, is_last=judged is self._judged[-1])
+        ]
+        last = self._judged[-1]
+        is_known = not last.is_cut_off and not last.had_ended
+        return Finding(differences, last.termination, effects_known=is_known)
 
     def blame(self, places: Sequence[EffectPlace | None], ran: Ran | None) -> Sequence[Blame]:
-        """Return no blame: effects follow from the records, which are compared themselves."""
-        return [Blame()] * len(places)
+        """Name the stage behind each difference, and the first one upstream whose output differs.
+
+        An effect's stage is known where a sink wrote; a termination is that of the stage that failed.
+        """
+        return [self._blame(place) for place in places]
 
     def reread(self, ran: Ran) -> Attempt | None:
         """Return None: pipelines read the payload itself."""
         return None
 
     def close(self, closing: Episode | None) -> Iterator[JournalDifference]:
-        """End today's flow as the recorded one was ended; returns the differences of the closing entry."""
-        if closing is None:
+        """End today's flow as the recorded one was ended; returns the differences of the closing entry.
+
+        Raises PipelineError ``pipeline.not_comparable`` under ``--strict``, for a recorded flow that did not come to a
+        good end and for rows whose order is not certified.
+        """
+        assert closing is None or isinstance(closing, PipelineEpisode)
+        if closing is not None:
+            yield from self._close(closing)
+        if self._recorded_manifest is None:
             return
-        assert isinstance(closing, PipelineEpisode)
-        self._history.add(closing.effects)
+        bad_end = _bad_end(closing)
+        if bad_end is not None:
+            self._note(bad_end)
+        if self._uncertified:
+            stages = ", ".join(f"{name} {rows:,}" for name, rows in sorted(self._uncertified.items()))
+            self._note(f"the order of {counted(self._uncertified.total(), 'row')} is not certified ({stages})")
+
+    def notices(self) -> Sequence[Notice]:
+        """What keeps the runs from being compared in full, so far."""
+        return [Notice(obstacle) for obstacle in self._obstacles]
+
+    def _judge(self, recorded: PipelineCall, call: Callable[[], Sequence[EpisodeJournal]]) -> _Judged:
+        termination = recorded.end.termination
+        if termination == _STORE_FAILED or (termination is Outcome.ABORTED and not recorded.records):
+            return _Judged(recorded, None, termination)
+        self._effects.is_cut_off = termination is Outcome.TIMED_OUT
+        journals = call()
+        self._appended.take()
+        today = _call_of(journals[0])
+        self.last_error = self._invoker.last_error if today.records else None
+        fault = self.last_error if isinstance(self.last_error, EffectFault) else None
+        ended = today.end.termination
+        if termination is Outcome.TIMED_OUT and not isinstance(ended, Failed):
+            ended = termination
+        return _Judged(recorded, today, ended, fault)
+
+    def _admit(
+        self, recorded: PipelineCall, graph_id: str, event_id: str, context: Context
+    ) -> Sequence[EpisodeJournal]:
+        limit = self._time.limit(time_out_place(recorded))
+        self._invoker.run(graph_id, event_id, context, limit)
+        return self._invoker.drain_journals()
+
+    def _close(self, closing: PipelineEpisode) -> Iterator[JournalDifference]:
         (recorded,) = closing.calls
+        self._effects.add(closing.effects)
         interrupted = recorded.end.termination in (Outcome.ABORTED, Outcome.TIMED_OUT)
-        if self._is_cut_off or (interrupted and not recorded.records):
+        judged = self._judge(recorded, lambda: self._invoker.close(interrupted))
+        yield from self._differences(closing, judged, is_last=False)
+
+    def _differences(self, episode: PipelineEpisode, judged: _Judged, *, is_last: bool) -> Iterator[JournalDifference]:
+        """The differences of one call; ``is_last``: its end is compared with the decision's."""
+        today, recorded, entry = judged.today, judged.recorded, episode.entry.index
+        if today is None:
             return
-        entries = self._invoker.close(interrupted)
-        if not entries:
+        found: list[JournalDifference] = []
+        if not judged.had_ended:
+            manifests = (episode.manifest, self._manifest)
+            found += call_differences(entry, recorded, today, manifests, is_prefix=judged.is_cut_off)
+            self._uncertified.update(uncertified_rows(recorded, manifests))
+        if judged.fault is not None:
+            found = [difference for difference in found if difference.actual is not None]
+            found.append(fault_difference(entry, recorded, judged.fault))
+        if not is_last and judged.termination != recorded.end.termination:
+            found += end_differences(entry, recorded, today)
+        elif not judged.is_cut_off:
+            found += error_differences(entry, recorded, today)
+        yield from with_origins(iter(found), self._manifest, self._differing)
+
+    def _compare_manifests(self, recorded: FlowManifest) -> None:
+        if self._recorded_manifest is not None:
             return
-        today = _call_of(entries)
-        yield from call_differences(closing.entry.index, recorded, today)
-        if recorded.end.termination != today.end.termination:
-            yield end_difference(closing.entry.index, recorded, today)
+        self._recorded_manifest = recorded
+        differing = recorded.differing(self._manifest)
+        if differing:
+            self._note(f"the recorded flow has another manifest: {', '.join(differing)} differ")
 
-    def _check_comparable(self, episode: PipelineEpisode) -> None:
-        """Strictly comparable are flows of one manifest whose stages all read in the deterministic order (§13.7)."""
-        differing = manifests_differ(episode.manifest, self._program.manifest())
-        unordered = [stage.name for stage in self._program.stages if not stage.ordered_delivery]
-        if not differing and not unordered:
-            return
-        why = (
-            f"today's manifest differs in {', '.join(differing)}"
-            if differing
-            else f"the order of events is not the same in every run for stage {', '.join(unordered)}"
-        )
-        raise PipelineError(
-            "pipeline.not_comparable",
-            f"the runs cannot be compared strictly: {why}",
-            where=f"pipeline '{self._program.name}'",
-            fix="capture again, or replay without --strict",
-        )
+    def _note(self, obstacle: str) -> None:
+        """Note what keeps the runs from being compared in full. Raises PipelineError under ``--strict``."""
+        self._obstacles.append(obstacle)
+        if self._is_strict:
+            raise PipelineError(
+                "pipeline.not_comparable",
+                f"the runs cannot be compared strictly: {obstacle}",
+                where=f"pipeline '{self._program.name}'",
+            )
 
-
-def _at_once(limit: int, work: Callable[[], T], name: str) -> T:
-    """Call without a limit: a replay executes nothing that could take time."""
-    return work()
+    def _blame(self, place: EffectPlace | None) -> Blame:
+        last = self._judged[-1] if self._judged else None
+        if place is None:
+            stage = None if last is None or last.fault is None else last.fault.cursor.stage_key
+        elif place.is_missing:
+            stage = _sink_of(cast("dict[str, JsonValue]", place.missing))
+        else:
+            stage = None if last is None else _stages_of(self._drained, last)[place.index]
+        return Blame(stage, origin_of(stage, self._manifest, self._differing) if self._differing else None)
 
 
-def _call_of(entries: Sequence[EpisodeJournal]) -> PipelineCall:
+def _stages_of(effects: Sequence[ProducedEffect], judged: _Judged) -> Sequence[str | None]:
+    """The stage of each effect of a call: the sink that wrote, or the stage whose effect was recorded in that order."""
+    recorded = () if judged.today is None else (record.effect for record in judged.today.records)
+    performed = [
+        effect.cursor.stage_key
+        for effect in recorded
+        if effect is not None and not isinstance(effect.outcome, AttemptStarted)
+    ]
+    if judged.fault is not None:
+        performed.append(judged.fault.cursor.stage_key)
+    in_order = iter(performed)
+    return [_sink_of(decode(effect.text)) or next(in_order, None) for effect in effects]
+
+
+def _sink_of(effect: dict[str, JsonValue]) -> str | None:
+    """The sink that an effect was written by; None for one that a stage performed."""
+    writes = cast("list[dict[str, str]]", effect["writes"])
+    return writes[0]["key"] if writes else None
+
+
+def _bad_end(closing: PipelineEpisode | None) -> str | None:
+    """Why the end of a recorded flow is no good one; None if it completed, or was stopped."""
+    if closing is None:
+        return "there is no closing entry: the capture was cut off"
+    (call,) = closing.calls
+    ended = call.end.termination
+    if ended is Outcome.COMPLETED or (
+        ended is Outcome.ABORTED and (call.records or bytes(call.end.status) == b'"Drained"')
+    ):
+        return None
+    return "the recorded flow failed, or was given up"
+
+
+T = TypeVar("T")
+
+
+def _never_called(name: str) -> Callable[..., object]:
+    """An executor in the place of the one of this name, which a replay does not load."""
+
+    def execute(*_arguments: object) -> object:
+        raise AssertionError(f"a replay calls '{name}'")
+
+    return execute
+
+
+def _call_of(journal: EpisodeJournal) -> PipelineCall:
     """What a call of today recorded."""
-    (journal,) = entries
     records = tuple(JournalRecord.of(text) for text in journal.records[1:-1])
     return PipelineCall(Begin(0), records, msgspec.json.decode(journal.records[-1], type=EndFrame).end, 0)
