@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Home:
 
     def program(self, *stages: str, handlers: str = "", edges: str | None = None, more: str = "") -> Home:
         names = [stage.partition('"')[2].partition('"')[0] for stage in stages]
-        pairs = list(zip(names, names[1:], strict=False)) if edges is None else [e.split(">") for e in edges.split()]
+        pairs = list(pairwise(names)) if edges is None else [e.split(">") for e in edges.split()]
         written = " ".join(f"({a!r}, {b!r})," for a, b in pairs)
         text = PROGRAM.format(handlers=handlers, stages=" ".join(f"{s}," for s in stages), edges=written, more=more)
         (self.root / "own.py").write_text(text)
