@@ -251,7 +251,10 @@ def damage(project: Path, statement: str) -> None:
 
 
 OTHER_STATE = "event_json = replace(event_json, 'flaky', 'flake') WHERE seq = 13"
+OTHER_RUN = f"event_json = replace(event_json, '{RUN}', '{BRANCH}') WHERE seq = 13"
 DAMAGED = {
+    "another run": (f"UPDATE plan_events SET {OTHER_RUN}", "plan.invalid_attempt_envelopes"),
+    "a record in another place": ("UPDATE plan_events SET seq = 15 WHERE seq = 14", "plan.event_stream_corrupt"),
     "no JSON": ("UPDATE plan_events SET event_json = '{' WHERE seq = 13", "plan.event_stream_corrupt"),
     "no event": ("UPDATE plan_events SET event_json = '[]' WHERE seq = 13", "plan.event_stream_corrupt"),
     "a gap": ("DELETE FROM plan_events WHERE seq = 12", "plan.event_stream_corrupt"),
@@ -262,12 +265,18 @@ DAMAGED = {
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_stream_is_refused_and_left_as_it_is(ergo: Ergo, cut_off: Path, name: str) -> None:
     statement, code = DAMAGED[name]
+    whole = {file: file.read_bytes() for file in cut_off.glob("runs.db*")}
     damage(cut_off, f"{statement} AND run_id = '{RUN}'")
     for command in (("runs", "show", RUN), ("runs", "timeline", RUN), ("runs", "resume", RUN, "-p", "default")):
         check_refused(ergo(*command, *STORE), 3, code, RUN, "restore the run from a copy")
     captured = ergo(*CAPTURE)
     assert (captured.exit_code, (cut_off / "b.json").exists()) == (3, False), captured.stderr
     assert f"code: {code}\n" in captured.stderr
+    for file in cut_off.glob("runs.db*"):
+        file.unlink()
+    for file, content in whole.items():
+        file.write_bytes(content)
+    assert ergo(*CAPTURE).exit_code == 0
 
 
 def test_a_stream_whose_end_is_broken_does_not_hide_the_others(ergo: Ergo, done: Path) -> None:
