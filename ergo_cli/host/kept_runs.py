@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ergo_cli.core.time import NANOS, Clock
 from ergo_cli.errors import ErgoError, ProgramError
 from ergo_cli.host.driving import live_driver
-from ergo_cli.host.timing import LiveClock
+from ergo_cli.host.timing import LiveClock, call_within
 from ergo_cli.programs.kinds import every_kind
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.runs import (
@@ -126,7 +126,7 @@ def resume_run(named: NamedStore, program: AnyProgram, run_id: str, asked: Resum
         raise ProgramError("program.wrong_kind", message, where="option --program", fix="name the program of the run")
     with open_runs(named, tools, "resume") as store:
         asked = replace(asked, provenance=program.provenance)
-        return tools.resume(store, program.value, run_id, asked, LiveClock(), os.urandom)
+        return tools.resume(store, program.value, run_id, asked, LiveClock(), os.urandom, call_within)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from ergo_cli.core.diagnostics import Notice, did_you_mean
 from ergo_cli.core.json import JsonValue
 from ergo_cli.core.time import Clock
 from ergo_cli.errors import ErgoError, StoreError
+from ergo_cli.programs.seat import CallWithin
 from ergo_cli.stores.backends import RunStore
 from ergo_cli.stores.database import RunTables
 from ergo_cli.stores.leases import Owner
@@ -207,8 +208,9 @@ class RunTools(Protocol):
         asked: Resumption,
         clock: Clock,
         entropy: Callable[[int], bytes] = bytes,
+        within: CallWithin | None = None,
     ) -> ResumedRun:
-        """Resume a run live, under its lease; ``entropy`` gives random bytes.
+        """Resume a run live, under its lease; ``entropy`` gives random bytes, ``within`` keeps time limits of calls.
 
         Raises UsageError for missing requirements, and the kind's ``run_busy`` for a run that another drives.
         """

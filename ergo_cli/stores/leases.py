@@ -122,6 +122,8 @@ class HeldLease:
         self._leases = leases
         self._parent = parent
         self.lease = lease
+        self.blocks = 0
+        """How many blocks share it: one that was abandoned by its thread may outlast those around it."""
         self.has_ended = False
         """Whether the driven run has come to its end; set by the one who drives it."""
 
@@ -165,23 +167,24 @@ class Leases:
 
     @contextmanager
     def driving(self, run: str, parent: str | None = None) -> Generator[HeldLease]:
-        """Hold the lease of a run while the block drives it; a block inside of another for the same run shares it.
+        """Hold the lease of a run while the block drives it; a further block for the same run shares it.
 
         ``parent`` is the run that spawned it. Raises StoreError ``store.run_busy`` if another drives the run. What is
         left of the lease of a run that has not ended is its parent, and a request to cancel it.
         """
         held = self.held.get(run)
-        if held is not None:
-            yield held
-            return
-        held = HeldLease(self, self._take(run, parent), None if parent is None else self.held.get(parent))
-        self.held[run] = held
+        if held is None:
+            held = HeldLease(self, self._take(run, parent), None if parent is None else self.held.get(parent))
+            self.held[run] = held
+        held.blocks += 1
         try:
             yield held
         finally:
-            del self.held[run]
-            with suppress(StoreError):  # the row is free all the same, soon or when this process is gone
-                self._give_back(held)
+            held.blocks -= 1
+            if not held.blocks:
+                del self.held[run]
+                with suppress(StoreError):  # the row is free all the same, soon or when this process is gone
+                    self._give_back(held)
 
     def owner_of(self, run: str) -> Lease | None:
         """The lease of a run that is driven; None for one that is not."""

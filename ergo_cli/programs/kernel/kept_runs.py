@@ -46,6 +46,7 @@ from ergo_cli.programs.runs import (
     TimedRun,
     run_not_found,
 )
+from ergo_cli.programs.seat import CallWithin
 from ergo_cli.stores.backends import RunStore
 from ergo_cli.stores.database import RunTables
 
@@ -108,6 +109,7 @@ class KernelRuns(Struct, frozen=True):
         asked: Resumption,
         clock: Clock,
         entropy: Callable[[int], bytes] = bytes,
+        within: CallWithin | None = None,
     ) -> ResumedRun:
         """Resume a run without a deadline; ``program.execute`` is resolved.
 

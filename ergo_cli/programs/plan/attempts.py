@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
+from contextlib import nullcontext
 from typing import Protocol
 
 from msgspec import Struct
@@ -24,8 +25,18 @@ from ergo_cli.programs.plan.handlers import call_handler, snapshot_failure
 from ergo_cli.programs.plan.manifest import IoMode, RunConfig
 from ergo_cli.programs.plan.recorder import FilteredRecorder
 from ergo_cli.programs.plan.states import State
-from ergo_cli.programs.plan.stream import Appender, Artifacts, HandlersArtifacts, HandlersWriter, Writer
+from ergo_cli.programs.plan.stream import (
+    Appender,
+    Artifacts,
+    HandlersArtifacts,
+    HandlersWriter,
+    LimitedWriter,
+    Turn,
+    Writer,
+)
+from ergo_cli.programs.plan.time_limits import Gate, timed_out
 from ergo_cli.programs.plan.transports import TransportEnv, TransportFactory
+from ergo_cli.programs.seat import CallWithin, DeadlinePassed
 
 
 class Succeeded(Struct, frozen=True):
@@ -73,6 +84,9 @@ class LiveAttempts(Struct, frozen=True):
     """Namespaces whose calls are queued as intents, in a run under a supervisor; None in one without."""
     on_refusal: Callable[[ContextError], object] = lambda _: None
     """Takes the error of a context that cannot be kept, whose record has no name that looks like a secret."""
+    within: CallWithin | None = None
+    """Keeps the time limits of states; without it they have none."""
+    turn: Turn = nullcontext()
 
     def execute(self, state: State, attempt: int, base: str) -> AttemptResult:
         """Enter the state, call its handler on the base snapshot, record the result.
@@ -88,8 +102,7 @@ class LiveAttempts(Struct, frozen=True):
         if self.failpoints.strikes(Failpoint.AFTER_ENTERED):
             return Stopped()
         context = StagedContext(values)
-        recorder = FilteredRecorder(self.config.event_profile, self.appender, self.allowed_names)
-        failure = call_handler(state, context, self.io_of(state, attempt), recorder, self.deadline.seconds_left)
+        failure = self._called(state, attempt, context)
         if self.failpoints.strikes(Failpoint.AFTER_HANDLER):
             return Stopped()
         if failure is not None:
@@ -101,10 +114,26 @@ class LiveAttempts(Struct, frozen=True):
             return self._fail(state.id, attempt, snapshot_failure(state.id, error))
         return self._complete(state.id, self.artifacts.put(text))
 
-    @property
-    def appender(self) -> Appender:
+    def _called(self, state: State, attempt: int, context: StagedContext) -> Failure | None:
+        """Call the handler; one that exceeds the limit of its state is abandoned, and fails the attempt."""
+        limit, within = state.meta.timeout, self.within
+        if limit is None or within is None:
+            return self._call(state, attempt, context, self.turn)
+        gate = Gate(self.turn)
+        try:
+            return within(limit.ns, lambda: self._call(state, attempt, context, gate), state.id)
+        except DeadlinePassed:
+            gate.shut()
+            return timed_out(state.id, limit)
+
+    def _call(self, state: State, attempt: int, context: StagedContext, turn: Turn) -> Failure | None:
+        recorder = FilteredRecorder(self.config.event_profile, self.appender(turn), self.allowed_names)
+        return call_handler(state, context, self.io_of(state, attempt, turn), recorder, self.deadline.seconds_left)
+
+    def appender(self, turn: Turn) -> Appender:
         """Where the events of a handler go: under a supervisor a store that fails stops the run."""
-        return self.writer if self.effectful is None else HandlersWriter(self.writer)
+        limited = LimitedWriter(self.writer, turn)
+        return limited if self.effectful is None else HandlersWriter(limited)
 
     def supervision(self, state: State, attempt: int) -> Supervision | None:
         """What a supervisor asks of the calls of an attempt; None without one."""
@@ -112,24 +141,25 @@ class LiveAttempts(Struct, frozen=True):
             return None
         return Supervision(state.id, attempt, state.meta.idempotency, self.effectful)
 
-    def io_of(self, state: State, attempt: int) -> FactIo:
-        """What the handler of an attempt asks the world with."""
+    def io_of(self, state: State, attempt: int, turn: Turn = nullcontext()) -> FactIo:
+        """What the handler of an attempt asks the world with; each record is made in ``turn``."""
         run_id = self.writer.run_id
         ordinals = Ordinals(run_id, state.id, attempt)
         if self.config.io_mode is IoMode.REPLAY:
             retryable = self.config.replay_missing_fact_retryable
             return ReplayIo(self.facts, self.artifacts, ordinals, missing_retryable=retryable)
-        transport = self.transports.make(TransportEnv(run_id, state.id, attempt))
+        transport = self.transports.make(TransportEnv(run_id, state.id, attempt, turn))
         return LiveIo(
             self.facts,
             self.artifacts if self.effectful is None else HandlersArtifacts(self.artifacts),
-            self.appender,
+            self.appender(turn),
             transport,
             ordinals,
             self.clock.wall_ms,
             self.entropy,
             self.supervision(state, attempt),
             self.allowed_names,
+            turn,
         )
 
     def _check_exists(self, base: str) -> dict[str, object]:

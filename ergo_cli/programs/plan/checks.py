@@ -13,7 +13,7 @@ from ergo_cli.programs.functions import unfit_function, unfit_parameters, unfit_
 from ergo_cli.programs.plan.canonical import SecretsNotAllowed, refusal
 from ergo_cli.programs.plan.errors import RunError, invalid_plan
 from ergo_cli.programs.plan.ids import is_segment, is_state_id
-from ergo_cli.programs.plan.manifest import IoMode, RunConfig, RunManifest, Sequential
+from ergo_cli.programs.plan.manifest import Delay, IoMode, RunConfig, RunManifest, Sequential
 from ergo_cli.programs.plan.program import PlanProgram, place_of
 from ergo_cli.programs.plan.secrets import find_secret
 from ergo_cli.programs.plan.states import State, order_of
@@ -60,12 +60,19 @@ def _check_state(program: PlanProgram, part: str, state: object) -> None:
     if find_secret([state.id], program.allowed_names) is not None:
         message = f"the state id '{state.id}' looks like a secret"
         raise invalid_plan("secrets_detected", message, where=place_of(program))
+    _check_timeout(program, part, state)
     handle = cast(object, state.handle)
     fault = None if inspect.iscoroutinefunction(handle) else unfit_result(handle)
     fault = fault or unfit_parameters(handle, _HANDLE)
     if fault is not None:
         message = f"the handler of state '{state.id}' {fault}"
         raise invalid_plan("handler_unfit", message, where=place_of(program, handle))
+
+
+def _check_timeout(program: PlanProgram, part: str, state: State) -> None:
+    timeout = cast(object, state.meta.timeout)
+    if timeout is not None and not (isinstance(timeout, Delay) and timeout.ns > 0):
+        raise _wrong(program, f"{part}.meta.timeout", timeout, "a Delay of some nanoseconds")
 
 
 def _check_edges(program: PlanProgram) -> None:

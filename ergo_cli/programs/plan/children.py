@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import TypeVar, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.core import wire
 from ergo_cli.core.json import NotCanonicalError
@@ -73,15 +74,16 @@ class ChildRuns(Struct, frozen=True):
 
         def answer(call: IoCall) -> FreeValue:
             if call.namespace == SPAWN:
-                return self._spawn(env.run_id, call)
+                return self._spawn(env, call)
             if call.namespace == AWAIT:
-                return self._await(call)
+                return self._await(env, call)
             return forward(call)
 
         return answer
 
-    def _spawn(self, parent: RunId, call: IoCall) -> FreeValue:
-        engine = self.engine(self.inner)
+    def _spawn(self, env: TransportEnv, call: IoCall) -> FreeValue:
+        parent = env.run_id
+        engine = replace(self.engine(self.inner), turn=env.turn)
         key = _fact_key(call, engine)
         request = _request(call, SpawnRequest, _SPAWN_KIND)
         child = child_run(parent, key)
@@ -95,8 +97,8 @@ class ChildRuns(Struct, frozen=True):
             "parent_run_id": str(parent),
         }
 
-    def _await(self, call: IoCall) -> FreeValue:
-        engine = self.engine(self.inner)
+    def _await(self, env: TransportEnv, call: IoCall) -> FreeValue:
+        engine = replace(self.engine(self.inner), turn=env.turn)
         _fact_key(call, engine)
         request = _request(call, AwaitRequest, _AWAIT_KIND)
         result = _driven(engine, lambda: engine.resume(request.child_run_id), "child_run_engine_failed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Set
+from contextlib import nullcontext
 from enum import Enum
 from typing import Protocol
 
@@ -40,8 +41,9 @@ from ergo_cli.programs.plan.leases import children_of, driving
 from ergo_cli.programs.plan.manifest import RetryPolicy, RunConfig, RunManifest, Sequential
 from ergo_cli.programs.plan.plan_changes import PlanKeeper
 from ergo_cli.programs.plan.states import ExecutionPlan, order_of
-from ergo_cli.programs.plan.stream import Artifacts, StoreFailed, Streams, Writer
+from ergo_cli.programs.plan.stream import Artifacts, StoreFailed, Streams, Turn, Writer
 from ergo_cli.programs.plan.transports import NoTransports, TransportFactory
+from ergo_cli.programs.seat import CallWithin
 from ergo_cli.stores.artifacts import ArtifactStore, artifact_id
 from ergo_cli.stores.journals import EventJournal
 from ergo_cli.stores.leases import HeldLease, Leases
@@ -112,6 +114,7 @@ class Engine(Struct, frozen=True, kw_only=True):
     ``effectful`` puts the runs under a supervisor (``Supervision``). ``on_refusal`` is that of ``LiveAttempts``.
     ``leases`` are those of the journal: without them two processes may drive one run, and the second append fails.
     ``plans`` refuses to continue a run with another plan than the one that it was begun with (PlanRefused).
+    ``within`` keeps the time limits of states, ``turn`` is what each record is made in.
     """
 
     journal: EventJournal
@@ -127,6 +130,8 @@ class Engine(Struct, frozen=True, kw_only=True):
     effectful: frozenset[str] | None = None
     on_refusal: Callable[[ContextError], object] = lambda _: None
     leases: Leases | None = None
+    within: CallWithin | None = None
+    turn: Turn = nullcontext()
     plans: PlanKeeper | None = None
 
     def start(self, start: StartRun) -> RunResult:
@@ -157,7 +162,7 @@ class Engine(Struct, frozen=True, kw_only=True):
             if plan.op_id != manifest.op_id:
                 message = f"the plan is of operation '{plan.op_id}', the run of '{manifest.op_id}'"
                 raise invalid_plan("plan_op_id_mismatch", message, where=f"run '{run_id}'")
-            writer = Writer(self.streams, run_id)
+            writer = Writer(self.streams, run_id, self.turn)
             order = order_of(plan)
             if self.plans is not None:
                 self.plans.check(run_id, manifest, plan, order, history)
@@ -200,7 +205,7 @@ class Engine(Struct, frozen=True, kw_only=True):
             return read_snapshot(self.artifacts, snapshot)
 
     def _begin(self, start: StartRun, run_id: RunId, order: tuple[str, ...]) -> RunResult:
-        writer = Writer(self.streams, run_id)
+        writer = Writer(self.streams, run_id, self.turn)
         if writer.head:
             raise _already_exists(run_id)
         initial = self.artifacts.put(snapshot_text(start.initial_context, self.allowed_names))
@@ -288,7 +293,7 @@ class Engine(Struct, frozen=True, kw_only=True):
 
     def _cancel(self, history: History, run_id: RunId) -> RunResult:
         """End a run that was read; an attempt that was cut off fails, since a run ends between two attempts."""
-        writer = Writer(self.streams, run_id)
+        writer = Writer(self.streams, run_id, self.turn)
         if history.orphan is not None:
             state_id, message = history.orphan.state_id, "the attempt was cut off, its run cancelled"
             info = ErrorInfo("run_cancelled", ErrorCategory.UNKNOWN, False, message)
@@ -316,6 +321,8 @@ class Engine(Struct, frozen=True, kw_only=True):
             self.allowed_names,
             self.effectful,
             self.on_refusal,
+            within=self.within,
+            turn=self.turn,
         )
 
     def _history(self, run_id: RunId) -> tuple[History, list[Envelope]]:

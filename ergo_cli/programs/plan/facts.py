@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
+from contextlib import nullcontext
 from typing import Protocol
 
 from msgspec import Struct
@@ -27,7 +28,7 @@ from ergo_cli.programs.plan.errors import (
 from ergo_cli.programs.plan.events import CALL_FAILED, DomainEvent, Envelope, FactRecorded, fact_of, fact_recorded
 from ergo_cli.programs.plan.payloads import payload_text, question, stored_bytes, stored_time, stored_value
 from ergo_cli.programs.plan.secrets import is_suspicious
-from ergo_cli.programs.plan.stream import Appender, Artifacts
+from ergo_cli.programs.plan.stream import Appender, Artifacts, Turn
 
 
 class IoCall(Struct, frozen=True):
@@ -160,7 +161,8 @@ class Supervision(Struct, frozen=True):
 class LiveIo:
     """IO that reaches the world and records its answers. One for each attempt.
 
-    ``wall_ms`` and ``entropy`` are sampled at every use. ``allowed`` are texts that look like secrets and are none.
+    ``wall_ms`` and ``entropy`` are sampled at every use. ``allowed`` are texts that look like secrets and are none,
+    ``turn`` is what each record is made in.
     """
 
     def __init__(
@@ -174,7 +176,9 @@ class LiveIo:
         entropy: Callable[[int], bytes],
         supervision: Supervision | None = None,
         allowed: Set[str] = frozenset(),
+        turn: Turn = nullcontext(),
     ) -> None:
+        self._turn = turn
         self._supervision = supervision
         self.allowed = allowed
         self.facts = facts
@@ -250,12 +254,13 @@ class LiveIo:
         except StorageError as error:
             raise io_failed("fact_payload_put_failed", error.message, ErrorCategory.STORAGE) from error
         refuse_secret_key(key, self.allowed)
-        self.facts.bind(key, artifact, meta)
-        try:
-            self.writer.append(fact_recorded(FactRecorded(key, artifact, meta)))
-        except StorageError as error:
-            self.facts.unbind(key)
-            raise io_failed("fact_binding_append_failed", error.message, ErrorCategory.STORAGE) from error
+        with self._turn:
+            self.facts.bind(key, artifact, meta)
+            try:
+                self.writer.append(fact_recorded(FactRecorded(key, artifact, meta)))
+            except StorageError as error:
+                self.facts.unbind(key)
+                raise io_failed("fact_binding_append_failed", error.message, ErrorCategory.STORAGE) from error
         return artifact
 
 

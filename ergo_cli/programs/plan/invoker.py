@@ -43,7 +43,7 @@ from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.raised import Raised
 from ergo_cli.programs.plan.stream import Artifacts, Streams
 from ergo_cli.programs.plan.transports import TransportFactory
-from ergo_cli.programs.seat import DeadlinePassed, Seat
+from ergo_cli.programs.seat import CallWithin, DeadlinePassed, Seat
 from ergo_cli.stores.artifacts import ArtifactStore
 from ergo_cli.stores.journals import EventJournal
 from ergo_cli.stores.leases import Leases
@@ -236,6 +236,7 @@ class PlanInvoker:
             wrap=wrap,
             raised=self._raised,
             leases=self._leases,
+            within=seat.within,
             plans=self._plans,
         )
 
@@ -269,11 +270,13 @@ def live_engine(
     wrap: Callable[[Transport], Transport] = lambda transport: transport,
     raised: Raised | None = None,
     leases: Leases | None = None,
+    within: CallWithin | None = None,
     plans: PlanKeeper | None = None,
 ) -> Engine:
     """An engine with the program's transports, each wrapped, and its children; ``moment`` is its deadline.
 
-    ``raised`` watches the handlers, ``leases`` are those of the journal, ``plans`` is that of the engine.
+    ``raised`` watches the handlers, ``leases`` are those of the journal, ``within`` keeps the time limits of states,
+    ``plans`` is that of the engine.
     """
 
     def made(transports: TransportFactory) -> Engine:
@@ -289,6 +292,7 @@ def live_engine(
             effectful=frozenset(program.effectful),
             on_refusal=(lambda _: None) if raised is None else raised.note,
             leases=leases,
+            within=within,
             plans=plans,
         )
 

@@ -41,6 +41,7 @@ from ergo_cli.programs.runs import (
     TimelineEntry,
     run_not_found,
 )
+from ergo_cli.programs.seat import CallWithin
 from ergo_cli.stores.backends import RunStore
 from ergo_cli.stores.database import RunTables
 
@@ -124,6 +125,7 @@ class PlanRuns(Struct, frozen=True):
         asked: Resumption,
         clock: Clock,
         entropy: Callable[[int], bytes] = bytes,
+        within: CallWithin | None = None,
     ) -> ResumedRun:
         """Drive an unfinished run to its end, without a deadline; the program's transports are resolved.
 
@@ -144,7 +146,7 @@ class PlanRuns(Struct, frozen=True):
                 raise _intents_unsent(program, run_id)
             plans = PlanRecords(store.journal, program, asked.provenance, accepts=asked.accept_plan_change)
             engine = live_engine(
-                program, store.journal, store.artifacts, clock, entropy, leases=store.leases, plans=plans
+                program, store.journal, store.artifacts, clock, entropy, leases=store.leases, within=within, plans=plans
             )
             try:
                 result = engine.resume(RunId.from_wire(run_id))

@@ -7,6 +7,7 @@ next one is judged on the recorded records before it (spec 50 §19).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, NoReturn, cast
 
 from msgspec import Struct
@@ -56,7 +57,8 @@ from ergo_cli.programs.plan.manifest import RunConfig
 from ergo_cli.programs.plan.payloads import stored_value
 from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.states import State
-from ergo_cli.programs.plan.stream import Writer
+from ergo_cli.programs.plan.stream import Turn, Writer
+from ergo_cli.programs.plan.time_limits import STATE_TIMEOUT
 from ergo_cli.programs.plan.transports import TransportEnv, TransportFactory
 from ergo_cli.stores.artifacts import ArtifactStore
 
@@ -151,6 +153,13 @@ class RecordedJournal:
             if isinstance(envelope.kernel, StateCompleted | StateFailed):
                 return True
         return False
+
+    def attempt_times_out(self, run: str) -> bool:
+        """Whether the handler of the attempt that comes next was abandoned: that is taken as given."""
+        rest = self._streams.get(run, ())[self.head(run) + 1 :]
+        ends = (each.kernel for each in rest if isinstance(each.kernel, StateCompleted | StateFailed))
+        end = next(ends, None)
+        return isinstance(end, StateFailed) and end.error.info.code == STATE_TIMEOUT
 
     def pass_orphans(self, run: str) -> Iterator[Envelope]:
         """Go past attempts that were cut off and made again: they are not judged."""
@@ -284,19 +293,26 @@ class ServedAttempts(LiveAttempts, frozen=True):
         attempt = _recorded_attempt(entered, state.id, attempt, base)
         outer, journal.attempt = journal.attempt, f"{state.id}#{attempt}"
         self.writer.head = journal.head(run)
+        if entered is not None and _is_entry(entered, state.id, attempt, base) and journal.attempt_times_out(run):
+            journal.attempt = outer
+            return self._as_given(journal, run, attempt)
         try:
             result = super().execute(state, attempt, base)
         except Parted as parted:
             journal.note(parted.parting)
             if entered is None or not _is_entry(entered, state.id, attempt, base):
                 raise CallOver from None
-            rest = list(journal.rest_of_attempt(run))
-            self._bind(rest)
-            result = _as_recorded(rest, attempt)
-            self.writer.head = journal.head(run)
+            result = self._as_given(journal, run, attempt)
         finally:
             journal.attempt = outer
         return result
+
+    def _as_given(self, journal: RecordedJournal, run: str, attempt: int) -> AttemptResult:
+        """Go on to the recorded end of an attempt."""
+        rest = list(journal.rest_of_attempt(run))
+        self._bind(rest)
+        self.writer.head = journal.head(run)
+        return _as_recorded(rest, attempt)
 
     def _bind(self, passed: Iterable[Envelope]) -> None:
         """Bind the facts of records that today's run passes over: later attempts are answered from them."""
@@ -305,7 +321,7 @@ class ServedAttempts(LiveAttempts, frozen=True):
             if fact is not None and self.facts.get(fact.key) is None:
                 self.facts.bind(fact.key, fact.payload_id, fact.meta)
 
-    def io_of(self, state: State, attempt: int) -> FactIo:
+    def io_of(self, state: State, attempt: int, turn: Turn = nullcontext()) -> FactIo:
         """IO that is answered from the recording."""
         run_id = self.writer.run_id
         assert self.journal is not None

@@ -12,6 +12,7 @@ from msgspec import Struct
 from ergo_cli.core.wire import Variant
 from ergo_cli.programs.plan.errors import RunError, invalid_plan, json_form
 from ergo_cli.programs.plan.ids import StateId
+from ergo_cli.programs.plan.manifest import Delay
 
 if TYPE_CHECKING:
     from ergo_cli.programs.plan.context import Context
@@ -44,6 +45,8 @@ class StateMeta(Struct, frozen=True, kw_only=True):
     side_effects: SideEffects = SideEffects.PURE
     idempotency: str | None = None
     """The idempotency key; None where the state has none."""
+    timeout: Delay | None = None
+    """How long a live handler may take; past it it is abandoned, and its attempt fails. No part of a manifest."""
 
 
 class SnapshotPolicy(Enum):

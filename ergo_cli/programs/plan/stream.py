@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from ergo_cli.core.json import JsonError
@@ -135,11 +135,19 @@ class Streams:
         return event
 
 
-class Writer:
-    """Appends to one run; its first append fails if another process has written since it was made."""
+Turn = AbstractContextManager[object]
+"""What a record is made in: the gate of an attempt with a time limit, or nothing at all."""
 
-    def __init__(self, streams: Streams, run_id: RunId) -> None:
+
+class Writer:
+    """Appends to one run; its first append fails if another process has written since it was made.
+
+    ``turn`` is what each append is made in: the attempt of a parent run may be over.
+    """
+
+    def __init__(self, streams: Streams, run_id: RunId, turn: Turn = nullcontext()) -> None:
         self._streams = streams
+        self._turn = turn
         self.run_id = run_id
         self.head = streams.head(run_id)
 
@@ -150,7 +158,8 @@ class Writer:
                 Envelope(self.run_id, seq, None, Domain(event) if isinstance(event, DomainEvent) else Kernel(event))
                 for seq, event in enumerate(events, self.head + 1)
             ]
-            self.head = self._streams.append(self.run_id, envelopes, self.head)
+            with self._turn:
+                self.head = self._streams.append(self.run_id, envelopes, self.head)
         return self.head
 
 
@@ -165,6 +174,20 @@ class Appender(Protocol):
     def append(self, *events: DomainEvent) -> int:
         """Append events and return the head. Raises StorageError."""
         ...
+
+
+class LimitedWriter:
+    """A run as the handler of an attempt with a time limit appends to it."""
+
+    def __init__(self, writer: Appender, turn: Turn) -> None:
+        self._writer = writer
+        self._turn = turn
+        self.run_id = writer.run_id
+
+    def append(self, *events: DomainEvent) -> int:
+        """As ``Writer``."""
+        with self._turn:
+            return self._writer.append(*events)
 
 
 class StoreFailed(BaseException):
@@ -198,7 +221,7 @@ class HandlersArtifacts(Artifacts):
 class HandlersWriter:
     """A run as handlers under a supervisor append to it. Raises StoreFailed."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Appender) -> None:
         self._writer = writer
         self.run_id = writer.run_id
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Protocol
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.plan.errors import IoError, io_failed
 from ergo_cli.programs.plan.facts import IoCall, Transport
 from ergo_cli.programs.plan.ids import RunId
+from ergo_cli.programs.plan.stream import Turn
 
 _OF_CHILD_RUNS = "machine.child_run."
 """The engine answers these itself, but for children."""
@@ -22,6 +24,8 @@ class TransportEnv(Struct, frozen=True):
     run_id: RunId
     state_id: str
     attempt: int
+    turn: Turn = nullcontext()
+    """What records are made in that the call makes itself."""
 
 
 class TransportFactory(Protocol):
