@@ -150,30 +150,12 @@ class ApplyEffects:
 
     def _give_away(self, effect: Effect, evidence: Evidence) -> None:
         _check_external(effect)
-        if self._dispatcher is not None:
-            _send(effect, self._dispatcher, evidence)
-
-
-class SendIntents:
-    """Gives routed intents to ``dispatcher`` and applies nothing: for programs that act (spec 00 §13.1)."""
-
-    def __init__(self, dispatcher: IntentDispatcher) -> None:
-        self.store = ContextStore()
-        self._dispatcher = dispatcher
-
-    def realise(self, effects: list[ProducedEffect], evidence: Evidence) -> list[ProducedEffect]:
-        """Send the intents in order. Raises as ``dispatch``."""
-        for effect in effects:
-            if effect.kind in self._dispatcher.config.routes:
-                _send(effect.effect, self._dispatcher, evidence)
-        return []
-
-
-def _send(effect: Effect, dispatcher: IntentDispatcher, evidence: Evidence) -> None:
-    channel = dispatcher.config.routes[effect.kind].channel
-    for intent in effect.intents:
-        evidence.sending(intent, channel)
-        evidence.acknowledged(dispatcher.dispatch(effect.kind, intent))
+        if self._dispatcher is None:
+            return
+        channel = self._dispatcher.config.routes[effect.kind].channel
+        for intent in effect.intents:
+            evidence.sending(intent, channel)
+            evidence.acknowledged(self._dispatcher.dispatch(effect.kind, intent))
 
 
 class IgnoreEffects:

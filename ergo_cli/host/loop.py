@@ -26,11 +26,12 @@ from ergo_cli.errors import ErgoError, EventError, StepError
 from ergo_cli.events.external import HostedEvent
 from ergo_cli.events.stream import EventStream
 from ergo_cli.host.crash_journal import EpisodeSink
-from ergo_cli.host.effects import ApplyEffects, IgnoreEffects, IntentDispatcher, OnIntent, SendIntents
+from ergo_cli.host.effects import ApplyEffects, EffectSink, IgnoreEffects, IntentDispatcher, OnIntent
 from ergo_cli.host.event_input import Arrivals, StreamArrivals, stopped_too_soon
 from ergo_cli.host.failures import Failures, FailureSummary
 from ergo_cli.host.outputs import JournalSink, StoreFailure
 from ergo_cli.host.run_plan import PreparedRun
+from ergo_cli.host.sent_intents import SendIntents
 from ergo_cli.host.step import BatchRunner, HostedRunner
 from ergo_cli.host.timing import LiveClock, RunControl, call_within
 from ergo_cli.programs.seat import Seat
@@ -118,14 +119,14 @@ class StartedRun(Struct, frozen=True):
     """A program before its first event. ``batch`` is set where many events may be stepped together.
 
     ``journals`` is set for a stateful program, which is closed after the last event, ``waits`` if its runs can wait,
-    ``warns`` if it may have warnings.
+    ``warns`` are the parts that may have warnings.
     """
 
     runner: Stepper
     batch: BatchRunner | None = None
     journals: JournalSink | None = None
     waits: Waits | None = None
-    warns: Warns | None = None
+    warns: tuple[Warns, ...] = ()
 
     def close(self, interrupted: bool) -> None:
         """Close the program, once; ``interrupted``: the run ended before its events did. Raises StoreFailure."""
@@ -152,12 +153,13 @@ def start_run(
         )
         invoker = acting.invoker(value, seat)
         journals = JournalSink(invoker, sink, resources.episodes)
+        effects = _acting_effects(resources)
         runner = HostedRunner(
             run.program.graph_id,
             run.constraints,
             invoker,
             run.adapter,
-            IgnoreEffects() if resources.dispatcher is None else SendIntents(resources.dispatcher),
+            effects,
             journals,
             numbers=run.numbers,
             seen=None if resources.vouched else DigestSet(),
@@ -166,7 +168,8 @@ def start_run(
             failures=failures,
         )
         waits = invoker if isinstance(invoker, Waits) else None
-        return StartedRun(runner, None, journals, waits, invoker if isinstance(invoker, Warns) else None)
+        warns = tuple(part for part in (invoker, effects) if isinstance(part, Warns))
+        return StartedRun(runner, None, journals, waits, warns)
     assert kind.computing is not None, "a kind computes or acts"
     invoker = kind.computing.invoker(value)
     effects = ApplyEffects(run.adapter, dispatcher=resources.dispatcher)
@@ -188,6 +191,13 @@ def start_run(
             failures=failures,
         )
     )
+
+
+def _acting_effects(resources: RunResources) -> EffectSink:
+    """The sink of effects of a program that acts: intents are sent where they are routed, nothing is applied."""
+    if resources.dispatcher is None:
+        return IgnoreEffects()
+    return SendIntents(resources.dispatcher, None if resources.store is None else resources.store.journal)
 
 
 def _is_quiet(resources: RunResources) -> bool:
@@ -232,7 +242,7 @@ def run_arrivals(
             started.close(True)
         raise
     waiting = WaitingRuns() if started.waits is None else started.waits.waiting()
-    notices = () if started.warns is None else tuple(started.warns.notices())
+    notices = tuple(notice for part in started.warns for notice in part.notices())
     end = replace(end, failures=failures.summary(), waiting=waiting, notices=notices)
     try:
         started.close(end.interruption is not None)

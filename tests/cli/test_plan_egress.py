@@ -146,14 +146,81 @@ def test_a_retried_state_sends_its_intent_once_and_a_failed_run_none(ergo: Ergo,
 
 def test_runs_that_a_store_has_as_done_send_nothing_again(ergo: Ergo, home: Home) -> None:
     home.capture(ergo, *EGRESS, *STORE)
-    once = sent(home.root)
-    assert len(once) == 2
+    once, evidence = sent(home.root), acks(home.kept())
+    assert len(once) == len(evidence) == 2
     again = ergo("capture", *EGRESS, *STORE, "--format", "json", cwd=home.root)
     assert (again.exit_code, again.report["error"]["code"]) == (3, "plan.already_completed")
-    home.capture(ergo, *EGRESS, *STORE, "--continue")
+    assert acks(home.capture(ergo, *EGRESS, *STORE, "--continue")) == evidence
     assert ergo("run", *EGRESS, *STORE, cwd=home.root).exit_code == 0
     assert sent(home.root) == once
     assert ergo("replay", BUNDLE, "--strict", cwd=home.root).exit_code == 0
+
+
+def test_what_was_not_sent_when_a_run_completed_is_sent_later_once(ergo: Ergo, home: Home) -> None:
+    """As after a crash between the end of the run and the channel: here there was none at all."""
+    recorded = intents(home.capture(ergo, *STORE))
+    assert (len(recorded), sent(home.root)) == (2, [])
+    for command in ("run", "run", "capture"):
+        more = ("--continue",) if command == "capture" else ()
+        assert ergo(command, *EGRESS, *STORE, *more, cwd=home.root).exit_code == 0
+        assert [frame["intent_id"] for frame in sent(home.root)] == [intent["intent_id"] for intent in recorded]
+    assert intents(home.kept()) == recorded
+    assert len(acks(home.kept())) == 2
+    assert ergo("replay", BUNDLE, "--strict", cwd=home.root).exit_code == 0
+    assert len(ergo("runs", "list", *STORE, "--format", "json", cwd=home.root).report["runs"]) == 2
+
+
+KILLER = """
+import json, os, signal, sys
+print(json.dumps({"type": "ready", "protocol": "ergo-egress.v1", "handled_kinds": ["io"]}), flush=True)
+with open("outbox", "a") as file:
+    file.write(sys.stdin.readline())
+os.kill(os.getppid(), signal.SIGKILL)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_an_intent_that_was_under_way_when_ergo_was_killed_is_not_sent_again(
+    ergo: Ergo, home: Home, kind: str, request: pytest.FixtureRequest
+) -> None:
+    store = ("--store", "sqlite:runs.db" if kind == "sqlite" else f"postgres:{request.getfixturevalue('postgres')}")
+    home.one(PAY, 'io.call("bank.pay", {"second": 1}, "more")', meta=IDEMPOTENT, more=EFFECTFUL)
+    (home.root / "killer.py").write_text(KILLER)
+    routed(home.root, [sys.executable, "killer.py"])
+    assert ergo("capture", *EGRESS, *store, cwd=home.root).exit_code == -signal.SIGKILL
+    assert left_behind(home.root) == []
+    [under_way] = sent(home.root)
+    with_outbox(home.root)
+    ran = ergo("capture", *EGRESS, *store, "--continue", "--format", "json", cwd=home.root)
+    assert ran.exit_code == 0, ran.stderr
+    [warning] = ran.report["warnings"]
+    assert under_way["intent_id"] in warning
+    assert "unknown" in warning
+    requests = [frame["fields"]["request"] for frame in sent(home.root)]
+    assert requests == ['{"n":1}', '{"second":1}', '{"n":2}', '{"second":1}']
+    assert [ack["intent_id"] for ack in acks(home.kept())] == [frame["intent_id"] for frame in sent(home.root)[1:]]
+    assert ergo("replay", BUNDLE, "--strict", cwd=home.root).exit_code == 0
+
+
+def test_after_a_channel_that_failed_the_next_run_sends_the_rest(ergo: Ergo, home: Home) -> None:
+    home.events({"n": 1}, {"n": 2}, {"n": 3})
+    routed(home.root, scripted(home.root / "outbox", READY, "read", "ack", "read", "exit:3"))
+    check_interrupted(ergo("capture", *EGRESS, *STORE, "--format", "json", cwd=home.root), "egress_io")
+    with_outbox(home.root)
+    ran = ergo("run", *EGRESS, *STORE, cwd=home.root)
+    assert ran.exit_code == 0
+    assert sent(home.root)[1]["intent_id"][:20] in ran.stderr
+    assert [frame["fields"]["request"] for frame in sent(home.root)] == ['{"n":1}', '{"n":2}', '{"n":3}']
+
+
+def test_captures_at_the_same_time_send_each_intent_once(ergo: Ergo, home: Home, environment: dict[str, str]) -> None:
+    home.capture(ergo, *STORE)
+    command = [str(Path(sys.executable).with_name("ergo")), "run", *EGRESS, *STORE]
+    for child in [subprocess.Popen(command, cwd=home.root, env=environment) for _ in range(4)]:
+        child.wait()
+    requests = [frame["fields"]["request"] for frame in sent(home.root)]
+    assert sorted(requests) == ['{"n":1}', '{"n":2}']
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 from ergo_cli.core.json import free_text
@@ -25,26 +25,26 @@ IO = "io"
 
 
 def run_effects(
-    graph_id: str, event_id: str, events: Iterable[Envelope], stream: Iterable[Envelope], artifacts: Artifacts
+    graph_id: str, event_id: str, events: Iterable[Envelope], stream: Sequence[Envelope], artifacts: Artifacts
 ) -> list[ProducedEffect]:
     """The effects of one call: ``events`` are those that it appended, ``stream`` is the run from its beginning.
 
-    Intents are read from the facts of the whole run, the first of each key, and only where this call completed it.
+    Intents are read from the facts of the whole run, the first of each key, once it is completed: also by a call that
+    finds it so, since whoever completed it may have been killed before it sent them.
     Raises PlanError where a snapshot cannot be read.
     """
     effects: list[Effect] = []
-    base, completed = "", False
+    base = ""
     for envelope in events:
         match envelope.kernel:
             case StateEntered(_, _, snapshot):
                 base = snapshot
             case StateCompleted(_, snapshot) if snapshot != base:
                 effects.append(state_write(read_snapshot(artifacts, base), read_snapshot(artifacts, snapshot)))
-            case RunCompleted(RunStatus.COMPLETED, _):
-                completed = True
             case _:
                 pass
-    if completed:
+    last = stream[-1].kernel if stream else None
+    if isinstance(last, RunCompleted) and last.status is RunStatus.COMPLETED:
         effects += _intents(graph_id, event_id, stream)
     return [ProducedEffect.of(effect) for effect in effects]
 
