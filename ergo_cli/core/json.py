@@ -296,7 +296,11 @@ def _refuse_foreign(value: object, place: str, depth: int) -> None:
 
 
 def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shortened(value: int) -> str:

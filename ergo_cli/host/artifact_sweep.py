@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
 from msgspec import Struct
@@ -69,16 +69,30 @@ def sweep_artifacts(
 
 def _swept(artifacts: FileArtifacts, marks: set[str], oldest_young_ms: int, is_dry: bool) -> Sweep:
     sweep = Sweep(Amount(), Amount(), Amount(), is_dry)
-    for kept in artifacts.every():
+    every = list(artifacts.every())
+    young = {kept.id for kept in every if kept.changed_ms > oldest_young_ms}
+    marks, young = _with_bases(artifacts, marks), _with_bases(artifacts, young)
+    for kept in every:
         if kept.id in marks:
             sweep.named.add(kept.size)
-        elif kept.changed_ms > oldest_young_ms:
+        elif kept.id in young:
             sweep.young.add(kept.size)
         else:
             sweep.removed.add(kept.size)
             if not is_dry:
                 artifacts.remove(kept.id)
     return sweep
+
+
+def _with_bases(artifacts: FileArtifacts, chosen: Iterable[str]) -> set[str]:
+    """The chosen artifacts, and those of the folder that they are kept as differences from."""
+    found, waiting = set[str](), list(chosen)
+    while waiting:
+        artifact = waiting.pop()
+        if artifact not in found:
+            found.add(artifact)
+            waiting += artifacts.references(artifact) if artifacts.exists(artifact) else ()
+    return found
 
 
 def _marked(tools: RunTools, store: RunStore) -> Iterator[str]:

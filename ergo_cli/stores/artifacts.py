@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from ergo_cli.errors import CaptureWriteError, StoreError, reason
+from ergo_cli.stores.differences import Difference, Restorer
 from ergo_cli.stores.private import opened_privately, private_folder
 from ergo_cli.stores.remedies import remedy, store_code
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _USERS = "users"
+_DIFFERENCE = ".difference"
 
 
 class ArtifactStore(Protocol):
@@ -38,6 +41,25 @@ class ArtifactStore(Protocol):
 
     def exists(self, artifact: str) -> bool:
         """Whether there is an artifact of this id; False for an absent one, and for a text that is not an id."""
+        ...
+
+
+@runtime_checkable
+class DifferenceStore(ArtifactStore, Protocol):
+    """An ArtifactStore that can keep an artifact as its difference from one that it is like (B-11).
+
+    Ids, ``get`` and ``exists`` are those of whole artifacts.
+    """
+
+    def put_near(self, data: bytes, near: str) -> str:
+        """As ``put``; ``near`` is an artifact of the store that ``data`` is like, such as the snapshot before."""
+        ...
+
+    def references(self, artifact: str) -> tuple[str, ...]:
+        """The artifacts that this one is restored from: what keeps it must keep them.
+
+        Raises StoreError ``store.not_found``.
+        """
         ...
 
 
@@ -80,21 +102,49 @@ class FileArtifacts:
 
     Files are written atomically and synced; bytes are checked against their name on writing and reading. ``user`` names
     the database whose runs name them, where that lies elsewhere: it is noted in the folder, which others may share.
+    What is kept as a difference lies in a file of that name and the suffix ``.difference``.
     """
 
     def __init__(self, folder: Path, user: Callable[[], str] | None = None) -> None:
         self.folder = folder
         self._user = user
+        self._restorer = Restorer(self._whole, self._difference)
 
     def put(self, data: bytes) -> str:
         """Keep ``data`` and return its id; an existing file is verified, and young again."""
         artifact = artifact_id(data)
         if self._renewed(artifact):
             self.get(artifact)
+        else:
+            self._write(artifact, self._path(artifact), data)
+        return artifact
+
+    def put_near(self, data: bytes, near: str) -> str:
+        """As ``put``, as a difference from ``near`` where that is much smaller."""
+        artifact = artifact_id(data)
+        if self._renewed(artifact):
+            self.get(artifact)
             return artifact
+        with _restoring(near):
+            difference = self._restorer.difference(near, data)
+        if difference is None:
+            self._write(artifact, self._path(artifact), data)
+        else:
+            self._write(artifact, self._path(artifact, _DIFFERENCE), difference.encoded())
+        self._restorer.remember(artifact, 0 if difference is None else difference.number, data)
+        return artifact
+
+    def references(self, artifact: str) -> tuple[str, ...]:
+        """The artifact that this one is kept as a difference from. Raises StoreError."""
+        if not self.exists(artifact):
+            raise no_artifact(artifact)
+        with _restoring(artifact):
+            difference = self._difference(artifact)
+        return () if difference is None else (difference.base,)
+
+    def _write(self, artifact: str, path: Path, data: bytes) -> None:
         from ergo_cli.stores.files import AtomicFile  # needed only by runs that keep artifacts
 
-        path = self._path(artifact)
         try:
             private_folder(path.parent)
             self._note_user()
@@ -103,39 +153,53 @@ class FileArtifacts:
                 file.commit()
         except (CaptureWriteError, OSError) as error:
             raise _fault(artifact, error.__cause__ or error) from error
-        return artifact
 
     def get(self, artifact: str) -> bytes:
         """The bytes of an artifact. Raises StoreError ``store.not_found`` and ``store.corrupt``."""
         if not is_artifact_id(artifact):
             raise no_artifact(artifact)
-        path = self._path(artifact)
+        with _restoring(artifact):
+            return verified(artifact, self._restorer.restored(artifact), str(self._path(artifact)))
+
+    def exists(self, artifact: str) -> bool:
+        """Whether there is an artifact of this id."""
+        return is_artifact_id(artifact) and any(path.exists() for path in self._paths(artifact))
+
+    def _whole(self, artifact: str) -> bytes:
         try:
-            return verified(artifact, path.read_bytes(), str(path))
+            return self._path(artifact).read_bytes()
         except FileNotFoundError:
             raise no_artifact(artifact) from None
         except OSError as error:
             raise _fault(artifact, error) from error
 
-    def exists(self, artifact: str) -> bool:
-        """Whether there is an artifact of this id."""
-        return is_artifact_id(artifact) and self._path(artifact).exists()
+    def _difference(self, artifact: str) -> Difference | None:
+        if self._path(artifact).exists():
+            return None
+        try:
+            return Difference.decoded(self._path(artifact, _DIFFERENCE).read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _fault(artifact, error) from error
 
     def every(self) -> Iterator[KeptArtifact]:
         """All artifacts, ascending by id. Raises StoreError."""
         try:
             folders = sorted(self.folder.glob("[0-9a-f][0-9a-f]"))
             for path in (path for folder in folders for path in sorted(folder.iterdir())):
-                if is_artifact_id(path.name):
+                name = path.name.removesuffix(_DIFFERENCE)
+                if is_artifact_id(name):
                     found = path.stat()
-                    yield KeptArtifact(path.name, found.st_size, found.st_mtime_ns // 1_000_000)
+                    yield KeptArtifact(name, found.st_size, found.st_mtime_ns // 1_000_000)
         except OSError as error:
             raise _fault("of the folder", error) from error
 
     def remove(self, artifact: str) -> None:
         """Remove an artifact; nothing happens if there is none. Raises StoreError."""
         try:
-            self._path(artifact).unlink(missing_ok=True)
+            for path in self._paths(artifact):
+                path.unlink(missing_ok=True)
         except OSError as error:
             raise _fault(artifact, error) from error
 
@@ -158,17 +222,28 @@ class FileArtifacts:
 
     def _renewed(self, artifact: str) -> bool:
         """Whether there is such a file; its time is set to now, so that a sweep leaves it to a run that begins."""
-        path = self._path(artifact)
-        try:
-            os.utime(path)
-        except FileNotFoundError:
-            return False
-        except OSError:  # a folder that is only read
-            return path.exists()
-        return True
+        path = next((path for path in self._paths(artifact) if path.exists()), None)
+        if path is not None:
+            with suppress(OSError):  # a folder that is only read
+                os.utime(path)
+        return path is not None
 
-    def _path(self, artifact: str) -> Path:
-        return self.folder / artifact[:2] / artifact
+    def _paths(self, artifact: str) -> tuple[Path, Path]:
+        return self._path(artifact), self._path(artifact, _DIFFERENCE)
+
+    def _path(self, artifact: str, suffix: str = "") -> Path:
+        return self.folder / artifact[:2] / f"{artifact}{suffix}"
+
+
+@contextmanager
+def _restoring(artifact: str) -> Generator[None]:
+    """Raises StoreError ``store.corrupt`` for an artifact whose differences are damaged."""
+    try:
+        yield
+    except ValueError as error:
+        message = f"artifact {artifact} is damaged: {error}"
+        fix = "restore it, and those that it is kept as a difference from, from a copy"
+        raise StoreError("store.corrupt", message, where=f"artifact {artifact}", fix=fix) from error
 
 
 def _fault(artifact: str, error: BaseException) -> StoreError:

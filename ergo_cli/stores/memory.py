@@ -11,6 +11,7 @@ from typing import Self
 
 from ergo_cli.errors import StoreError
 from ergo_cli.stores.artifacts import artifact_id, no_artifact
+from ergo_cli.stores.differences import Difference, Restorer
 from ergo_cli.stores.journals import StoredSnapshot, check_head, check_texts, place
 from ergo_cli.stores.leases import NONE_HELD, HeldLease
 
@@ -118,20 +119,46 @@ class MemoryArtifacts:
 
     def __init__(self, known: Mapping[str, bytes] | None = None) -> None:
         self._contents = dict(known or {})
+        self._differences: dict[str, Difference] = {}
+        self._restorer = Restorer(self._whole, self._differences.get)
 
     def put(self, data: bytes) -> str:
         """Keep ``data`` and return its id."""
         artifact = artifact_id(data)
-        self._contents.setdefault(artifact, bytes(data))
+        if not self.exists(artifact):
+            self._contents[artifact] = bytes(data)
+        return artifact
+
+    def put_near(self, data: bytes, near: str) -> str:
+        """As ``put``, as a difference from ``near`` where that is much smaller."""
+        artifact = artifact_id(data)
+        if self.exists(artifact):
+            return artifact
+        difference = self._restorer.difference(near, data)
+        if difference is None:
+            return self.put(data)
+        self._differences[artifact] = difference
+        self._restorer.remember(artifact, difference.number, data)
         return artifact
 
     def get(self, artifact: str) -> bytes:
         """The bytes of an artifact. Raises StoreError ``store.not_found``."""
+        return self._restorer.restored(artifact) if artifact in self._differences else self._whole(artifact)
+
+    def exists(self, artifact: str) -> bool:
+        """Whether there is an artifact of this id."""
+        return artifact in self._contents or artifact in self._differences
+
+    def references(self, artifact: str) -> tuple[str, ...]:
+        """The artifact that this one is kept as a difference from. Raises StoreError ``store.not_found``."""
+        difference = self._differences.get(artifact)
+        if difference is None:
+            self._whole(artifact)
+            return ()
+        return (difference.base,)
+
+    def _whole(self, artifact: str) -> bytes:
         try:
             return self._contents[artifact]
         except KeyError:
             raise no_artifact(artifact) from None
-
-    def exists(self, artifact: str) -> bool:
-        """Whether there is an artifact of this id."""
-        return artifact in self._contents

@@ -17,7 +17,7 @@ from hashlib import sha256
 from threading import Barrier, Thread
 
 from ergo_cli.errors import StoreError
-from ergo_cli.stores.artifacts import ArtifactStore
+from ergo_cli.stores.artifacts import ArtifactStore, DifferenceStore
 from ergo_cli.stores.backends import RunStore
 from ergo_cli.stores.journals import HIGHEST_SEQ, EventJournal, SnapshotStore, StoredSnapshot
 from ergo_cli.stores.leases import STALE_MS, Driver, Leases, Owner
@@ -202,6 +202,46 @@ class ArtifactSuite:
             with refused("store.not_found", absent.strip()):
                 artifacts.get(absent)
         assert artifacts.exists(sha256(b"x").hexdigest())
+
+
+class DifferenceSuite:
+    """A DifferenceStore; fixture ``artifacts`` gives an empty one (B-11)."""
+
+    def test_what_is_kept_as_a_difference_is_whole_to_readers(self, artifacts: DifferenceStore) -> None:
+        """Each of a line of growing artifacts, also one that is not like the one before, and the empty one."""
+        line = [bytes(range(256)) * 20]
+        for number in range(300):
+            line.append(line[-1][:100] + bytes([number % 256]) * 50 + line[-1][100:] + str(number).encode())
+        line += [b"", b"other" * 2000, line[7]]
+        near = artifacts.put(line[0])
+        for data in line[1:]:
+            near = artifacts.put_near(data, near)
+            assert near == sha256(data).hexdigest()
+        assert [artifacts.get(sha256(data).hexdigest()) == data for data in line] == [True] * len(line)
+        assert all(artifacts.exists(sha256(data).hexdigest()) for data in line)
+
+    def test_the_artifacts_behind_one_are_few_and_there(self, artifacts: DifferenceStore) -> None:
+        """Following ``references`` ends at a whole artifact after less than a hundred steps."""
+        data = bytes(range(256)) * 20
+        near = artifacts.put(data)
+        assert artifacts.references(near) == ()
+        for number in range(300):
+            data += str(number).encode()
+            near = artifacts.put_near(data, near)
+            behind = near
+            for _ in range(100):
+                if not artifacts.references(behind):
+                    break
+                [behind] = artifacts.references(behind)
+                assert artifacts.exists(behind)
+            assert artifacts.references(behind) == ()
+
+    def test_an_absent_artifact_has_no_references(self, artifacts: DifferenceStore) -> None:
+        """``store.not_found``, also for the artifact that another one is said to be like."""
+        with refused("store.not_found", "0" * 64):
+            artifacts.references("0" * 64)
+        with refused("store.not_found", "0" * 64):
+            artifacts.put_near(bytes(5000), "0" * 64)
 
 
 class DurabilitySuite:

@@ -10,14 +10,22 @@ import pytest
 from s3_server import Bucket
 
 from ergo_cli.programs.kernel.tables import KERNEL_TABLES
-from ergo_cli.stores.artifacts import ArtifactStore, FileArtifacts
+from ergo_cli.stores.artifacts import ArtifactStore, DifferenceStore, FileArtifacts
 from ergo_cli.stores.backends import RunStore, memory_store, open_store, shared_memory
 from ergo_cli.stores.database import RunTables
 from ergo_cli.stores.journals import EventJournal, SnapshotStore
 from ergo_cli.stores.leases import Driver, Owner
 from ergo_cli.stores.memory import MemoryArtifacts
 from ergo_cli.stores.objects import ObjectArtifacts
-from ergo_cli.testing.stores import ArtifactSuite, DurabilitySuite, JournalSuite, LeaseSuite, Open, SnapshotSuite
+from ergo_cli.testing.stores import (
+    ArtifactSuite,
+    DifferenceSuite,
+    DurabilitySuite,
+    JournalSuite,
+    LeaseSuite,
+    Open,
+    SnapshotSuite,
+)
 
 Reopen = Callable[[], RunStore]
 EVENTS_ALONE = RunTables("plain_events")
@@ -158,15 +166,15 @@ def test_a_store_that_has_never_had_a_lease_is_only_read(named: str, tmp_path: P
         assert (store.leases.owners(), store.leases.owner_of("r"), store.leases.children("r")) == ({}, None, [])
 
 
-class TestMemoryArtifacts(ArtifactSuite):
+class TestMemoryArtifacts(ArtifactSuite, DifferenceSuite):
     @pytest.fixture
-    def artifacts(self) -> ArtifactStore:
+    def artifacts(self) -> DifferenceStore:
         return MemoryArtifacts()
 
 
-class TestFileArtifacts(ArtifactSuite):
+class TestFileArtifacts(ArtifactSuite, DifferenceSuite):
     @pytest.fixture
-    def artifacts(self, tmp_path: Path) -> ArtifactStore:
+    def artifacts(self, tmp_path: Path) -> DifferenceStore:
         return FileArtifacts(tmp_path / "deep" / "artifacts")
 
 

@@ -112,7 +112,7 @@ class LiveAttempts(Struct, frozen=True):
         except ContextError as error:
             self.on_refusal(error)
             return self._fail(state.id, attempt, snapshot_failure(state.id, error))
-        return self._complete(state.id, self.artifacts.put(text))
+        return self._complete(state.id, self.artifacts.put(text, base))
 
     def _called(self, state: State, attempt: int, context: StagedContext) -> Failure | None:
         """Call the handler; one that exceeds the limit of its state is abandoned, and fails the attempt."""

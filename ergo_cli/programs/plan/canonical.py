@@ -9,7 +9,7 @@ import msgspec
 
 from ergo_cli.core.json import NotCanonicalError, free_text
 from ergo_cli.core.wire import FreeValue
-from ergo_cli.programs.plan.secrets import find_secret
+from ergo_cli.programs.plan.secrets import find_secret, may_hold_secret
 from ergo_cli.stores.artifacts import artifact_id
 
 
@@ -37,10 +37,15 @@ def canonical_json(value: object, allowed: Set[str] = frozenset()) -> bytes:
     integer beyond 64 bits.
     """
     value = plain(value)
-    secret = find_secret(value, allowed)
+    try:
+        text = free_text(value)
+    except NotCanonicalError:
+        text = None  # a secret is reported first
+    secret = find_secret(value, allowed) if text is None or may_hold_secret(text) else None
     if secret is not None:
         raise SecretsNotAllowed(secret)
-    return canonical_line(value)
+    _refuse_floats(value)
+    return free_text(value) if text is None else text
 
 
 def plain(value: object) -> FreeValue:
@@ -57,10 +62,14 @@ def plain(value: object) -> FreeValue:
 
 def canonical_line(value: object) -> bytes:
     """As ``canonical_json`` of plain JSON, without the guard against secrets: for what was guarded before."""
+    _refuse_floats(value)
+    return free_text(value)
+
+
+def _refuse_floats(value: object) -> None:
     place = next(_floats(value, ""), None)
     if place is not None:
         raise FloatNotAllowed("a number that is not an integer of 64 bits", place)
-    return free_text(value)
 
 
 def json_artifact_id(value: object) -> str:

@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import cast
 
-_NAMES = re.compile(
-    "password|passphrase|mnemonic|private_key|privatekey|seed phrase|seed_phrase|seedphrase|api_key|apikey|x-api-key"
-    "|x_api_key|access_key|accesskey|secret_key|secretkey|aws_access_key_id|aws_secret_access_key|access_token"
-    "|refresh_token|id_token|authorization|bearer ",
-    re.IGNORECASE | re.ASCII,
+_NAMES = tuple(
+    b"password|passphrase|mnemonic|private_key|privatekey|seed phrase|seed_phrase|seedphrase|api_key|apikey|x-api-key"
+    b"|x_api_key|access_key|accesskey|secret_key|secretkey|aws_access_key_id|aws_secret_access_key|access_token"
+    b"|refresh_token|id_token|authorization|bearer ".split(b"|")
 )
 _WORD = re.compile(r"[a-z]+")
 _WORDS = range(12, 25)
@@ -25,7 +24,8 @@ _BLANK = re.compile(r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f
 
 def is_suspicious(text: str) -> bool:
     """Whether a text looks like a secret."""
-    if _NAMES.search(text) is not None:
+    lowered = text.encode(errors="surrogatepass").lower()  # of bytes, so that ASCII letters alone are lowered
+    if any(name in lowered for name in _NAMES):
         return True
     words = [word for word in _BLANK.split(text) if word] if len(text) > _SHORTEST_PHRASE else ()
     return len(words) in _WORDS and all(_WORD.fullmatch(word) for word in words)
@@ -33,6 +33,16 @@ def is_suspicious(text: str) -> bool:
 
 _PLAIN_NAME = re.compile(r"[\w.$-]{1,64}", re.ASCII)
 _HIDDEN = "…"
+
+
+def may_hold_secret(text: bytes) -> bool:
+    """Whether a canonical text may hold a secret: no where not one name, and too few spaces for a phrase, are in it.
+
+    What it says no to need not be searched value by value.
+    """
+    lowered = text.lower()
+    is_plain = text.isascii() and b"\\" not in text and text.count(b" ") < _WORDS.start - 1
+    return not is_plain or any(name in lowered for name in _NAMES)
 
 
 def find_secret(value: object, allowed: Set[str] = frozenset()) -> str | None:

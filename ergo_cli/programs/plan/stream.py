@@ -20,7 +20,7 @@ from ergo_cli.programs.plan.errors import (
 )
 from ergo_cli.programs.plan.events import Domain, DomainEvent, Envelope, Kernel, KernelEvent, line, read_line
 from ergo_cli.programs.plan.ids import RunId, is_run_id
-from ergo_cli.stores.artifacts import ArtifactStore, artifact_id
+from ergo_cli.stores.artifacts import ArtifactStore, DifferenceStore, artifact_id
 from ergo_cli.stores.journals import EventJournal
 
 _FORMS = {
@@ -43,10 +43,17 @@ class Artifacts:
     def __init__(self, store: ArtifactStore) -> None:
         self.store = store
 
-    def put(self, data: bytes) -> str:
-        """Keep bytes and return their id; ``artifact_put_id_mismatch`` if the store gives another."""
+    def put(self, data: bytes, near: str | None = None) -> str:
+        """Keep bytes and return their id; ``artifact_put_id_mismatch`` if the store gives another.
+
+        ``near`` is an artifact that they are like: a store may keep the difference from it.
+        """
+        store = self.store
         try:
-            given = self.store.put(data)
+            if near is not None and isinstance(store, DifferenceStore):
+                given = store.put_near(data, near)
+            else:
+                given = store.put(data)
         except StoreError as error:
             raise _artifact_error(error) from error
         if given != artifact_id(data):
