@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol
+from functools import cache
+from typing import Protocol, cast
 
 from ergo_cli.core.json import JsonError
 from ergo_cli.core.wire import WireError
@@ -50,8 +51,8 @@ class Artifacts:
         """
         store = self.store
         try:
-            if near is not None and isinstance(store, DifferenceStore):
-                given = store.put_near(data, near)
+            if near is not None and _keeps_differences(type(store)):
+                given = cast(DifferenceStore, store).put_near(data, near)
             else:
                 given = store.put(data)
         except StoreError as error:
@@ -84,6 +85,11 @@ class Artifacts:
             return self.store.exists(artifact)
         except StoreError as error:
             raise _artifact_error(error) from error
+
+
+@cache
+def _keeps_differences(kind: type[ArtifactStore]) -> bool:
+    return issubclass(kind, DifferenceStore)
 
 
 class Streams:
@@ -214,10 +220,10 @@ class HandlersArtifacts(Artifacts):
     def __init__(self, artifacts: Artifacts) -> None:
         super().__init__(artifacts.store)
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, near: str | None = None) -> str:
         """As ``Artifacts``."""
         with _stopping():
-            return super().put(data)
+            return super().put(data, near)
 
     def get(self, artifact: str) -> bytes:
         """As ``Artifacts``."""
