@@ -50,7 +50,8 @@ class PlanShape(Struct, frozen=True):
 
     def until(self, states: Sequence[str]) -> PlanShape:
         """The beginning of this plan up to the last of these states."""
-        last = max((number for number, each in enumerate(self.states, 1) if each.id in set(states)), default=0)
+        known = set(states)
+        last = max((number for number, each in enumerate(self.states, 1) if each.id in known), default=0)
         return PlanShape(self.states[:last])
 
 
