@@ -66,6 +66,7 @@ MAKERS = {
     "invalid_plan",
     "io_failed",
     "not_readable",
+    "overlap",
     "storage_info",
 }
 """What makes the errors of plans, with a code that lacks its family."""

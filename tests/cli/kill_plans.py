@@ -1,10 +1,11 @@
 """Captures the mortal plan in processes of their own, kills these, and says what became of its run.
 
-``kill_plans.py STORE FOLDER``, with one job a line on standard input: ``EVENT CUT …`` for a capture that dies at the
-CUT-th call of the plan's functions, and another for every further CUT; a CUT with a decimal point is the part of the
-time of a capture and its replay after which the process is killed from outside. A last capture drives the run to its
-end and is replayed. For each job one line of JSON tells the deaths, the final snapshot, the facts, what the transport
-was asked for, what it was asked for although it was bound, and the exit codes of the last capture and of its replay.
+``kill_plans.py STORE FOLDER MODULE``, with one job a line on standard input: ``EVENT CUT …`` for a capture that dies
+at the CUT-th call of the plan's functions, and another for every further CUT; a CUT with a decimal point is the part of
+the time of a capture and its replay after which the process is killed from outside. A last capture drives the run to
+its end and is replayed. For each job one line of JSON tells the deaths, the final snapshot, the facts, what the
+transport was asked for, what it was asked for although it was bound, and the exit codes of the last capture and of its
+replay.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ EVENT = """\
 CAPTURE = ("capture", "--continue", "-o", "b.json", "--store")
 
 
-def main(named: str, folder: str) -> None:
+def main(named: str, folder: str, module: str) -> None:
     os.chdir(folder)
-    Path("ergo.toml").write_text(PROJECT)
+    Path("ergo.toml").write_text(PROJECT.replace("mortal_plan", module))
     duration = 0.0
     for job in sys.stdin:
         event, *cuts = job.split()

@@ -174,7 +174,7 @@ def driven(
     journal.deadly = deadly
     seat = Seat(StandingClock(), lambda limit, work, name: work())
     for _ in range(len(deadly) + 1):
-        invoker = PlanInvoker(program_of(plan, world), journal, artifacts, seat)
+        invoker = PlanInvoker(program_of(plan, world), journal, artifacts, seat, MemoryJournal())
         try:
             assert invoke(invoker) is Outcome.COMPLETED
         except Killed:

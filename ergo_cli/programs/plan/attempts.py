@@ -66,6 +66,10 @@ class Attempts(Protocol):
         """Run one attempt on the snapshot ``base``. Raises RunError and what the stores raise."""
         ...
 
+    def settle(self) -> None:
+        """Return once nothing of the run is running."""
+        ...
+
 
 class LiveAttempts(Struct, frozen=True):
     """Runs handlers and records what they do."""
@@ -82,11 +86,13 @@ class LiveAttempts(Struct, frozen=True):
     allowed_names: Set[str] = frozenset()
     effectful: frozenset[str] | None = None
     """Namespaces whose calls are queued as intents, in a run under a supervisor; None in one without."""
-    on_refusal: Callable[[ContextError], object] = lambda _: None
-    """Takes the error of a context that cannot be kept, whose record has no name that looks like a secret."""
+    on_refusal: Callable[[str, ContextError], object] = lambda state_id, error: None
+    """Takes the error of a state's context that cannot be kept, whose record has no name that looks like a secret."""
     within: CallWithin | None = None
     """Keeps the time limits of states; without it they have none."""
     turn: Turn = nullcontext()
+    veto: Callable[[str, str], Failure | None] | None = None
+    """Why a state may not complete with a snapshot."""
 
     def execute(self, state: State, attempt: int, base: str) -> AttemptResult:
         """Enter the state, call its handler on the base snapshot, record the result.
@@ -110,7 +116,7 @@ class LiveAttempts(Struct, frozen=True):
         try:
             text = snapshot_text(context.dump(), self.allowed_names)
         except ContextError as error:
-            self.on_refusal(error)
+            self.on_refusal(state.id, error)
             return self._fail(state.id, attempt, snapshot_failure(state.id, error))
         return self._complete(state.id, self.artifacts.put(text, base))
 
@@ -134,6 +140,9 @@ class LiveAttempts(Struct, frozen=True):
         """Where the events of a handler go: under a supervisor a store that fails stops the run."""
         limited = LimitedWriter(self.writer, turn)
         return limited if self.effectful is None else HandlersWriter(limited)
+
+    def settle(self) -> None:
+        """Return at once: nothing runs but an attempt."""
 
     def supervision(self, state: State, attempt: int) -> Supervision | None:
         """What a supervisor asks of the calls of an attempt; None without one."""
@@ -166,7 +175,10 @@ class LiveAttempts(Struct, frozen=True):
         check_exists(self.artifacts, base, self.writer.run_id)
         return {}
 
-    def _complete(self, state_id: str, snapshot: str) -> Succeeded:
+    def _complete(self, state_id: str, snapshot: str) -> AttemptResult:
+        failure = None if self.veto is None else self.veto(state_id, snapshot)
+        if failure is not None:
+            return self._fail(state_id, 0, failure)
         self.writer.append(StateCompleted(state_id, snapshot))
         return Succeeded(snapshot)
 

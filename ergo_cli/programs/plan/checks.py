@@ -13,7 +13,7 @@ from ergo_cli.programs.functions import unfit_function, unfit_parameters, unfit_
 from ergo_cli.programs.plan.canonical import SecretsNotAllowed, refusal
 from ergo_cli.programs.plan.errors import RunError, invalid_plan
 from ergo_cli.programs.plan.ids import is_segment, is_state_id
-from ergo_cli.programs.plan.manifest import Delay, IoMode, RunConfig, RunManifest, Sequential
+from ergo_cli.programs.plan.manifest import Delay, ExecutionMode, FanOutJoin, IoMode, RunConfig, RunManifest
 from ergo_cli.programs.plan.program import PlanProgram, place_of
 from ergo_cli.programs.plan.secrets import find_secret
 from ergo_cli.programs.plan.states import State, order_of
@@ -40,6 +40,9 @@ def check_plan(program: PlanProgram) -> None:
         if not isinstance(child, PlanProgram):
             raise _wrong(program, f"children[{number}]", child, "a PlanProgram")
         check_plan(child)
+        if child.parallel:
+            message = f"children[{number}], '{child.graph_id}', is parallel: a child runs one state at a time"
+            raise invalid_plan("unsupported_execution_mode", message, where=place_of(child))
 
 
 def _check_name(program: PlanProgram) -> None:
@@ -82,16 +85,26 @@ def _check_edges(program: PlanProgram) -> None:
 
 
 def _check_config(program: PlanProgram) -> None:
-    """The configuration is one of runs that ``ergo`` can drive: live, one state at a time."""
+    """The configuration is one of runs that ``ergo`` can drive: live, in a mode that the program honours."""
     config = cast(object, program.run_config)
     if not isinstance(config, RunConfig):
         raise _wrong(program, "run_config", config, "a RunConfig")
-    if not isinstance(config.execution_mode, Sequential):
-        message = "the execution mode FanOutJoin is not supported: states are run one at a time"
-        raise invalid_plan("unsupported_execution_mode", message, where=place_of(program))
+    _check_mode(program, config.execution_mode)
     if config.io_mode is not IoMode.LIVE:
         message = "run_config has the io_mode Replay: nothing is recorded that could answer its calls"
         raise invalid_plan("program_invalid", message, where=place_of(program))
+
+
+def _check_mode(program: PlanProgram, mode: ExecutionMode) -> None:
+    """``parallel`` and the mode of ``FanOutJoin`` come together."""
+    if not isinstance(cast(object, program.parallel), bool):
+        raise _wrong(program, "parallel", program.parallel, "True or False")
+    if not program.parallel and isinstance(mode, FanOutJoin):
+        message = "the execution mode is FanOutJoin and the program is not parallel: its states are run one at a time"
+        raise invalid_plan("unsupported_execution_mode", message, where=place_of(program))
+    if program.parallel and not isinstance(mode, FanOutJoin):
+        message = "the program is parallel and its execution mode does not say how many states may run at once"
+        raise invalid_plan("unsupported_execution_mode", message, where=place_of(program))
 
 
 def _check_manifest(program: PlanProgram) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from ergo_cli.core.json import JsonError, NotCanonicalError, decode
+from ergo_cli.core.json import JsonError, NotCanonicalError, decode, free_text
 from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json, plain, refusal
 from ergo_cli.programs.plan.errors import (
@@ -109,6 +109,15 @@ def copied(value: FreeValue) -> FreeValue:
     if isinstance(value, list | tuple):
         return [copied(item) for item in cast("list[object]", value)]
     return value
+
+
+def changed_keys(before: Mapping[str, FreeValue], after: Mapping[str, FreeValue]) -> list[str]:
+    """The keys whose value differs between two contexts, or which only one of them has, ascending."""
+    return sorted(key for key in before.keys() | after.keys() if not _is_same(before, after, key))
+
+
+def _is_same(before: Mapping[str, FreeValue], after: Mapping[str, FreeValue], key: str) -> bool:
+    return key in before and key in after and free_text(before[key]) == free_text(after[key])
 
 
 def snapshot_text(values: Mapping[str, FreeValue], allowed: Set[str] = frozenset()) -> bytes:

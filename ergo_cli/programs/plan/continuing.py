@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ergo_cli.errors import StepError
 from ergo_cli.programs.plan.errors import RunError
-from ergo_cli.programs.plan.events import Envelope, RunCompleted, line, named_artifacts, read_line
+from ergo_cli.programs.plan.events import Envelope, RunCompleted, asked_keys, line, named_artifacts, read_line
 from ergo_cli.programs.plan.facts import FactIndex
 from ergo_cli.programs.plan.history import read_history
+from ergo_cli.programs.plan.ids import child_run
 from ergo_cli.programs.plan.stream import Artifacts, Streams
 from ergo_cli.stores.journals import EventJournal, RememberingJournal
 from ergo_cli.supervisor.journals import EpisodeJournal
@@ -49,9 +50,19 @@ class ChildEntries:
         self._entries: list[EpisodeJournal] = []
         self._kept: dict[str, int] = {}
 
-    def add(self, parent: str, appended: Mapping[str, Sequence[Envelope]]) -> None:
-        """Take what a call of the run ``parent`` read and appended. Raises StorageError."""
-        for run, head in self._journal.take_heads().items():
+    def add(
+        self, parent: str, appended: Mapping[str, Sequence[Envelope]], naming: Sequence[Envelope] | None = None
+    ) -> None:
+        """Take what a call of the run ``parent`` read and appended. Raises StorageError.
+
+        States of a parallel run spawn children in any order, and some of these states may never be in its stream: their
+        children are taken in the order in which the new events of the parent, ``naming``, name them.
+        """
+        heads = self._journal.take_heads()
+        if naming is not None:
+            self._add_named(parent, naming)
+            return
+        for run, head in heads.items():
             if run == parent:
                 continue
             known, events = self._kept.get(run, 0), appended.get(run, ())
@@ -64,6 +75,13 @@ class ChildEntries:
         """The entries since the last drain."""
         entries, self._entries = self._entries, []
         return entries
+
+    def _add_named(self, parent: str, naming: Sequence[Envelope]) -> None:
+        streams = Streams(self._journal)
+        for run in dict.fromkeys(child_run(parent, key) for key in asked_keys(naming)):
+            events = streams.read(run, self._kept.get(run, 0) + 1)
+            if events:
+                self._add(run, events)
 
     def _add(self, run: str, events: Sequence[Envelope]) -> None:
         contents = named_contents(self._artifacts, events)

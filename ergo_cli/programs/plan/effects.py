@@ -9,7 +9,7 @@ from typing import cast
 from ergo_cli.core.json import free_text
 from ergo_cli.core.values import Effect, Intent, IntentField, ProducedEffect, Value, Write, derive_intent_id
 from ergo_cli.core.wire import FreeValue
-from ergo_cli.programs.plan.context import read_snapshot
+from ergo_cli.programs.plan.context import changed_keys, read_snapshot
 from ergo_cli.programs.plan.events import (
     Envelope,
     RunCompleted,
@@ -51,12 +51,8 @@ def run_effects(
 
 def state_write(before: Mapping[str, FreeValue], after: Mapping[str, FreeValue]) -> Effect:
     """One write for each key that a state changed, ascending; a deleted key gets an empty text."""
-    changed = sorted(key for key in before.keys() | after.keys() if not _is_same(before, after, key))
+    changed = changed_keys(before, after)
     return Effect("state_write", [Write(key, Value(String=_text(after, key))) for key in changed])
-
-
-def _is_same(before: Mapping[str, FreeValue], after: Mapping[str, FreeValue], key: str) -> bool:
-    return key in before and key in after and free_text(before[key]) == free_text(after[key])
 
 
 def _text(context: Mapping[str, FreeValue], key: str) -> str:

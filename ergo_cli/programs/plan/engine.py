@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from contextlib import nullcontext
 from enum import Enum
 from typing import Protocol
@@ -32,13 +32,13 @@ from ergo_cli.programs.plan.errors import (
     not_readable,
     storage_info,
 )
-from ergo_cli.programs.plan.events import Envelope, RunCompleted, RunStarted, RunStatus, StateFailed
+from ergo_cli.programs.plan.events import Envelope, RunCompleted, RunStarted, RunStatus, StateCompleted, StateFailed
 from ergo_cli.programs.plan.facts import FactIndex
 from ergo_cli.programs.plan.failpoints import Failpoint, Failpoints
 from ergo_cli.programs.plan.history import History, read_history
 from ergo_cli.programs.plan.ids import MAX_ATTEMPT, RunId
 from ergo_cli.programs.plan.leases import children_of, driving
-from ergo_cli.programs.plan.manifest import RetryPolicy, RunConfig, RunManifest, Sequential
+from ergo_cli.programs.plan.manifest import ExecutionMode, RunConfig, RunManifest, Sequential
 from ergo_cli.programs.plan.plan_changes import PlanKeeper
 from ergo_cli.programs.plan.states import ExecutionPlan, order_of
 from ergo_cli.programs.plan.stream import Artifacts, StoreFailed, Streams, Turn, Writer
@@ -93,17 +93,83 @@ class StartPoint(Struct, frozen=True):
     base: str
 
 
-class Progress(Struct):
-    """A run being driven: the attempts' executor, and how far it came."""
+class Bases(Protocol):
+    """The snapshots that the states of a run start from, and the one that the run has come to."""
+
+    def of(self, state_id: str) -> str:
+        """The snapshot that a state starts from, once the states before it have completed."""
+        ...
+
+    def completed(self, state_id: str, snapshot: str) -> None:
+        """Take a completed state into account."""
+        ...
+
+    @property
+    def last(self) -> str:
+        """The context after all states that have completed."""
+        ...
+
+
+class Progress(Struct, frozen=True):
+    """A run being driven: its plan, its stream, and how far it had come before."""
 
     plan: ExecutionPlan
     order: tuple[str, ...]
-    retries: RetryPolicy
+    config: RunConfig
+    started: RunStarted
     writer: Writer
-    attempts: Attempts
-    current: str
+    bases: Bases
     completed: Collection[str] = ()
     start: StartPoint | None = None
+
+
+class Scheduler(Protocol):
+    """Decides which states of a run go on at a time, and what each of them starts from."""
+
+    def check(self, mode: ExecutionMode) -> None:
+        """Raise RunError ``plan.unsupported_execution_mode`` for a mode that it does not honour."""
+        ...
+
+    def bases(self, engine: Engine, plan: ExecutionPlan, order: Sequence[str], history: History) -> Bases:
+        """The bases of a run of this history."""
+        ...
+
+    def run(self, engine: Engine, run: Progress, events: Sequence[Envelope]) -> RunResult:
+        """Drive a run, whose stream holds ``events``, with ``Engine.run_states``."""
+        ...
+
+
+class LastSnapshot:
+    """Each state starts from what the one before it left."""
+
+    def __init__(self, snapshot: str) -> None:
+        self.last = snapshot
+
+    def of(self, state_id: str) -> str:
+        """The last snapshot."""
+        return self.last
+
+    def completed(self, state_id: str, snapshot: str) -> None:
+        """Go on from the snapshot of a completed state."""
+        self.last = snapshot
+
+
+class OneByOne(Struct, frozen=True):
+    """Runs one state at a time, and honours no other mode."""
+
+    def check(self, mode: ExecutionMode) -> None:
+        """Raise RunError ``plan.unsupported_execution_mode`` unless the mode is ``Sequential``."""
+        if not isinstance(mode, Sequential):
+            raise invalid_plan("unsupported_execution_mode", "states are run one at a time")
+
+    def bases(self, engine: Engine, plan: ExecutionPlan, order: Sequence[str], history: History) -> LastSnapshot:
+        """The snapshot of the state completed last, else the initial one."""
+        return LastSnapshot(_checkpoint(history))
+
+    def run(self, engine: Engine, run: Progress, events: Sequence[Envelope]) -> RunResult:
+        """Run the states in the calling thread."""
+        facts = FactIndex.of(run.writer.run_id, events)
+        return engine.run_states(run, engine.attempts_of(run.writer, run.config, facts))
 
 
 class Engine(Struct, frozen=True, kw_only=True):
@@ -114,7 +180,8 @@ class Engine(Struct, frozen=True, kw_only=True):
     ``effectful`` puts the runs under a supervisor (``Supervision``). ``on_refusal`` is that of ``LiveAttempts``.
     ``leases`` are those of the journal: without them two processes may drive one run, and the second append fails.
     ``plans`` refuses to continue a run with another plan than the one that it was begun with (PlanRefused).
-    ``within`` keeps the time limits of states, ``turn`` is what each record is made in.
+    ``within`` keeps the time limits of states, ``turn`` is what each record is made in. ``scheduler`` decides which
+    modes are honoured.
     """
 
     journal: EventJournal
@@ -128,11 +195,12 @@ class Engine(Struct, frozen=True, kw_only=True):
     allowed_names: Set[str] = frozenset()
     failpoints: Failpoints = Failpoints()
     effectful: frozenset[str] | None = None
-    on_refusal: Callable[[ContextError], object] = lambda _: None
+    on_refusal: Callable[[str, ContextError], object] = lambda state_id, error: None
     leases: Leases | None = None
     within: CallWithin | None = None
     turn: Turn = nullcontext()
     plans: PlanKeeper | None = None
+    scheduler: Scheduler = OneByOne()
 
     def start(self, start: StartRun) -> RunResult:
         """Begin a run and drive it to its end. Raises RunError; until the run has begun nothing is appended."""
@@ -195,9 +263,7 @@ class Engine(Struct, frozen=True, kw_only=True):
     def started(self, run_id: RunId) -> RunStarted:
         """How a run began: its operation, manifest and initial snapshot. Raises RunError."""
         with _RunErrors(run_id):
-            started = self._history(run_id)[0].started
-            assert started is not None, "a history without a beginning is refused"
-            return started
+            return _started(self._history(run_id)[0])
 
     def snapshot(self, snapshot: str) -> dict[str, FreeValue]:
         """The context of a snapshot. Raises RunError."""
@@ -211,9 +277,13 @@ class Engine(Struct, frozen=True, kw_only=True):
         initial = self.artifacts.put(snapshot_text(start.initial_context, self.allowed_names))
         if self.plans is not None:
             self.plans.keep(run_id, start.plan, order)
-        writer.append(RunStarted(start.plan.op_id, start.manifest_id, initial))
-        attempts = self.attempts_of(writer, start.run_config, FactIndex())
-        return self._run_states(Progress(start.plan, order, start.run_config.retry_policy, writer, attempts, initial))
+        history = History()
+        history.started = RunStarted(start.plan.op_id, start.manifest_id, initial)
+        writer.append(history.started)
+        bases = self.scheduler.bases(self, start.plan, order, history)
+        return self.scheduler.run(
+            self, Progress(start.plan, order, start.run_config, history.started, writer, bases), ()
+        )
 
     def _continue(
         self,
@@ -225,55 +295,55 @@ class Engine(Struct, frozen=True, kw_only=True):
         writer: Writer,
     ) -> RunResult:
         """The rows R11 to R16 of spec 50 §16.2, the first that fits."""
-        config, orphan, checkpoint = manifest.run_config, history.orphan, _checkpoint(history)
+        config, orphan = manifest.run_config, history.orphan
+        bases = self.scheduler.bases(self, plan, order, history)
         upcoming = next((state for state in order if state not in history.snapshots), None)
         if orphan is not None:
             if orphan.superseded >= self.max_orphan_recoveries:
-                return self._give_up(writer, orphan.state_id, checkpoint)
+                return self._give_up(writer, orphan.state_id, bases.last)
             start = StartPoint(orphan.state_id, _following(orphan.attempt), orphan.base_snapshot_id)
         elif upcoming is None:
-            return self._finish(writer, RunStatus.COMPLETED, checkpoint)
+            return self._finish(writer, RunStatus.COMPLETED, bases.last)
         elif (failure := history.failures.get(upcoming)) is not None:
             if not failure.retryable or failure.attempt + 1 >= config.retry_policy.max_attempts:
-                return self._finish(writer, RunStatus.FAILED, checkpoint)
+                return self._finish(writer, RunStatus.FAILED, bases.last)
             start = StartPoint(upcoming, _following(failure.attempt), failure.base_snapshot_id)
         else:
-            start = StartPoint(upcoming, history.attempts.get(upcoming, -1) + 1, checkpoint)
-        facts = FactIndex.of(writer.run_id, events)
-        attempts = self.attempts_of(writer, config, facts)
-        return self._run_states(
-            Progress(plan, order, config.retry_policy, writer, attempts, checkpoint, history.snapshots.keys(), start)
-        )
+            start = StartPoint(upcoming, history.attempts.get(upcoming, -1) + 1, bases.of(upcoming))
+        completed, started = history.snapshots.keys(), _started(history)
+        progress = Progress(plan, order, config, started, writer, bases, completed, start)
+        return self.scheduler.run(self, progress, events)
 
-    def _run_states(self, run: Progress) -> RunResult:
+    def run_states(self, run: Progress, attempts: Attempts) -> RunResult:
         """Run the states that are left, in order, each until it succeeds or may not be tried again (spec 50 §14)."""
-        deadline = self._deadline(run.writer.run_id)
+        deadline, retries = self._deadline(run.writer.run_id), run.config.retry_policy
         states = {state.id: state for state in run.plan.states}
         for node in run.order:
             if node in run.completed:
                 continue
             state = states[node]
-            attempt, base = 0, run.current
+            attempt, base = 0, run.bases.of(node)
             if run.start is not None and node == run.start.state_id:
                 attempt, base = run.start.attempt, run.start.base
             while True:
                 deadline.check()
                 if self.is_cancelled(run.writer.run_id):
-                    return self._finish_cancelled(run.writer, run.current)
+                    attempts.settle()
+                    return self.finish_cancelled(run.writer, run.bases.last)
                 with _RunErrors(run.writer.run_id, f"{node}#{attempt}"):
-                    result = run.attempts.execute(state, attempt, base)
+                    result = attempts.execute(state, attempt, base)
                 match result:
                     case Succeeded(snapshot):
-                        run.current = snapshot
+                        run.bases.completed(node, snapshot)
                         break
                     case Stopped():
-                        return RunResult(run.writer.run_id, Phase.RUNNING, run.current)
+                        return RunResult(run.writer.run_id, Phase.RUNNING, run.bases.last)
                     case FailedAttempt(retryable, failed):
-                        if not retryable or failed + 1 >= run.retries.max_attempts:
-                            return self._finish(run.writer, RunStatus.FAILED, run.current)
-                        deadline.sleep(run.retries.backoff.after(failed))
+                        if not retryable or failed + 1 >= retries.max_attempts:
+                            return self._finish(run.writer, RunStatus.FAILED, run.bases.last)
+                        deadline.sleep(retries.backoff.after(failed))
                         attempt = _following(failed)
-        return self._finish(run.writer, RunStatus.COMPLETED, run.current)
+        return self._finish(run.writer, RunStatus.COMPLETED, run.bases.last)
 
     def _finish(self, writer: Writer, status: RunStatus, snapshot: str) -> RunResult:
         if self.failpoints.strikes(Failpoint.BEFORE_RUN_COMPLETED):
@@ -286,7 +356,8 @@ class Engine(Struct, frozen=True, kw_only=True):
             lease.has_ended = True
         return RunResult(writer.run_id, Phase(status.value), snapshot)
 
-    def _finish_cancelled(self, writer: Writer, snapshot: str) -> RunResult:
+    def finish_cancelled(self, writer: Writer, snapshot: str) -> RunResult:
+        """End a run as cancelled, and the runs that it spawned. Raises RunError."""
         for child in self.children(writer.run_id):
             self.cancel(child)
         return self._finish(writer, RunStatus.CANCELLED, snapshot)
@@ -298,7 +369,7 @@ class Engine(Struct, frozen=True, kw_only=True):
             state_id, message = history.orphan.state_id, "the attempt was cut off, its run cancelled"
             info = ErrorInfo("run_cancelled", ErrorCategory.UNKNOWN, False, message)
             writer.append(StateFailed(state_id, Failure(state_id, info), None))
-        return self._finish_cancelled(writer, _checkpoint(history))
+        return self.finish_cancelled(writer, _checkpoint(history))
 
     def _give_up(self, writer: Writer, state_id: str, checkpoint: str) -> RunResult:
         message = f"the state did not end in {self.max_orphan_recoveries + 1} attempts"
@@ -306,7 +377,7 @@ class Engine(Struct, frozen=True, kw_only=True):
         writer.append(StateFailed(state_id, Failure(state_id, info), None))
         return self._finish(writer, RunStatus.FAILED, checkpoint)
 
-    def attempts_of(self, writer: Writer, config: RunConfig, facts: FactIndex) -> Attempts:
+    def attempts_of(self, writer: Writer, config: RunConfig, facts: FactIndex) -> LiveAttempts:
         """What executes the attempts of a run; a replay has its own."""
         return LiveAttempts(
             self.artifacts,
@@ -334,11 +405,9 @@ class Engine(Struct, frozen=True, kw_only=True):
 
     def _manifest(self, history: History, run_id: RunId) -> RunManifest:
         """The stored manifest of a run; refused in the order undecodable, damaged, of another shape."""
-        started = history.started
-        assert started is not None
+        started = _started(history)
         manifest = read_manifest(self.artifacts, started.manifest_id)
-        if not isinstance(manifest.run_config.execution_mode, Sequential):
-            raise _unsupported_mode()
+        self.scheduler.check(manifest.run_config.execution_mode)
         if started.op_id != manifest.op_id:
             message = f"the run began operation '{started.op_id}', its manifest is of '{manifest.op_id}'"
             raise invalid_plan("run_started_op_id_mismatch", message, where=f"run '{run_id}' seq 1")
@@ -346,8 +415,7 @@ class Engine(Struct, frozen=True, kw_only=True):
 
     def _check_start(self, start: StartRun) -> None:
         """The contract of ``start``, in its order: mode, manifest, its id, operation, configuration."""
-        if not isinstance(start.run_config.execution_mode, Sequential):
-            raise _unsupported_mode()
+        self.scheduler.check(start.run_config.execution_mode)
         if artifact_id(_manifest_text(start.manifest, self.allowed_names)) != start.manifest_id:
             raise invalid_plan("manifest_id_mismatch", f"the manifest's id is not {start.manifest_id}")
         if start.manifest.op_id != start.plan.op_id:
@@ -394,6 +462,11 @@ def read_manifest(artifacts: Artifacts, manifest_id: str) -> RunManifest:
     except WireError as error:
         message = f"the artifact {manifest_id} is not a manifest: {error}"
         raise not_readable("manifest_deserialize_failed", message, where) from error
+
+
+def is_given_up(end: StateCompleted | StateFailed) -> bool:
+    """Whether an attempt was closed without being made again, because too many before it had not ended."""
+    return isinstance(end, StateFailed) and end.error.info.code == "orphan_recoveries_exhausted"
 
 
 class _RunErrors:
@@ -448,20 +521,19 @@ def _check_recovery(history: History, order: tuple[str, ...], run_id: str) -> No
 
 def _checkpoint(history: History) -> str:
     """The snapshot of the state completed last, else the initial one."""
-    if history.checkpoint is not None:
-        return history.checkpoint
-    assert history.started is not None
-    return history.started.initial_snapshot_id
+    return history.checkpoint or _started(history).initial_snapshot_id
+
+
+def _started(history: History) -> RunStarted:
+    """How the run of a history began."""
+    assert history.started is not None, "a history without a beginning is refused"
+    return history.started
 
 
 def _following(attempt: int) -> int:
     if attempt >= MAX_ATTEMPT:
         raise invalid_plan("invalid_plan", "the state has been tried as often as attempts can be counted")
     return attempt + 1
-
-
-def _unsupported_mode() -> RunError:
-    return invalid_plan("unsupported_execution_mode", "states are run one at a time")
 
 
 def _already_exists(run_id: RunId) -> StorageError:

@@ -174,7 +174,9 @@ _FIXES = {
     "invalid_plan": "mend the states and edges of the plan",
     "handler_unfit": "write a function handle(ctx, io, rec), plain or async, that returns None or a StateOutcome",
     "handler_exception": "mend the handler, or let it raise StateError where its attempt is to fail",
-    "unsupported_execution_mode": "leave execution_mode out of run_config(…)",
+    "unsupported_execution_mode": (
+        "write parallel=True and run_config(execution_mode=FanOutJoin(max_concurrency)) for a program, or neither"
+    ),
     "manifest_not_canonical": "write integers or texts instead of floats into input_params and build",
     "initial_context_invalid": "let initial_context return a dict",
     "initial_context_failed": "let initial_context take every payload of the stream",
@@ -268,7 +270,8 @@ def in_run(where: str | None, run_id: str, attempt: str | None = None) -> str:
     """A place with the run and the attempt that it belongs to: ``run 'a92c…' m.s.x#0, artifact 5f…``."""
     run = f"run '{run_id}'"
     if where is not None and where.startswith(run):
-        return where if attempt is None or attempt in where else f"{where} {attempt}"
+        names_attempt = attempt is None or f"{attempt.partition('#')[0]}#" in where
+        return where if names_attempt else f"{where} {attempt}"
     return ", ".join(filter(None, (" ".join(filter(None, (run, attempt))), where)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from typing import cast
 
 from msgspec import Struct
 
@@ -135,6 +136,14 @@ def fact_recorded(fact: FactRecorded) -> DomainEvent:
 def fact_of(event: DomainEvent) -> FactRecorded | None:
     """The fact that an event binds; None for another event. Raises WireError for a malformed one."""
     return wire.read(event.payload, FactRecorded) if event.name == FACT_RECORDED else None
+
+
+def asked_keys(events: Iterable[Envelope]) -> Iterator[str]:
+    """The fact keys of calls that were answered or failed, in their order, repeated ones too."""
+    for envelope in events:
+        event = envelope.domain
+        if event is not None and event.name in (FACT_RECORDED, CALL_FAILED):
+            yield cast("dict[str, str]", event.payload)["key"]
 
 
 def named_artifacts(events: Iterable[Envelope]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import nullcontext
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json
 from ergo_cli.programs.plan.errors import (
     ErrorCategory,
     ErrorInfo,
+    Failure,
     IoError,
     MissingFact,
     MissingFactKey,
@@ -78,12 +79,19 @@ class FactIo(Protocol):
         ...
 
 
+class FactRefused(BaseException):
+    """Fails an attempt that records what it may not. No Exception: a handler must not catch it."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.info.message)
+        self.failure = failure
+
+
 class FactIndex:
     """Which artifact answers each fact key of a run; the first binding of a key stands."""
 
     def __init__(self) -> None:
         self._bound: dict[str, str] = {}
-        self._metas: dict[str, FreeValue] = {}
 
     @classmethod
     def of(cls, run_id: str, events: Sequence[Envelope]) -> FactIndex:
@@ -93,25 +101,28 @@ class FactIndex:
         to two artifacts.
         """
         index = cls()
-        for envelope in events:
-            index._read(run_id, envelope)
+        index.read(run_id, events)
         return index
+
+    def read(self, run_id: str, events: Iterable[Envelope]) -> None:
+        """Bind the facts of a stream. Raises as ``of``."""
+        for envelope in events:
+            self._read(run_id, envelope)
 
     def get(self, key: str) -> str | None:
         """The artifact bound to a key."""
         return self._bound.get(key)
 
-    def meta(self, key: str) -> FreeValue:
-        """What the binding of a key says about its question."""
-        return self._metas.get(key)
+    def check(self, key: str) -> None:
+        """Raise FactRefused where a key may not be recorded; here every one may."""
 
-    def bind(self, key: str, artifact: str, meta: FreeValue) -> None:
+    def bind(self, key: str, artifact: str) -> None:
         """Bind a key."""
-        self._bound[key], self._metas[key] = artifact, meta
+        self._bound[key] = artifact
 
     def unbind(self, key: str) -> None:
         """Take back a binding that could not be kept."""
-        del self._bound[key], self._metas[key]
+        del self._bound[key]
 
     def _read(self, run_id: str, envelope: Envelope) -> None:
         event = envelope.domain
@@ -125,9 +136,10 @@ class FactIndex:
             raise invalid_plan("fact_recorded_malformed", message, where=where) from error
         if fact is None:
             return
-        known = self._bound.setdefault(fact.key, fact.payload_id)
-        self._metas.setdefault(fact.key, fact.meta)
-        if known != fact.payload_id:
+        known = self._bound.get(fact.key)
+        if known is None:
+            self.bind(fact.key, fact.payload_id)
+        elif known != fact.payload_id:
             raise _conflict(fact.key, where)
 
 
@@ -255,7 +267,7 @@ class LiveIo:
             raise io_failed("fact_payload_put_failed", error.message, ErrorCategory.STORAGE) from error
         refuse_secret_key(key, self.allowed)
         with self._turn:
-            self.facts.bind(key, artifact, meta)
+            self.facts.bind(key, artifact)
             try:
                 self.writer.append(fact_recorded(FactRecorded(key, artifact, meta)))
             except StorageError as error:

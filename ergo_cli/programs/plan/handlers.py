@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ergo_cli.programs.plan.context import StagedContext
 from ergo_cli.programs.plan.deadlines import DeadlineReached
 from ergo_cli.programs.plan.errors import ErrorCategory, ErrorInfo, Failure, PlanError, StateError, redacted
-from ergo_cli.programs.plan.facts import FactIo
+from ergo_cli.programs.plan.facts import FactIo, FactRefused
 from ergo_cli.programs.plan.recorder import Recorder
 from ergo_cli.programs.plan.states import State, StateOutcome
 
@@ -29,6 +29,8 @@ def call_handler(
         result = state.handle(context, io, recorder)
         if inspect.isawaitable(result):
             result = asyncio.run(_awaited(cast("Awaitable[object]", result), seconds()))
+    except FactRefused as refused:
+        return refused.failure
     except StateError as error:
         return Failure(error.form.state_id or state.id, redacted(error.info))
     except PlanError as error:

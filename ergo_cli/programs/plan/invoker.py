@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import decode, record_text
@@ -33,10 +34,11 @@ from ergo_cli.programs.plan.errors import (
     in_run,
     is_store_failure,
 )
-from ergo_cli.programs.plan.events import Envelope, RunStarted, StateCompleted, StateFailed, line
+from ergo_cli.programs.plan.events import Envelope, RunCompleted, RunStarted, StateCompleted, StateFailed, line
 from ergo_cli.programs.plan.facts import IoCall, Transport
 from ergo_cli.programs.plan.ids import RunId, is_run_id, run_of_event
 from ergo_cli.programs.plan.leases import driving
+from ergo_cli.programs.plan.parallel import Crew, ParallelScheduler, Threads
 from ergo_cli.programs.plan.plan_changes import PlanKeeper, PlanRefused
 from ergo_cli.programs.plan.plan_records import PlanRecords
 from ergo_cli.programs.plan.program import PlanProgram
@@ -69,6 +71,7 @@ class PlanInvoker:
 
     Each event has a run of its own; a second call for an event continues its run and repeats nothing. Unless it
     ``continues``, an event of a run that was done before raises StepError. ``last_error`` is what ended the last call.
+    ``lanes`` keeps what parallel states do before it enters their run; ``crew`` runs them.
     """
 
     def __init__(
@@ -77,6 +80,8 @@ class PlanInvoker:
         journal: EventJournal,
         artifacts: ArtifactStore,
         seat: Seat,
+        lanes: EventJournal,
+        crew: Callable[[], Crew] = Threads,
     ) -> None:
         self._program = program
         self._raised = Raised(program)
@@ -87,6 +92,8 @@ class PlanInvoker:
         self._artifacts = artifacts
         self._leases = None if seat.store is None else seat.store.leases
         self._seat = seat
+        self._lanes = lanes
+        self._crew = crew
         self._log = EpisodeLog()
         self._children = ChildEntries(self._journal, Artifacts(artifacts))
         self._known: dict[str, int] = {}
@@ -103,7 +110,8 @@ class PlanInvoker:
         self._run_calls += 1
         run_id = run_of_event(graph_id, event_id)
         engine = self._engine(deadline)
-        self._effects, self._raised.last = [], None
+        self._effects = []
+        self._raised.forget()
         with ExitStack() as stack:
             try:
                 stack.enter_context(driving(self._leases, run_id))
@@ -206,7 +214,7 @@ class PlanInvoker:
         self._log.add(map(line, events))
         try:
             self._log.keep(named_contents(engine.artifacts, events).items())
-            self._children.add(run_id, taken)
+            self._children.add(run_id, taken, events if self._program.parallel else None)
             self._effects = run_effects(*place, events, stream, engine.artifacts)
         except PlanError as error:
             ending = CallEnding.of(error)
@@ -230,6 +238,7 @@ class PlanInvoker:
             self._program,
             self._journal,
             self._artifacts,
+            self._lanes,
             seat.clock,
             seat.entropy,
             moment=moment,
@@ -238,6 +247,7 @@ class PlanInvoker:
             leases=self._leases,
             within=seat.within,
             plans=self._plans,
+            crew=self._crew,
         )
 
     def _in_time(self, moment: int | None) -> Callable[[Transport], Transport]:
@@ -263,6 +273,7 @@ def live_engine(
     program: PlanProgram,
     journal: EventJournal,
     artifacts: ArtifactStore,
+    lanes: EventJournal,
     clock: Clock,
     entropy: Callable[[int], bytes],
     *,
@@ -272,11 +283,13 @@ def live_engine(
     leases: Leases | None = None,
     within: CallWithin | None = None,
     plans: PlanKeeper | None = None,
+    crew: Callable[[], Crew] = Threads,
 ) -> Engine:
     """An engine with the program's transports, each wrapped, and its children; ``moment`` is its deadline.
 
     ``raised`` watches the handlers, ``leases`` are those of the journal, ``within`` keeps the time limits of states,
-    ``plans`` is that of the engine.
+    ``plans`` is that of the engine. ``lanes`` and ``crew`` are for the states of a parallel program; children run one
+    state at a time.
     """
 
     def made(transports: TransportFactory) -> Engine:
@@ -290,13 +303,14 @@ def live_engine(
             deadline=moment,
             allowed_names=program.allowed_names,
             effectful=frozenset(program.effectful),
-            on_refusal=(lambda _: None) if raised is None else raised.note,
+            on_refusal=(lambda state_id, error: None) if raised is None else raised.note,
             leases=leases,
             within=within,
             plans=plans,
         )
 
-    return made(program.router(made, wrap))
+    engine = made(program.router(made, wrap))
+    return replace(engine, scheduler=ParallelScheduler(lanes, crew)) if program.parallel else engine
 
 
 def _already_completed(journal: EventJournal, run_id: RunId, event_id: str) -> StepError:
@@ -344,11 +358,11 @@ def last_category(stream: Iterable[Envelope]) -> ErrorCategory | None:
 
 
 def last_snapshot(stream: Iterable[Envelope]) -> str | None:
-    """The snapshot that a run has come to: of its last completed state, else the first one."""
+    """The snapshot that a run has come to: its final one, else that of its last completed state, else the first."""
     found = None
     for envelope in stream:
         match envelope.kernel:
-            case RunStarted(_, _, snapshot) | StateCompleted(_, snapshot):
+            case RunStarted(_, _, snapshot) | StateCompleted(_, snapshot) | RunCompleted(_, str() as snapshot):
                 found = snapshot
             case _:
                 pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -20,6 +21,7 @@ from ergo_cli.programs.plan.ids import RunId, is_run_id
 from ergo_cli.programs.plan.invoker import last_snapshot, live_engine
 from ergo_cli.programs.plan.leases import driving
 from ergo_cli.programs.plan.manifest import RunManifest
+from ergo_cli.programs.plan.parallel import lanes_of
 from ergo_cli.programs.plan.plan_changes import PlanRefused
 from ergo_cli.programs.plan.plan_records import PlanRecords, copy_plan
 from ergo_cli.programs.plan.program import PlanProgram
@@ -88,8 +90,9 @@ class PlanRuns(Struct, frozen=True):
         Raises StoreError ``store.not_found``, StorageError, and RunError for a stream that no run can have written.
         """
         events = _events(store, run_id)
-        phase = _phase(read_history(run_id, events))
-        reasons = reasons_of(events, skip_tags_of(events, Artifacts(store.artifacts)))
+        history, skip_tags = read_history(run_id, events), skip_tags_of(events, Artifacts(store.artifacts))
+        reasons = [*reasons_of(events, skip_tags), *_reasons_of_lanes(store, history, skip_tags)]
+        phase = _phase(history)
         summary = PlanSummary(phase, last_snapshot(events), tuple(StateReason(*reason) for reason in reasons))
         return ShownRun(
             run_id=run_id,
@@ -146,7 +149,15 @@ class PlanRuns(Struct, frozen=True):
                 raise _intents_unsent(program, run_id)
             plans = PlanRecords(store.journal, program, asked.provenance, accepts=asked.accept_plan_change)
             engine = live_engine(
-                program, store.journal, store.artifacts, clock, entropy, leases=store.leases, within=within, plans=plans
+                program,
+                store.journal,
+                store.artifacts,
+                store.attempts,
+                clock,
+                entropy,
+                leases=store.leases,
+                within=within,
+                plans=plans,
             )
             try:
                 result = engine.resume(RunId.from_wire(run_id))
@@ -157,16 +168,17 @@ class PlanRuns(Struct, frozen=True):
             return ResumedRun(run_id, status, _STANDINGS[result.phase], len(before), head, notices=notices)
 
     def artifacts(self, store: RunStore, run_id: str) -> list[str]:
-        """The manifest, the snapshots and the facts of a run; what is kept beside runs names none.
+        """The manifest, the snapshots and the facts of a run, in lanes too while it has not ended; else none.
 
         Raises StorageError ``plan.event_stream_corrupt``, and RunError, for a stream that cannot be read whole.
         """
         if not is_run_id(run_id):
             return []
         events = Streams(store.journal).read(run_id)
-        read_history(run_id, events)
+        history = read_history(run_id, events)
         FactIndex.of(run_id, events)
-        return list(named_artifacts(events))
+        lanes = lanes_of(store.attempts, run_id) if history.completed is None else ()
+        return list(named_artifacts(chain(events, *(lane for _, lane in lanes))))
 
     def cancel(self, store: RunStore, run_id: str, *, was_asked: bool) -> CancelledRun:
         """Append the end of a run, and of its children that have not ended, between two attempts.
@@ -238,6 +250,15 @@ def _bare_engine(store: RunStore) -> Engine:
 class _NoPlans:
     def resolve(self, manifest: RunManifest) -> ExecutionPlan:
         raise AssertionError("a run that is cancelled needs no plan")
+
+
+def _reasons_of_lanes(store: RunStore, history: History, skip_tags: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The states that have run beside others and are not in the stream: not yet, or because one before them failed."""
+    assert history.run_id is not None
+    for state_id, events in lanes_of(store.attempts, history.run_id):
+        if state_id not in history.attempts:
+            for state, why in reasons_of(events, skip_tags):
+                yield state, f"not in the stream: {why}"
 
 
 def _phase(history: History) -> Phase:

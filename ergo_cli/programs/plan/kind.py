@@ -64,6 +64,7 @@ class PlanActing(Struct, frozen=True):
             MemoryJournal() if store is None else store.journal,
             MemoryArtifacts() if store is None else store.artifacts,
             seat,
+            MemoryJournal() if store is None else store.attempts,
         )
 
     def reader(self, artifacts: Mapping[str, bytes]) -> PlanReader:

@@ -29,7 +29,8 @@ class PlanProgram(Struct, frozen=True):
     itself. ``transports`` answer the calls of handlers, by group of namespaces: callables, or ``"module:attribute"``
     texts, which only live runs import. Calls to a namespace in ``effectful`` are never made: they are queued as intents
     and leave when the run completes. ``resolver`` makes the plans of child runs; without it there are none.
-    ``allowed_names`` are texts that look like secrets and are none.
+    ``allowed_names`` are texts that look like secrets and are none. ``parallel``: ready states run at once, as many as
+    the execution mode ``FanOutJoin`` of ``run_config`` says.
     """
 
     op_id: str
@@ -45,6 +46,7 @@ class PlanProgram(Struct, frozen=True):
     build: Build = NO_BUILD
     resolver: PlanResolver | None = None
     allowed_names: Set[str] = frozenset()
+    parallel: bool = False
 
     @classmethod
     def of_pipeline(cls, pipeline: Pipeline, registry: Registry, **settings: Any) -> PlanProgram:

@@ -20,11 +20,15 @@ from ergo_cli.programs.plan.states import ExecutionPlan, HandlerResult, State, S
 
 
 class Raised:
-    """Resolves the plans of a program, their handlers watched; ``last`` is what the last of them raised."""
+    """Resolves the plans of a program, their handlers watched; keeps what that of each state raised last."""
 
     def __init__(self, program: PlanProgram) -> None:
         self._program = program
-        self.last: BaseException | None = None
+        self._raised: dict[str, BaseException] = {}
+
+    def forget(self) -> None:
+        """Forget what was raised."""
+        self._raised.clear()
 
     def resolve(self, manifest: RunManifest) -> ExecutionPlan:
         """As the program. Raises RunError."""
@@ -36,48 +40,49 @@ class Raised:
 
     def failure(self, stream: Iterable[Envelope]) -> RunError | None:
         """Why a run failed: its last failure with the place in the stream, what was raised as its cause."""
-        attempt, failed = "", None
+        attempt, failed, raised = "", None, None
         for envelope in stream:
             match envelope.kernel:
                 case StateEntered(state_id, number, _):
                     attempt = f"{state_id}#{number}"
-                case StateFailed(_, failure, _):
+                case StateFailed(state_id, failure, _):
+                    raised = self._raised.get(state_id)
                     failed = RunError(StateForm(failure), where=f"run '{envelope.run_id}' {attempt}")
                 case _:
                     pass
-        if failed is None or self.last is None:
+        if failed is None or raised is None:
             return failed
-        refused = [error for error in (self.last.__cause__, self.last) if _refuses_secret(error)]
+        refused = [error for error in (raised.__cause__, raised) if _refuses_secret(error)]
         if refused and failed.info.code == "secrets_detected":
             named = replace(failed.info, message=str(refused[0]))  # the record leaves the name out
             return RunError(StateForm(Failure(None, named)), where=failed.where)
-        if not is_suspicious(str(self.last)):
-            failed.__cause__ = self.last
+        if not is_suspicious(str(raised)):
+            failed.__cause__ = raised
         return failed
 
-    def note(self, error: Exception) -> None:
-        """Take an error that the engine raised on behalf of a handler."""
-        self.last = error
+    def note(self, state_id: str, error: Exception) -> None:
+        """Take an error that the engine raised on behalf of the handler of a state."""
+        self._raised[state_id] = error
 
     def _watched(self, state: State) -> State:
         def handle(ctx: Context, io: FactIo, rec: Recorder) -> HandlerResult:
             try:
                 result = state.handle(ctx, io, rec)
             except (Exception, SystemExit) as error:
-                self.last = error
+                self._raised[state.id] = error
                 raise
-            self.last = None  # what a child's handler raised is not why this one fails
-            return self._awaited(result) if inspect.isawaitable(result) else result
+            self._raised.pop(state.id, None)
+            return self._awaited(state.id, result) if inspect.isawaitable(result) else result
 
         return replace(state, handle=handle)
 
-    async def _awaited(self, result: Awaitable[StateOutcome | None]) -> StateOutcome | None:
+    async def _awaited(self, state_id: str, result: Awaitable[StateOutcome | None]) -> StateOutcome | None:
         try:
             outcome = await result
         except (Exception, SystemExit) as error:
-            self.last = error
+            self._raised[state_id] = error
             raise
-        self.last = None
+        self._raised.pop(state_id, None)
         return outcome
 
 

@@ -11,7 +11,7 @@ from ergo_cli.events.external import Context
 from ergo_cli.programs.kind import Attempt, Blame, EffectPlace, Finding, Ran
 from ergo_cli.programs.plan.differences import Judged, call_differences, excused_differences
 from ergo_cli.programs.plan.effects import run_effects
-from ergo_cli.programs.plan.engine import Engine, RunResult, StartRun
+from ergo_cli.programs.plan.engine import Engine, OneByOne, RunResult, StartRun
 from ergo_cli.programs.plan.errors import PlanError
 from ergo_cli.programs.plan.events import fact_of
 from ergo_cli.programs.plan.ids import RunId, child_run
@@ -26,6 +26,7 @@ from ergo_cli.programs.plan.served import (
     ServedTransports,
     served_engine,
 )
+from ergo_cli.programs.plan.served_parallel import ServedScheduler
 from ergo_cli.programs.plan.stream import Artifacts
 from ergo_cli.programs.plan.transports import TransportFactory
 from ergo_cli.programs.recorded import Episode, JournalDifference
@@ -139,11 +140,11 @@ class PlanReferee:
         self, journal: RecordedJournal, store: MemoryArtifacts, run: RunId, is_known: bool, context: Context
     ) -> RunResult:
         def child(transports: TransportFactory) -> Engine:
-            return served_engine(self._program, journal, store, transports)
+            return served_engine(self._program, journal, store, transports, OneByOne())
 
-        engine = served_engine(
-            self._program, journal, store, ServedChildRuns(ServedTransports(journal), child, journal)
-        )
+        scheduler = ServedScheduler() if self._program.parallel else OneByOne()
+        world = ServedChildRuns(ServedTransports(journal), child, journal)
+        engine = served_engine(self._program, journal, store, world, scheduler)
         if is_known:
             return engine.resume(run)
         manifest = self._program.manifest

@@ -16,13 +16,12 @@ from ergo_cli.core import wire
 from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.plan.attempts import (
     AttemptResult,
-    Attempts,
     FailedAttempt,
     LiveAttempts,
     Succeeded,
 )
 from ergo_cli.programs.plan.children import SPAWN, ChildRuns
-from ergo_cli.programs.plan.engine import Engine
+from ergo_cli.programs.plan.engine import Engine, Scheduler, is_given_up
 from ergo_cli.programs.plan.errors import IoError, IoForm
 from ergo_cli.programs.plan.events import (
     CALL_FAILED,
@@ -144,26 +143,22 @@ class RecordedJournal:
         """Whether records of the run are there."""
         return bool(self._streams.get(run))
 
-    def attempt_ends(self, run: str) -> bool:
-        """Whether the attempt that comes next has an end: one that was cut off is not made again."""
-        rest = self._streams.get(run, ())[self.head(run) + 1 :]
-        for envelope in rest:
-            if isinstance(envelope.kernel, StateEntered):
-                return False
-            if isinstance(envelope.kernel, StateCompleted | StateFailed):
-                return True
-        return False
-
-    def attempt_times_out(self, run: str) -> bool:
-        """Whether the handler of the attempt that comes next was abandoned: that is taken as given."""
-        rest = self._streams.get(run, ())[self.head(run) + 1 :]
-        ends = (each.kernel for each in rest if isinstance(each.kernel, StateCompleted | StateFailed))
-        end = next(ends, None)
-        return isinstance(end, StateFailed) and end.error.info.code == STATE_TIMEOUT
+    def end_of_attempt(self, run: str) -> StateCompleted | StateFailed | None:
+        """How the attempt that comes next ends; None for one that was cut off, which is not made again."""
+        stream = self._streams.get(run, ())
+        for place in range(self.head(run) + 1, len(stream)):
+            match stream[place].kernel:
+                case StateEntered():
+                    return None
+                case StateCompleted() | StateFailed() as end:
+                    return end
+                case _:
+                    pass
+        return None
 
     def pass_orphans(self, run: str) -> Iterator[Envelope]:
         """Go past attempts that were cut off and made again: they are not judged."""
-        while not self.attempt_ends(run):
+        while self.end_of_attempt(run) is None:
             rest = self._streams.get(run, ())[self.head(run) :]
             again = next((each for each in rest[1:] if isinstance(each.kernel, StateEntered)), None)
             if again is None or not isinstance(rest[0].kernel, StateEntered):
@@ -226,6 +221,7 @@ class ServedIo(LiveIo):
     def record(self, key: str, data: bytes, meta: FreeValue) -> str:
         """Bind the key to its recorded answer: what stands there must be this fact, with this question."""
         refuse_secret_key(key, self.allowed)
+        self.facts.check(key)
         run = self.writer.run_id
         recorded = self._journal.following(run)
         fact = None if recorded is None or recorded.domain is None else fact_of(recorded.domain)
@@ -236,7 +232,7 @@ class ServedIo(LiveIo):
             self._journal.parts(run, "missing_fact", Envelope(recorded.run_id, recorded.seq, None, Domain(asked)))
         if key.startswith("mfm:random_bytes|") and len(self.artifacts.get(fact.payload_id)) != len(data):
             self._journal.parts(run, "request_mismatch")
-        self.facts.bind(key, fact.payload_id, meta)
+        self.facts.bind(key, fact.payload_id)
         self.writer.append(fact_recorded(FactRecorded(key, fact.payload_id, meta)))
         return fact.payload_id
 
@@ -286,14 +282,17 @@ class ServedAttempts(LiveAttempts, frozen=True):
         """Run one attempt on the recorded base. Raises CallOver where today's order is another."""
         journal, run = self.journal, self.writer.run_id
         assert journal is not None
-        self._bind(journal.pass_orphans(run))
-        entered = journal.following(run)
-        if not journal.attempt_ends(run):
+        passed = list(journal.pass_orphans(run))
+        self._bind(passed)
+        entered, end = journal.following(run), journal.end_of_attempt(run)
+        if end is None:
             raise CallOver
         attempt = _recorded_attempt(entered, state.id, attempt, base)
+        if passed and is_given_up(end):
+            return self._as_given(journal, run, attempt)
         outer, journal.attempt = journal.attempt, f"{state.id}#{attempt}"
         self.writer.head = journal.head(run)
-        if entered is not None and _is_entry(entered, state.id, attempt, base) and journal.attempt_times_out(run):
+        if entered is not None and _is_entry(entered, state.id, attempt, base) and _times_out(end):
             journal.attempt = outer
             return self._as_given(journal, run, attempt)
         try:
@@ -319,7 +318,7 @@ class ServedAttempts(LiveAttempts, frozen=True):
         for envelope in passed:
             fact = None if envelope.domain is None else fact_of(envelope.domain)
             if fact is not None and self.facts.get(fact.key) is None:
-                self.facts.bind(fact.key, fact.payload_id, fact.meta)
+                self.facts.bind(fact.key, fact.payload_id)
 
     def io_of(self, state: State, attempt: int, turn: Turn = nullcontext()) -> FactIo:
         """IO that is answered from the recording."""
@@ -345,6 +344,11 @@ def _recorded_attempt(entered: Envelope | None, state_id: str, attempt: int, bas
     if isinstance(recorded, StateEntered) and (recorded.state_id, recorded.base_snapshot_id) == (state_id, base):
         return max(attempt, recorded.attempt)
     return attempt
+
+
+def _times_out(end: StateCompleted | StateFailed) -> bool:
+    """Whether the handler of an attempt was abandoned: that is taken as given."""
+    return isinstance(end, StateFailed) and end.error.info.code == STATE_TIMEOUT
 
 
 def _is_entry(recorded: Envelope, state_id: str, attempt: int, base: str) -> bool:
@@ -376,17 +380,20 @@ class ServedEngine(Engine, frozen=True, kw_only=True):
             case _:
                 return False
 
-    def attempts_of(self, writer: Writer, config: RunConfig, facts: FactIndex) -> Attempts:
+    def attempts_of(self, writer: Writer, config: RunConfig, facts: FactIndex) -> ServedAttempts:
         """Attempts that end as was recorded."""
         live = super().attempts_of(writer, config, facts)
-        assert isinstance(live, LiveAttempts)
         assert isinstance(self.journal, RecordedJournal)
         fields = {name: getattr(live, name) for name in live.__struct_fields__}
         return ServedAttempts(**fields, journal=self.journal)
 
 
 def served_engine(
-    program: PlanProgram, journal: RecordedJournal, artifacts: ArtifactStore, transports: TransportFactory
+    program: PlanProgram,
+    journal: RecordedJournal,
+    artifacts: ArtifactStore,
+    transports: TransportFactory,
+    scheduler: Scheduler,
 ) -> ServedEngine:
     """An engine that reaches for nothing outside."""
     return ServedEngine(
@@ -397,4 +404,5 @@ def served_engine(
         transports=transports,
         allowed_names=program.allowed_names,
         effectful=frozenset(program.effectful),
+        scheduler=scheduler,
     )
