@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,54 @@ def test_why_a_state_failed_is_told_of_the_one_that_ended_the_run(ergo: Ergo, ho
     [failed] = ran.report["run"]["failures"]
     assert "the one in front" in str(failed)
     assert "the one behind" not in str(failed)
+
+
+STEPS = """
+def first(ctx, io, rec):
+    io.call("a.first", {}, "first")
+
+def second(ctx, io, rec):
+    ctx.write("answer", io.call("a.second", {}, "k").response)
+    io.call("a.second", {}, "go")
+"""
+DYING = """
+import os, signal
+from pathlib import Path
+from threading import Event
+
+beside = Event()
+
+def ask(call):
+    if call.namespace == "a.first" and Path("cut").exists():
+        assert beside.wait(60)
+        Path("cut").unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    with Path("asked").open("a") as asked:
+        asked.write(f"{call.fact_key} ")
+    if call.fact_key == "go":
+        beside.set()
+    return {"n": 1}
+"""
+"""Where there is a ``cut``: dies in the first state's call once the second one has its first answer."""
+
+
+def test_a_lane_outlives_its_process_and_the_sweep_of_artifacts(ergo: Ergo, home: Home) -> None:
+    home.program(
+        STEPS,
+        'State("own.main.first", first), State("own.main.second", second),',
+        f'transports={{"a": "own.world:ask"}}, {PARALLEL}',
+    )
+    (home.root / "own" / "world.py").write_text(DYING)
+    (home.root / "cut").touch()
+    store = f"sqlite:{home.root}/runs.db"
+    assert ergo("capture", "--store", store, cwd=home.root).exit_code == -signal.SIGKILL
+    [run] = ergo("runs", "list", "--store", store, "--format", "json", cwd=home.root).report["runs"]
+    shown = ergo("runs", "show", run["run_id"], "--store", store, "--format", "json", cwd=home.root)
+    whys = {each["state"]: each["why"] for each in shown.report["run_summary"]["status"]["states"]}
+    assert whys["own.main.first"].startswith("not in the stream: attempt 0 open")
+    swept = ergo("runs", "gc", "--store", store, "--grace", "0s", cwd=home.root)
+    assert swept.exit_code == 0, swept.stderr
+    home.capture(ergo, "--store", store, "--continue")
+    assert (home.root / "asked").read_text().split().count("k") == 1
+    replayed = ergo("replay", BUNDLE, "--strict", cwd=home.root)
+    assert replayed.exit_code == 0, replayed.stdout + replayed.stderr

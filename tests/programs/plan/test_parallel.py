@@ -15,15 +15,17 @@ from ergo_cli.core.time import StandingClock
 from ergo_cli.programs.plan.deadlines import DeadlineReached
 from ergo_cli.programs.plan.engine import Engine, Phase, RunResult, StartRun
 from ergo_cli.programs.plan.errors import RunError, StateError
-from ergo_cli.programs.plan.events import Envelope, RunCompleted, StateCompleted, StateEntered, StateFailed
+from ergo_cli.programs.plan.events import Envelope, RunCompleted, RunStatus, StateCompleted, StateEntered, StateFailed
 from ergo_cli.programs.plan.facts import IoCall
 from ergo_cli.programs.plan.failpoints import Failpoint, Failpoints
 from ergo_cli.programs.plan.ids import RunId
 from ergo_cli.programs.plan.joins import Precedence
-from ergo_cli.programs.plan.manifest import NO_BUILD, FanOutJoin, RunManifest, Sequential, run_config
+from ergo_cli.programs.plan.manifest import NO_BUILD, Delay, FanOutJoin, Fixed, RunManifest, Sequential, run_config
 from ergo_cli.programs.plan.parallel import ParallelScheduler
 from ergo_cli.programs.plan.states import Edge, ExecutionPlan, Handler, State, StateMeta, ordered
 from ergo_cli.programs.plan.transports import TransportEnv
+from ergo_cli.stores.backends import RunStore, shared_memory
+from ergo_cli.stores.leases import Driver, Owner
 from ergo_cli.stores.memory import MemoryArtifacts, MemoryJournal
 
 RUN = RunId("11111111-2222-4333-8444-555555555555")
@@ -569,3 +571,77 @@ def test_a_plan_with_other_edges_does_not_go_on(edges: list[str], message: str) 
         project.engine.resume(RUN)
     assert refused.value.code == "plan.recovery_plan_order_changed"
     assert "c" not in project.ends
+
+
+# --- leases
+
+
+class Slow(StandingClock):
+    """A clock whose sleep is long, and in which a request to cancel comes."""
+
+    def __init__(self, request: Callable[[], None]) -> None:
+        self.request = request
+        self.slept = 0
+
+    def sleep_ns(self, duration: int) -> None:
+        self.slept += duration
+        self.request()
+
+
+def under_leases(project: Project) -> tuple[Engine, RunStore]:
+    store = shared_memory(Driver.of(Owner("here", 1, "one"), lambda: 0, lambda owner: False))
+    return replace(project.engine, journal=store.journal, leases=store.leases), store
+
+
+def test_a_cancelled_run_ends_between_attempts_and_waits_for_none_of_its_lanes() -> None:
+    both = Barrier(2)
+
+    def flaky(ctx: Any, io: Any, rec: Any) -> None:
+        both.wait(WAIT)
+        raise StateError.of("not_yet", "later", retryable=True)
+
+    def beside(ctx: Any, io: Any, rec: Any) -> None:
+        both.wait(WAIT)
+        ctx.write("b", 1)
+
+    hour = Delay(3_600_000_000_000)
+    project = Project({"a": flaky, "b": beside, "c": writes(c=1)}, ["bc"], max_attempts=9, backoff=Fixed(hour))
+    engine, store = under_leases(project)
+    assert store.leases is not None
+    leases = store.leases
+    clock = Slow(lambda: leases.request_cancel(RUN))
+    project.engine = replace(engine, clock=clock)
+    try:
+        assert project.start().phase is Phase.CANCELLED
+    finally:
+        store.close()
+    assert clock.slept < hour.ns
+    assert project.ends == []  # the attempt of a failed and is in its lane
+    ended = project.stream[-1].kernel
+    assert isinstance(ended, RunCompleted)
+    assert ended.status is RunStatus.CANCELLED
+    assert leases.owner_of(RUN) is None
+
+
+def test_a_lane_is_not_appended_to_by_one_who_lost_the_lease() -> None:
+    project = Project({"a": asks("a"), "b": asks("b")})
+    engine, store = under_leases(project)
+    assert store.leases is not None
+    rows = store.leases.rows
+
+    def lose(ctx: Any, io: Any, rec: Any) -> None:
+        row = rows.find(RUN)
+        assert row is not None
+        assert rows.replace(row, replace(row, holder="another"))
+        io.record_value("late", 1)
+
+    project.handlers["a"] = lose
+    project.engine = engine
+    try:
+        with pytest.raises(RunError) as refused:
+            project.start()
+    finally:
+        store.close()
+    assert refused.value.code == "plan.run_busy"
+    lane = [text for _, text in project.lanes.scan(f"{RUN}/{named('a')}")]
+    assert not any("late" in text for text in lane)
