@@ -60,7 +60,7 @@ class Journal(Generic[EventT]):
         self._now = now
         self._lock = Lock()
         self._clocks: dict[str, VectorClock] = {}
-        self._recent: deque[str] = deque(maxlen=_RECENT)
+        self._recent: deque[Envelope[EventT]] = deque(maxlen=_RECENT)
         self._head = 0
         if owner is not None:
             self._rebuild()
@@ -114,8 +114,8 @@ class Journal(Generic[EventT]):
         """The last ``count`` records, the most recent first."""
         return list(self._scan(max(self.head - count, 0)))[::-1] if count > 0 else []
 
-    def texts_from(self, position: int) -> Sequence[str]:
-        """The texts of the next records, some of them at a time; empty at the end."""
+    def records_from(self, position: int) -> Sequence[Envelope[EventT] | str]:
+        """The next records, some of them at a time; empty at the end. Those appended just now need no decoding."""
         if position >= self._head and position >= self.head:
             return ()
         oldest = self._head - len(self._recent)
@@ -148,7 +148,7 @@ class Journal(Generic[EventT]):
             texts = [self._text(envelope) for envelope in envelopes]
             with _store_errors(self.run):
                 self._head = self._store.append(self.run, texts, self._head)
-            self._recent.extend(texts)
+            self._recent.extend(envelopes)
             self._clocks = clocks
         return envelopes
 
@@ -194,7 +194,7 @@ class JournalReader(Generic[EventT]):
 
     def __init__(self, journal: Journal[EventT], position: int) -> None:
         self._journal = journal
-        self._ahead: deque[str] = deque()
+        self._ahead: deque[Envelope[EventT] | str] = deque()
         self.position = position
         self.unknown = 0
         """How many records were passed over because their events are not known."""
@@ -203,10 +203,11 @@ class JournalReader(Generic[EventT]):
         """The next record; None at the end, until more are appended. Raises JournalError."""
         while True:
             if not self._ahead:
-                self._ahead.extend(self._journal.texts_from(self.position))
+                self._ahead.extend(self._journal.records_from(self.position))
             if not self._ahead:
                 return None
-            envelope = self._journal.decoded(self.position, self._ahead[0])
+            record = self._ahead[0]
+            envelope = self._journal.decoded(self.position, record) if isinstance(record, str) else record
             self._ahead.popleft()
             self.position += 1
             if envelope is not None:
