@@ -38,11 +38,11 @@ _CAUSES = {
     "status_mismatch": "status_mismatch: the attempt or the run ends in another way",
     "kind": "kind: an event of another type stands there",
     "payload": "payload: the stage writes other values",
-    "status": "status: an event fails, or fails in another way",
-    "effect_identity": "effect_identity: the stage asks for another effect; it was given the recorded outcome",
+    "status": "status: an event fails, or fails otherwise",
+    "effect_identity": "effect_identity: another effect, answered by the recorded outcome",
     "missing_row": "missing_row: an event of a stage is missing, or is new",
-    "missing_recorded_effect": "missing_recorded_effect: the stage asks for an effect that was never performed",
-    "effect_in_doubt": "effect_in_doubt: an effect was begun, and how it ended is not recorded",
+    "missing_recorded_effect": "missing_recorded_effect: this effect was never performed",
+    "effect_in_doubt": "effect_in_doubt: how this effect ended is not recorded",
     "unreproducible_failure": "unreproducible_failure: the recorded failure does not come again",
 }
 

@@ -47,7 +47,7 @@ def test_a_project_passes_its_own_gate_at_once_and_again(
     assert not (tmp_path / "x" / ".venv").exists()
 
 
-@pytest.mark.parametrize("kind", ["graph", "kernel", "plan"])
+@pytest.mark.parametrize("kind", ["graph", "kernel", "pipeline", "plan"])
 def test_a_project_of_each_kind_passes_its_own_gate(
     ergo: Ergo, tmp_path: Path, environment: dict[str, str], kind: str
 ) -> None:
@@ -71,6 +71,7 @@ def test_the_default_is_a_project_with_a_graph(ergo: Ergo, tmp_path: Path) -> No
     ("kind", "path", "old", "new", "node"),
     [
         ("kernel", "agent.py", 'GREETING = "hello"', 'GREETING = "good-bye"', "greeter/e1-3"),
+        ("pipeline", "stock.py", "LIMIT = 5", "LIMIT = 50", "count"),
         ("plan", "parcels.py", "LIMIT = 5000", "LIMIT = 500", "parcels.main.book#0"),
     ],
 )
@@ -92,7 +93,7 @@ def test_a_changed_program_closes_the_gate_and_replay_names_the_step(
 def test_an_unknown_kind_is_refused(ergo: Ergo, tmp_path: Path) -> None:
     ran = ergo("init", "x", "--kind", "flow", "--format", "json")
     refused(ran, 2, "cli.invalid_option_value")
-    assert ran.report["error"]["message"] == "invalid value for --kind: 'flow' is none of graph, kernel, plan"
+    assert ran.report["error"]["message"] == "invalid value for --kind: 'flow' is none of graph, kernel, pipeline, plan"
     assert not (tmp_path / "x").exists()
 
 

@@ -17,6 +17,8 @@ LINE = ('source("in")', 'transform("mid", passed)', 'sink("out", kept)')
 STOPPING = "import os, signal\ndef stop(given, call):\n    os.kill(os.getpid(), signal.SIGTERM)\n    return None\n"
 ACT = 'def act(event, effects):\n    effects.perform("world.stop", event.payload)\n'
 
+ACTING = 'effects={"world.act": "world:act"}'
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
@@ -129,6 +131,27 @@ def test_a_stage_that_crashes_ends_the_flow_and_every_later_call_is_aborted(ergo
     assert records(bundle["journals"][2]) == records(bundle["journals"][3]) == []
     assert facts(bundle)[-2:] == ["failed", "drained"]
     assert ergo("replay", BUNDLE, cwd=home.root).exit_code == 0
+
+
+def test_the_id_of_an_event_is_a_text_for_outputs_and_keys(ergo: Ergo, home: Home) -> None:
+    handlers = (
+        'def passed(event):\n    return [Event("x", event.id)]\n'
+        'def act(event, effects):\n    effects.perform("world.act", event.payload, key=event.payload)\n'
+    )
+    home.program('source("in")', 'transform("mid", passed)', 'sink("out", act)', handlers=handlers, more=ACTING)
+    home.world("def act(given, call):\n    return given == call.key\n")
+    bundle = home.capture(ergo)
+    assert [payload["outcome"]["output"] for _, payload in data(bundle, "data:out")] == [True] * 3
+
+
+@pytest.mark.parametrize(("more", "named"), [("key=5", "the key"), ("label=5", "the label")])
+def test_a_key_or_a_label_that_is_no_text_fails_the_stage(ergo: Ergo, home: Home, more: str, named: str) -> None:
+    handlers = f'def act(event, effects):\n    effects.perform("world.act", 1, {more})\n'
+    home.program('source("in")', 'sink("out", act)', handlers=handlers, more=ACTING)
+    home.world("def act(given, call):\n    return 1\n")
+    ran = ergo("capture", "--format", "json", cwd=home.root)
+    assert (ran.exit_code, ran.report["run"]["failed"]) == (0, 3)
+    assert ran.report["run"]["failures"][0]["message"] == f"{named} of an effect is a text, not int"
 
 
 # --- interrupted

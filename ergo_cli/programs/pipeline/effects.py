@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from msgspec import Struct
 
@@ -299,8 +299,12 @@ class Effects:
     ) -> FreeValue:
         """Perform an effect, or get the recorded outcome; returns its output.
 
-        Raises EffectFailed for a failure, new or recorded, and EffectFault where it must not be performed.
+        Raises EffectFailed for a failure, new or recorded, EffectFault where it must not be performed, and TypeError
+        for a key or a label that is no text.
         """
+        for name, text in (("key", key), ("label", label)):
+            if not isinstance(cast(object, text), str | None):
+                raise TypeError(f"the {name} of an effect is a text, not {type(text).__name__}")
         cursor = Cursor(self._flow.flow_id, self._stage, self._input_seq, self._ordinal)
         self._ordinal += 1
         try:

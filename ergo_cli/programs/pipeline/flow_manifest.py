@@ -62,6 +62,11 @@ class FlowManifest(Struct, frozen=True, dict=True):
         """The stages, each behind those that lead to it."""
         return sorted(self.stages, key=lambda name: (len(self.upstream[name]), name))
 
+    def is_ordered(self, name: str) -> bool:
+        """Whether a stage reads in an order that every run repeats: by itself, and not its own outputs."""
+        stage = self.stages[name]
+        return stage.ordered_delivery and all(name not in self.upstream.get(each, ()) for each in stage.inbound)
+
     def differing(self, other: FlowManifest) -> Sequence[str]:
         """The names of the members that differ."""
         return [name for name in self.__struct_fields__ if getattr(self, name) != getattr(other, name)]
@@ -79,11 +84,12 @@ class FlowManifest(Struct, frozen=True, dict=True):
 def blocking_stages(manifests: Iterable[FlowManifest]) -> Mapping[str, Sequence[str]]:
     """For every stage of any of several runs, what keeps its order from being certified, ascending (§22.3).
 
-    A stage whose delivery is unordered in one of the runs blocks itself and all that it leads to; none: certified.
+    A stage whose delivery is unordered in one of the runs, or that is on a cycle, blocks itself and all that it leads
+    to; none: certified.
     """
     blocking: dict[str, set[str]] = {}
     for manifest in manifests:
         for name, upstream in manifest.upstream.items():
-            unordered = {stage for stage in upstream if not manifest.stages[stage].ordered_delivery}
+            unordered = {stage for stage in upstream if not manifest.is_ordered(stage)}
             blocking.setdefault(name, set()).update(unordered)
     return {name: sorted(found) for name, found in blocking.items()}

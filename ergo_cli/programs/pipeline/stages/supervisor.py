@@ -204,7 +204,7 @@ def event_of(event: ChainEvent) -> Event:
     """A data event as handlers get it; its payload is theirs."""
     assert isinstance(event.content, Data)
     payload = _copied(event.content.payload)
-    return Event(event.content.event_type, payload, event.processing_info.status, event.id)
+    return Event(event.content.event_type, payload, event.processing_info.status, str(event.id))
 
 
 def _copied(value: object) -> object:
