@@ -152,8 +152,37 @@ def test_a_crash_of_a_handler_is_told_with_its_place(project: Project) -> None:
     assert failures[0]["termination"] == "Failed(SemanticError)"
     assert failures[0]["place"]["file"].endswith("own/orders.py")
     project.run("replay", "out.json")
-    report = project.run("replay", "out.json", "--strict", code=4)
-    assert report["error"]["code"] == "pipeline.not_comparable", "a strict replay wants a recorded flow that completed"
+    project.run("replay", "out.json", "--strict", code=4)
+
+
+def test_an_episode_that_takes_too_long_ends_the_flow(project: Project) -> None:
+    """The call is cut off where its executor does not answer; what it left is replayed as far as it came."""
+    project.write("own/world.py", "import time\n\ndef book(given, call):\n    time.sleep(60)\n")
+    project.run("capture", "--deadline", "100ms")
+    bundle = project.bundle
+    assert [decision["termination"] for decision in bundle["decisions"]] == ["TimedOut", "Aborted", "Aborted"]
+    lengths = [len(entry["records"]) for entry in bundle["journals"]]
+    assert lengths[1:] == [2, 2, 2]
+    project.write("own/world.py", BROKEN_WORLD)
+    project.run("replay", "out.json")
+
+
+def test_an_interrupted_run_is_drained_and_replays(project: Project, ergo: Ergo) -> None:
+    """The stream stops after the first event: the pipeline is stopped gracefully, and the bundle replays strictly."""
+    project.write(
+        "own/world.py",
+        "import os, signal\n\ndef book(given, call):\n    os.kill(os.getpid(), signal.SIGINT)\n    return given\n",
+    )
+    project.run("capture", code=130)
+    bundle = project.bundle
+    assert [entry["episode_id"] for entry in bundle["journals"]] == [0, None]
+    end = bundle["journals"][-1]["records"][-1]["end"]
+    assert (end["termination"], end["status"]) == ("Aborted", "Drained")
+    events = [record["record"]["event"] for record in bundle["journals"][-1]["records"][1:-1]]
+    facts = [event["pipeline_event"] for event in events if "pipeline_event" in event]
+    assert (facts[0], facts[-2:]) == ("stop_requested", ["cancelled", "drained"])
+    project.write("own/world.py", BROKEN_WORLD)
+    project.run("replay", "out.json", "--strict")
 
 
 def test_two_bundles_are_compared_without_running(project: Project) -> None:
