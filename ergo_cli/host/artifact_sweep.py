@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from msgspec import Struct
 
-from ergo_cli.errors import ErgoError, StoreError
+from ergo_cli.errors import ErgoError, StoreError, UsageError
 from ergo_cli.host.driving import live_driver
 from ergo_cli.host.kept_runs import all_run_tools
 from ergo_cli.host.timing import LiveClock
@@ -49,9 +49,13 @@ def sweep_artifacts(
 
     The folder may be shared: SQLite stores beside it are found, ``also`` names further stores. Nothing is removed
     before every stream was read. Raises StoreError ``store.run_busy`` while a run is driven, ``store.artifacts_shared``
-    for a database that was not named, ``store.not_found``; UsageError; ProgramError for a kind that cannot be used; and
-    the error of a stream that cannot be read, which names its run.
+    for a database that was not named, ``store.not_found``; UsageError, also for artifacts in an object store;
+    ProgramError for a kind that cannot be used; and the error of a stream that cannot be read, which names its run.
     """
+    if named.artifacts is not None:
+        message = f"the artifacts of the store are in '{named.artifacts}', and only folders are swept"
+        fix = "remove objects with the tools of that store; name the store with --store to sweep its folder"
+        raise UsageError("cli.conflicting_options", message, where="runs gc", fix=fix)
     folder = artifact_folder(named.text, user_folder())
     texts, marks = (named.text, *also), set[str]()
     artifacts = FileArtifacts(folder)

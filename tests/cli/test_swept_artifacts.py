@@ -189,3 +189,15 @@ def test_a_database_that_shares_the_folder_must_be_named(
 def test_a_store_that_is_not_there(ergo: Ergo, store: str) -> None:
     ran = ergo("runs", "gc", "--store", store, "--format", "json")
     assert (ran.exit_code, ran.report["error"]["code"]) in [(3, "store.not_found"), (2, "cli.invalid_option_value")]
+
+
+def test_object_stores_are_not_swept(ergo: Ergo, tmp_path: Path) -> None:
+    Home(tmp_path).one(*HOLD, more=WORLD)
+    assert ergo("capture", "-o", "a.json", "--store", f"sqlite:{tmp_path}/runs.db").exit_code == 0
+    with (tmp_path / "ergo.toml").open("a") as config:
+        config.write('store = "sqlite:runs.db"\nartifacts = "s3://bucket/prefix"\n')
+    before = kept(tmp_path / "artifacts")
+    ran = ergo("runs", "gc", "--grace", "0s", "--format", "json")
+    assert (ran.exit_code, ran.report["error"]["code"]) == (2, "cli.conflicting_options")
+    assert "s3://bucket/prefix" in ran.report["error"]["message"]
+    assert kept(tmp_path / "artifacts") == before
