@@ -113,10 +113,10 @@ def test_c60_42_a_stage_whose_journal_cannot_be_read_fails_once() -> None:
         await reached(handle, lambda state: state == READY)
         upstream = handle.flow.data[stage_id(handle, "src")]
 
-        def damaged(position: int, text: str) -> None:
+        def damaged(position: int) -> None:
             raise JournalError("pipeline.journal_corrupt", "record 1 is damaged")
 
-        upstream.decoded = damaged
+        upstream.records_from = damaged
         await handle.start()
         failed = await ended(handle)
         assert failed is not None
