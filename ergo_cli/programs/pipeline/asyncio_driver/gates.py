@@ -6,7 +6,7 @@ leave one upstream stage waiting until another one writes, and a limit could the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from ergo_cli.programs.pipeline.asyncio_driver.waiting import Bell
 from ergo_cli.programs.pipeline.authoring import Join
@@ -106,11 +106,7 @@ def takes_in_order(program: PipelineProgram, reader: str) -> bool:
     stage = program.stage_named[reader]
     if isinstance(stage, Join):
         return not stage.live
-    return stage.ordered_delivery and _count(1 for _, into in program.edges if into == reader) > 1
-
-
-def _count(items: Iterable[int]) -> int:
-    return sum(items)
+    return stage.ordered_delivery and sum(into == reader for _, into in program.edges) > 1
 
 
 def _invalid(pair: EdgePair, message: str, fix: str) -> PipelineError:
