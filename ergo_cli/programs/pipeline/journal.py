@@ -118,9 +118,10 @@ class Journal(Generic[EventT]):
         """The next records, some of them at a time; empty at the end. Those appended just now need no decoding."""
         if position >= self._head and position >= self.head:
             return ()
-        oldest = self._head - len(self._recent)
-        if position >= oldest and self._recent:
-            return list(islice(self._recent, position - oldest, None))
+        with self._lock:  # a thread that appends changes both
+            oldest = self._head - len(self._recent)
+            if position >= oldest and self._recent:
+                return list(islice(self._recent, position - oldest, None))
         with _store_errors(self.run):
             return [text for _, text in self._store.scan(self.run, position + 1, position + _RECENT)]
 
