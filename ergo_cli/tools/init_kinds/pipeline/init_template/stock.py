@@ -22,6 +22,10 @@ FULL = 10
 """How many pieces there are of every article at first, and after an order."""
 
 
+Stock = dict[str, Any]
+"""Under ``left`` the pieces of each article that was sold, under ``low`` what is to be ordered."""
+
+
 def check(sale: Event) -> list[Event]:
     """Pass a sale on. One that cannot be goes to the error journal, and the others go on."""
     if sale.payload["pieces"] < 1:
@@ -29,7 +33,12 @@ def check(sale: Event) -> list[Event]:
     return [sale]
 
 
-def count(stock: dict[str, Any], sale: Event) -> None:
+def full() -> Stock:
+    """The stock at first: nothing has left it."""
+    return {"left": {}, "low": []}
+
+
+def count(stock: Stock, sale: Event) -> None:
     """Take the pieces from the stock, and note an article that runs low."""
     article = sale.payload["article"]
     left = stock["left"].get(article, FULL) - sale.payload["pieces"]
@@ -39,7 +48,12 @@ def count(stock: dict[str, Any], sale: Event) -> None:
     stock["left"][article] = left
 
 
-def reorder(stock: dict[str, Any]) -> list[Event]:
+def runs_low(stock: Stock) -> bool:
+    """Whether something is to be ordered."""
+    return bool(stock["low"])
+
+
+def reorder(stock: Stock) -> list[Event]:
     """What is to be ordered now."""
     low, stock["low"] = stock["low"], []
     return [Event("low", article) for article in low]
@@ -57,10 +71,10 @@ program = PipelineProgram(
         transform("check", check),
         stateful(
             "count",
-            lambda: {"left": {}, "low": []},
+            full,
             count,
             reorder,
-            should_emit=lambda stock: bool(stock["low"]),
+            should_emit=runs_low,
         ),
         sink("orders", order),
     ),
