@@ -66,12 +66,12 @@ def test_the_templates_of_programs_in_python(kind: str, modules: set[str]) -> No
 
 
 def test_the_kinds_that_are_offered() -> None:
-    assert KINDS == ("graph", "kernel", "plan")
+    assert KINDS == ("graph", "kernel", "plan", "pipeline")
 
 
 def test_projects_of_all_kinds_are_made_in_one_process(tmp_path: Path) -> None:
     """Their modules are imported in temporary folders, one after the other."""
-    for number, kind in enumerate(("plan", "kernel", "plan", "graph")):
+    for number, kind in enumerate(("plan", "kernel", "pipeline", "plan", "graph")):
         made = initialise(str(tmp_path / f"p{number}"), kind=kind)
         assert (tmp_path / f"p{number}" / made.capture).is_file()
 
