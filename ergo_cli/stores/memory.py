@@ -17,7 +17,7 @@ from ergo_cli.stores.leases import NONE_HELD, HeldLease
 
 
 class _Records:
-    """The records of one run, of which the first ``absent`` are kept elsewhere."""
+    """The records of one run, of which the first ``absent`` are not kept here."""
 
     def __init__(self, absent: int = 0, texts: Sequence[str] = ()) -> None:
         self.absent = absent
@@ -74,6 +74,15 @@ class MemoryJournal:
             raise StoreError("store.not_found", message, where=place(run, start), fix=fix)
         end = None if to is None else max(to - records.absent, 0)
         return enumerate(records.texts[start - records.absent - 1 : end], start)
+
+    def forget(self, run: str, count: int) -> None:
+        """Keep the first ``count`` records of a run no longer; their number stays known."""
+        with self._lock:
+            records = self._runs.get(run)
+            if records is not None:
+                forgotten = max(min(count, records.head) - records.absent, 0)
+                del records.texts[:forgotten]
+                records.absent += forgotten
 
     def head(self, run: str) -> int:
         """The highest number of the run; 0 for an unknown one."""

@@ -34,3 +34,18 @@ def test_what_was_appended_and_what_was_scanned_is_nobodys_to_change() -> None:
     journal.append("r", ['"c"'])
     assert list(scanned) == [(1, '"a"')]
     assert journal.head("r") == 2
+
+
+def test_records_that_are_forgotten_keep_their_numbers() -> None:
+    journal = MemoryJournal()
+    journal.append("r", ["1", "2", "3"])
+    journal.forget("r", 2)
+    assert list(journal.scan("r", 3)) == [(3, "3")]
+    with refused("store.not_found", "1 to 2", "run 'r' seq 1"):
+        list(journal.scan("r"))
+    journal.forget("r", 1)
+    journal.forget("r", 9)
+    journal.forget("unknown", 1)
+    assert (journal.head("r"), journal.append("r", ["4"], 3)) == (3, 4)
+    assert list(journal.scan("r", 4)) == [(4, "4")]
+    assert journal.runs() == ["r"]

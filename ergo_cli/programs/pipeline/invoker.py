@@ -37,14 +37,22 @@ class PipelineInvoker:
     """Runs episodes of one pipeline program; keeps effects and records until they are drained (HST-4).
 
     The first call starts the flow. ``last_error`` is what ended the last call. ``history`` serves recorded effects.
+    ``forget`` is called with runs of the journal and the number of their records that nothing reads any more.
     """
 
     def __init__(
-        self, program: PipelineProgram, journal: EventJournal, seat: Seat, history: EffectHistory | None = None
+        self,
+        program: PipelineProgram,
+        journal: EventJournal,
+        seat: Seat,
+        history: EffectHistory | None = None,
+        *,
+        forget: Callable[[str, int], object] = lambda _run, _count: None,
     ) -> None:
         self._program = program
         self._seat = seat
         self._history = history
+        self._forget = forget
         self._journal = AppendOrder(journal)
         self._flow_id = CountedIds(program.name).mint(FlowId).display
         self._scheduler: Scheduler | None = None
@@ -160,11 +168,17 @@ class PipelineInvoker:
     def _end_call(self, termination: RunTermination, error: ErgoError | None = None) -> RunTermination:
         """Write the records of the call and its last frame."""
         self._log.add(self._journal.take())
+        self._forget_what_is_read()
         status = Raw(record_text(name_of(self._state)))
         self.last_error = error or self._crash()
         failure = error if isinstance(error, JournalError) else None
         self._log.end(End(termination, status, None, None if error is None else CallError.of(error)), failure)
         return termination
+
+    def _forget_what_is_read(self) -> None:
+        if self._scheduler is not None:
+            for run, count in self._scheduler.read_positions().items():
+                self._forget(run, count)
 
     @property
     def _state(self) -> State:

@@ -36,9 +36,11 @@ class PipelineActing(Struct, frozen=True):
         """Take any event: its source is found when it is admitted."""
 
     def invoker(self, program: PipelineProgram, seat: Seat) -> PipelineInvoker:
-        """An invoker whose flow is kept in the seat's store, if it has one."""
-        store = seat.store
-        return PipelineInvoker(program, MemoryJournal() if store is None else store.journal, seat)
+        """An invoker whose flow is kept in the seat's store; in memory, only what is still to be read is kept."""
+        if seat.store is not None:
+            return PipelineInvoker(program, seat.store.journal, seat)
+        journal = MemoryJournal()
+        return PipelineInvoker(program, journal, seat, forget=journal.forget)
 
     def reader(self, artifacts: Mapping[str, bytes]) -> PipelineReader:
         """A reader for the journals of one bundle."""

@@ -69,10 +69,13 @@ class PipelineReferee:
         self._program = program
         self._manifest = FlowManifest.of(program.manifest())
         self._effects = ServedEffects()
-        self._appended = AppendOrder(MemoryJournal())
+        journal = MemoryJournal()
+        self._appended = AppendOrder(journal)
         self._time = RecordedTime(self._appended)
         seat = Seat(self._time, self._time.within)
-        self._invoker = PipelineInvoker(program.live(_never_called), self._appended, seat, self._effects)
+        self._invoker = PipelineInvoker(
+            program.live(_never_called), self._appended, seat, self._effects, forget=journal.forget
+        )
         self._episode: PipelineEpisode | None = None
         self._judged: list[_Judged] = []
         self._drained: Sequence[ProducedEffect] = ()

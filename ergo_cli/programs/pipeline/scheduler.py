@@ -7,7 +7,7 @@ rest: the end of an episode.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from ergo_cli.core.wire import FreeValue
@@ -17,6 +17,7 @@ from ergo_cli.programs.pipeline.errors import PipelineError
 from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.handlers import finished
 from ergo_cli.programs.pipeline.lifecycle import Error, Materialize, State, StopRequested
+from ergo_cli.programs.pipeline.stages.reading import ReadingStage
 from ergo_cli.programs.pipeline.stages.source import SourceSupervisor
 from ergo_cli.programs.pipeline.stages.supervisor import StageSupervisor
 from ergo_cli.programs.pipeline.stop_intent import STOP_TIMEOUT, USER_STOP, Cancel, Graceful
@@ -119,6 +120,19 @@ class Scheduler:
         """Fail because a journal, or the flow itself, cannot go on; what can still be written is (H-6)."""
         finished(self.supervisor.give_up(str(error)))
         self._settle()
+
+    def read_positions(self) -> Mapping[str, int]:
+        """For every journal, by its run, how many of its records have been read by all that read it."""
+        flow = self.flow
+        journals = (*flow.data.values(), *flow.errors.values())
+        positions = {flow.system.run: self.supervisor.context.position} | {each.run: each.head for each in journals}
+        for stage in self.stages:
+            readers = stage.subscription.readers if isinstance(stage, ReadingStage) else ()
+            for reader in readers:
+                if not reader.has_ended:
+                    run = flow.data[reader.upstream].run
+                    positions[run] = min(positions[run], reader.position)
+        return positions
 
     @property
     def _now_ns(self) -> int:

@@ -12,7 +12,7 @@ from pipeline_flows import pipeline
 
 from ergo_cli.core.time import StandingClock
 from ergo_cli.errors import StoreError
-from ergo_cli.programs.pipeline import Event, HandlerError, PipelineProgram, sink, source, stateful, transform
+from ergo_cli.programs.pipeline import Event, HandlerError, PipelineProgram, join, sink, source, stateful, transform
 from ergo_cli.programs.pipeline.authoring import EOF
 from ergo_cli.programs.pipeline.effects import EffectType
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
@@ -53,9 +53,11 @@ class OfPayload(Struct, frozen=True):
 class Episodes:
     """An invoker that is called event by event, and the entries that it leaves."""
 
-    def __init__(self, program: PipelineProgram, journal: Any = None, clock: Any = None, within: Any = within) -> None:
+    def __init__(
+        self, program: PipelineProgram, journal: Any = None, clock: Any = None, within: Any = within, **options: Any
+    ) -> None:
         seat = Seat(clock or StandingClock(), within)
-        self.invoker = PipelineInvoker(program, MemoryJournal() if journal is None else journal, seat)
+        self.invoker = PipelineInvoker(program, MemoryJournal() if journal is None else journal, seat, **options)
         self.entries: list[Any] = []
         self.artifacts: dict[str, bytes] = {}
         self._events = 0
@@ -233,6 +235,44 @@ def test_the_first_frame_names_the_manifest_and_heads_count_on() -> None:
 
 def test_no_event_no_entry() -> None:
     assert Episodes(simple()).close() is None
+
+
+def test_only_what_is_still_to_be_read_is_kept() -> None:
+    """A hundred events leave no more behind than one; the events of a join's stream are kept until they are read."""
+    journal = MemoryJournal()
+    episodes = Episodes(simple(), journal, forget=journal.forget)
+    for number in range(100):
+        episodes.run({"n": number})
+    assert [kept(journal, run) for run in journal.runs()] == [0] * len(journal.runs())
+    assert episodes.close() == "Completed"
+    waiting = MemoryJournal()
+    joined = pipeline(
+        source("catalog"),
+        source("orders"),
+        join("jn", "catalog", "orders", lambda rows, event, upstream, writer: [event]),
+        sink("snk", deliver),
+        edges="catalog>jn orders>jn jn>snk",
+    )
+    episodes = Episodes(joined, waiting, forget=waiting.forget)
+    for number in range(100):
+        episodes.run({"source": "orders", "n": number})
+    (run,) = [run for run in waiting.runs() if run.endswith("data:orders")]
+    assert kept(waiting, run) == 101
+    assert episodes.close() == "Completed"
+    delivered = [
+        record for record in episodes.entries[-1][1:-1] if record["record"]["event"].get("content", {}).get("result")
+    ]
+    assert len(delivered) == 100
+
+
+def kept(journal: MemoryJournal, run: str) -> int:
+    """How many records of a run can still be read."""
+    for start in range(1, journal.head(run) + 1):
+        try:
+            return len(list(journal.scan(run, start)))
+        except StoreError:
+            continue
+    return 0
 
 
 # --- effects

@@ -32,6 +32,11 @@ class UpstreamReader:
         self._reader = reader
         self._head: ChainRecord | None = None
 
+    @property
+    def position(self) -> int:
+        """How many records of the upstream journal are read, those passed over included."""
+        return self._reader.position
+
     def head(self) -> ChainRecord | None:
         """The next event that a stage may get, without taking it; observations are passed over."""
         while self._head is None and not self.has_ended:
