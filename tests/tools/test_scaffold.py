@@ -66,7 +66,7 @@ def test_the_templates_of_programs_in_python(kind: str, modules: set[str]) -> No
 
 
 def test_the_kinds_that_are_offered() -> None:
-    assert KINDS == ("graph", "kernel", "plan", "pipeline")
+    assert KINDS == ("graph", "kernel", "pipeline", "plan")
 
 
 def test_projects_of_all_kinds_are_made_in_one_process(tmp_path: Path) -> None:
