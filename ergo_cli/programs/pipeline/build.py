@@ -51,6 +51,7 @@ def build_flow(
     consumed: Callable[[str, str, object], object] = lambda _sink, _event_type, _payload: None,
     call: Callable[..., Awaitable[object]] = call_to_end,
     gate: Callable[[StageId], OutputGate] = lambda _stage: OPEN_GATE,
+    is_timed: bool = False,
 ) -> Flow:
     """A flow whose journals are runs of a store, ``<flow id>/<label>``. Raises TopologyError and JournalError."""
     flow_id, system_id = ids.mint(FlowId), ids.mint(SystemId)
@@ -88,6 +89,7 @@ def build_flow(
         effects=EffectsOfFlow(flow_id.display, program.effect_types, history or NoHistory(), execute, acted),
         call=call,
         gate=gate,
+        is_timed=is_timed,
         consumed=consumed,
     )
 

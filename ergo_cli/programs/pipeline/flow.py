@@ -79,8 +79,8 @@ OPEN_GATE = OpenGate()
 class Flow(Struct, frozen=True):
     """One flow. ``call`` calls a handler with its arguments, and waits for an ``async`` one.
 
-    ``gate`` gives the gate of a stage's outputs. ``consumed`` hears of every event that a sink has consumed: the name
-    of the sink, type and payload of the event.
+    ``gate`` gives the gate of a stage's outputs. ``is_timed``: the clock runs, and readers report by it. ``consumed``
+    hears of every event that a sink has consumed: the name of the sink, type and payload of the event.
     """
 
     program: PipelineProgram
@@ -95,6 +95,7 @@ class Flow(Struct, frozen=True):
     effects: EffectsOfFlow
     call: Callable[..., Awaitable[object]]
     gate: Callable[[StageId], OutputGate]
+    is_timed: bool
     consumed: Callable[[str, str, object], object]
 
     @property

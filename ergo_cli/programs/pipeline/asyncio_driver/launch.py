@@ -64,7 +64,7 @@ async def launch(
     journal = RingingJournal(MemoryJournal() if store is None else store)
     clock, gates = LoopClock(wall_ms), Gates()
     call = call_here if threads is None else partial(call_on, threads)
-    flow = build_flow(program, journal, ids, clock, history=history, call=call, gate=gates.of)
+    flow = build_flow(program, journal, ids, clock, history=history, call=call, gate=gates.of, is_timed=True)
     gates.limit(flow.topology, windows)
     bell = Bell()
     journal.ring_for(flow.system.run, bell)

@@ -156,12 +156,13 @@ class StageTask:
                 return True
             if self._feeder is not None and await self._feeder.serve():
                 return True
+            await self._tick.serve(self._clock.monotonic_ns())
             if await self.supervisor.visit(at_rest=self._takes_what_is_there):
                 if self._emit is not None:
                     self._emit.postpone(self._clock.monotonic_ns())
                 return True
-            for due in self._dues:
-                await due.serve(self._clock.monotonic_ns())
+            if self._emit is not None:
+                await self._emit.serve(self._clock.monotonic_ns())
         except Exception as error:  # noqa: BLE001 - a stage that cannot be stepped fails, whatever it is (H-6)
             text = str(error) if isinstance(error, ErgoError | StageFault) else described(error)
             await self._report(text, error)

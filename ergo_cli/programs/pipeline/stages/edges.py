@@ -19,7 +19,7 @@ from ergo_cli.programs.pipeline.topology import Stage, StageType
 
 
 class EdgeReports:
-    """Counts what a stage reads and reports how its contracts stand. Under ergo it reports after every visit."""
+    """Counts what a stage reads and reports how its contracts stand."""
 
     def __init__(self, flow: Flow, stage: Stage, output: StageOutput, readers: Sequence[UpstreamReader]) -> None:
         self._flow = flow

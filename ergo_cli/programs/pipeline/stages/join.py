@@ -44,7 +44,7 @@ class JoinSupervisor(ReadingStage):
                 delivered = self.take(at_rest=True)
                 if delivered is not None:
                     await self._take_in(delivered)
-                self.edges.check()
+                self.report(delivered)
                 if delivered is None:
                     await self._drain()
                 return True
@@ -66,7 +66,7 @@ class JoinSupervisor(ReadingStage):
         if delivered is None:
             return False
         await self._take_in(delivered)
-        self.edges.check()
+        self.report(delivered)
         if self._has_side_ended() and not self.has_ended:
             await self.handle(machines.ReceivedEOF())
         return True

@@ -52,6 +52,14 @@ class ReadingStage(StageSupervisor):
             self._unacknowledged = None
         return moved
 
+    def report(self, delivered: Delivered | None) -> None:
+        """Check the contracts after a step (§14.4): after each one where the clock stands (§23.2).
+
+        Where it runs, ticks do that, and steps only at an EOF and once nothing is left to read.
+        """
+        if not self.flow.is_timed or delivered is None or delivered.own_eof is not None:
+            self.edges.check()
+
     def tick(self) -> None:
         """Check the contracts because time has passed (§14.4)."""
         if self.is_ready and not self.has_ended:

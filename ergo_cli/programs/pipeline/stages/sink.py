@@ -36,7 +36,7 @@ class SinkSupervisor(ReadingStage):
                     await self._consume(delivered)
                 elif not isinstance(signal_of(delivered.record.event), Eof):
                     self.output.forward(delivered.record)
-                self.edges.check()
+                self.report(delivered)
                 if self.subscription.have_all_ended:
                     await self.handle(machines.ReceivedEOF())
                 return True

@@ -35,7 +35,7 @@ class StatefulSupervisor(ReadingStage):
                 if delivered is None:
                     return False
                 await self._take_in(delivered)
-                self.edges.check()
+                self.report(delivered)
                 if self.subscription.have_all_ended:
                     await self.handle(machines.ReceivedEOF())
                 return True
@@ -43,7 +43,7 @@ class StatefulSupervisor(ReadingStage):
                 delivered = self.take(at_rest=True)
                 if delivered is not None:
                     await self._take_in(delivered)
-                self.edges.check()
+                self.report(delivered)
                 if delivered is None:
                     await self._drain()
                 return True

@@ -32,7 +32,7 @@ class TransformSupervisor(ReadingStage):
                 if delivered is None:
                     return False
                 await self._process(delivered)
-                self.edges.check()
+                self.report(delivered)
                 if self.subscription.have_all_ended:
                     await self.handle(machines.ReceivedEOF())
                 elif isinstance(signal_of(delivered.record.event), Drain):
@@ -42,7 +42,7 @@ class TransformSupervisor(ReadingStage):
                 delivered = self.take(at_rest=True)
                 if delivered is not None:
                     await self._process(delivered)
-                self.edges.check()
+                self.report(delivered)
                 if delivered is None:
                     await self.handle(machines.DrainComplete())
                 return True
