@@ -48,6 +48,7 @@ from ergo_cli.programs.pipeline.causes import SeqDivergence
 from ergo_cli.programs.pipeline.errors import PipelineError
 from ergo_cli.programs.pipeline.lifecycle import Failed, Materialized
 from ergo_cli.programs.pipeline.signals import ConsumptionProgress, Eof
+from ergo_cli.programs.pipeline.stages.edges import EdgeReports
 from ergo_cli.programs.pipeline.tables import PIPELINE_TABLES
 from ergo_cli.stores.memory import MemoryJournal
 from ergo_cli.stores.sqlite import SqliteDatabase, SqliteJournal
@@ -408,6 +409,29 @@ def test_an_idle_reader_reports_its_progress_by_the_clock() -> None:
         await reached_state(handle, "Running")
         await asyncio.sleep(10)
         assert len(signals(events(handle, "snk"), ConsumptionProgress)) == pytest.approx(10, abs=1)
+        await handle.stop()
+        await ended(handle)
+
+    run_in_virtual_time(main())
+
+
+@pytest.mark.parametrize(("limit_ms", "state"), [(1000, "Failed"), (None, "Draining")])
+def test_missing_evidence_blocks_the_end_for_as_long_as_it_may(
+    limit_ms: int | None, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H-17: all stages complete while the only contract is never judged."""
+
+    async def main() -> None:
+        monkeypatch.setattr(EdgeReports, "check", lambda self: None)
+        settings = PipelineSettings(drain_timeout_ms=limit_ms)
+        handle = await launched(pipeline(source("src"), sink("snk", deliver), settings=settings), {"src": [1]})
+        await until(lambda: handle.barrier.completed == 2)
+        await asyncio.sleep(3600)
+        assert type(handle.state).__name__ == state
+        failed = await ended(handle) if limit_ms else None
+        if failed is not None:
+            assert failed.message.startswith("drain_evidence_missing (2 of 2 stages completed")
+            assert "missing src → snk" in failed.message
         await handle.stop()
         await ended(handle)
 
