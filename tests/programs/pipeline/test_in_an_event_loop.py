@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import pairwise
+from signal import SIGINT, SIGTERM, Signals
 from threading import Event as ThreadEvent
 from typing import Any
 
@@ -633,25 +634,30 @@ SIGNALLED = """
 """
 
 
-def signalled(mode: str, timeout_ms: int, times: int) -> list[str]:
-    """What the process prints that gets SIGINT so many times once its sink has been called."""
+def signalled(mode: str, timeout_ms: int, *signals: Signals) -> list[str]:
+    """What the process prints that gets these signals once its sink has been called."""
     command = [sys.executable, "-c", textwrap.dedent(SIGNALLED), mode, str(timeout_ms)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        for _ in range(times):
-            process.send_signal(2)
+        for each in signals:
+            process.send_signal(each)
         said = process.stdout.read().split()
     assert process.returncode == 0
     return said
 
 
 def test_the_first_signal_stops_gracefully() -> None:
-    assert signalled("consume", 30_000, 1) == ["system.pipeline.cancelled", "Drained"]
+    assert signalled("consume", 30_000, SIGTERM) == ["system.pipeline.cancelled", "Drained"]
 
 
 def test_a_graceful_stop_by_signal_ends_with_the_shutdown_timeout() -> None:
-    assert signalled("hold", 50, 1) == ["stop_timeout", "system.pipeline.cancelled", "Failed"]
+    assert signalled("hold", 50, SIGINT) == ["stop_timeout", "system.pipeline.cancelled", "Failed"]
+
+
+def test_the_second_signal_cancels() -> None:
+    """The sink gets the shutdown timeout to end, once the pipeline has failed with the first reason."""
+    assert signalled("hold", 500, SIGINT, SIGTERM) == ["user_stop", "system.pipeline.cancelled", "Failed"]
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------
