@@ -67,7 +67,7 @@ def call_differences(
     Left out are stages whose order is not certified for all ``manifests``, the first of which is that of ``here``.
     With ``is_prefix`` ``here`` may have come less far. Evidence counts where both calls completed (§22.4).
     """
-    if here.records == there.records:
+    if here.texts == there.texts:
         return
     blocking, expected, actual = blocking_stages(manifests), rows_of(here), rows_of(there)
     both_completed = here.end.termination is there.end.termination is Outcome.COMPLETED
@@ -84,11 +84,11 @@ def call_differences(
 
 def uncertified_rows(call: PipelineCall, manifests: Sequence[FlowManifest]) -> Mapping[str, int]:
     """How many rows of a call belong to stages whose order is not certified, by stage."""
-    blocking = blocking_stages(manifests)
+    uncertified = {stage for stage, blocking in blocking_stages(manifests).items() if blocking}
     counts: dict[str, int] = {}
-    for label, found in rows_of(call).items():
+    for label, found in rows_of(call).items() if uncertified else ():
         stage = label.partition(":")[2]
-        if blocking.get(stage) and found.rows:
+        if stage in uncertified and found.rows:
             counts[stage] = counts.get(stage, 0) + len(found.rows)
     return counts
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast, get_args
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from ergo_cli.core import wire
 from ergo_cli.core.diagnostics import counted
 from ergo_cli.core.json import JsonError, NotCanonicalError, free_text
 from ergo_cli.core.json import decode as decode_json
-from ergo_cli.core.wire import FreeValue, WireError
+from ergo_cli.core.wire import WireError
 from ergo_cli.programs.pipeline.build import SYSTEM
 from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data, read_chain_event
 from ergo_cli.programs.pipeline.effects import EFFECT_EVENTS, EffectRecord
@@ -34,7 +35,10 @@ class _Line(Struct, frozen=True):
     """A record as an entry holds it."""
 
     journal: str
-    record: FreeValue
+    record: Raw
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
 
 
 class JournalRecord(Struct, frozen=True):
@@ -45,9 +49,12 @@ class JournalRecord(Struct, frozen=True):
 
     @classmethod
     def of(cls, text: bytes) -> JournalRecord:
-        """The record of a text ``{"journal":…,"record":…}``. Raises WireError, JsonError, NotCanonicalError."""
-        line: _Line = wire.decode(text, _Line)
-        return cls(line.journal, _read(line.journal, free_text(line.record).decode()))
+        """The record of a text ``{"journal":…,"record":…}``. Raises WireError and JsonError."""
+        try:
+            line = _decode_line(text)
+        except msgspec.MsgspecError as error:
+            raise WireError(str(error)) from error
+        return cls(line.journal, _read(line.journal, bytes(line.record).decode()))
 
     @property
     def text(self) -> bytes:
@@ -75,12 +82,16 @@ class JournalRecord(Struct, frozen=True):
 
 
 class PipelineCall(Struct, frozen=True):
-    """One call of a pipeline program. ``first`` is the place of its ``begin`` frame among the records of its entry."""
+    """One call of a pipeline program, its records also as texts.
+
+    ``first`` is the place of its ``begin`` frame among the records of its entry.
+    """
 
     begin: Begin
     records: Sequence[JournalRecord]
     end: End
     first: int
+    texts: Sequence[bytes]
 
     def place(self, record: int) -> int:
         """The index in the entry of the call's ``record``-th record, counted from 0."""
@@ -145,7 +156,7 @@ class PipelineReader:
         records = tuple(self._record(entry, call.first + 1 + place, text) for place, text in enumerate(call.records))
         self._head += len(records)
         self._check_end(entry, call)
-        return PipelineCall(call.begin, records, call.end, call.first)
+        return PipelineCall(call.begin, records, call.end, call.first, call.records)
 
     def _begin(self, entry: RecordedEntry, call: RecordedCall) -> None:
         begin = call.begin

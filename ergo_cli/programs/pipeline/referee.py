@@ -34,7 +34,7 @@ from ergo_cli.programs.pipeline.served import RecordedTime, ServedEffects, time_
 from ergo_cli.programs.recorded import Episode, JournalDifference
 from ergo_cli.programs.seat import Seat
 from ergo_cli.stores.memory import MemoryJournal
-from ergo_cli.supervisor.journals import Begin, EndFrame, EpisodeJournal
+from ergo_cli.supervisor.journals import EndFrame, EpisodeJournal
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 
 _STORE_FAILED = Failed(ErrKind.ADAPTER_UNAVAILABLE)
@@ -183,7 +183,7 @@ class PipelineReferee:
         self._effects.is_cut_off = termination is Outcome.TIMED_OUT
         journals = call()
         self._appended.take()
-        today = _call_of(journals[0])
+        today = _call_of(journals[0], recorded)
         self.last_error = self._invoker.last_error if today.records else None
         fault = self.last_error if isinstance(self.last_error, EffectFault) else None
         ended = today.end.termination
@@ -298,7 +298,9 @@ def _never_called(name: str) -> Callable[..., object]:
     return execute
 
 
-def _call_of(journal: EpisodeJournal) -> PipelineCall:
-    """What a call of today recorded."""
-    records = tuple(JournalRecord.of(text) for text in journal.records[1:-1])
-    return PipelineCall(Begin(0), records, msgspec.json.decode(journal.records[-1], type=EndFrame).end, 0)
+def _call_of(journal: EpisodeJournal, recorded: PipelineCall) -> PipelineCall:
+    """What a call of today recorded; records that are those of the recorded call are not read again."""
+    texts = journal.records[1:-1]
+    records = recorded.records if texts == recorded.texts else tuple(map(JournalRecord.of, texts))
+    end = msgspec.json.decode(journal.records[-1], type=EndFrame).end
+    return PipelineCall(recorded.begin, records, end, recorded.first, texts)
