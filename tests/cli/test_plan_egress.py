@@ -306,3 +306,50 @@ def test_an_intent_is_in_the_crash_journal_before_it_is_sent(
     bundle = json.loads((home.root / "r.json").read_text())
     assert [ack["intent_id"] for ack in acks(bundle)] == [first["intent_id"]]
     assert ergo("replay", "r.json", "--strict", cwd=home.root).exit_code == 0
+
+
+# --- children
+
+FAMILY = """
+def kid(ctx, io, rec):
+    io.call("bank.pay", {"n": ctx.read("n")}, "pay")
+    KID
+
+def one(ctx, io, rec):
+    io.call("bank.pay", {"n": 0}, "before")
+    for n in (1, 2):
+        more = {"run_config": run_config(), "initial_context": {"n": n}}
+        await_child(io, rec, f"ended_{n}", spawn_child(io, rec, f"kid_{n}", op_id="kid", op_version="1", **more))
+    io.call("bank.pay", {"n": 3}, "after")
+    OWN
+
+child = PlanProgram("kid", "1", (State("kid.main.one", kid, StateMeta(idempotency="kid-pay")),))
+"""
+
+
+@pytest.mark.parametrize(
+    ("kid", "own", "paid"),
+    [
+        ("pass", "pass", [0, 1, 2, 3]),
+        ('ctx.read("n") == 1 or 1 / 0', "pass", [0, 1, 3]),
+        ("pass", "1 / 0", []),
+    ],
+    ids=["all", "a child that failed", "the parent failed"],
+)
+def test_intents_of_children_are_sent_with_those_of_their_parent(
+    ergo: Ergo, home: Home, kid: str, own: str, paid: list[int]
+) -> None:
+    text = FAMILY.replace("KID", kid).replace("OWN", own)
+    home.program(text, f'State("own.main.one", one, {IDEMPOTENT}),', f"children=(child,), {EFFECTFUL}")
+    home.events({})
+    assert ergo("capture", "-o", "b.json", *EGRESS, *STORE, cwd=home.root).exit_code == 0
+    asked = [
+        (frame["fields"]["idempotency_key"], json.loads(frame["fields"]["request"])["n"]) for frame in sent(home.root)
+    ]
+    assert asked == [("own-pay" if n in (0, 3) else "kid-pay", n) for n in paid]
+    assert len({frame["intent_id"] for frame in sent(home.root)}) == len(paid)
+    assert ergo("replay", "b.json", "--strict", cwd=home.root).exit_code == 0
+    again = ergo("capture", "-o", "c.json", *EGRESS, *STORE, "--continue", cwd=home.root)
+    assert again.exit_code == 0, again.stderr
+    assert len(sent(home.root)) == len(paid)
+    assert ergo("replay", "c.json", "--strict", cwd=home.root).exit_code == 0

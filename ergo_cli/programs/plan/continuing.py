@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ergo_cli.errors import StepError
+from ergo_cli.programs.plan.effects import queued_calls
 from ergo_cli.programs.plan.errors import RunError
 from ergo_cli.programs.plan.events import Envelope, RunCompleted, asked_keys, line, named_artifacts, read_line
 from ergo_cli.programs.plan.facts import FactIndex
@@ -70,6 +71,14 @@ class ChildEntries:
                 self._add(run, Streams(self._journal).read(run, known + 1, head))
             if events:
                 self._add(run, events)
+
+    def stream(self, run: str) -> Sequence[Envelope]:
+        """A child from its beginning; if calls are queued in it, the bundle gets all of it. Raises StorageError."""
+        events = Streams(self._journal).read(run)
+        missing = events[self._kept.get(run, 0) :]
+        if missing and any(queued_calls(events)):
+            self._add(run, missing)
+        return events
 
     def drain(self) -> Sequence[EpisodeJournal]:
         """The entries since the last drain."""

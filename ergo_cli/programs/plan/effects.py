@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 from ergo_cli.core.json import free_text
 from ergo_cli.core.values import Effect, Intent, IntentField, ProducedEffect, Value, Write, derive_intent_id
 from ergo_cli.core.wire import FreeValue
+from ergo_cli.programs.plan.children import SPAWN
 from ergo_cli.programs.plan.context import changed_keys, read_snapshot
 from ergo_cli.programs.plan.events import (
     Envelope,
@@ -18,19 +19,30 @@ from ergo_cli.programs.plan.events import (
     StateEntered,
     fact_of,
 )
+from ergo_cli.programs.plan.ids import RunId, child_run
 from ergo_cli.programs.plan.stream import Artifacts
 
 IO = "io"
 """The kind of the intents of plans, and of the effects that hold them."""
 
 
+StreamOf = Callable[[RunId], Sequence[Envelope]]
+"""The stream of a run, empty if there is none."""
+
+
 def run_effects(
-    graph_id: str, event_id: str, events: Iterable[Envelope], stream: Sequence[Envelope], artifacts: Artifacts
+    graph_id: str,
+    event_id: str,
+    events: Iterable[Envelope],
+    stream: Sequence[Envelope],
+    artifacts: Artifacts,
+    child_stream: StreamOf,
 ) -> list[ProducedEffect]:
     """The effects of one call: ``events`` are those that it appended, ``stream`` is the run from its beginning.
 
     Intents are read from the facts of the whole run, the first of each key, once it is completed: also by a call that
-    finds it so, since whoever completed it may have been killed before it sent them.
+    finds it so, since the process that completed it may have been killed before it sent them. Those of a child that
+    completed stand where it was spawned.
     Raises PlanError where a snapshot cannot be read.
     """
     effects: list[Effect] = []
@@ -43,9 +55,8 @@ def run_effects(
                 effects.append(state_write(read_snapshot(artifacts, base), read_snapshot(artifacts, snapshot)))
             case _:
                 pass
-    last = stream[-1].kernel if stream else None
-    if isinstance(last, RunCompleted) and last.status is RunStatus.COMPLETED:
-        effects += _intents(graph_id, event_id, stream)
+    if _is_completed(stream):
+        effects += _intents(graph_id, event_id, queued_calls(stream, child_stream))
     return [ProducedEffect.of(effect) for effect in effects]
 
 
@@ -59,9 +70,14 @@ def _text(context: Mapping[str, FreeValue], key: str) -> str:
     return free_text(context[key]).decode() if key in context else ""
 
 
-def _intents(graph_id: str, event_id: str, stream: Iterable[Envelope]) -> Iterator[Effect]:
+def _is_completed(stream: Sequence[Envelope]) -> bool:
+    last = stream[-1].kernel if stream else None
+    return isinstance(last, RunCompleted) and last.status is RunStatus.COMPLETED
+
+
+def _intents(graph_id: str, event_id: str, queued: Iterable[QueuedCall]) -> Iterator[Effect]:
     ordinals: Counter[str] = Counter()
-    for state, asked in queued_calls(stream):
+    for state, asked in queued:
         intent_id = derive_intent_id(graph_id, event_id, state, IO, ordinals[state])
         ordinals[state] += 1
         fields = {
@@ -73,8 +89,12 @@ def _intents(graph_id: str, event_id: str, stream: Iterable[Envelope]) -> Iterat
         yield Effect(IO, [], [Intent(IO, intent_id, named)])
 
 
-def queued_calls(stream: Iterable[Envelope]) -> Iterator[tuple[str, dict[str, FreeValue]]]:
-    """The calls to effectful namespaces of a run, each with its state, the first of each fact key."""
+QueuedCall = tuple[str, dict[str, FreeValue]]
+"""A state, and what it asked of an effectful namespace."""
+
+
+def queued_calls(stream: Iterable[Envelope], child_stream: StreamOf = lambda run: ()) -> Iterator[QueuedCall]:
+    """The calls to effectful namespaces of a run and of its completed children, the first of each fact key of a run."""
     state, seen = "", set[str]()
     for envelope in stream:
         entered = envelope.kernel
@@ -84,7 +104,11 @@ def queued_calls(stream: Iterable[Envelope]) -> Iterator[tuple[str, dict[str, Fr
         if fact is None or fact.key in seen:
             continue
         seen.add(fact.key)
-        meta: object = fact.meta
-        asked = cast("dict[str, FreeValue]", meta).get("effect") if isinstance(meta, dict) else None
-        if asked is not None:
-            yield state, cast("dict[str, FreeValue]", asked)
+        kept: object = fact.meta
+        meta = cast("dict[str, FreeValue]", kept) if isinstance(kept, dict) else {}
+        if "effect" in meta:
+            yield state, cast("dict[str, FreeValue]", meta["effect"])
+        elif meta.get("namespace") == SPAWN:
+            child = child_stream(child_run(envelope.run_id, fact.key))
+            if _is_completed(child):
+                yield from queued_calls(child)

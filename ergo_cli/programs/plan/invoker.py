@@ -215,7 +215,7 @@ class PlanInvoker:
         try:
             self._log.keep(named_contents(engine.artifacts, events).items())
             self._children.add(run_id, taken, events if self._program.parallel else None)
-            self._effects = run_effects(*place, events, stream, engine.artifacts)
+            self._effects = run_effects(*place, events, stream, engine.artifacts, self._children.stream)
         except PlanError as error:
             ending = CallEnding.of(error)
         self.last_error = error = ending.error

@@ -65,7 +65,10 @@ class PlanReferee:
         judged = self._judge(episode, call, store, context)
         self._judged.append(judged)
         self.last_error = judged.new_error
-        self._effects = run_effects(graph_id, event_id, call.events, call.stream, Artifacts(store))
+        children = {child.entry.run_id: child.stream for child in episode.children}
+        self._effects = run_effects(
+            graph_id, event_id, call.events, call.stream, Artifacts(store), lambda run: children.get(run, ())
+        )
         return judged.termination
 
     @property
