@@ -35,10 +35,11 @@ class Plan(Struct, frozen=True):
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> Plan:
+def plans(draw: st.DrawFn, *, widest: int = 3) -> Plan:
     """A pipeline of one to three sources, up to five stages behind them, and sinks for all that no other stage reads.
 
-    Names are in random order, since the order of inputs is that of names.
+    Names are in random order, since the order of inputs is that of names. Stages but joins have ``widest`` inputs at
+    most.
     """
     letters = draw(st.permutations("abcdefghijklmnop"))
     name = iter(letters).__next__
@@ -47,16 +48,16 @@ def plans(draw: st.DrawFn) -> Plan:
     stages: list[tuple[str, str, list[str], int]] = []
     for _ in range(draw(st.integers(0, 5))):
         kind = draw(st.sampled_from(["transform", "stateful", "join"] if len(names) > 1 else ["transform", "stateful"]))
-        size = 2 if kind == "join" else draw(st.integers(1, min(3, len(names))))
+        size = 2 if kind == "join" else draw(st.integers(1, min(widest, len(names))))
         upstream = draw(st.lists(st.sampled_from(names), min_size=size, max_size=size, unique=True))
         stages.append((kind, name(), upstream, draw(st.integers(0, 6))))
         open_ends = [each for each in open_ends if each not in upstream] + [stages[-1][1]]
         names.append(stages[-1][1])
     while open_ends:
-        size = draw(st.integers(1, len(open_ends)))
+        size = draw(st.integers(1, min(widest, len(open_ends))))
         read, open_ends = open_ends[:size], open_ends[size:]
         more = draw(st.lists(st.sampled_from([each for each in names if each not in read] or read), max_size=1))
-        upstream = list(dict.fromkeys([*read, *more]))
+        upstream = list(dict.fromkeys([*read, *more]))[:widest]
         stages.append(("sink", name(), upstream, draw(st.integers(0, 3))))
     return Plan(feeds, stages)
 

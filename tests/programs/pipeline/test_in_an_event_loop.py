@@ -266,6 +266,19 @@ def test_a_handler_that_crashes_fails_its_stage(error: BaseException, on_threads
     asyncio.run(main())
 
 
+def test_a_handler_that_cancels_itself_fails_its_stage() -> None:
+    async def cancelled(event: Event) -> None:
+        raise asyncio.CancelledError
+
+    async def main() -> None:
+        handle = await launched(pipeline(source("src"), sink("snk", cancelled)), {"src": [1]})
+        failed = await ended(handle)
+        assert failed is not None
+        assert failed.message.endswith("failed: dispatch_state error in Running: a handler raised CancelledError")
+
+    run_in_virtual_time(main())
+
+
 def test_an_effect_on_a_thread_is_recorded_and_read_by_no_stage() -> None:
     def charge(given: Any, call: Any) -> Any:
         return {"paid": given}

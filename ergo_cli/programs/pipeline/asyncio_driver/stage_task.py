@@ -17,6 +17,7 @@ from ergo_cli.programs.pipeline.stages.join import JoinSupervisor
 from ergo_cli.programs.pipeline.stages.reading import ReadingStage
 from ergo_cli.programs.pipeline.stages.stateful import StatefulSupervisor
 from ergo_cli.programs.pipeline.stages.supervisor import StageFault, StageSupervisor
+from ergo_cli.programs.pipeline.state_machine import name_of
 from ergo_cli.programs.pipeline.stop_intent import FORCED_SHUTDOWN, STOP_TIMEOUT
 from ergo_cli.programs.pipeline.topology import Stage
 
@@ -74,7 +75,7 @@ class StageTask:
         self._tick = Due(TICK_NS, self._check, clock.monotonic_ns())
         self._emit = self._idle_emission()
         self._is_retired = False
-        self._task = asyncio.ensure_future(self._run())
+        self._task = asyncio.create_task(self._run(), name=f"stage {supervisor.stage.name}")
 
     @property
     def stage(self) -> Stage:
@@ -200,7 +201,9 @@ class StageTask:
             self._broken(f"Stage '{self.stage.name}' failed: {text}")
 
     def _cancelled(self) -> str:
-        """Why the task was cancelled: by clean-up whose time is over, or with the whole loop."""
+        """Why the task was cancelled: by clean-up whose time is over, with the whole loop, or by its own handler."""
+        if not self._task.cancelling():
+            return f"dispatch_state error in {name_of(self.state)}: a handler raised CancelledError"
         return STOP_TIMEOUT if self._is_retired else FORCED_SHUTDOWN
 
     def _end(self) -> None:
