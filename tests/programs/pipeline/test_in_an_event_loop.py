@@ -279,6 +279,23 @@ def test_a_handler_that_cancels_itself_fails_its_stage() -> None:
     run_in_virtual_time(main())
 
 
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), ValueError("no"), HandlerError("no")])
+def test_a_first_state_that_cannot_be_made_fails_the_pipeline(error: BaseException) -> None:
+    async def initial() -> None:
+        raise error
+
+    async def main() -> None:
+        counter = stateful("acc", initial, lambda state, event: state, lambda state: [])
+        handle = await launched(pipeline(source("src"), counter, sink("snk", deliver)), {"src": [1]})
+        failed = await ended(handle)
+        assert failed is not None
+        assert failed.message.startswith("Failed to initialize stage acc: ")
+        assert facts(handle, "acc")[-1].startswith("failed: ")
+        assert names(handle)[-2:] == ["system.pipeline.failed", "system.pipeline.drained"]
+
+    run_in_virtual_time(main())
+
+
 def test_an_effect_on_a_thread_is_recorded_and_read_by_no_stage() -> None:
     def charge(given: Any, call: Any) -> Any:
         return {"paid": given}

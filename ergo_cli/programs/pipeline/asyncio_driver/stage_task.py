@@ -24,7 +24,8 @@ from ergo_cli.programs.pipeline.topology import Stage
 NANOS_A_MS = 1_000_000
 TICK_NS = CheckConfig().tick_ms * NANOS_A_MS
 
-Request = tuple[Callable[[], Awaitable[None]], "asyncio.Future[None]"]
+Request = tuple[Callable[[], Awaitable[None]], "asyncio.Future[None] | None"]
+"""What to do, and the future of a sender that waits until it is done."""
 
 
 class Due:
@@ -169,29 +170,30 @@ class StageTask:
             await self._report(text, error)
         return False
 
-    async def _answer(self, request: Callable[[], Awaitable[None]], answer: asyncio.Future[None]) -> None:
+    async def _answer(self, request: Callable[[], Awaitable[None]], answer: asyncio.Future[None] | None) -> None:
+        """Do what is asked. The answer comes whatever happens, since the pipeline's supervisor waits for it."""
         try:
             await request()
-        except ErgoError as error:
-            if answer.done():
+        except Exception as error:
+            if answer is None or answer.done():
                 raise
             answer.set_exception(error)
-        else:
-            if not answer.done():
+        finally:
+            if answer is not None and not answer.done():
                 answer.set_result(None)
 
     async def _ask(self, request: Callable[[], Awaitable[None]]) -> None:
-        answer = self._post(request)
-        await answer
-
-    def _post(self, request: Callable[[], Awaitable[None]]) -> asyncio.Future[None]:
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._post(request, answer):
+            await answer
+
+    def _post(self, request: Callable[[], Awaitable[None]], answer: asyncio.Future[None] | None = None) -> bool:
+        """Queue a request; returns whether the task still takes any."""
         if self._task.done():
-            answer.set_result(None)
-        else:
-            self._requests.append((request, answer))
-            self._bell.ring()
-        return answer
+            return False
+        self._requests.append((request, answer))
+        self._bell.ring()
+        return True
 
     async def _report(self, text: str, cause: BaseException | None = None) -> None:
         """Fail the stage; where no journal takes that, the pipeline hears of it from here."""
@@ -210,7 +212,7 @@ class StageTask:
         if self._feeder is not None:
             self._feeder.stop()
         for _, answer in self._requests:
-            if not answer.done():
+            if answer is not None and not answer.done():
                 answer.set_result(None)
         self._requests.clear()
         self._ended(self)
