@@ -56,6 +56,48 @@ def test_the_kept_bundle_replays_strictly_without_its_world(ergo: Ergo, project:
     assert (refused.exit_code, refused.report["error"]["code"]) == (3, "program.import_failed")
 
 
+def test_every_row_of_the_example_counts_and_nothing_else_does(ergo: Ergo, project: Path) -> None:
+    """§22.4: each row of data, changed in the recording, is named; times, counts of readers and receipts are not."""
+    text = (project / KEPT).read_text()
+    places = [
+        (entry, place)
+        for entry, found in enumerate(json.loads(text)["journals"])
+        for place, record in enumerate(found["records"])
+        if "journal" in record
+    ]
+    expected: dict[str, tuple[str, str, str] | None] = {}
+    for number, (entry, place) in enumerate(places):
+        bundle = json.loads(text)
+        record = bundle["journals"][entry]["records"][place]
+        event, journal = record["record"]["event"], record["journal"]
+        at = f"journals[{entry}].records[{place}].record.event.content"
+        content = event.get("content", {})
+        if content.get("event_type") == "obzenflow.effect_record.v1":
+            content["payload"]["descriptor"]["label"] = "another"
+            finding = (f"{at}.payload.descriptor.label", "effect_identity", journal.partition(":")[2])
+        elif content.get("content_type") == "data":
+            content["payload"] = [1]
+            finding = (f"{at}.payload", "payload", journal.partition(":")[2])
+        elif number % 6:
+            continue
+        else:
+            finding = None
+            event.get("processing_info", event)["event_time" if "processing_info" in event else "timestamp"] = 5
+        resealed_entry(bundle["journals"][entry])
+        name = f"{number:03}.json"
+        (project / "edited").mkdir(exist_ok=True)
+        (project / "edited" / name).write_bytes(sealed(bundle))
+        expected[f"edited/{name}"] = finding
+    ran = ergo("replay", "edited", "--format", "json", cwd=project)
+    assert ran.exit_code == 1, ran.stderr
+    bundles = {each["path"]: each for each in ran.report["bundles"]}
+    assert bundles.keys() == expected.keys()
+    assert sum(finding is not None for finding in expected.values()) > 20
+    for path, finding in expected.items():
+        found = [(each["path"], each["cause"], each["node"]) for each in bundles[path]["divergences"]]
+        assert found == ([] if finding is None else [finding]), path
+
+
 def test_a_stage_written_otherwise_is_the_same(ergo: Ergo, project: Path) -> None:
     edit(project / "orders" / "pipeline.py", "return [event]", "return [Event(event.event_type, dict(event.payload))]")
     assert ergo("replay", KEPT, cwd=project).exit_code == 0
@@ -212,6 +254,50 @@ def test_a_call_that_ran_out_of_time_replays_as_it_was(ergo: Ergo, home: Home, s
     edit(home.root / "own.py", "def pay", "def never(event):\n    pass\n\ndef pay")
     edit(home.root / "own.py", 'sink("out", pay)', 'sink("out", never)')
     assert {each[1] for each in journal_ones(replayed(ergo, home.root, BUNDLE))} == {"missing_row"}
+
+
+def test_a_call_that_ran_out_of_time_is_tried_again_in_vain(ergo: Ergo, home: Home) -> None:
+    """The second attempt finds a flow that has ended; its effects, none, take the place of those of the first."""
+    home.program('source("in")', 'sink("out", pay)', handlers=PAY, more=EFFECTS)
+    home.world(SLOW)
+    bundle = home.capture(ergo, "--deadline", "2s", "--max-retries", "3")
+    endings = [(each["termination"], each["retry_count"], len(each["effects"])) for each in bundle["decisions"]]
+    assert endings == [("Completed", 0, 2), ("Aborted", 1, 0), ("Aborted", 0, 0)]
+    assert [end["termination"] for end in frames(bundle, "end")][1:3] == ["TimedOut", "Aborted"]
+    home.world(GONE)
+    assert ergo("replay", BUNDLE, cwd=home.root).exit_code == 0
+
+
+def test_a_slow_handler_runs_out_of_time_between_two_stages(ergo: Ergo, home: Home) -> None:
+    """Its stage has written when the time is looked at; the stage behind it gets nothing, today as then."""
+    slow = 'import time\ndef slow(event):\n    time.sleep({n} if event.payload["n"] == 2 else 0)\n    return [event]\n'
+    stages = ('source("in")', 'transform("mid", slow)', 'sink("out", kept)')
+    home.program(*stages, handlers=slow.replace("{n}", "2") + KEEP)
+    bundle = home.capture(ergo, "--deadline", "1s")
+    assert [end["termination"] for end in frames(bundle, "end")][:2] == ["Completed", "TimedOut"]
+    home.program(*stages, handlers=slow.replace("{n}", "0.001") + KEEP)
+    assert ergo("replay", BUNDLE, cwd=home.root).exit_code == 0
+
+
+def test_an_executor_that_is_a_function_of_the_program_is_not_called_by_a_replay(ergo: Ergo, home: Home) -> None:
+    """Neither for a recorded effect nor for one that is missing, in an episode or at the end."""
+    handlers = (
+        'def touch(given, call):\n    open("touched", "a").write("x")\n'
+        'def act(event, effects):\n    effects.perform("file.touch", event.payload)\n'
+        "def last():\n    pass\n"
+    )
+    more = 'effects={"file.touch": touch}'
+    home.program('source("in")', 'sink("out", act, drain=last)', handlers=handlers, more=more).capture(ergo)
+    touched = home.root / "touched"
+    assert touched.read_text() == "xxx"
+    touched.unlink()
+    assert ergo("replay", BUNDLE, "--strict", cwd=home.root).exit_code == 0
+    edit(home.root / "own.py", "def last():\n    pass", 'def last(effects):\n    effects.perform("file.touch")')
+    found = replayed(ergo, home.root, BUNDLE)
+    assert (found[0]["event_id"], found[0]["cause"]) == (None, "missing_recorded_effect")
+    edit(home.root / "own.py", ", event.payload)", ', event.payload), effects.perform("file.touch", 1)')
+    assert replayed(ergo, home.root, BUNDLE)
+    assert not touched.exists()
 
 
 # --- fan-in

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar, cast
+from typing import cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import Notice, counted
 from ergo_cli.core.json import JsonValue, decode
@@ -73,12 +74,12 @@ class PipelineReferee:
         self._appended = AppendOrder(journal)
         self._time = RecordedTime(self._appended)
         seat = Seat(self._time, self._time.within)
-        self._invoker = PipelineInvoker(
-            program.live(_never_called), self._appended, seat, self._effects, forget=journal.forget
-        )
+        inert = _without_executors(program)
+        self._invoker = PipelineInvoker(inert, self._appended, seat, self._effects, forget=journal.forget)
         self._episode: PipelineEpisode | None = None
         self._judged: list[_Judged] = []
-        self._drained: Sequence[ProducedEffect] = ()
+        self._produced: list[ProducedEffect] = []
+        self._drained: list[ProducedEffect] = []
         self._run_calls = 0
         self._differing: set[str] = set()
         self._uncertified: Counter[str] = Counter()
@@ -107,6 +108,7 @@ class PipelineReferee:
         recorded = episode.calls[attempt]
         judged = self._judge(recorded, lambda: self._admit(recorded, graph_id, event_id, context))
         self._judged.append(judged)
+        self._produced = [] if judged.today is None else self._invoker.drain_rendered()
         return judged.termination
 
     @property
@@ -117,11 +119,11 @@ class PipelineReferee:
     @property
     def pending(self) -> int:
         """The number of effects not drained yet."""
-        return self._invoker.pending
+        return len(self._produced)
 
     def drain_rendered(self) -> list[ProducedEffect]:
-        """The effects of the last call."""
-        self._drained = self._invoker.drain_rendered()
+        """The effects of the last call; none of one that is taken as it was recorded."""
+        self._drained, self._produced = self._produced, []
         return self._drained
 
     def finding(self, recorded: RunTermination | None, *, strict: bool) -> Finding:
@@ -180,7 +182,6 @@ class PipelineReferee:
         termination = recorded.end.termination
         if termination == _STORE_FAILED or (termination is Outcome.ABORTED and not recorded.records):
             return _Judged(recorded, None, termination)
-        self._effects.is_cut_off = termination is Outcome.TIMED_OUT
         journals = call()
         self._appended.take()
         today = _call_of(journals[0], recorded)
@@ -195,12 +196,14 @@ class PipelineReferee:
         self, recorded: PipelineCall, graph_id: str, event_id: str, context: Context
     ) -> Sequence[EpisodeJournal]:
         limit = self._time.limit(time_out_place(recorded))
+        self._effects.is_cut_off = limit is not None
         self._invoker.run(graph_id, event_id, context, limit)
         return self._invoker.drain_journals()
 
     def _close(self, closing: PipelineEpisode) -> Iterator[JournalDifference]:
         (recorded,) = closing.calls
         self._effects.add(closing.effects)
+        self._effects.is_cut_off = False
         interrupted = recorded.end.termination in (Outcome.ABORTED, Outcome.TIMED_OUT)
         judged = self._judge(recorded, lambda: self._invoker.close(interrupted))
         yield from self._differences(closing, judged, is_last=False)
@@ -286,16 +289,14 @@ def _bad_end(closing: PipelineEpisode | None) -> str | None:
     return "the recorded flow failed, or was given up"
 
 
-T = TypeVar("T")
-
-
-def _never_called(name: str) -> Callable[..., object]:
-    """An executor in the place of the one of this name, which a replay does not load."""
+def _without_executors(program: PipelineProgram) -> PipelineProgram:
+    """The program, for which nothing can be executed."""
 
     def execute(*_arguments: object) -> object:
-        raise AssertionError(f"a replay calls '{name}'")
+        raise AssertionError("a replay executes nothing")
 
-    return execute
+    types = {name: replace(found, execute=execute) for name, found in program.effect_types.items()}
+    return replace(program, effects=types)
 
 
 def _call_of(journal: EpisodeJournal, recorded: PipelineCall) -> PipelineCall:
