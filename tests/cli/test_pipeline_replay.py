@@ -105,6 +105,28 @@ def test_a_stage_written_otherwise_is_the_same(ergo: Ergo, project: Path) -> Non
     assert (strict.exit_code, strict.report["error"]["code"]) == (4, "replay.runtime_provenance_mismatch")
 
 
+def test_a_renamed_program_gets_the_recorded_effects(ergo: Ergo, project: Path) -> None:
+    """All ids follow from the name; none of them takes part (§21, §22.4)."""
+    edit(project / "orders" / "pipeline.py", '    "orders",\n    stages', '    "sales",\n    stages')
+    ran = ergo("replay", KEPT, cwd=project)
+    assert ran.exit_code == 0, ran.stdout
+    assert "the recorded flow has another manifest: flow_id, flow_name, stages differ" in ran.stderr
+
+
+def test_a_new_stage_has_rows_that_were_not_recorded_and_shifts_nothing(ergo: Ergo, project: Path) -> None:
+    program = project / "orders" / "pipeline.py"
+    edit(program, '        transform("check", check),', '        transform("check", check), transform("note", check),')
+    edit(program, '("check", "price"),', '("check", "note"), ("note", "price"),')
+    edit(program, '            "check",\n            strict(', '            "note",\n            strict(')
+    found = replayed(ergo, project, KEPT)
+    assert {(each["cause"], each["origin"], each["expected"]) for each in found} == {("missing_row", "note", None)}
+    rows = [each for each in found if each["actual"]["record"]["event"]["content"]["content_type"] == "data"]
+    assert {each["node"] for each in rows} == {"note"}
+    assert len(rows) == 5, "six orders, one of which never came past the check"
+    ends = [each["actual"]["record"]["event"]["content"]["flow_control_type"] for each in found if each not in rows]
+    assert set(ends) == {"eof"}, "each EOF is copied by all stages behind it"
+
+
 # --- what differs
 
 PAYLOAD = "record.event.content.payload"

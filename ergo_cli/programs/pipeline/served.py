@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
@@ -16,17 +16,20 @@ from ergo_cli.supervisor.seam import Outcome
 
 T = TypeVar("T")
 
+_Place: TypeAlias = tuple[str, int, int]
+
 
 class ServedEffects:
     """The effects of the episodes read so far, as their history.
 
-    A call gets the recorded outcome also where it asks for something else: that shows in its record, and the flow goes
-    on. ``is_cut_off``: a deadline ended the recorded call, so one more effect may have been about to be executed.
+    A call is that of its stage, input and ordinal, whatever the flow is called now. It gets the recorded outcome also
+    where it asks for something else: that shows in its record, and the flow goes on. ``is_cut_off``: a deadline ended
+    the recorded call, so one more effect may have been about to be executed.
     """
 
     def __init__(self) -> None:
         self.is_cut_off = False
-        self._records: dict[Cursor, list[EffectRecord]] = {}
+        self._records: dict[_Place, list[EffectRecord]] = {}
 
     @property
     def is_replay(self) -> bool:
@@ -36,14 +39,18 @@ class ServedEffects:
     def add(self, records: Iterable[EffectRecord]) -> None:
         """Take in the records of an episode."""
         for record in records:
-            self._records.setdefault(record.cursor, []).append(record)
+            self._records.setdefault(_place_of(record.cursor), []).append(record)
 
     def at(self, cursor: Cursor, asked: Descriptor) -> Sequence[EffectRecord]:
         """The records of a call, as if it had asked for this; none of one that the deadline cut off."""
-        found = self._records.get(cursor, ())
+        found = self._records.get(_place_of(cursor), ())
         if self.is_cut_off and all(isinstance(record.outcome, AttemptStarted) for record in found):
             return ()
         return [replace(record, descriptor_hash=asked.hash, descriptor=asked) for record in found]
+
+
+def _place_of(cursor: Cursor) -> _Place:
+    return cursor.stage_key, cursor.input_seq, cursor.effect_ordinal
 
 
 class RecordedTime:
