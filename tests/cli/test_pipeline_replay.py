@@ -301,6 +301,27 @@ def test_a_slow_handler_runs_out_of_time_between_two_stages(ergo: Ergo, home: Ho
     assert ergo("replay", BUNDLE, cwd=home.root).exit_code == 0
 
 
+def test_effects_at_the_end_and_of_async_handlers_are_served(ergo: Ergo, home: Home) -> None:
+    handlers = (
+        'async def act(event, effects):\n    effects.perform("bank.pay", event.payload)\n'
+        'def last(effects):\n    effects.perform("bank.pay", {"n": "last"})\n'
+    )
+    home.program('source("in")', 'sink("out", act, drain=last)', handlers=handlers, more=EFFECTS)
+    home.world(WORLD)
+    bundle = home.capture(ergo)
+    assert [payload["outcome"]["output"] for _, payload in data(bundle, "data:out")] == [
+        {"n": 1},
+        {"n": 2},
+        {"n": 3},
+        {"n": "last"},
+    ]
+    home.world(GONE)
+    assert ergo("replay", BUNDLE, "--strict", cwd=home.root).exit_code == 0
+    edit(home.root / "own.py", '{"n": "last"}', '{"n": "the last"}')
+    [(path, cause, _, _, stage, _)] = journal_ones(replayed(ergo, home.root, BUNDLE))
+    assert (path.startswith("journals[3]."), cause, stage) == (True, "effect_identity", "out")
+
+
 def test_an_executor_that_is_a_function_of_the_program_is_not_called_by_a_replay(ergo: Ergo, home: Home) -> None:
     """Neither for a recorded effect nor for one that is missing, in an episode or at the end."""
     handlers = (
