@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Self, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -78,6 +78,15 @@ class Flat(Struct, frozen=True):
 FLAT = Flat()
 
 
+class Repeated(Struct, frozen=True):
+    """Marks a member, hashable, of which many records have the same value: the last texts are remembered."""
+
+
+REPEATED = Repeated()
+
+_REMEMBERED = 256  # texts of one member
+
+
 class WireError(ValueError):
     """A text does not hold the expected record; ``tag`` is set if its tag is not one of the variants."""
 
@@ -100,17 +109,7 @@ class _Field(Struct, frozen=True):
 
 def encode(record: object) -> bytes:
     """The canonical text of a record. Raises NotCanonicalError for a free value that JSON cannot hold."""
-    if isinstance(record, Variant):
-        return _encode_variant(record)
-    if isinstance(record, WireForm):
-        return free_text(record.to_wire())
-    if _is_native(type(record)):
-        return _write_native(record)
-    if isinstance(record, Struct):
-        return _encode_body(record)
-    if isinstance(record, list | tuple):
-        return b"[" + b",".join(map(encode, cast("Sequence[object]", record))) + b"]"
-    return free_text(record)
+    return _encoder(type(record))(record)
 
 
 def decode(text: bytes, kind: type[T]) -> T:
@@ -131,6 +130,28 @@ def write(value: object, kind: Any) -> bytes:
     return _writer(kind)(value)
 
 
+@cache
+def _encoder(kind: type[object]) -> Writer:
+    """Writes values of a class."""
+    if issubclass(kind, Variant):
+        return _encode_variant
+    if issubclass(kind, WireForm):
+        return _write_text if issubclass(kind, str) else _encode_form
+    if _is_native(kind):
+        return _write_native
+    if issubclass(kind, Struct):
+        return _encode_body
+    return _encode_items if issubclass(kind, list | tuple) else free_text
+
+
+def _encode_form(form: WireForm) -> bytes:
+    return free_text(form.to_wire())
+
+
+def _encode_items(items: Sequence[object]) -> bytes:
+    return b"[" + b",".join(map(encode, items)) + b"]"
+
+
 def _encode_variant(variant: Variant) -> bytes:
     tag = b'"' + type(variant).__name__.encode() + b'"'
     if not variant.__struct_fields__:
@@ -142,17 +163,26 @@ def _encode_variant(variant: Variant) -> bytes:
 
 
 def _encode_body(record: Struct) -> bytes:
-    members: list[bytes] = []
-    tag = record.__struct_config__.tag
-    if tag is not None:
-        members.append(free_text(record.__struct_config__.tag_field) + b":" + free_text(tag))
-    for field in _fields_of(type(record)):
-        value = getattr(record, field.attribute)
-        if field.is_flat:
-            members.append(field.write(value)[1:-1])
-        elif not (field.is_omitted and value == field.default):
-            members.append(field.label + field.write(value))
+    tag, fields = _parts_of(type(record))
+    members = [tag] if tag else []
+    for attribute, label, write, is_omitted, default, is_flat in fields:
+        value = getattr(record, attribute)
+        if is_flat:
+            members.append(write(value)[1:-1])
+        elif not (is_omitted and value == default):
+            members.append(label + write(value))
     return b"{" + b",".join(members) + b"}"
+
+
+@cache
+def _parts_of(kind: type[Struct]) -> tuple[bytes, Sequence[tuple[str, bytes, Writer, bool, Any, bool]]]:
+    """The text of a record's tag, and what its members need to be written, in tuples, which are read fastest."""
+    config = kind.__struct_config__
+    tag = b"" if config.tag is None else free_text(config.tag_field) + b":" + free_text(config.tag)
+    return tag, [
+        (field.attribute, field.label, field.write, field.is_omitted, field.default, field.is_flat)
+        for field in _fields_of(kind)
+    ]
 
 
 @cache
@@ -206,6 +236,14 @@ def _write_checked(text: bytes, value: object) -> bytes:
     return text
 
 
+def _write_text(value: str) -> bytes:
+    """The text of a text, which holds no number to look at."""
+    try:
+        return _encode_native(value)
+    except ValueError:
+        return free_text(str(value))
+
+
 def _custom_to_wire(value: Any) -> Any:
     if isinstance(value, WireForm):
         return value.to_wire()
@@ -226,6 +264,8 @@ def _writer(kind: Any) -> Writer:
         return free_text
     if isinstance(kind, TypeVar):
         return record_text
+    if _mark(kind, Repeated) is not None:
+        return lru_cache(_REMEMBERED)(_writer(get_args(kind)[0]))
     if _is_native(kind):
         return _write_native
     parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
@@ -292,7 +332,7 @@ def _reader(kind: Any) -> Reader:
     adjacent = _mark(kind, Adjacent)
     if adjacent is not None:
         return partial(_read_adjacent, form=adjacent)
-    if _mark(kind, Flat) is not None:
+    if _mark(kind, Flat) is not None or _mark(kind, Repeated) is not None:
         return _reader(get_args(kind)[0])
     if get_origin(kind) in (list, tuple):
         return partial(_read_items, item=_reader(get_args(kind)[0]), collect=get_origin(kind))
@@ -358,15 +398,18 @@ def _read_form(value: object, kind: type[WireForm]) -> WireForm:
 def _read_body(value: object, kind: type[Struct]) -> Struct:
     if not isinstance(value, dict):
         raise WireError(f"{kind.__name__} must be an object")
-    members = cast("dict[str, object]", value)
-    return kind(**{field.attribute: _read_member(members, field, kind) for field in _fields_of(kind)})
+    members, read = cast("dict[str, object]", value), dict[str, object]()
+    for field in _fields_of(kind):
+        if field.is_flat:
+            read[field.attribute] = field.read(members)
+        elif field.name in members:
+            read[field.attribute] = field.read(members[field.name])
+        else:
+            read[field.attribute] = _read_absent(field, kind)
+    return kind(**read)
 
 
-def _read_member(members: dict[str, object], field: _Field, kind: type[Struct]) -> Any:
-    if field.is_flat:
-        return field.read(members)
-    if field.name in members:
-        return field.read(members[field.name])
+def _read_absent(field: _Field, kind: type[Struct]) -> Any:
     if field.default is not NODEFAULT:
         return field.default
     if field.is_nullable:
@@ -378,7 +421,8 @@ def _read_tagged(value: object, tag_field: str, kinds: dict[object, type[Struct]
     members = cast("dict[str, object]", value) if isinstance(value, dict) else {}
     if tag_field not in members:
         raise WireError(f"missing field `{tag_field}`")
-    return _read_body(members, _chosen(members[tag_field], kinds))
+    kind = _chosen(members[tag_field], kinds)
+    return _convert(members, kind) if _is_native(kind) else _read_body(members, kind)
 
 
 def _read_adjacent(value: object, form: Adjacent) -> Variant:
@@ -425,6 +469,17 @@ _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:[Zz
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(_REMEMBERED)
+def _rfc3339(ns: int) -> str:
+    seconds, nanos = divmod(ns, NANOS)
+    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    digits = f"{nanos:09}"
+    for needless, kept in (("0" * 9, 0), ("0" * 6, 3), ("0" * 3, 6)):
+        if digits.endswith(needless):
+            return text + (f".{digits[:kept]}Z" if kept else "Z")
+    return f"{text}.{digits}Z"
+
+
 class Timestamp(WireForm, Struct, frozen=True, order=True):
     """Nanoseconds since 1970-01-01T00:00:00Z; RFC 3339 text on the wire (rule 10)."""
 
@@ -437,13 +492,7 @@ class Timestamp(WireForm, Struct, frozen=True, order=True):
 
     def to_wire(self) -> str:
         """UTC with ``Z`` and 0, 3, 6 or 9 fractional digits, as few as possible."""
-        seconds, nanos = divmod(self.ns, NANOS)
-        text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-        digits = f"{nanos:09}"
-        for needless, kept in (("0" * 9, 0), ("0" * 6, 3), ("0" * 3, 6)):
-            if digits.endswith(needless):
-                return text + (f".{digits[:kept]}Z" if kept else "Z")
-        return f"{text}.{digits}Z"
+        return _rfc3339(self.ns)
 
     @classmethod
     def from_wire(cls, value: FreeValue) -> Self:

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Struct, field
 
 from ergo_cli.core import wire
-from ergo_cli.core.wire import FLAT, FreeValue, Timestamp
+from ergo_cli.core.wire import FLAT, REPEATED, FreeValue, Timestamp
 from ergo_cli.programs.pipeline.clocks import VectorClock
 from ergo_cli.programs.pipeline.counters import Count
 from ergo_cli.programs.pipeline.ids import EventId, StageId, WriterId
@@ -146,11 +146,11 @@ class ChainEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A record of a stage's data or error journal."""
 
     id: EventId
-    writer_id: WriterId
+    writer_id: Annotated[WriterId, REPEATED]
     content: Content
     causality: Causality
-    flow_context: FlowContext
-    processing_info: ProcessingInfo
+    flow_context: Annotated[FlowContext, REPEATED]
+    processing_info: Annotated[ProcessingInfo, REPEATED]
     intent: Intent | None = field(default_factory=type(None))
     correlation_id: EventId | None = None
     correlation_payload: CorrelationPayload | None = None

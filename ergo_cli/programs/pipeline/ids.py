@@ -13,6 +13,7 @@ from msgspec import Struct
 from ergo_cli.core.wire import FreeValue, WireForm
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _ULID = re.compile(rf"[0-7][{_ALPHABET}]{{25}}")
 _SIZE = 16
 _RANDOM_SIZE = 10
@@ -62,7 +63,7 @@ class Ulid(str, WireForm):
     def of(cls, data: bytes) -> Self:
         """The id of 16 bytes, big-endian."""
         number = int.from_bytes(data)
-        return cls("".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5)))
+        return cls("".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)]))
 
     @classmethod
     def digest_of(cls, text: str) -> Self:

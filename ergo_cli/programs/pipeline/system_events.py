@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast, get_args
 from msgspec import Struct, field
 
 from ergo_cli.core import wire
-from ergo_cli.core.wire import FLAT, FreeValue
+from ergo_cli.core.wire import FLAT, REPEATED, FreeValue
 from ergo_cli.programs.pipeline.causes import ContractCause, ViolationCause
 from ergo_cli.programs.pipeline.clocks import VectorClock
 from ergo_cli.programs.pipeline.counters import Count
@@ -334,7 +334,7 @@ class SystemEvent(Struct, frozen=True):
     """A record of the system journal; ``timestamp`` in milliseconds since the epoch."""
 
     id: EventId
-    writer_id: WriterId
+    writer_id: Annotated[WriterId, REPEATED]
     event: Annotated[SystemFact, FLAT]
     timestamp: Count
 
