@@ -457,6 +457,17 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "a manifest without a stage": (_no_stage, "the flow has no stage 'out'"),
     "prior records": (lambda b: _record(b, 1, 0)["begin"].update(prior="0" * 64), "names no prior records"),
     "a status of no pipeline": (lambda b: _record(b, 0, -1)["end"].update(status="Resting"), "'Resting' is no state"),
+    "an end without a call": (lambda b: b["journals"][-1]["records"].clear(), "a `begin` frame is missing"),
+    "two ends": (
+        lambda b: b["journals"][-1]["records"].extend(
+            [{"begin": {"attempt": 1, "head": 99, "prior": None, "initial": None}}, _record(b, -1, -1)]
+        ),
+        "it has 2 calls",
+    ),
+    "an entry of no decision": (
+        lambda b: b["journals"].insert(1, json.loads(json.dumps(b["journals"][0]))),
+        "it belongs to no decision",
+    ),
     "a digest of a state": (lambda b: _record(b, 0, -1)["end"].update(state="0" * 64), "no digest of a state"),
 }
 

@@ -148,8 +148,12 @@ class PipelineReader:
         return PipelineEpisode(entry, tuple(calls), self._manifest)
 
     def close(self, entry: RecordedEntry | None) -> PipelineEpisode | None:
-        """What closing the program recorded; None where nothing was."""
-        return None if entry is None else self.episode([entry])
+        """What closing the program recorded, in one call; None where nothing was."""
+        if entry is None:
+            return None
+        if len(entry.calls) != 1:
+            raise JournalFault(f"it has {counted(len(entry.calls), 'call')}, a pipeline is closed in one", entry.index)
+        return self.episode([entry])
 
     def _call(self, entry: RecordedEntry, call: RecordedCall) -> PipelineCall:
         self._begin(entry, call)
