@@ -216,6 +216,17 @@ def _is_native_class(kind: type) -> bool:
     )
 
 
+@cache
+def _is_text(kind: Any) -> bool:
+    """Whether values of a native annotation hold no number, which msgspec might write wrong."""
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return all(map(_is_text, _hints(kind)))
+    parts = tuple(part for part in get_args(kind) if part is not Ellipsis)
+    if parts:
+        return get_origin(kind) is not Annotated and all(map(_is_text, parts))
+    return kind in (bool, NoneType) or (isinstance(kind, type) and issubclass(kind, str))
+
+
 def _is_native_default(field: FieldInfo, hint: Any, omits: bool) -> bool:
     if field.default is NODEFAULT:
         return field.default_factory is not NODEFAULT or NoneType not in get_args(hint)
@@ -236,12 +247,11 @@ def _write_checked(text: bytes, value: object) -> bytes:
     return text
 
 
-def _write_text(value: str) -> bytes:
-    """The text of a text, which holds no number to look at."""
+def _write_text(value: object) -> bytes:
     try:
         return _encode_native(value)
     except ValueError:
-        return free_text(str(value))
+        return _write_checked(b"", value)
 
 
 def _custom_to_wire(value: Any) -> Any:
@@ -267,7 +277,7 @@ def _writer(kind: Any) -> Writer:
     if _mark(kind, Repeated) is not None:
         return lru_cache(_REMEMBERED)(_writer(get_args(kind)[0]))
     if _is_native(kind):
-        return _write_native
+        return _write_text if _is_text(kind) else _write_native
     parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     form = next((form for part in parts if (form := _mark(part, Adjacent)) is not None), None)
     return encode if form is None else partial(_encode_adjacent, form=form)
@@ -480,6 +490,20 @@ def _rfc3339(ns: int) -> str:
     return f"{text}.{digits}Z"
 
 
+@lru_cache(_REMEMBERED)
+def _nanoseconds(text: str) -> int:
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(f"'{text}' is not an RFC 3339 time")
+    date, clock, fraction, sign, hours, minutes = match.groups()
+    since = datetime.fromisoformat(f"{date}T{clock}+00:00") - _EPOCH
+    seconds = since.days * 86_400 + since.seconds
+    if sign is not None:
+        offset = int(hours) * 3600 + int(minutes) * 60
+        seconds -= offset if sign == "+" else -offset
+    return seconds * NANOS + int((fraction or "")[:9].ljust(9, "0"))
+
+
 class Timestamp(WireForm, Struct, frozen=True, order=True):
     """Nanoseconds since 1970-01-01T00:00:00Z; RFC 3339 text on the wire (rule 10)."""
 
@@ -497,13 +521,4 @@ class Timestamp(WireForm, Struct, frozen=True, order=True):
     @classmethod
     def from_wire(cls, value: FreeValue) -> Self:
         """The moment of any RFC 3339 text; digits beyond the ninth are dropped. Raises ValueError."""
-        match = _RFC3339.fullmatch(str(value))
-        if match is None:
-            raise ValueError(f"'{value}' is not an RFC 3339 time")
-        date, clock, fraction, sign, hours, minutes = match.groups()
-        since = datetime.fromisoformat(f"{date}T{clock}+00:00") - _EPOCH
-        seconds = since.days * 86_400 + since.seconds
-        if sign is not None:
-            offset = int(hours) * 3600 + int(minutes) * 60
-            seconds -= offset if sign == "+" else -offset
-        return cls(seconds * NANOS + int((fraction or "")[:9].ljust(9, "0")))
+        return cls(_nanoseconds(str(value)))

@@ -55,11 +55,13 @@ class MemoryJournal:
         with self._lock:
             if run in self._held:
                 self._held[run].refresh()
-            check_head(run, self.head(run), expected_head)
+            records = self._runs.get(run) or _Records()
+            check_head(run, records.head, expected_head)
             check_texts(texts)
             if texts:
-                self._runs.setdefault(run, _Records()).texts.extend(texts)
-            return self.head(run)
+                records.texts.extend(texts)
+                self._runs[run] = records
+            return records.head
 
     def scan(self, run: str, start: int = 1, to: int | None = None) -> Iterator[tuple[int, str]]:
         """Numbers and texts from ``start`` to ``to``, a copy made at the call.

@@ -36,7 +36,8 @@ def finished(step: Coroutine[object, None, T]) -> T:
     try:
         step.send(None)
     except StopIteration as end:
-        return cast("T", end.value)
+        result: T = end.value
+        return result
     raise AssertionError("a step of a flow without an event loop waits")
 
 

@@ -147,8 +147,10 @@ class Journal(Generic[EventT]):
                 member = None if group_id is None else GroupMember(index, len(events))
                 envelopes.append(Envelope(self.id, clock, self._now(), event, group_id, member))
             texts = [self._text(envelope) for envelope in envelopes]
-            with _store_errors(self.run):
+            try:
                 self._head = self._store.append(self.run, texts, self._head)
+            except StoreError as error:
+                raise _journal_error(error, self.run) from error
             self._recent.extend(envelopes)
             self._clocks = clocks
         return envelopes
@@ -200,6 +202,11 @@ class JournalReader(Generic[EventT]):
         self.unknown = 0
         """How many records were passed over because their events are not known."""
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether there is no next record yet."""
+        return not self._ahead and self.position >= self._journal.head
+
     def next(self) -> Envelope[EventT] | None:
         """The next record; None at the end, until more are appended. Raises JournalError."""
         while True:
@@ -218,10 +225,15 @@ class JournalReader(Generic[EventT]):
 
 @contextmanager
 def _store_errors(run: str) -> Generator[None]:
-    """Raise a store's error as JournalError, under the pipelines' own code where there is one (spec 00 §13.8)."""
+    """Raise a store's error as JournalError."""
     try:
         yield
     except StoreError as error:
-        code = _OWN_CODES.get(error.code, error.code)
-        fix = None if code != error.code else error.fix
-        raise JournalError(code, error.message, where=error.where or run, fix=fix) from error
+        raise _journal_error(error, run) from error
+
+
+def _journal_error(error: StoreError, run: str) -> JournalError:
+    """A store's error under the pipelines' own code where there is one (spec 00 §13.8)."""
+    code = _OWN_CODES.get(error.code, error.code)
+    fix = None if code != error.code else error.fix
+    return JournalError(code, error.message, where=error.where or run, fix=fix)

@@ -156,7 +156,7 @@ class Scheduler:
         if self.has_ended:
             return moved
         for stage in self.stages:
-            moved = finished(stage.visit(at_rest=False)) or moved
+            moved = (not stage.is_idle and finished(stage.visit(at_rest=False))) or moved
         return moved
 
     def _move_at_rest(self) -> bool:

@@ -18,7 +18,17 @@ from ergo_cli.programs.pipeline.dispatch import Continue, Sight, Terminate, Tran
 from ergo_cli.programs.pipeline.errors import JournalError
 from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.journal import JournalReader
-from ergo_cli.programs.pipeline.lifecycle import LIFECYCLE, Created, Error, Event, Failed, State, is_terminal
+from ergo_cli.programs.pipeline.lifecycle import (
+    LIFECYCLE,
+    Created,
+    Error,
+    Event,
+    Failed,
+    Materialized,
+    Materializing,
+    State,
+    is_terminal,
+)
 from ergo_cli.programs.pipeline.orchestration import ActionFailed, ManagedStage, Orchestration
 from ergo_cli.programs.pipeline.state_machine import UnhandledEvent, name_of
 from ergo_cli.programs.pipeline.system_events import PipelineDrained, PipelineFact, PipelineLifecycle, SystemEvent
@@ -122,8 +132,9 @@ class PipelineSupervisor:
         polled = None
         if polls(self._state, self.context, now_ns):
             polled = None if reader is None else _next_of(reader)
-        stages = self._orchestration
-        return Sight(polled=polled, supervised=stages.initialized, ready=stages.ready)
+        if isinstance(self._state, Materializing | Materialized):
+            return Sight(polled=polled, supervised=self._orchestration.initialized, ready=self._orchestration.ready)
+        return Sight(polled=polled)
 
     def _tail(self) -> tuple[Read, ...]:
         """What is not yet read of the system journal; nothing where it cannot be read (§16)."""

@@ -44,6 +44,13 @@ class ReadingStage(StageSupervisor):
         self._unacknowledged = delivered if is_data(delivered) else None
         return delivered
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the stage runs and there is nothing to read."""
+        return isinstance(self.state, machines.Running) and all(
+            reader.is_at_end for reader in self.subscription.readers
+        )
+
     async def visit(self, *, at_rest: bool) -> bool:
         """Do one step; the input is acknowledged once all outputs of it are written (C-77, C-78)."""
         moved = await super().visit(at_rest=at_rest)

@@ -37,6 +37,11 @@ class UpstreamReader:
         """How many records of the upstream journal are read, those passed over included."""
         return self._reader.position
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether there is nothing to take or to pass over yet."""
+        return self._head is None and self._reader.is_at_end
+
     def head(self) -> ChainRecord | None:
         """The next event that a stage may get, without taking it; observations are passed over."""
         while self._head is None and not self.has_ended:

@@ -93,6 +93,11 @@ class StageSupervisor:
         """Whether the stage has completed, failed or been cancelled."""
         return isinstance(self.state, machines.Drained | machines.Failed)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether a step would do nothing for sure."""
+        return False
+
     async def visit(self, *, at_rest: bool) -> bool:
         """Do one step: take at most one input, write all outputs; returns whether anything was done.
 
