@@ -33,8 +33,13 @@ class RunTables(Struct, frozen=True):
 
     @property
     def sign(self) -> str:
-        """The table whose presence shows that a database has the tables of this kind."""
+        """The table whose presence shows that a database has all tables of this kind."""
         return self.attempts or self.events
+
+    @property
+    def of_runs(self) -> tuple[str, ...]:
+        """The tables that say which runs there are; an earlier ergo made those of some kinds without attempts."""
+        return (self.events,) if self.attempts is None else (self.events, self.attempts)
 
 
 class Closable(Protocol):

@@ -113,7 +113,7 @@ def _check_schema_name(schema: str, place: str) -> None:
 def _ensure_schema(connection: Connection[Any], schema: str, place: str, tables: RunTables) -> None:
     """Make schema and tables if they are missing; a database that has them is only read.
 
-    As with SQLite, one of this version without the table of attempts lacks the tables of this kind of program. Raises
+    As with SQLite, one of this version may lack the table of attempts alone. Raises
     StoreError ``store.schema_newer`` and psycopg.Error.
     """
     version = _version(connection, schema, place)
@@ -202,7 +202,7 @@ class PostgresDatabase:
         """
         with self._faults(), closing(self._opened()) as connection:
             is_made = _version(connection, self._schema, self._place) == SCHEMA_VERSION
-            return is_made and not _has_table(connection, self._schema, self.tables.sign)
+            return is_made and not any(_has_table(connection, self._schema, table) for table in self.tables.of_runs)
 
     @contextmanager
     def _faults(self) -> Generator[None]:

@@ -105,9 +105,9 @@ _PAUSES = 500
 def _ensure_schema(connection: sqlite3.Connection, path: str, tables: RunTables) -> None:
     """Make the tables if they are missing; a file that has them is only read.
 
-    A file of this version without the table of attempts lacks all tables of this kind of program, except for an empty
-    one of events: early files of version 1 have those of kinds that were added later. Any other missing table is
-    damage. Raises StoreError ``store.schema_newer`` and sqlite3.Error.
+    A file of this version may lack the table of attempts: it has never had runs of this kind of program, or an earlier
+    ergo kept them without it. Any other missing table is damage. Raises StoreError ``store.schema_newer`` and
+    sqlite3.Error.
     """
     if _version(connection, path) == SCHEMA_VERSION and _has_table(connection, tables.sign):
         return
@@ -224,7 +224,8 @@ class SqliteDatabase:
         if self._shared is not None:
             return False
         with self._faults(), closing(self._opened()) as connection:
-            return _version(connection, self.path) == SCHEMA_VERSION and not _has_table(connection, self.tables.sign)
+            is_made = _version(connection, self.path) == SCHEMA_VERSION
+            return is_made and not any(_has_table(connection, table) for table in self.tables.of_runs)
 
     def close(self) -> None:
         """Close every connection; a database in memory is lost."""

@@ -90,6 +90,21 @@ def test_what_no_run_names_is_removed_and_the_run_still_replays(ergo: Ergo, fold
     assert ergo("replay", "b.json", "--strict").exit_code == 0
 
 
+def test_runs_of_an_earlier_ergo_are_listed_and_name_their_artifacts(ergo: Ergo, tmp_path: Path) -> None:
+    """A file of the time before lanes and leases."""
+    Home(tmp_path).one(*HOLD, more=WORLD)
+    store = ("--store", "sqlite:runs.db")
+    assert ergo("capture", "-o", "a.json", *store).exit_code == 0
+    named = kept(tmp_path / "artifacts")
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database:
+        database.executescript("DROP TABLE plan_attempts; DROP TABLE run_leases")
+    age(tmp_path / "artifacts")
+    assert swept(ergo, *store)["removed"]["artifacts"] == 0
+    assert kept(tmp_path / "artifacts") == named
+    [run] = ergo("runs", "list", "--format", "json", *store).report["runs"]
+    assert (run["run_id"], run["derived_status"]) == (RUN, "Completed")
+
+
 def test_what_is_put_again_is_young_again(ergo: Ergo, folder: Path) -> None:
     assert ergo("capture", "-o", "a.json").exit_code == 0
     FileArtifacts(folder).put(LOST)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,21 @@ def test_a_store_that_is_only_looked_at_gets_no_tables_of_another_kind(named: st
         assert store.journal.runs() == ["kept"]
     with open_store(named, tmp_path, lambda: 0, KERNEL_TABLES, create=False) as kernels:
         assert kernels.journal.runs() == ["r"]
+
+
+def test_a_store_of_an_earlier_ergo_has_runs_without_a_table_of_attempts(named: str, tmp_path: Path) -> None:
+    kind, _, where = named.partition(":")
+    drop = "DROP TABLE kernel_attempts"
+    if kind == "sqlite":
+        with closing(sqlite3.connect(where)) as database:
+            database.execute(drop)
+    else:
+        with pytest.importorskip("psycopg").connect(where) as server:
+            server.execute(drop)
+    for create in (False, True):
+        with open_store(named, tmp_path, lambda: 0, KERNEL_TABLES, create=create) as store:
+            assert store.journal.runs() == ["r"]
+            assert store.attempts.append("r", ["1"]) == 1 + create
 
 
 class TestMemoryLeases(LeaseSuite):
