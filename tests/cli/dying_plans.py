@@ -165,7 +165,8 @@ def warm_up(named: str, folder: str) -> None:
 def driven(store: RunStore, run: RunId, name: str, last: int) -> dict[str, str | None]:
     program = PROGRAMS[name]
     journal = MortalJournal(store.journal, last)
-    engine = live_engine(program, journal, store.artifacts, StandingClock(), os.urandom, leases=store.leases)
+    clock = StandingClock()
+    engine = live_engine(program, journal, store.artifacts, store.attempts, clock, os.urandom, leases=store.leases)
     engine = replace(engine, resolver=RESOLVERS.get(name, program))
 
     def start() -> RunResult:

@@ -415,7 +415,7 @@ def test_c11_47_decisions_are_counted_by_kind(ergo: Ergo) -> None:
     assert ran.report["bundles"][0]["decisions"] == {"invoke": 3, "skip": 0, "defer": 3}
 
 
-LIVE = ("channels/group.py", "channels/ingress.py", "channels/process.py", "host/timing.py")
+LIVE = ("channels/bounded_run.py", "channels/group.py", "channels/ingress.py", "channels/process.py", "host/timing.py")
 """What waits for the world, and is no part of a replay."""
 
 
