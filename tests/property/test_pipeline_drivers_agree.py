@@ -11,7 +11,7 @@ import inspect
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pipeline_loops import completed
 from random_pipelines import Plan, plans, program_of
@@ -110,11 +110,24 @@ async def looped(plan: Plan, delays: list[int], feed_delays: list[int], window: 
     return data_records(handle.flow)
 
 
+SIGNALS_UNDER_ANOTHER_WRITER = Plan(
+    feeds={"a": [17, 0, 0, 0, 0, 0], "b": [0, 0], "c": []},
+    stages=[
+        ("transform", "d", ["a", "b"], 3),
+        ("transform", "e", ["a", "d", "b"], 0),
+        ("stateful", "f", ["a", "b", "e"], 1),
+        ("transform", "g", ["a", "e"], 0),
+        ("sink", "h", ["c", "f", "g"], 0),
+    ],
+)
+"""A merge of outputs of stages that passed signals on, how many depends on time."""
+
 DELAYS = st.lists(st.sampled_from([0, 0, 1, 7, 600, 2500]), min_size=1, max_size=7)
 
 
 @settings(max_examples=60)
 @given(plan=plans(), delays=DELAYS, feed_delays=DELAYS, window=st.sampled_from([None, 1, 2]))
+@example(SIGNALS_UNDER_ANOTHER_WRITER, [0], [0], None)
 def test_both_drivers_give_the_same_data_records(
     plan: Plan, delays: list[int], feed_delays: list[int], window: int | None
 ) -> None:

@@ -86,7 +86,6 @@ class JoinSupervisor(ReadingStage):
 
     async def _take_in(self, delivered: Delivered) -> None:
         self._batch = self._batch + 1 if delivered.reader is self._reference else 0
-        self._seen = seen_with(self._seen, delivered.record)
         if is_data(delivered):
             await self._take_data_in(delivered)
             return
@@ -100,6 +99,7 @@ class JoinSupervisor(ReadingStage):
             self.begin_input(delivered)
             await self.output.passed_through(record)
             return
+        self._seen = seen_with(self._seen, record)
         event, writer = event_of(record.event), record.event.writer_id
         try:
             outputs = await self.outputs(self._join.process_event, self._rows, event, delivered.reader.name, writer.id)

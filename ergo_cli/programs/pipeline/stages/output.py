@@ -84,8 +84,8 @@ class StageOutput:
         )
         await self._route(made, cause)
 
-    async def gathered(self, event: Event, seen: ChainRecord) -> None:
-        """Write what a handler made of all that it has seen, up to the clock of a record."""
+    async def gathered(self, event: Event, seen: ChainRecord | None) -> None:
+        """Write what a handler made of all data that it has seen, up to the clock of a record."""
         await self._route(self._event(self._flow.ids.mint(EventId), self._data_of(event), event.status), seen)
 
     async def failed_input(self, cause: ChainRecord, text: str, error: HandlerError, *, as_own: bool = False) -> None:
@@ -148,7 +148,7 @@ class StageOutput:
     def _now_ms(self) -> int:
         return self._flow.clock.wall_ms()
 
-    async def _route(self, made: ChainEvent, cause: ChainRecord) -> None:
+    async def _route(self, made: ChainEvent, cause: ChainRecord | None) -> None:
         status = made.processing_info.status
         if isinstance(status, Error):
             self._fail(status)

@@ -91,13 +91,13 @@ class ReadingStage(StageSupervisor):
                     self.output.handler_signal(signal)
 
     async def write_gathered(self, outputs: list[Output], seen: ChainRecord | None) -> None:
-        """Write what a handler made of all that the stage has seen."""
+        """Write what a handler made of all data that the stage has seen."""
         for output in outputs:
             match output:
-                case Event() if seen is not None:
+                case Event():
                     with self.writing():
                         await self.output.gathered(output, seen)
-                case Event() | EOF() | StrictMiss():
+                case EOF() | StrictMiss():
                     raise self.unfit(f"a handler of '{self.stage.name}' gave {type(output).__name__}")
                 case signal:
                     self.output.handler_signal(signal)

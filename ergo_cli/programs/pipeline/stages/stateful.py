@@ -68,7 +68,6 @@ class StatefulSupervisor(ReadingStage):
             await super().act(action)
 
     async def _take_in(self, delivered: Delivered) -> None:
-        self._seen = seen_with(self._seen, delivered.record)
         if is_data(delivered):
             await self._take_data_in(delivered)
         else:
@@ -78,6 +77,7 @@ class StatefulSupervisor(ReadingStage):
         record = delivered.record
         if record.event.is_error:  # neither gathered, nor passed on, nor written (§28)
             return
+        self._seen = seen_with(self._seen, record)
         try:
             memory = await self.call(self._stateful.accumulate, self._memory, event_of(record.event))
         except HandlerError as error:

@@ -141,15 +141,23 @@ Head = tuple[UpstreamReader, ChainRecord]
 
 
 def _uncaused(heads: Sequence[Head]) -> Iterable[Head]:
-    """The heads that no other head happened before; EOFs of their own stages neither exclude nor are excluded."""
-    causes = [record for reader, record in heads if not _is_own_eof(reader, record)]
+    """The heads that no other head happened before.
+
+    Only data that a stage made itself excludes and is excluded. EOFs do not, nor does what a stage passed on under the
+    writer of another one: that writer's count in this journal depends on how many of its signals were passed on.
+    """
+    causes = [record for reader, record in heads if _is_own_data(reader, record)]
     left = [
         (reader, record)
         for reader, record in heads
-        if _is_own_eof(reader, record)
+        if not _is_own_data(reader, record)
         or not any(cause.vector_clock.happened_before(record.vector_clock) for cause in causes)
     ]
     return left or heads
+
+
+def _is_own_data(reader: UpstreamReader, record: ChainRecord) -> bool:
+    return isinstance(record.event.content, Data) and record.event.writer_id == StageWriter(reader.upstream)
 
 
 def _is_own_eof(reader: UpstreamReader, record: ChainRecord) -> bool:
