@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from ergo_cli.core import wire
 from ergo_cli.core.json import NotCanonicalError
-from ergo_cli.core.wire import FLAT, Adjacent, FreeValue, Variant, WireError, Wrapper
+from ergo_cli.core.wire import FLAT, REPEATED, Adjacent, FreeValue, Variant, WireError, Wrapper
 
 
 class Colour(Enum):
@@ -118,3 +118,30 @@ def test_what_json_cannot_hold_is_refused_with_its_place(record: object, place: 
 def test_integers_of_64_bits_are_written_as_they_are() -> None:
     for number in (2**64 - 1, -(2**63)):
         assert wire.encode(Plain("a", number)).decode().startswith(f'{{"name":"a","size":{number}')
+
+
+class Place(Struct, frozen=True):
+    name: str
+    state: Count | None = None
+
+
+class Sighting(Struct, frozen=True):
+    place: Annotated[Place, REPEATED]
+
+
+def test_a_remembered_text_is_that_of_an_equal_value() -> None:
+    places = [Place(name, state) for name in ("a", "b") for state in (None, Count(1), Count(2))]
+    texts = [wire.encode(Sighting(place)) for place in (*places, *places)]
+    assert texts[:6] == texts[6:]
+    assert texts[:3] == [
+        b'{"place":{"name":"a","state":null}}',
+        b'{"place":{"name":"a","state":{"Count":{"from":1}}}}',
+        b'{"place":{"name":"a","state":{"Count":{"from":2}}}}',
+    ]
+    assert [wire.decode(text, Sighting) for text in texts[:6]] == [Sighting(place) for place in places]
+
+
+@pytest.mark.parametrize("record", [Place("\ud800"), Sighting(Place("\ud800")), Plain("a", 2**64)])
+def test_texts_and_numbers_that_json_cannot_hold_are_refused(record: Struct) -> None:
+    with pytest.raises(NotCanonicalError):
+        wire.encode(record)
