@@ -35,12 +35,14 @@ def main() -> None:
         growth(Path(folder), workloads, sizes, unit, runs=options.runs)
         comparisons(Path(folder), runs=options.runs)
         from benchmarks.kernels import kernels
+        from benchmarks.pipelines import pipelines
         from benchmarks.plans import plans
         from benchmarks.stages import stages  # last: a process is charged with the memory of the one that started it
 
         stages(Path(folder), workloads, unit)
         kernels(Path(folder), tuple(size for size in sizes if size <= 100_000))
         plans(Path(folder), tuple(size for size in sizes if size <= 10_000), unit)
+        pipelines(Path(folder), tuple(size for size in sizes if size <= 100_000), unit)
 
 
 def _options() -> argparse.Namespace:

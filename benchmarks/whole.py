@@ -23,14 +23,15 @@ class Measured:
 
 def measure(command: Sequence[str], folder: Path, *, runs: int) -> Measured:
     """``command`` run in ``folder``: once unmeasured, then ``runs`` times. Raises RuntimeError if it fails."""
-    _once(command, folder)
-    results = [_once(command, folder) for _ in range(runs)]
+    once(command, folder)
+    results = [once(command, folder) for _ in range(runs)]
     return Measured(
         statistics.median(result.seconds for result in results), max(result.mebibytes for result in results)
     )
 
 
-def _once(command: Sequence[str], folder: Path) -> Measured:
+def once(command: Sequence[str], folder: Path) -> Measured:
+    """``command`` run in ``folder``. Raises RuntimeError if it fails."""
     environment = {**os.environ, "XDG_DATA_HOME": str(folder / "data"), "CI": "1"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile what it imports
     nowhere = subprocess.DEVNULL
