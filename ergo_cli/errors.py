@@ -223,12 +223,25 @@ def reason(error: Exception) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
+def text_of(error: BaseException) -> str:
+    """The text of an exception, lone surrogates as escapes; empty where its class fails to make it."""
+    try:
+        return escaped(str(error))
+    except Exception:  # noqa: BLE001 - whatever that class raises
+        return ""
+
+
 def described(error: BaseException) -> str:
     """Type and text of an exception: ``ValueError: why``; its type alone where its class fails to make the text."""
     try:
-        return f"{type(error).__name__}: {error}"
+        return escaped(f"{type(error).__name__}: {error}")
     except Exception:  # noqa: BLE001 - whatever that class raises
         return type(error).__name__
+
+
+def escaped(text: str) -> str:
+    """The text with lone surrogates, which no file can hold, as escapes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def defect(error: BaseException) -> ErgoError:

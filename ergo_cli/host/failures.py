@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ergo_cli.bundle.schema import termination_name
 from ergo_cli.core.code_places import CodePlace, user_place
-from ergo_cli.errors import ErgoError, RuleError
+from ergo_cli.errors import ErgoError, RuleError, text_of
 from ergo_cli.supervisor.seam import RunTermination
 
 MOST_CAUSES = 100
@@ -99,7 +99,7 @@ def _cause(ended: RunTermination, error: BaseException | None) -> Cause:
     if isinstance(raised, ErgoError):
         name, message = raised.code, raised.message
     else:
-        name, message = type(raised).__name__, str(raised)
+        name, message = type(raised).__name__, text_of(raised)
     return Cause(termination, name, message[:_LONGEST], node, user_place(error))
 
 

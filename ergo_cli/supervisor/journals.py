@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.errors import ErgoError
+from ergo_cli.errors import ErgoError, text_of
 from ergo_cli.stores.artifacts import artifact_id
 from ergo_cli.supervisor.seam import EffectfulInvoker, RunTermination
 
@@ -35,7 +35,7 @@ class CallError(Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def of(cls, error: ErgoError) -> CallError:
         """The recorded form of an error; characters that JSON cannot hold are escaped."""
-        return cls(error.code, str(error).encode(errors="backslashreplace").decode())
+        return cls(error.code, text_of(error))
 
 
 class End(Struct, frozen=True, forbid_unknown_fields=True):

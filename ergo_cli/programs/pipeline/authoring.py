@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ergo_cli.core.wire import FreeValue
+from ergo_cli.errors import escaped
 from ergo_cli.programs.pipeline.receipts import NOOP, Delivered, DeliveryMethod, DeliveryResult
 from ergo_cli.programs.pipeline.signals import Signal
 from ergo_cli.programs.pipeline.status import Error, ErrorKind, Status, Success
@@ -43,7 +44,7 @@ class Event(Struct, frozen=True):
 
     def failed(self, message: str, kind: ErrorKind | str | None = None) -> Event:
         """The event, marked as failed."""
-        return replace(self, status=Error(message, None if kind is None else ErrorKind(kind)))
+        return replace(self, status=Error(escaped(str(message)), None if kind is None else ErrorKind(kind)))
 
 
 class EOF(Struct, frozen=True):
@@ -90,7 +91,7 @@ class HandlerError(Exception):
 
     def __init__(self, message: str, kind: ErrorKind | str | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = escaped(str(message))
         self.kind = ErrorKind.UNKNOWN if kind is None else ErrorKind(kind)
 
     @property

@@ -13,7 +13,7 @@ from ergo_cli.core import wire
 from ergo_cli.core.json import decode, free_text
 from ergo_cli.core.numbers import U64_MAX
 from ergo_cli.core.wire import FreeValue
-from ergo_cli.errors import described
+from ergo_cli.errors import described, escaped
 from ergo_cli.programs.pipeline.authoring import HandlerError
 from ergo_cli.programs.pipeline.counters import Count
 from ergo_cli.programs.pipeline.errors import PipelineError
@@ -59,8 +59,8 @@ class EffectFailed(HandlerError):
 
     def __init__(self, error_type: str, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
-        self.error_type = error_type
-        self.retryable = retryable
+        self.error_type = escaped(str(error_type))
+        self.retryable = bool(retryable)
 
 
 class EffectFault(PipelineError):
@@ -300,11 +300,13 @@ class Effects:
         """Perform an effect, or get the recorded outcome; returns its output.
 
         Raises EffectFailed for a failure, new or recorded, EffectFault where it must not be performed, and TypeError
-        for a key or a label that is no text.
+        or ValueError for a key or a label that is no text, or none that can be written.
         """
         for name, text in (("key", key), ("label", label)):
             if not isinstance(cast(object, text), str | None):
                 raise TypeError(f"the {name} of an effect is a text, not {type(text).__name__}")
+            if text is not None and text != escaped(text):
+                raise ValueError(f"the {name} of an effect holds a lone surrogate")
         cursor = Cursor(self._flow.flow_id, self._stage, self._input_seq, self._ordinal)
         self._ordinal += 1
         try:
@@ -350,7 +352,7 @@ class Effects:
         except EffectFailed as error:
             retry = Retry.RETRYABLE if error.retryable else Retry.NOT_RETRYABLE
             return FailedOutcome(error.error_type, error.message, retry)
-        except Exception as error:  # noqa: BLE001 - what a user's executor raises is how the effect ended
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - what a user's executor raises is how the effect ended
             return FailedOutcome(type(error).__name__, described(error), Retry.NOT_RETRYABLE)
 
 

@@ -5,6 +5,7 @@
     PipelineError         pipeline.*: a pipeline that cannot be built, or cannot go on
     ├── TopologyError     stages and edges that are no pipeline
     └── JournalError      a journal that cannot be read or written, or does not hold what it should
+        └── UnfitRecord   an event that no journal can hold
 """
 
 from __future__ import annotations
@@ -57,3 +58,7 @@ class TopologyError(PipelineError):
 
 class JournalError(PipelineError):
     """A journal cannot be read or written, or does not hold what it should; a store's error keeps its code."""
+
+
+class UnfitRecord(JournalError):
+    """An event holds what JSON cannot; where a handler gave it, its stage fails."""

@@ -26,9 +26,15 @@ def takes_effects(handler: Callable[..., object]) -> bool:
 
 
 async def call_to_end(handler: Callable[..., object], *arguments: object) -> object:
-    """What a handler gives; nothing else moves until it has ended, also where it is ``async``."""
-    given = handler(*arguments)
-    return asyncio.run(_awaited(cast("Awaitable[object]", given))) if inspect.isawaitable(given) else given
+    """What a handler gives; nothing else moves until it has ended, also where it is ``async``.
+
+    Raises RuntimeError for one that is cancelled: nothing but itself does that here.
+    """
+    try:
+        given = handler(*arguments)
+        return asyncio.run(_awaited(cast("Awaitable[object]", given))) if inspect.isawaitable(given) else given
+    except asyncio.CancelledError as error:
+        raise RuntimeError("the handler cancelled itself") from error
 
 
 def finished(step: Coroutine[object, None, T]) -> T:

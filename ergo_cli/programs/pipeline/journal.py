@@ -16,7 +16,7 @@ from ergo_cli.core.json import JsonError, NotCanonicalError
 from ergo_cli.core.wire import Timestamp, WireError
 from ergo_cli.errors import StoreError
 from ergo_cli.programs.pipeline.clocks import NEVER, VectorClock, causally_ordered
-from ergo_cli.programs.pipeline.errors import JournalError
+from ergo_cli.programs.pipeline.errors import JournalError, UnfitRecord
 from ergo_cli.programs.pipeline.ids import JournalId, StageId, SystemId
 from ergo_cli.programs.pipeline.records import (
     Envelope,
@@ -160,7 +160,7 @@ class Journal(Generic[EventT]):
             return record_text(envelope)
         except NotCanonicalError as error:
             message = f"the event '{envelope.event.type_name}' cannot be recorded{error.place}: {error}"
-            raise JournalError("pipeline.not_canonical", message, where=self.run) from error
+            raise UnfitRecord("pipeline.not_canonical", message, where=self.run) from error
 
     def _scan(self, start: int) -> Iterator[Envelope[EventT]]:
         with _store_errors(self.run):

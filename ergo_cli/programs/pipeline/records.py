@@ -8,7 +8,7 @@ from typing import Generic, TypeVar, cast
 from msgspec import Struct
 
 from ergo_cli.core import wire
-from ergo_cli.core.json import decode
+from ergo_cli.core.json import JsonError, NotCanonicalError, check_nesting, decode
 from ergo_cli.core.wire import Timestamp, WireError
 from ergo_cli.programs.pipeline.chain_events import ChainEvent
 from ergo_cli.programs.pipeline.clocks import VectorClock
@@ -58,7 +58,7 @@ class RecordHead(Struct, frozen=True, omit_defaults=True):
 
 
 def record_text(envelope: Envelope[EventT]) -> str:
-    """The text of a record. Raises NotCanonicalError."""
+    """The text of a record. Raises NotCanonicalError, also where the text, as a bundle holds it, nests too deep."""
     event = envelope.event
     head = RecordHead(
         event.id,
@@ -69,7 +69,12 @@ def record_text(envelope: Envelope[EventT]) -> str:
         envelope.group_id,
         envelope.group_member,
     )
-    return (wire.encode(head)[:-1] + b',"event":' + wire.encode(event) + b"}").decode()
+    text = wire.encode(head)[:-1] + b',"event":' + wire.encode(event) + b"}"
+    try:
+        check_nesting(b"[" + text + b"]")
+    except JsonError as error:
+        raise NotCanonicalError(error.message, "") from error
+    return text.decode()
 
 
 def read_head(text: str) -> RecordHead:

@@ -10,10 +10,13 @@ from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.receipts import NotDelivered, Receipt
 from ergo_cli.programs.pipeline.signals import Eof
 from ergo_cli.programs.pipeline.stage_machines import StageAction
+from ergo_cli.programs.pipeline.stages.given import unread
 from ergo_cli.programs.pipeline.stages.reading import ReadingStage, is_data
 from ergo_cli.programs.pipeline.stages.subscription import Delivered, signal_of
 from ergo_cli.programs.pipeline.stages.supervisor import HandlerCrash, StageFault, event_of
 from ergo_cli.programs.pipeline.topology import Stage
+
+_ORDINARY = Delivery()
 
 
 class SinkSupervisor(ReadingStage):
@@ -86,9 +89,14 @@ class SinkSupervisor(ReadingStage):
 
     async def _given(self, handler: Handler, *arguments: Event) -> Delivery | None:
         given = await self.call(handler, *arguments)
-        if given is None or isinstance(given, Delivery):
+        if given is None or (isinstance(given, Delivery) and given == _ORDINARY):
             return given
-        raise self.unfit(f"a handler of '{self.stage.name}' gave {type(given).__name__}, not a Delivery")
+        if not isinstance(given, Delivery):
+            raise self.unfit(f"a handler of '{self.stage.name}' gave {type(given).__name__}, not a Delivery")
+        fault = unread(self._receipt(given), Receipt, "a Delivery that is wrong")
+        if fault is not None:
+            raise self.unfit(f"a handler of '{self.stage.name}' gave {fault}")
+        return given
 
     def _receipt(self, delivery: Delivery) -> Receipt:
         return Receipt(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ergo_cli.errors import described
 from ergo_cli.programs.pipeline import stage_machines as machines
 from ergo_cli.programs.pipeline.authoring import Handler, HandlerError, Stateful
 from ergo_cli.programs.pipeline.flow import Flow
@@ -93,9 +94,13 @@ class StatefulSupervisor(ReadingStage):
 
     async def _should_emit(self) -> bool:
         try:
-            return bool(await self.call(self._stateful.should_emit, self._memory))
+            decided = await self.call(self._stateful.should_emit, self._memory)
         except HandlerError as error:
             raise StageFault(f"Emit error: {error.text}") from error
+        try:
+            return bool(decided)
+        except Exception as error:
+            raise self.unfit(f"should_emit gave {type(decided).__name__}: {described(error)}") from error
 
     async def _emit(self) -> None:
         self._emitted = self.counters.accumulated

@@ -6,16 +6,18 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import cast
 
-from ergo_cli.errors import described
+from ergo_cli.errors import described, escaped
 from ergo_cli.programs.pipeline import stage_machines as machines
 from ergo_cli.programs.pipeline.authoring import EOF, AuthoredStage, Event, Handler, HandlerError, Output, StrictMiss
 from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data
 from ergo_cli.programs.pipeline.effects import Effects
+from ergo_cli.programs.pipeline.errors import UnfitRecord
 from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.handlers import takes_effects
 from ergo_cli.programs.pipeline.signals import Signal
 from ergo_cli.programs.pipeline.stage_machines import StageAction, StageEvent, StageMachine, StageState
 from ergo_cli.programs.pipeline.stages.counters import StageCounters
+from ergo_cli.programs.pipeline.stages.given import output_fault
 from ergo_cli.programs.pipeline.stages.output import StageOutput, UnfitOutput
 from ergo_cli.programs.pipeline.state_machine import name_of
 from ergo_cli.programs.pipeline.stop_intent import stop_reason
@@ -145,8 +147,7 @@ class StageSupervisor:
             raise
         except (Exception, SystemExit) as error:
             self._check_effects()
-            text = f"dispatch_state error in {name_of(self.state)}: {_named(handler)} raised {described(error)}"
-            raise HandlerCrash(text) from error
+            raise self.unfit(f"{_named(handler)} raised {described(error)}") from error
         self._check_effects()
         return given
 
@@ -160,18 +161,21 @@ class StageSupervisor:
         for output in cast("list[object]", given):
             if not isinstance(output, Event | EOF | StrictMiss | Signal):
                 raise self.unfit(f"{_named(handler)} gave {type(output).__name__}, which is no event")
+            fault = output_fault(output)
+            if fault is not None:
+                raise self.unfit(f"{_named(handler)} gave {fault}")
         return cast("list[Output]", list(cast("list[object]", given)))
 
     def unfit(self, text: str) -> HandlerCrash:
-        """The fault of a handler that gave what it must not give."""
-        return HandlerCrash(f"dispatch_state error in {name_of(self.state)}: {text}")
+        """The fault of a handler that raised, or gave what it must not give."""
+        return HandlerCrash(escaped(f"dispatch_state error in {name_of(self.state)}: {text}"))
 
     @contextmanager
     def writing(self) -> Generator[None]:
         """Turns an output that cannot be written into a fault of the stage."""
         try:
             yield
-        except UnfitOutput as error:
+        except (UnfitOutput, UnfitRecord) as error:
             raise self.unfit(str(error)) from error
 
     async def _act(self, action: StageAction) -> None:
