@@ -73,7 +73,7 @@ def record_text(envelope: Envelope[EventT]) -> str:
     try:
         check_nesting(b"[" + text + b"]")
     except JsonError as error:
-        raise NotCanonicalError(error.message, "") from error
+        raise NotCanonicalError(str(error), "") from error
     return text.decode()
 
 
