@@ -143,6 +143,8 @@ def _call(part: Part, run_id: str | None, *, several: bool) -> Iterator[Block]:
     end = part.end
     assert end is not None, "a call has an end"
     status = bytes(end.status).decode()
+    if part.lines:
+        yield Line()
     yield fields(
         (
             ("ended", termination_name(end.termination)),

@@ -36,7 +36,7 @@ def plain_lines(blocks: Iterable[Block], width: int = WIDTH) -> Iterator[str]:
 
 
 def terminal_lines(block: Line | Fields | Rows | Table, width: int) -> Iterator[tuple[str, Tone]]:
-    """The lines of one block, wrapped at ``width``, each with its tone; of a table one block a row."""
+    """The lines of one block, wrapped at ``width``, each with its tone; of a table without frame."""
     match block:
         case Line():
             yield from ((text, block.tone) for text in wrapped(printable(block.text), width, _FURTHER))
@@ -46,7 +46,8 @@ def terminal_lines(block: Line | Fields | Rows | Table, width: int) -> Iterator[
         case Rows():
             yield from row_lines(block, width)
         case Table():
-            yield from _table_blocks(block, width)
+            texts = _lowered_lines(block, width) if _fits_but_for_last(block, width) else _table_blocks(block, width)
+            yield from ((text, Tone.PLAIN) for text in texts)
         case _:
             assert_never(block)
 
@@ -140,15 +141,35 @@ def _table_lines(table: Table) -> Iterator[str]:
     yield from (_aligned(row, widths, numeric) for row in rows)
 
 
-def _table_blocks(table: Table, width: int) -> Iterator[tuple[str, Tone]]:
-    """One block a row, one line a cell: for tables that are wider than the terminal."""
+def _fits_but_for_last(table: Table, width: int) -> bool:
+    return table_width(Table(table.columns[:-1], tuple(row[:-1] for row in table.rows))) <= width
+
+
+def _lowered_lines(table: Table, width: int) -> Iterator[str]:
+    """Rows below column names; the last cell of a row stands below the others where it does not fit beside them."""
+    rows = [table.columns, *_cells(table)]
+    numeric = frozenset(index for index, name in enumerate(table.columns) if name in table.numeric)
+    widths = _widths([row[:-1] for row in rows]) if len(table.columns) > 1 else []
+    for row in rows:
+        line = _aligned(row, [*widths, cell_width(row[-1])], numeric)
+        if cell_width(line) <= width:
+            yield line
+            continue
+        if widths:
+            yield _aligned(row[:-1], widths, numeric)
+        margin = " " * min(_FURTHER, width // 4) if widths else ""
+        yield from wrapped(margin + row[-1], width, _FURTHER)
+
+
+def _table_blocks(table: Table, width: int) -> Iterator[str]:
+    """One block a row, one line a cell: for tables whose columns are wider than the terminal."""
     names = max(map(cell_width, table.columns), default=0)
     for number, row in enumerate(_cells(table)):
         if number:
-            yield "", Tone.PLAIN
+            yield ""
         for name, cell in zip(table.columns, row, strict=True):
             line = f"{_padded(name, names, right=False)}{_GAP}{cell}".rstrip()
-            yield from ((text, Tone.PLAIN) for text in wrapped(line, width, names + len(_GAP)))
+            yield from wrapped(line, width, names + len(_GAP))
 
 
 def _field_lines(block: Fields) -> Iterator[str]:

@@ -39,7 +39,7 @@ def console(file: TextIO, *, colored: bool, width: int | None = None) -> Console
 
 
 def draw(blocks: Iterable[Block], on: Console) -> None:
-    """Draw ``blocks`` one below the other. Tables that do not fit are drawn without frame, one block a row."""
+    """Draw ``blocks`` one below the other. Tables that do not fit are drawn without frame."""
     for block in blocks:
         if isinstance(block, Table) and table_width(block) + len(block.columns) + _FRAME <= on.width:
             on.print(_table(block))

@@ -202,11 +202,29 @@ def test_columns_are_aligned_by_what_they_take_on_a_display() -> None:
     assert list(plain_lines([table])) == ["id     n", "注文   1", "e\u0301t    10", "🎉     3"]
 
 
-def test_a_table_that_does_not_fit_a_terminal_is_one_block_a_row() -> None:
+def _narrow(table: Table, width: int) -> list[str]:
     file = io.StringIO()
-    table = Table(("id", "content"), (("a", "one two three four"), ("b", "five")))
-    draw([table], console(file, colored=False, width=20))
-    assert file.getvalue() == ("id       a\ncontent  one two\n     three four\n\nid       b\ncontent  five\n")
+    draw([table], console(file, colored=False, width=width))
+    return file.getvalue().splitlines()
+
+
+def test_a_last_cell_that_does_not_fit_a_terminal_stands_below_its_row() -> None:
+    rows = (("1", "one two three four"), ("10", "five"))
+    table = Table(("seq", "content"), rows, frozenset({"seq"}))
+    assert _narrow(table, 16) == ["seq  content", "  1", "    one two", "    three four", " 10  five"]
+
+
+def test_a_cell_that_is_alone_in_its_row_is_not_indented() -> None:
+    assert _narrow(Table(("effect",), (("one",), ("two three",))), 8) == ["effect", "one", "two", "  three"]
+
+
+def test_a_table_whose_columns_do_not_fit_a_terminal_is_one_block_a_row() -> None:
+    table = Table(("id", "content", "n"), (("a", "one two three four", "1"), ("b", "five", "2")))
+    assert _narrow(table, 20) == [
+        *("id       a", "content  one two", "     three four", "n        1"),
+        "",
+        *("id       b", "content  five", "n        2"),
+    ]
 
 
 def test_removed_is_red_and_added_green_and_neither_without_colour() -> None:
