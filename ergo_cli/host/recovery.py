@@ -271,7 +271,7 @@ def _constraints(lines: _Lines, head: JournalHead) -> Constraints:
 
 def _unreadable(label: str, error: Exception) -> ErgoError:
     message = f"the journal '{label}' cannot be read: {reason(error)}"
-    fix = "name the file that the run was given with --journal"
+    fix = "name the file that the run was given with --journal; a run that ends in order removes it"
     return ErgoError("journal.read_failed", message, where=label, fix=fix)
 
 

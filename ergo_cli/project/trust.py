@@ -75,10 +75,10 @@ def import_refused(project: Project | None, names: tuple[str, ...]) -> ProgramEr
     """The error for modules of a project that is not trusted, or of none."""
     quoted = ", ".join(f"'{name}'" for name in names)
     if project is None:
-        message, where = f"{quoted} cannot be imported: modules are imported from a project, and there is none", None
-    else:
-        message, where = f"{quoted} is not imported: {FOUND_BESIDE_INPUT}", str(project.file)
-    return ProgramError(IMPORT_REFUSED, message, where=where, fix=NAME_IT)
+        message = f"{quoted} cannot be imported: modules are imported from a project, and there is none"
+        return ProgramError(IMPORT_REFUSED, message, fix=f"write an ergo.toml beside the modules, or {NAME_IT}")
+    message = f"{quoted} is not imported: {FOUND_BESIDE_INPUT}"
+    return ProgramError(IMPORT_REFUSED, message, where=str(project.file), fix=NAME_IT)
 
 
 def check_settings(project: Project, name: str, unused: Set[str] = frozenset()) -> None:

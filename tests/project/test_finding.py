@@ -97,6 +97,7 @@ def test_python_programs_need_a_project_and_exclude_a_graph(write, in_folder: Pa
     with pytest.raises(ProgramError, match="there is none") as caught:
         find_program_for_run(ProgramFlags(program="trap:program"))
     assert caught.value.code == "program.import_refused"
+    assert "ergo.toml" in str(caught.value.fix)
     with pytest.raises(UsageError) as conflict:
         find_program_for_run(ProgramFlags(program="trap:program", graph=Path("g.yaml")))
     assert conflict.value.code == "cli.conflicting_options"

@@ -71,7 +71,9 @@ class PipelineInvoker:
         self._effects, self._place = [], (graph_id, event_id)
         self._ordinals.clear()
         self._begin_call()
-        if deadline == 0 or (self._scheduler is not None and self._scheduler.has_ended):
+        if self._scheduler is not None and self._scheduler.has_ended:
+            return self._refuse(self._scheduler.state)
+        if deadline == 0:
             return self._end_call(Outcome.ABORTED)
         self._moment = None if deadline is None else self._seat.clock.monotonic_ns() + deadline
         return self._call(lambda: self._admit(context))
@@ -173,6 +175,14 @@ class PipelineInvoker:
         self.last_error = error or self._crash()
         failure = error if isinstance(error, JournalError) else None
         self._log.end(End(termination, status, None, None if error is None else CallError.of(error)), failure)
+        return termination
+
+    def _refuse(self, ended: State) -> RunTermination:
+        """End a call for which the flow, which has ended before, did nothing."""
+        termination = self._end_call(Outcome.ABORTED)
+        reason = f": {ended.reason}" if isinstance(ended, Failed) else ""
+        message = f"nothing was done for the event, since the flow has ended before{reason}"
+        self.last_error = PipelineError("pipeline.not_running", message, fix="mend what ended the flow, and run again")
         return termination
 
     def _forget_what_is_read(self) -> None:

@@ -15,6 +15,7 @@ from ergo_cli.errors import StoreError
 from ergo_cli.programs.pipeline import Event, HandlerError, PipelineProgram, join, sink, source, stateful, transform
 from ergo_cli.programs.pipeline.authoring import EOF
 from ergo_cli.programs.pipeline.effects import EffectType
+from ergo_cli.programs.pipeline.errors import PipelineError
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
 from ergo_cli.programs.seat import DeadlinePassed, Seat
 from ergo_cli.stores.artifacts import artifact_id
@@ -130,6 +131,11 @@ def test_a_stage_that_fails_ends_the_flow_for_good() -> None:
     assert episodes.end()["status"] == "Failed"
     assert episodes.run(2) is Outcome.ABORTED
     assert [list(record) for record in episodes.entries[-1]] == [["begin"], ["end"]]
+    assert episodes.end()["error"] is None
+    refusal = episodes.invoker.last_error
+    assert isinstance(refusal, PipelineError)
+    assert refusal.code == "pipeline.not_running"
+    assert "Stage 'tr' failed" in refusal.message
     assert episodes.close() == "Aborted"
 
 
