@@ -39,7 +39,7 @@ _CAUSES = {
     "kind": "kind: an event of another type stands there",
     "payload": "payload: the stage writes other values",
     "status": "status: an event fails, or fails otherwise",
-    "effect_identity": "effect_identity: another effect, answered by the recorded outcome",
+    "effect_identity": "effect_identity: another effect is asked for in its place",
     "missing_row": "missing_row: an event of a stage is missing, or is new",
     "missing_recorded_effect": "missing_recorded_effect: this effect was never performed",
     "effect_in_doubt": "effect_in_doubt: how this effect ended is not recorded",

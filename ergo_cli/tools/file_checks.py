@@ -118,8 +118,12 @@ def type_by_name(path: str) -> FileType | None:
 def type_by_content(text: str, path: str) -> FileType:
     """The type by the content of an authored text.
 
-    Raises ErgoError ``INTERNAL`` if it declares none (C-118), LimitError for what is too large or too deep to be read.
+    Raises ErgoError ``INTERNAL`` if it declares none (C-118) or is Python, LimitError for what is too large or too deep
+    to be read.
     """
+    if path.endswith(".py"):
+        fix = "validate the ergo.toml whose profile names the program"
+        raise unrecognised(path, "it is Python", fix=fix)
     try:
         document = parse_json(text, path) if path.endswith(".json") else parse_yaml(text, path)
     except LimitError:

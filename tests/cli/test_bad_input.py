@@ -139,6 +139,14 @@ def test_what_nobody_reads_is_validated_too(ergo: Ergo, tmp_path: Path, unknown:
     refused(ergo("validate", "x.json", "--format", "json"), 3)
 
 
+def test_a_program_in_python_is_not_read_as_yaml(ergo: Ergo, tmp_path: Path) -> None:
+    (tmp_path / "flow.py").write_text('"""A pipeline."""\n\nprogram = 1\n')
+    done = ergo("validate", "flow.py")
+    assert done.exit_code == 3
+    assert "'flow.py' cannot be validated: it is Python" in done.stderr
+    assert "fix: validate the ergo.toml whose profile names the program" in done.stderr
+
+
 def test_a_bundle_with_a_digest_shows_every_edit(ergo: Ergo, tmp_path: Path) -> None:
     assert ergo("capture", EVENTS, *PROGRAM, "-o", "v4.json", "--embed").exit_code == 0
     whole = (tmp_path / "v4.json").read_bytes()
