@@ -209,8 +209,16 @@ class PipelineReader:
         count, last = envelope.vector_clock.clocks.get(writer, 0), self._counts.get((record.label, writer), 0)
         if count <= last:
             return f"its writer counts {count} there, and counted {last} before"
+        if count != last + 1 and self._is_own(record.stage, writer):
+            return f"its writer counts {count} there, and counted only {last} before: records are missing"
         self._counts[record.label, writer] = count
         return None
+
+    def _is_own(self, stage: str | None, writer: str) -> bool:
+        """Whether a writer owns the journal of a stage, or writes to the system's: there it counts one by one."""
+        if stage is None or self._manifest is None:
+            return stage is None
+        return writer == f"writer_{self._manifest.stages[stage].stage_id}"
 
     def _check_end(self, entry: RecordedEntry, call: RecordedCall) -> None:
         place = call.first + 1 + len(call.records)

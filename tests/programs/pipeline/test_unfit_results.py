@@ -53,6 +53,10 @@ class Undecided:
         raise ValueError("perhaps")
 
 
+def undecided(_state: object) -> Any:
+    return Undecided()
+
+
 def ended(*stages: Any, **options: Any) -> tuple[Any, list[Any]]:
     """How the episode of one event ended, and its events; each of its records is read back to the same text."""
     episodes = Episodes(pipeline(*stages, **options))
@@ -146,7 +150,7 @@ def test_a_receipt_that_cannot_be_recorded_fails_its_sink(delivery: Delivery) ->
 
 
 def test_a_decision_without_truth_fails_its_stage() -> None:
-    gather = stateful("t", int, lambda n, _event: n + 1, lambda n: [Event("n", n)], should_emit=lambda _n: Undecided())
+    gather = stateful("t", int, lambda n, _event: n + 1, lambda n: [Event("n", n)], should_emit=undecided)
     termination, events = ended(source("s"), gather, sink("k", lambda _event: None))
     assert (termination, "should_emit gave Undecided" in failures(events)[0]) == (BROKEN, True)
 
