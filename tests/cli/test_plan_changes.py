@@ -188,6 +188,27 @@ def test_what_no_run_can_do_is_not_done_though_it_is_accepted(ergo: Ergo, home: 
     assert (rows(home), rows(home, f"{RUN}/plan")) == before
 
 
+def test_a_plan_that_a_run_cannot_go_on_with_is_not_said_to_be_gone_on_with(ergo: Ergo, home: Home) -> None:
+    home.program(HANDLERS, A + D + B + C, CONFIG)
+    captured = ergo(*CAPTURE, ACCEPT, "--format", "json", cwd=home.root)
+    assert "plan.recovery_plan_order_changed" in str(captured.report["run"]["failures"])
+    assert captured.report["warnings"] == []
+
+
+def test_a_parallel_run_keeps_its_plan_where_it_cannot_go_on_with_another_one(ergo: Ergo, tmp_path: Path) -> None:
+    more = CHAIN + "run_config=run_config(execution_mode=FanOutJoin(2)), parallel=True,"
+    home = Home(tmp_path / "own").program(HANDLERS, A + B + C, more)
+    killed(ergo, home)
+    behind = 'edges=(("own.main.d", "own.main.a"), ("own.main.a", "own.main.b"), ("own.main.b", "own.main.c")),'
+    home.program(HANDLERS, A + B + C + D, more.replace(CHAIN, behind))
+    before = rows(home), rows(home, f"{RUN}/plan")
+    ran = ergo(*RESUME, ACCEPT, "--format", "json", cwd=home.root)
+    assert (ran.exit_code, ran.report["error"]["code"]) == (3, "plan.recovery_plan_order_changed")
+    assert (rows(home), rows(home, f"{RUN}/plan")) == before
+    home.program(HANDLERS, A + B + C, more)
+    assert ergo(*RESUME, cwd=home.root).exit_code == 0
+
+
 def forget(home: Home) -> None:
     with closing(sqlite3.connect(home.root / "runs.db", isolation_level=None)) as connection:
         connection.execute("DELETE FROM plan_events WHERE run_id LIKE '%/plan'")

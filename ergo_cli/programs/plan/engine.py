@@ -235,9 +235,10 @@ class Engine(Struct, frozen=True, kw_only=True):
             if self.plans is not None:
                 self.plans.check(run_id, manifest, plan, order, history)
             _check_recovery(history, order, run_id)
+            bases = self.scheduler.bases(self, plan, order, history)
             if self.plans is not None:
                 self.plans.keep(run_id, plan, order)
-            return self._continue(manifest, plan, order, history, events, writer)
+            return self._continue(manifest, plan, order, history, events, writer, bases)
 
     def cancel(self, run_id: RunId) -> RunResult:
         """End a run as cancelled, with the runs that it spawned; a finished one answers from its stream.
@@ -293,10 +294,10 @@ class Engine(Struct, frozen=True, kw_only=True):
         history: History,
         events: list[Envelope],
         writer: Writer,
+        bases: Bases,
     ) -> RunResult:
         """The rows R11 to R16 of spec 50 §16.2, the first that fits."""
         config, orphan = manifest.run_config, history.orphan
-        bases = self.scheduler.bases(self, plan, order, history)
         upcoming = next((state for state in order if state not in history.snapshots), None)
         if orphan is not None:
             if orphan.superseded >= self.max_orphan_recoveries:

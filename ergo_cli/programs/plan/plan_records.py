@@ -34,7 +34,8 @@ class PlanRecord(Struct, frozen=True):
 class PlanRecords:
     """The plans of the runs of a journal. ``provenance`` is the fingerprint of the program that drives them today.
 
-    A plan that changed is refused unless the caller ``accepts`` it. ``notices`` are warnings about runs that go on.
+    A plan that changed is refused unless the caller ``accepts`` it. ``notices`` are warnings about runs that go on:
+    what ``check`` has found is one when ``keep`` says that the run does.
     """
 
     def __init__(self, journal: EventJournal, program: PlanProgram, provenance: str, *, accepts: bool) -> None:
@@ -42,10 +43,14 @@ class PlanRecords:
         self._program = program
         self._provenance = provenance
         self._accepts = accepts
+        self._found: dict[RunId, Notice] = {}
         self.notices: list[Notice] = []
 
     def keep(self, run_id: RunId, plan: ExecutionPlan, order: Sequence[str]) -> None:
         """Keep the plan of a run that is about to begin or to go on, unless it is that of the last record."""
+        found = self._found.pop(run_id, None)
+        if found is not None:
+            self.notices.append(found)
         record = PlanRecord(PlanShape.of(plan, order), self._provenance)
         if last_plan(self._journal, run_id) == record:
             return
@@ -73,10 +78,10 @@ class PlanRecords:
 
     def _note(self, run_id: RunId, last: PlanRecord | None, changes: Sequence[str]) -> None:
         if changes:
-            self.notices.append(Notice(f"run '{run_id}' goes on with another plan: {'; '.join(changes)}"))
+            self._found[run_id] = Notice(f"run '{run_id}' goes on with another plan: {'; '.join(changes)}")
         elif last is not None:
             what = "its plan is the same, the code of the program has changed since it was driven last"
-            self.notices.append(Notice(f"run '{run_id}' goes on: {what}"))
+            self._found[run_id] = Notice(f"run '{run_id}' goes on: {what}")
 
 
 def last_plan(journal: EventJournal, run_id: str) -> PlanRecord | None:
