@@ -174,8 +174,8 @@ def turn_of(table: str, run: str) -> str:
 
 
 def as_text(value: str | bytes) -> str:
-    """A text as a database gives it."""
-    return value.decode() if isinstance(value, bytes) else value
+    """A text as a database gives it; bytes that are not UTF-8 are replaced."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 class TableJournal(Generic[Statement]):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import Lock
-from typing import Generic
+from typing import Generic, Literal
 
 import msgspec
+from msgspec import Struct
 
 from ergo_cli.errors import StoreError
-from ergo_cli.stores.database import LEASES, Database, Statement, as_text, turn_of
+from ergo_cli.stores.database import LEASES, Database, Statement, turn_of
 from ergo_cli.stores.leases import Lease, Owner
 
 
@@ -127,7 +129,7 @@ class TableLeases(Generic[Statement]):
         if not self._has_table():
             return []
         with self._database.reading() as connection:
-            return [_lease(*row) for row in connection.execute(statement, parameters).fetchall()]
+            return [_lease(row) for row in connection.execute(statement, parameters).fetchall()]
 
 
 def _this(lease: Lease) -> tuple[object, ...]:
@@ -139,21 +141,27 @@ def _values(lease: Lease) -> tuple[object, ...]:
     return lease.holder, owner, lease.taken_ms, lease.beat_ms, lease.parent, int(lease.is_cancelled)
 
 
-def _lease(
-    run: str | bytes,
-    holder: str | bytes,
-    owner: str | bytes,
-    taken_ms: int,
-    beat_ms: int,
-    parent: str | bytes | None,
-    is_cancelled: int,
-) -> Lease:
+class _Row(Struct, frozen=True):
+    """A row as a database holds it: SQLite keeps values of any type in any column."""
+
+    run: str
+    holder: str
+    owner: str
+    taken_ms: int
+    beat_ms: int
+    parent: str | None
+    is_cancelled: Literal[0, 1]
+
+
+def _lease(columns: Sequence[object]) -> Lease:
     """A row as a lease. Raises StoreError ``store.corrupt``."""
     try:
-        known = msgspec.json.decode(owner, type=Owner)
+        values = (each.decode() if isinstance(each, bytes) else each for each in columns)
+        row = msgspec.convert(dict(zip(_Row.__struct_fields__, values, strict=True)), _Row)
+        owner = msgspec.json.decode(row.owner, type=Owner)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        message = f"the lease of run '{as_text(run)}' is damaged: {error}"
+        run = columns[0].decode(errors="replace") if isinstance(columns[0], bytes) else columns[0]
+        message = f"the lease of run '{run}' is damaged: {error}"
         fix = f"delete its row from the table {LEASES}, if no process drives the run"
-        raise StoreError("store.corrupt", message, where=f"run '{as_text(run)}'", fix=fix) from error
-    by = None if parent is None else as_text(parent)
-    return Lease(as_text(run), as_text(holder), known, taken_ms, beat_ms, by, bool(is_cancelled))
+        raise StoreError("store.corrupt", message, where=f"run '{run}'", fix=fix) from error
+    return Lease(row.run, row.holder, owner, row.taken_ms, row.beat_ms, row.parent, bool(row.is_cancelled))

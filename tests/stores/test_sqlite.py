@@ -18,6 +18,7 @@ from ergo_cli.errors import StoreError, exit_code
 from ergo_cli.programs.kernel.tables import KERNEL_TABLES
 from ergo_cli.stores.backends import open_store
 from ergo_cli.stores.database import RunTables
+from ergo_cli.stores.leases import Driver, Owner
 from ergo_cli.stores.sqlite import SqliteDatabase, SqliteJournal, SqliteSnapshots, sqlite_fault
 from ergo_cli.testing.stores import refused
 
@@ -130,6 +131,33 @@ def test_a_missing_table(file: Path, database: SqliteDatabase, table: str) -> No
     ask = {"kernel_events": SqliteJournal(database).head, "kernel_snapshots": SqliteSnapshots(database).load_latest}
     with refused("store.corrupt", table):
         ask[table]("r")
+
+
+DAMAGED_LEASE = """\
+holder = x'ff'
+owner = '{}'
+owner = x'ff'
+taken_ms = 'x'
+beat_ms = 'x'
+beat_ms = 1.5
+parent = x'ff'
+is_cancelled = 'x'
+is_cancelled = 2
+"""
+
+
+@pytest.mark.parametrize("column", DAMAGED_LEASE.splitlines())
+def test_a_damaged_lease(file: Path, column: str) -> None:
+    driver = Driver(Owner("here", 7, "a"), lambda: 0, lambda _: False, "a")
+    with open_store(f"sqlite:{file}", file.parent, lambda: 0, KERNEL_TABLES, driver=driver) as store:
+        leases = store.leases
+        assert leases is not None
+        with store.driving("r"):
+            change(file, f"UPDATE run_leases SET {column}")
+            for look in (leases.owners, lambda: leases.owner_of("r")):
+                with refused("store.corrupt", "the lease of run 'r' is damaged"):
+                    look()
+            change(file, "DELETE FROM run_leases")
 
 
 def test_a_locked_database(file: Path, database: SqliteDatabase) -> None:
