@@ -488,6 +488,18 @@ def test_a_journal_that_no_pipeline_wrote_is_refused(ergo: Ergo, paying: Home, d
     assert why in error["message"]
 
 
+@pytest.mark.parametrize(
+    "effects", ["{}", "{'pay': EffectType(print, Safety.NON_IDEMPOTENT_REQUIRES_KEY)}"], ids=["unknown", "no key"]
+)
+def test_an_effect_that_was_refused_when_recorded_is_refused_again(ergo: Ergo, home: Home, effects: str) -> None:
+    """The program has not changed, and nothing differs."""
+    asking = "def ask(event, effects):\n    effects.perform('pay', 1)\n"
+    stages = ('source("in")', 'sink("out", ask)')
+    home.program(*stages, handlers=asking, more=f"effects={effects}").capture(ergo)
+    ran = ergo("replay", BUNDLE, cwd=home.root)
+    assert ran.exit_code == 0, ran.stdout
+
+
 @pytest.mark.parametrize("label", ["system", "data:in"])
 def test_a_record_taken_out_is_missed_though_all_heads_fit_again(ergo: Ergo, paying: Home, label: str) -> None:
     """A writer counts its own records one by one, whatever they say."""

@@ -15,14 +15,23 @@ from typing import TypeVar, cast
 T = TypeVar("T")
 
 
-@cache
 def takes_effects(handler: Callable[..., object]) -> bool:
     """Whether a handler's last parameter is ``effects``."""
+    try:
+        return _known_to_take_effects(handler)
+    except TypeError:  # an object without a hash
+        return _ends_with_effects(handler)
+
+
+def _ends_with_effects(handler: Callable[..., object]) -> bool:
     try:
         names = list(inspect.signature(handler).parameters)
     except (TypeError, ValueError):  # a built-in function without a signature
         return False
     return bool(names) and names[-1] == "effects"
+
+
+_known_to_take_effects = cache(_ends_with_effects)
 
 
 async def call_to_end(handler: Callable[..., object], *arguments: object) -> object:

@@ -39,6 +39,10 @@ from ergo_cli.supervisor.journals import EndFrame, EpisodeJournal
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 
 _STORE_FAILED = Failed(ErrKind.ADAPTER_UNAVAILABLE)
+_STAGE_FAILED = Failed(ErrKind.SEMANTIC_ERROR)
+
+_FAULTS_OF_THE_PROGRAM = ("pipeline.effect_unknown", "pipeline.missing_idempotency_key")
+"""The codes of faults that a recorded run meets as well as a replay."""
 
 
 class _Judged(Struct, frozen=True):
@@ -187,6 +191,8 @@ class PipelineReferee:
         today = _call_of(journals[0], recorded)
         self.last_error = self._invoker.last_error if today.records else None
         fault = self.last_error if isinstance(self.last_error, EffectFault) else None
+        if fault is not None and fault.code in _FAULTS_OF_THE_PROGRAM and termination == _STAGE_FAILED:
+            fault = None
         ended = today.end.termination
         if termination is Outcome.TIMED_OUT and not isinstance(ended, Failed):
             ended = termination

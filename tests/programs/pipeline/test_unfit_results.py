@@ -188,3 +188,14 @@ def test_a_key_that_cannot_be_written_performs_nothing(part: str) -> None:
     termination, events = ended(source("s"), sink("k", charge), effects={"x": effect})
     assert (termination, performed) == (BROKEN, [])
     assert "holds a lone surrogate" in failures(events)[0]
+
+
+def test_a_handler_without_a_hash_is_called() -> None:
+    class Handler:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self, event: Event) -> list[Event]:
+            return [event]
+
+    termination, events = ended(source("s"), transform("t", Handler()), sink("k", lambda _event: None))
+    assert (termination, failures(events)) == (Outcome.COMPLETED, [])
