@@ -175,7 +175,8 @@ def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iter
         yield from _divergences(diverged, sides, shown)
     elif (changed := next((each for each in results if _reason(each.error) is not None), None)) is not None:
         yield Line()
-        yield Line(f"compare    {shlex.join(('ergo', 'replay', near(changed.path), *shown.program))}")
+        again = shlex.join(("ergo", "replay", near(changed.path), *shown.program))
+        yield Line(f"compare    {again}", whole=True)
 
 
 _VERDICTS = {Outcome.MATCH: "match", Outcome.DIVERGED: "differs", Outcome.REFUSED: "refused"}

@@ -79,7 +79,7 @@ def first_decision(
     closer = _closer(result, first, program)
     if closer is not None:
         yield Line()
-        yield Line(f"closer     {closer}")
+        yield Line(f"closer     {closer}", whole=True)
 
 
 def _in_lines(title: str, together: Sequence[Divergence]) -> Iterator[Block]:

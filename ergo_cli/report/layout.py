@@ -38,6 +38,8 @@ def plain_lines(blocks: Iterable[Block], width: int = WIDTH) -> Iterator[str]:
 def terminal_lines(block: Line | Fields | Rows | Table, width: int) -> Iterator[tuple[str, Tone]]:
     """The lines of one block, wrapped at ``width``, each with its tone; of a table without frame."""
     match block:
+        case Line(whole=True):
+            yield printable(block.text), block.tone
         case Line():
             yield from ((text, block.tone) for text in wrapped(printable(block.text), width, _FURTHER))
         case Fields():

@@ -24,10 +24,11 @@ class Tone(Enum):
 
 
 class Line(Struct, frozen=True):
-    """One line of text."""
+    """One line of text; one that is ``whole`` is left to the terminal to break, so that it can be copied."""
 
     text: str = ""
     tone: Tone = Tone.PLAIN
+    whole: bool = False
 
 
 class Table(Struct, frozen=True):
