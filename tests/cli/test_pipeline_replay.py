@@ -525,3 +525,42 @@ def test_records_of_a_bundle_are_all_read_back(ergo: Ergo, paying: Home) -> None
     assert len(shown) == len(records(paying.kept()["journals"][1]))
     assert ("in", "in") in shown
     assert ("out", "sink.delivery") in shown
+
+
+EACH_CALL = """
+def add(seen, event, effects):
+    effects.perform("world.act", {"added": event.payload["n"]})
+    seen.append(event.payload["n"])
+
+def given(seen, effects):
+    effects.perform("world.act", {"emitted": len(seen)})
+    return []
+
+def left(seen, effects):
+    effects.perform("world.act", {"left": len(seen)})
+    return []
+
+def kept(event):
+    pass
+"""
+
+
+def test_every_effect_of_a_stateful_stage_has_a_place_of_its_own(ergo: Ergo, tmp_path: Path) -> None:
+    """``emit``, the next ``accumulate`` and ``drain`` come after the same number of inputs."""
+    stages = (
+        'source("in")',
+        'stateful("sum", list, add, given, should_emit=bool, drain=left)',
+        'sink("out", kept)',
+    )
+    home = Home(tmp_path / "own").program(*stages, handlers=EACH_CALL, more='effects={"world.act": "world:act"}')
+    home.world("def act(asked, call):\n    return asked\n")
+    home.events({"n": 1}, {"n": 2})
+    assert ergo("capture", "-o", "b.json", "--fail-on-error", cwd=home.root).exit_code == 0
+    bundle = json.loads((home.root / "b.json").read_text())
+    acts = [payload for kind, payload in data(bundle, "data:sum") if kind == "obzenflow.effect_record.v1"]
+    asked = [{"added": 1}, {"emitted": 1}, {"added": 2}, {"emitted": 2}, {"left": 2}]
+    assert [act["outcome"]["output"] for act in acts] == asked
+    cursors = [(act["cursor"]["input_seq"], act["cursor"]["effect_ordinal"]) for act in acts]
+    assert cursors == [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1)]
+    home.world("raise RuntimeError('replayed for real')\n")
+    assert ergo("replay", "b.json", "--strict", cwd=home.root).exit_code == 0

@@ -291,8 +291,10 @@ class Effects:
         self.fault: EffectFault | None = None
 
     def begin(self, input_seq: int) -> None:
-        """Begin the input at this position."""
-        self._input_seq, self._ordinal, self.fault = input_seq, 0, None
+        """Begin a call for the input at this position; effects are numbered on from those of earlier calls for it."""
+        if input_seq != self._input_seq:
+            self._input_seq, self._ordinal = input_seq, 0
+        self.fault = None
 
     def perform(
         self, effect_type: str, input: FreeValue = None, *, key: str | None = None, label: str | None = None
