@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+import stat
 from collections.abc import Callable, Iterator
 
 
@@ -45,7 +46,7 @@ class Glob:
             self._report(error)
             return
         identity = status.st_dev, status.st_ino
-        if identity in above:
+        if identity in above or not stat.S_ISDIR(status.st_mode):
             return
         yield folder
         for name in self._names(folder):

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ergo_cli.replay.globs import Glob
@@ -134,6 +134,9 @@ PARTS = st.sampled_from(["*", "**", "*.json", "?.json", "c", "a.json", ".*", "[a
 
 
 @given(st.lists(st.lists(NAMES, min_size=1, max_size=3), max_size=6), st.lists(PARTS, min_size=1, max_size=3))
+@example([], ["c", "**"])
+@example([["a.json"]], ["*", "**"])
+@example([["a.json"]], ["a.json", "**"])
 def test_a_pattern_stands_for_what_glob_finds(paths: list[list[str]], parts: list[str]) -> None:
     with TemporaryDirectory() as folder:
         for path in paths:
@@ -142,7 +145,7 @@ def test_a_pattern_stands_for_what_glob_finds(paths: list[list[str]], parts: lis
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.touch()
         pattern = os.path.join(glob.escape(folder), *parts)
-        everything = glob.glob(pattern, recursive=True)  # "c/**" stands for "c/" too, which need not exist
+        everything = glob.glob(pattern, recursive=True)  # "c/**" gives "c/" too, where there is no such folder
         wanted = {os.path.normpath(path) for path in everything if os.path.lexists(path)}
         found = [os.path.normpath(path) for path in Glob(pytest.fail).matches(pattern)]
         assert (set(found), found) == (wanted, sorted(found))
