@@ -139,6 +139,7 @@ class MortalJournal(RememberingJournal):
 def main(named: str, folder: str) -> None:
     os.chdir(folder)
     warm_up(named, folder)
+    print("ready", flush=True)  # what it asked meanwhile is of no run
     for line in sys.stdin:
         run, program, last = line.split()
         child = os.fork()

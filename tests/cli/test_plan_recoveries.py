@@ -112,8 +112,10 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     named = f"{request.param}:{where}"
     command, pipe = [sys.executable, str(DRIVER), named, str(folder)], subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as driver:
-        yield Lab(named, folder, driver)
         assert driver.stdin is not None
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "ready\n"
+        yield Lab(named, folder, driver)
         driver.stdin.close()
         assert driver.wait(60) == 0
 
