@@ -15,7 +15,7 @@ from benchmarks.tables import figure, show
 from benchmarks.whole import once
 from ergo_cli.core.time import StandingClock
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
-from ergo_cli.programs.pipeline.tables import PIPELINE_TABLES
+from ergo_cli.programs.pipeline.stored_flows import FLOW_TABLES
 from ergo_cli.programs.seat import Seat
 from ergo_cli.stores.journals import EventJournal
 from ergo_cli.stores.memory import MemoryJournal
@@ -64,7 +64,7 @@ def _in_memory(size: int) -> float:
 
 
 def _in_sqlite(folder: Path, size: int) -> float:
-    database = SqliteDatabase(str(folder / f"{size}.db"), lambda: 0, PIPELINE_TABLES)
+    database = SqliteDatabase(str(folder / f"{size}.db"), lambda: 0, FLOW_TABLES)
     seconds = _seconds(size, SqliteJournal(database), lambda _run, _count: None)
     database.close()
     return seconds

@@ -31,8 +31,8 @@ from ergo_cli.programs.pipeline.journal import Journal
 from ergo_cli.programs.pipeline.line_files import LineFiles
 from ergo_cli.programs.pipeline.line_frames import LineFormat, framed, lines, texts_in, unframed
 from ergo_cli.programs.pipeline.records import Envelope, read_record, record_text
+from ergo_cli.programs.pipeline.stored_flows import FLOW_TABLES
 from ergo_cli.programs.pipeline.system_events import read_system_event
-from ergo_cli.programs.pipeline.tables import PIPELINE_TABLES
 from ergo_cli.stores.append_files import AppendFile
 from ergo_cli.stores.backends import memory_store, open_store
 from ergo_cli.stores.journals import EventJournal
@@ -61,7 +61,7 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Reopen]:
     opened: list[Callable[[], None]] = []
 
     def database(named: str) -> EventJournal:
-        store = open_store(named, tmp_path, lambda: 0, PIPELINE_TABLES)
+        store = open_store(named, tmp_path, lambda: 0, FLOW_TABLES)
         opened.append(store.close)
         return store.journal
 

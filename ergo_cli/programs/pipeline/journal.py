@@ -150,7 +150,7 @@ class Journal(Generic[EventT]):
             try:
                 self._head = self._store.append(self.run, texts, self._head)
             except StoreError as error:
-                raise _journal_error(error, self.run) from error
+                raise journal_error(error, self.run) from error
             self._recent.extend(envelopes)
             self._clocks = clocks
         return envelopes
@@ -229,10 +229,10 @@ def _store_errors(run: str) -> Generator[None]:
     try:
         yield
     except StoreError as error:
-        raise _journal_error(error, run) from error
+        raise journal_error(error, run) from error
 
 
-def _journal_error(error: StoreError, run: str) -> JournalError:
+def journal_error(error: StoreError, run: str | None = None) -> JournalError:
     """A store's error under the pipelines' own code where there is one (spec 00 §13.8)."""
     code = _OWN_CODES.get(error.code, error.code)
     fix = None if code != error.code else error.fix

@@ -50,7 +50,7 @@ from ergo_cli.programs.pipeline.errors import PipelineError
 from ergo_cli.programs.pipeline.lifecycle import Failed, Materialized
 from ergo_cli.programs.pipeline.signals import ConsumptionProgress, Eof
 from ergo_cli.programs.pipeline.stages.edges import EdgeReports
-from ergo_cli.programs.pipeline.tables import PIPELINE_TABLES
+from ergo_cli.programs.pipeline.stored_flows import FLOW_TABLES
 from ergo_cli.stores.memory import MemoryJournal
 from ergo_cli.stores.sqlite import SqliteDatabase, SqliteJournal
 from ergo_cli.testing.virtual_time import run_in_virtual_time
@@ -625,7 +625,7 @@ def test_a_failed_pipeline_that_cannot_write_still_ends() -> None:
 def test_journals_may_stand_in_a_database(tmp_path: Any) -> None:
     async def main() -> None:
         program = pipeline(source("src"), sink("snk", deliver))
-        with closing(SqliteDatabase(str(tmp_path / "runs.db"), lambda: 0, PIPELINE_TABLES)) as database:
+        with closing(SqliteDatabase(str(tmp_path / "runs.db"), lambda: 0, FLOW_TABLES)) as database:
             handle = await completed(program, {"src": [1, 2]}, store=SqliteJournal(database))
             assert data(events(handle, "src")) == [1, 2]
 

@@ -1,0 +1,112 @@
+"""Where a store keeps a flow: the runs of its journals, the record of its manifest, and how it ended (spec 00 §13.3).
+
+The journals of a flow are the runs ``<flow id>/<label>``, ``system``, ``data:<stage>`` and ``error:<stage>``; the run
+``<flow id>/manifest`` has one record, the flow's manifest as bundles hold it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from ergo_cli.core.json import JsonError
+from ergo_cli.core.wire import WireError
+from ergo_cli.errors import StoreError
+from ergo_cli.programs.pipeline.build import SYSTEM
+from ergo_cli.programs.pipeline.errors import JournalError
+from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
+from ergo_cli.programs.pipeline.journal import journal_error
+from ergo_cli.programs.pipeline.records import read_record
+from ergo_cli.programs.pipeline.system_events import (
+    PipelineCancelled,
+    PipelineCompleted,
+    PipelineFailed,
+    PipelineLifecycle,
+    SystemEvent,
+    read_system_event,
+)
+from ergo_cli.programs.pipeline.terminal_facts import TerminalFact
+from ergo_cli.stores.database import RunTables
+from ergo_cli.stores.journals import EventJournal, place
+
+FLOW_TABLES = RunTables(events="pipeline_records")
+"""The table of a database that flows are kept in; a journal is a run."""
+
+MANIFEST = "manifest"
+"""The label of the run that holds the manifest."""
+
+_TAIL = 64  # records: behind its terminal fact, a flow appends only that its supervisor is done
+
+
+def journal_run(flow_id: str, label: str) -> str:
+    """The run of one journal of a flow."""
+    return f"{flow_id}/{label}"
+
+
+def flow_of(run: str) -> str:
+    """The flow that a run is a part of."""
+    return run.partition("/")[0]
+
+
+def label_of(run: str) -> str:
+    """The label of the journal that a run is."""
+    return run.partition("/")[2]
+
+
+def stored_flows(journal: EventJournal) -> list[str]:
+    """The ids of all flows of a store, ascending. Raises JournalError."""
+    with _store_errors():
+        return [flow_of(run) for run in journal.runs() if label_of(run) == MANIFEST]
+
+
+def keep_manifest(journal: EventJournal, flow_id: str, manifest: bytes) -> None:
+    """Begin a flow: write its manifest. Raises JournalError, also where the flow has one."""
+    with _store_errors():
+        journal.append(journal_run(flow_id, MANIFEST), [manifest.decode()], 0)
+
+
+def kept_manifest(journal: EventJournal, flow_id: str) -> FlowManifest | None:
+    """The manifest of a flow; None for one that was never begun. Raises JournalError."""
+    run = journal_run(flow_id, MANIFEST)
+    with _store_errors():
+        text = next((text for _, text in journal.scan(run, to=1)), None)
+    if text is None:
+        return None
+    try:
+        return FlowManifest.of(text.encode())
+    except (JsonError, WireError) as error:
+        message = f"the manifest of flow '{flow_id}' is damaged: {error}"
+        raise JournalError("pipeline.journal_corrupt", message, where=place(run, 1)) from error
+
+
+def end_of(journal: EventJournal, flow_id: str) -> TerminalFact | None:
+    """How a flow ended; None for one that can go on. Raises JournalError."""
+    run = journal_run(flow_id, SYSTEM)
+    ended: TerminalFact | None = None
+    with _store_errors():
+        for seq, text in journal.scan(run, journal.head(run) - _TAIL + 1):
+            ended = _terminal_fact(run, seq, text) or ended
+    return ended
+
+
+def _terminal_fact(run: str, seq: int, text: str) -> TerminalFact | None:
+    try:
+        record = read_record(text, read_system_event)
+    except (JsonError, WireError) as error:
+        message = f"record {seq} of journal '{run}' is damaged: {error}"
+        raise JournalError("pipeline.journal_corrupt", message, where=place(run, seq)) from error
+    match record and record.event:
+        case SystemEvent(
+            event=PipelineLifecycle(fact=(PipelineCompleted() | PipelineFailed() | PipelineCancelled()) as fact)
+        ):
+            return fact
+        case _:
+            return None
+
+
+@contextmanager
+def _store_errors() -> Generator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise journal_error(error) from error
