@@ -104,7 +104,7 @@ def _marked(tools: RunTools, store: RunStore) -> Iterator[str]:
     if store.leases is not None:
         for lease in store.leases.owners().values():
             raise store.leases.busy(lease)
-    for run_id in store.journal.runs():
+    for run_id in tools.run_ids(store):
         yield from tools.artifacts(store, run_id)
 
 

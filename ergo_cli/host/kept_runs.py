@@ -102,7 +102,7 @@ def run_drivers(store: RunStore) -> dict[str, RunDriver]:
 def with_run(named: NamedStore, run_id: str, use: Callable[[RunTools, RunStore], T], name: str = "look") -> T:
     """Call ``use`` with the tools of the run's kind and its opened store; returns its result.
 
-    ``name`` says what it does, for those who find a run driven by it. The kind is the first whose journal has the run.
+    ``name`` says what it does, for those who find a run driven by it. The kind is the first that has the run.
     Raises as ``list_runs``, StoreError ``store.not_found`` for a run that no kind has, and ProgramError
     ``program.import_failed`` for one that may be of a kind that cannot be used.
     """
@@ -110,9 +110,9 @@ def with_run(named: NamedStore, run_id: str, use: Callable[[RunTools, RunStore],
     known: list[str] = []
     for tools in all_run_tools(broken.append):
         with open_runs(named, tools, name) as store:
-            if tools.is_run_id(run_id) and store.journal.head(run_id):
+            if tools.has(store, run_id):
                 return use(tools, store)
-            known += filter(tools.is_run_id, store.journal.runs())
+            known += tools.run_ids(store)
     if broken:
         raise broken[0]
     raise run_not_found(run_id, known)

@@ -40,7 +40,8 @@ class RunDriver(Struct, frozen=True):
 class ListedRun(Struct, frozen=True):
     """One run; ``snapshot`` is the seq of its latest, ``driver`` drives it now.
 
-    Where the run cannot be read, ``error`` says why.
+    ``program`` is the name of its program, where the run keeps it and its id does not say it. Where the run cannot be
+    read, ``error`` says why.
     """
 
     run_id: str
@@ -49,10 +50,13 @@ class ListedRun(Struct, frozen=True):
     snapshot: int | None = None
     error: ErgoError | None = None
     driver: RunDriver | None = None
+    program: str | None = None
 
 
 class RunRecord(Struct, frozen=True):
-    """One record of a run: ``id`` is the step or action it belongs to; ``record`` and ``content`` are JSON texts."""
+    """One record of a run: ``id`` is what it belongs to, a step, an action or a journal; ``record`` and ``content`` are
+    JSON texts.
+    """
 
     seq: int
     name: str
@@ -76,11 +80,19 @@ class Request(Struct, frozen=True):
     payload: bytes
 
 
+class RunTable(Struct, frozen=True):
+    """A part of a run's status for people: names of columns, rows under them; ``numeric`` names columns of numbers."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    numeric: frozenset[str] = frozenset()
+
+
 class ShownRun(Struct, frozen=True):
     """A run at its end; ``status`` is the kind's own summary as JSON text.
 
-    ``interrupt`` is the record of the one that is unanswered, ``question`` its value. ``reasons`` says for each state,
-    by its name, why it ran, ran again or was left out, where the kind knows. ``driver`` drives it now.
+    ``interrupt`` is the record of the one that is unanswered, ``question`` its value. ``about`` and ``tables`` are what
+    else people see of the summary: names with values, and tables that have rows. ``driver`` drives it now.
     """
 
     run_id: str
@@ -92,18 +104,20 @@ class ShownRun(Struct, frozen=True):
     question: bytes | None
     request: Request | None
     last_records: Sequence[RunRecord]
-    reasons: Sequence[tuple[str, str]] = ()
+    about: Sequence[tuple[str, str]] = ()
+    tables: Sequence[RunTable] = ()
     driver: RunDriver | None = None
 
 
 class TimedRun(Struct, frozen=True):
-    """A run record by record; each row is sequence number, name, step and action."""
+    """A run record by record; each row is what ``columns`` name, by default sequence number, name, step and action."""
 
     run_id: str
     records: Sequence[bytes]
-    rows: Sequence[tuple[int, str, str | None, str | None]]
+    rows: Sequence[tuple[int | str | None, ...]]
     final_status: bytes
     standing: Standing
+    columns: tuple[str, ...] = ("seq", "event", "step", "action")
 
 
 class Resumption(Struct, frozen=True):
@@ -188,6 +202,14 @@ class RunTools(Protocol):
         """Whether a text can be the id of a run."""
         ...
 
+    def run_ids(self, store: RunStore) -> Iterable[str]:
+        """The ids of all runs, ascending; one run may be several of the store's journal."""
+        ...
+
+    def has(self, store: RunStore, run_id: str) -> bool:
+        """Whether the store has a run of this id."""
+        ...
+
     def list(self, store: RunStore) -> Sequence[ListedRun]:
         """Every run, ascending by id."""
         ...
@@ -217,7 +239,7 @@ class RunTools(Protocol):
         ...
 
     def artifacts(self, store: RunStore, run_id: str) -> Iterable[str]:
-        """The ids of the artifacts that a run of the journal names; raises for one that cannot be read whole."""
+        """The ids of the artifacts that a run names; raises for one that cannot be read whole."""
         ...
 
     def cancel(self, store: RunStore, run_id: str, *, was_asked: bool) -> CancelledRun:

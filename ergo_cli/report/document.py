@@ -264,7 +264,8 @@ class RunDriverDocument(Struct, frozen=True):
 
 
 class ListedRunDocument(Struct, frozen=True):
-    """A run of a store; ``snapshot`` is the seq of its latest, ``driver`` is absent if nothing drives it.
+    """A run of a store; ``snapshot`` is the seq of its latest, ``driver`` is absent if nothing drives it, ``program``
+    unless the run keeps the name of its program.
 
     Head, status and snapshot are null if ``error`` is set.
     """
@@ -275,6 +276,7 @@ class ListedRunDocument(Struct, frozen=True):
     snapshot: int | None
     error: ErrorDocument | None
     driver: RunDriverDocument | UnsetType = UNSET
+    program: str | UnsetType = UNSET
 
 
 class SnapshotDocument(Struct, frozen=True):

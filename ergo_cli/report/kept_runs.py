@@ -68,6 +68,8 @@ def render_run_list(runs: Sequence[ListedRun], notices: Sequence[Notice] = ()) -
     )
     rows = tuple(tuple(map(_cell, _listed_row(run))) for run in runs)
     table = Table(("run", "status", "events", "snapshot"), rows, _NUMERIC)
+    if any(run.program for run in runs):
+        table = _with_programs(table, runs)
     driven = [Line(f"run '{run.run_id}' is driven by {_driver_text(run.driver)}") for run in runs if run.driver]
     return CommandResult(report, (table if runs else Line("no runs"), *driven), errors, tuple(notices))
 
@@ -88,6 +90,7 @@ def render_run_state(run: ShownRun) -> CommandResult:
     )
     pairs = (
         ("status", run.standing.value),
+        *run.about,
         ("driven by", None if run.driver is None else _driver_text(run.driver)),
         ("events", run.head),
         ("snapshot", None if snapshot is None else f"at {snapshot.at_seq}, state version {snapshot.version}"),
@@ -96,10 +99,11 @@ def render_run_state(run: ShownRun) -> CommandResult:
     )
     rows = tuple(tuple(map(_cell, _record_row(each))) for each in run.last_records)
     table = Table(("seq", "event", "id", "content"), rows, _NUMERIC)
-    reasons: tuple[Block, ...] = (Line(), Table(("state", "why"), tuple(run.reasons))) if run.reasons else ()
+    tables = (Table(each.columns, tuple(each.rows), each.numeric) for each in run.tables if each.rows)
+    parts: Sequence[Block] = [block for each in tables for block in (Line(), each)]
     headline = Line(run.run_id, _TONES[run.standing])
     report = Report(command=SHOW, outcome="ok", exit_code=0, run_summary=document)
-    return CommandResult(report, (headline, fields(pairs, indent=2), *reasons, Line(), table))
+    return CommandResult(report, (headline, fields(pairs, indent=2), *parts, Line(), table))
 
 
 def render_timeline(run: TimedRun) -> CommandResult:
@@ -111,7 +115,7 @@ def render_timeline(run: TimedRun) -> CommandResult:
         derived_status=run.standing.value,
     )
     rows = tuple(tuple(map(_cell, row)) for row in run.rows)
-    table = Table(("seq", "event", "step", "action"), rows, _NUMERIC)
+    table = Table(run.columns, rows, _NUMERIC)
     status = Line(f"status: {run.standing.value}", _TONES[run.standing])
     report = Report(command=TIMELINE, outcome="ok", exit_code=0, run_timeline=document)
     return CommandResult(report, (Line(run.run_id, Tone.STRONG), table, status))
@@ -157,7 +161,8 @@ def render_cancellation(run: CancelledRun) -> CommandResult:
 def _listed_document(run: ListedRun) -> ListedRunDocument:
     standing = None if run.standing is None else run.standing.value
     error = None if run.error is None else error_document(run.error)
-    return ListedRunDocument(run.run_id, run.head, standing, run.snapshot, error, _driver_document(run.driver))
+    driver, program = _driver_document(run.driver), UNSET if run.program is None else run.program
+    return ListedRunDocument(run.run_id, run.head, standing, run.snapshot, error, driver, program)
 
 
 def _driver_document(driver: RunDriver | None) -> RunDriverDocument | UnsetType:
@@ -169,6 +174,11 @@ def _driver_document(driver: RunDriver | None) -> RunDriverDocument | UnsetType:
 
 def _driver_text(driver: RunDriver) -> str:
     return f"{driver.owner} for {driver.held_ms // 1000} s, heard of {driver.heartbeat_ms // 1000} s ago"
+
+
+def _with_programs(table: Table, runs: Sequence[ListedRun]) -> Table:
+    rows = tuple((*row, _cell(run.program)) for row, run in zip(table.rows, runs, strict=True))
+    return Table((*table.columns, "program"), rows, table.numeric)
 
 
 def _listed_row(run: ListedRun) -> Iterable[object]:

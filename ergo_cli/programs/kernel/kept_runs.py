@@ -62,6 +62,14 @@ class KernelRuns(Struct, frozen=True):
         """Whether a text can name a run (spec 40 §3.1)."""
         return is_run_id(text)
 
+    def run_ids(self, store: RunStore) -> list[str]:
+        """The ids of all runs of the journal that can name one, ascending. Raises StoreError."""
+        return list(filter(is_run_id, store.journal.runs()))
+
+    def has(self, store: RunStore, run_id: str) -> bool:
+        """Whether a run has events. Raises StoreError."""
+        return is_run_id(run_id) and store.journal.head(run_id) > 0
+
     def list(self, store: RunStore) -> list[ListedRun]:
         """Every run, ascending by id; of each log only the end is read. Raises StoreError for a fault of the store."""
         return [_listed(store, run_id) for run_id in store.journal.runs()]

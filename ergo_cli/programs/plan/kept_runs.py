@@ -37,6 +37,7 @@ from ergo_cli.programs.runs import (
     ResumedRun,
     Resumption,
     RunRecord,
+    RunTable,
     ShownRun,
     Standing,
     TimedRun,
@@ -80,9 +81,17 @@ class PlanRuns(Struct, frozen=True):
         """Whether a text can name a run: a UUID as streams spell it."""
         return is_run_id(text)
 
+    def run_ids(self, store: RunStore) -> list[str]:
+        """The ids of all runs, ascending. Raises StoreError."""
+        return Streams(store.journal).runs()
+
+    def has(self, store: RunStore, run_id: str) -> bool:
+        """Whether a run has events. Raises StoreError."""
+        return is_run_id(run_id) and store.journal.head(run_id) > 0
+
     def list(self, store: RunStore) -> list[ListedRun]:
         """Every run, ascending by id; only the end of each stream is read. Raises StoreError."""
-        return [_listed(store, run_id) for run_id in Streams(store.journal).runs()]
+        return [_listed(store, run_id) for run_id in self.run_ids(store)]
 
     def show(self, store: RunStore, run_id: str) -> ShownRun:
         """The status of a run; reads its whole stream.
@@ -104,7 +113,7 @@ class PlanRuns(Struct, frozen=True):
             question=None,
             request=None,
             last_records=[_record(event) for event in events[-_LAST_EVENTS:]],
-            reasons=reasons,
+            tables=(RunTable(("state", "why"), reasons),),
         )
 
     def timeline(self, store: RunStore, run_id: str) -> TimedRun:
@@ -172,8 +181,6 @@ class PlanRuns(Struct, frozen=True):
 
         Raises StorageError ``plan.event_stream_corrupt``, and RunError, for a stream that cannot be read whole.
         """
-        if not is_run_id(run_id):
-            return []
         events = Streams(store.journal).read(run_id)
         history = read_history(run_id, events)
         FactIndex.of(run_id, events)
