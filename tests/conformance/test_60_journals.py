@@ -153,8 +153,8 @@ def test_c60_89_a_file_of_the_original_is_read_and_written_byte_for_byte(tmp_pat
     envelopes = opened(line_files(tmp_path / "a.log"), None).read_all_unordered()
     assert ids(envelopes) == [f"01KB3V7Q0W000000000000E{number:03}" for number in range(1, 33)]
     assert b"".join(framed(newer_numbers(record_text(each).encode())) for each in envelopes) == ORIGINAL
-    form, written = lines(text for _, text in line_files(tmp_path / "a.log").scan(RUN))
-    assert (form, b"".join(written)) == (LineFormat.RECORDS, ORIGINAL)
+    written = lines((text for _, text in line_files(tmp_path / "a.log").scan(RUN)), LineFormat.RECORDS)
+    assert b"".join(written) == ORIGINAL
 
 
 # The original's cases
@@ -619,22 +619,50 @@ def test_an_export_to_lines_loses_nothing(reopen: Reopen, tmp_path: Path) -> Non
     journal.append_group("h", [event(4), event(5)])
     journal.append(event(6))
     texts = [text for _, text in reopen().scan(RUN)]
-    form, written = lines(texts)
-    assert form is LineFormat.FRAMES
-    (tmp_path / "export.log").write_bytes(b"".join(written))
+    form = LineFormat.FRAMES
+    (tmp_path / "export.log").write_bytes(b"".join(lines(texts, form)))
     assert [text for _, text in line_files(tmp_path / "export.log", form).scan(RUN)] == texts
     assert shown(opened(line_files(tmp_path / "export.log", form), None)) == shown(opened(reopen(), None))
 
 
-@given(st.lists(st.integers(0, 3)))
-def test_lines_and_records_are_each_others_inverse(sizes: list[int]) -> None:
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.lists(st.lists(JSON, max_size=3)))
+def test_lines_and_records_are_each_others_inverse(groups: list[list[Any]]) -> None:
+    """Groups of one name stay groups of their own, numbers and texts stay as they are written."""
     store = memory_store().journal
     journal = opened(store)
-    for number, size in enumerate(sizes):
-        journal.append_group(f"g{number}", [event(10 * number + each) for each in range(size)])
+    for number, payloads in enumerate(groups):
+        events = [replace(event(10 * number + each), content=Data("d", it)) for each, it in enumerate(payloads)]
+        journal.append_group("g", events)
     texts = [text for _, text in store.scan(RUN)]
-    form, written = lines(texts)
-    assert [text for line in written for text in texts_in(unframed(line[:-1]), form)] == texts
+    read = [texts_in(unframed(line[:-1]), LineFormat.FRAMES) for line in lines(texts, LineFormat.FRAMES)]
+    assert read == [texts[end - size : end] for size, end in _sizes(groups)]
+
+
+def _sizes(groups: list[list[Any]]) -> Iterator[tuple[int, int]]:
+    end = 0
+    for group in filter(None, groups):
+        end += len(group)
+        yield len(group), end
+
+
+@pytest.mark.parametrize("kept", [[1], [0], [1, 0], [0, 0]], ids=str)
+def test_a_group_that_is_not_whole_has_no_line(kept: list[int]) -> None:
+    store = memory_store().journal
+    opened(store).append_group("g", [event(1), event(2)])
+    texts = [text for _, text in store.scan(RUN)]
+    with pytest.raises(ValueError, match="its group is not whole"):
+        list(lines([texts[index] for index in kept], LineFormat.FRAMES))
 
 
 def test_unknown_system_events_are_passed_over_and_counted() -> None:

@@ -14,11 +14,12 @@ from zlib import crc32
 import msgspec
 from msgspec import Raw, Struct
 
-from ergo_cli.core.json import decode
 from ergo_cli.core.wire import FreeValue
+from ergo_cli.programs.pipeline.records import GroupMember
 
 _HEADER = re.compile(rb"([0-9]{1,20}):([0-9]{1,20}):")
 _MEMBERS = ("journal_group_id", "journal_group_member")
+_NULL = Raw(b"null")
 
 
 class LineFormat(IntEnum):
@@ -51,9 +52,11 @@ class _Beginning(Struct, frozen=True):
     event_id: FreeValue = None
     frame_kind: FreeValue = None
     journal_group_id: str | None = None
+    journal_group_member: GroupMember | None = None
 
 
 _encode = msgspec.json.Encoder().encode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode  # values keep their text
 _decode_beginning = msgspec.json.Decoder(_Beginning).decode
 _decode_frame = msgspec.json.Decoder(_RecordFrame | _GroupFrame).decode
 
@@ -81,36 +84,54 @@ def unframed(line: bytes) -> bytes:
 
 def group_line(texts: Sequence[str]) -> bytes:
     """The line of format 2 that holds one record, or all records of one group. Raises ValueError for several groups."""
-    if _decode_beginning(texts[0]).journal_group_id is None:
+    group_id = _decode_beginning(texts[0]).journal_group_id
+    if group_id is None:
         (text,) = texts
         return framed(_encode(_RecordFrame(Raw(text.encode()))))
-    records = [decode(text.encode()) for text in texts]
-    (group_id,) = {record["journal_group_id"] for record in records}
-    bare = [{name: value for name, value in record.items() if name not in _MEMBERS} for record in records]
-    return framed(_encode(_GroupFrame(group_id, [Raw(_encode(record)) for record in bare])))
+    _check_group(texts)
+    return framed(_encode(_GroupFrame(group_id, [_without_place(text) for text in texts])))
 
 
-def lines(texts: Iterable[str]) -> tuple[LineFormat, Iterator[bytes]]:
-    """All lines of a journal, and their format: the second where records form groups, so that nothing is lost."""
-    groups = list(_grouped(texts))
-    if all(len(group) == 1 for group in groups):
-        return LineFormat.RECORDS, (framed(text.encode()) for (text,) in groups)
-    return LineFormat.FRAMES, map(group_line, groups)
+def lines(texts: Iterable[str], form: LineFormat) -> Iterator[bytes]:
+    """The lines of the records of a journal. Raises ValueError for a group that is not whole, or has no place."""
+    for group in _grouped(texts):
+        if form is LineFormat.FRAMES:
+            yield group_line(group)
+        else:
+            (text,) = group
+            yield framed(text.encode())
+
+
+def is_of_group(text: str) -> bool:
+    """Whether a record was appended together with others, so that only format 2 can hold it."""
+    return _decode_beginning(text).journal_group_id is not None
 
 
 def _grouped(texts: Iterable[str]) -> Iterator[list[str]]:
     """Records by group, those outside of one by themselves."""
     group: list[str] = []
-    current: str | None = None
     for text in texts:
-        group_id = _decode_beginning(text).journal_group_id
-        if group and (group_id is None or group_id != current):
+        member = _decode_beginning(text).journal_group_member
+        if group and (member is None or member.index == 0):
             yield group
             group = []
         group.append(text)
-        current = group_id
     if group:
         yield group
+
+
+def _check_group(texts: Sequence[str]) -> None:
+    """Raise ValueError for records that are not all of one group, in their order."""
+    found = [_decode_beginning(text) for text in texts]
+    group_id, size = found[0].journal_group_id, len(texts)
+    for index, each in enumerate(found):
+        if each.journal_group_id != group_id or each.journal_group_member != GroupMember(index, size):
+            raise ValueError(f"its group is not whole: {size} records of '{group_id}' stand together")
+
+
+def _without_place(text: str) -> Raw:
+    members = _decode_members(text)
+    return Raw(_encode({name: value for name, value in members.items() if name not in _MEMBERS}))
 
 
 def texts_in(body: bytes, form: LineFormat) -> list[str]:
@@ -135,13 +156,7 @@ def texts_in(body: bytes, form: LineFormat) -> list[str]:
 
 def _with_place(record: bytes, group_id: str, index: int, size: int) -> str:
     """The text of a record of a group: its place stands before the event."""
-    members = decode(record)
-    event = members.pop("event", None)
-    return _encode(
-        {
-            **members,
-            "journal_group_id": group_id,
-            "journal_group_member": {"index": index, "size": size},
-            "event": event,
-        }
-    ).decode()
+    members = _decode_members(record)
+    event = members.pop("event", _NULL)
+    place = {"journal_group_id": group_id, "journal_group_member": GroupMember(index, size)}
+    return _encode({**members, **place, "event": event}).decode()
