@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,7 +103,17 @@ def run(
     def work() -> CommandResult:
         driver = driver_command(driver_cmd, driver_arg)
         request = RunRequest(
-            flags, events, driver, egress_config, limits, bounds, numbers, store, artifacts, accept_plan_change
+            flags,
+            events,
+            driver,
+            egress_config,
+            limits,
+            bounds,
+            numbers,
+            store,
+            artifacts,
+            accept_plan_change,
+            environment=dict(os.environ),
         )
         return run_and_report("run", session, request, keep, journal, fail_on_error=fail_on_error)
 

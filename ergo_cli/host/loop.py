@@ -150,6 +150,7 @@ def start_run(
             resources.continues,
             run.program.provenance,
             resources.accepts_plan_changes,
+            environment=run.environment,
         )
         invoker = acting.invoker(value, seat)
         journals = JournalSink(invoker, sink, resources.episodes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -22,6 +23,8 @@ from ergo_cli.project.profiles import FixtureFile, IngressProcess, ResolvedProfi
 from ergo_cli.project.trust import check_settings
 from ergo_cli.stores.files import STANDARD_INPUT
 from ergo_cli.supervisor.seam import Constraints
+
+NO_VARIABLES: Mapping[str, str] = {}
 
 
 class Limits(Struct, frozen=True):
@@ -60,7 +63,8 @@ class RunRequest(Struct, frozen=True):
     ``events`` is a path (``-`` is standard input); ``driver`` is the command of an ingress process used instead.
     ``egress`` is the file that routes intents, ``store`` the store that keeps the runs of a stateful program,
     ``artifacts`` where the artifacts of that store are. ``accept_plan_change``: its unfinished runs may go on with
-    another plan than the one that they were begun with.
+    another plan than the one that they were begun with. ``environment`` holds variables that a kind of program may
+    heed.
     """
 
     flags: ProgramFlags = ProgramFlags()
@@ -73,6 +77,7 @@ class RunRequest(Struct, frozen=True):
     store: str | None = None
     artifacts: str | None = None
     accept_plan_change: bool = False
+    environment: Mapping[str, str] = {}
 
 
 class EventFile(Struct, frozen=True):
@@ -110,13 +115,17 @@ class EgressPlan(Struct, frozen=True):
 
 
 class PreparedRun(Struct, frozen=True):
-    """A program that fits its adapter and the settings of its run; ``run_id`` is the profile's rule for run ids."""
+    """A program that fits its adapter and the settings of its run; ``run_id`` is the profile's rule for run ids.
+
+    ``environment`` is that of the request.
+    """
 
     program: AnyProgram
     adapter: Adapter | None
     constraints: Constraints = Constraints()
     numbers: Numbers = Numbers.EXACT
     run_id: str | None = None
+    environment: Mapping[str, str] = {}
 
     @property
     def adapter_provenance(self) -> str:
@@ -178,7 +187,7 @@ def plan_run(request: RunRequest) -> RunPlan:
     if request.driver is None and profile is not None:
         _check_profile_adapter(request, source, profile)
     found = find_program_for_run(request.flags, _file_of(request))
-    notices += check_ready(found, source, egress, _run_id(found))
+    notices += check_ready(found, source, egress, _run_id(found), request.environment)
     store = _store(request, found)
     return RunPlan(
         found,
@@ -211,27 +220,36 @@ def default_capture_path(graph: Path | None) -> Path:
 
 
 def check_ready(
-    found: FoundProgram, source: EventSource, egress: EgressPlan | None, run_id: str | None = None
+    found: FoundProgram,
+    source: EventSource,
+    egress: EgressPlan | None,
+    run_id: str | None = None,
+    environment: Mapping[str, str] = NO_VARIABLES,
 ) -> tuple[Notice, ...]:
     """Raise unless the program fits its surroundings; returns warnings.
 
     Raises ErgoError as ``check_fit``, then ``adapter.production_requires_adapter`` for a process without adapter.
     """
-    notices = check_fit(found.program, found.adapter, None if egress is None else egress.config, run_id)
+    config = None if egress is None else egress.config
+    notices = check_fit(found.program, found.adapter, config, run_id, environment)
     if isinstance(source, Driver) and found.adapter is None:
         raise production_requires_adapter()
     return notices
 
 
 def check_fit(
-    program: AnyProgram, adapter: Adapter | None, egress: EgressConfig | None, run_id: str | None = None
+    program: AnyProgram,
+    adapter: Adapter | None,
+    egress: EgressConfig | None,
+    run_id: str | None = None,
+    environment: Mapping[str, str] = NO_VARIABLES,
 ) -> tuple[Notice, ...]:
     """Raise the first fault of the program in these surroundings (``Kind.check``), then of ownership; returns warnings.
 
     Raises ErgoError ``host.configuration_invalid`` where an effect kind has no owner, or several (HST-5).
     """
     routed = None if egress is None else egress.routes.keys()
-    notices = program.kind.check(program.value, Surroundings(adapter, routed, run_id))
+    notices = program.kind.check(program.value, Surroundings(adapter, routed, run_id, environment))
     if program.kind.computing is None:
         return notices
     return notices + check_ownership(program.kind.computing.emits(program.value), adapter, routed)
@@ -307,7 +325,9 @@ def _check_profile_adapter(request: RunRequest, source: EventFile | Driver, prof
 
 def _prepared(request: RunRequest, found: FoundProgram) -> PreparedRun:
     constraints = request.limits.over(Constraints() if found.profile is None else found.profile.constraints)
-    return PreparedRun(found.live(), found.adapter, constraints, _numbers(request, found), _run_id(found))
+    return PreparedRun(
+        found.live(), found.adapter, constraints, _numbers(request, found), _run_id(found), request.environment
+    )
 
 
 def _run_id(found: FoundProgram) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
@@ -15,11 +15,15 @@ T = TypeVar("T")
 
 
 class Surroundings(Struct, frozen=True):
-    """What a live run puts around a program: adapter, effect kinds that egress routes, the profile's run id rule."""
+    """What a live run puts around a program: adapter, effect kinds that egress routes, the profile's run id rule.
+
+    ``environment`` holds the variables of the command line; a library has none.
+    """
 
     adapter: Adapter | None = None
     routed: Set[str] | None = None
     run_id: str | None = None
+    environment: Mapping[str, str] = {}
 
 
 class DeadlinePassed(Exception):
@@ -39,7 +43,7 @@ class Seat(Struct, frozen=True):
 
     ``entropy`` gives that many random bytes. ``continues``: events may belong to runs that were done before; otherwise
     such an event is refused. ``provenance`` is the program's fingerprint. ``accepts_plan_changes``: an unfinished run
-    may go on with another plan than the one that it was begun with.
+    may go on with another plan than the one that it was begun with. ``environment`` is that of ``Surroundings``.
     """
 
     clock: Clock
@@ -50,3 +54,4 @@ class Seat(Struct, frozen=True):
     continues: bool = True
     provenance: str = ""
     accepts_plan_changes: bool = False
+    environment: Mapping[str, str] = {}

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from ergo_cli.core import wire
 from ergo_cli.core.wire import FreeValue, WireError
 from ergo_cli.programs.pipeline.run_manifest import VERSION
+from ergo_cli.programs.pipeline.settings import RecordedSettings
 from ergo_cli.programs.pipeline.topology import StageType
 
 
@@ -39,7 +40,7 @@ class FlowManifest(Struct, frozen=True, dict=True):
     flow_id: str
     flow_name: str
     manifest_version: str
-    settings: Mapping[str, FreeValue]
+    settings: RecordedSettings
     stages: Mapping[str, FlowStage]
 
     @classmethod

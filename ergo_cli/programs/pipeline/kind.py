@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import EgressError, ProjectError
@@ -12,7 +13,9 @@ from ergo_cli.events.external import HostedEvent
 from ergo_cli.programs.kind import Line
 from ergo_cli.programs.pipeline.checks import check_pipeline
 from ergo_cli.programs.pipeline.differences import journal_differences
+from ergo_cli.programs.pipeline.environment import configured, environment_notices
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
+from ergo_cli.programs.pipeline.modes import StartupMode
 from ergo_cli.programs.pipeline.program import PipelineProgram
 from ergo_cli.programs.pipeline.record_lines import parts_of
 from ergo_cli.programs.pipeline.recorded import JournalRecord, PipelineEpisode, PipelineReader
@@ -36,7 +39,11 @@ class PipelineActing(Struct, frozen=True):
         """Take any event: its source is found when it is admitted."""
 
     def invoker(self, program: PipelineProgram, seat: Seat) -> PipelineInvoker:
-        """An invoker whose flow is kept in the seat's store; in memory, only what is still to be read is kept."""
+        """An invoker whose flow is kept in the seat's store; in memory, only what is still to be read is kept.
+
+        The environment has the last word about the settings.
+        """
+        program = replace(program, settings=configured(program.settings, seat.environment))
         if seat.store is not None:
             return PipelineInvoker(program, seat.store.journal, seat)
         journal = MemoryJournal()
@@ -80,6 +87,7 @@ class PipelineKind(Struct, frozen=True):
     def check(self, program: PipelineProgram, around: Surroundings) -> tuple[Notice, ...]:
         """Refuse egress routes and run id rules, which do not apply, and a pipeline that cannot run.
 
+        Returns warnings about settings, of the program and of the environment, that are not taken as they stand.
         Raises EgressError ``egress.route_unsupported``, ProjectError PRJ-INVALID, and as ``check_pipeline``.
         """
         if around.routed is not None:
@@ -90,7 +98,7 @@ class PipelineKind(Struct, frozen=True):
             message = "key 'run_id' is wrong: all events of a pipeline belong to one flow"
             raise ProjectError("PRJ-INVALID", message, where="run_id", fix="leave run_id out")
         check_pipeline(program)
-        return ()
+        return (*_manual_start(program), *environment_notices(around.environment))
 
     def referee(
         self, program: PipelineProgram, recorded: PipelineProgram | None, deadline: int | None
@@ -101,6 +109,13 @@ class PipelineKind(Struct, frozen=True):
         """
         check_pipeline(program)
         return PipelineReferee(program)
+
+
+def _manual_start(program: PipelineProgram) -> Iterator[Notice]:
+    if program.settings.startup is StartupMode.MANUAL:
+        manual = "the setting 'startup_mode' is 'manual', which is for the library"
+        message = f"{manual}; ergo starts a pipeline with its first event"
+        yield Notice(message, where=f"pipeline '{program.name}'")
 
 
 KIND = PipelineKind()

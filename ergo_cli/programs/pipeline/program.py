@@ -97,7 +97,7 @@ class PipelineProgram(Struct, frozen=True, dict=True):
                 "flow_id": flow_id.display,
                 "flow_name": self.name,
                 "manifest_version": VERSION,
-                "settings": dict(self.settings.recorded()),
+                "settings": self.settings.recorded(),
                 "stages": stages,
             }
         )

@@ -67,19 +67,16 @@ class _Judged(Struct, frozen=True):
 class PipelineReferee:
     """Runs one flow of today's program; every call is compared with the recorded one of its episode and attempt.
 
+    The flow has the settings of the recorded one, whatever set them (§24).
     How calls ended by time, by a stop or by a store that failed is taken from the recording.
     """
 
     def __init__(self, program: PipelineProgram) -> None:
-        self._program = program
-        self._manifest = FlowManifest.of(program.manifest())
         self._effects = ServedEffects()
-        journal = MemoryJournal()
-        self._appended = AppendOrder(journal)
+        self._journal = MemoryJournal()
+        self._appended = AppendOrder(self._journal)
         self._time = RecordedTime(self._appended)
-        seat = Seat(self._time, self._time.within)
-        inert = _without_executors(program)
-        self._invoker = PipelineInvoker(inert, self._appended, seat, self._effects, forget=journal.forget)
+        self._take_program(program)
         self._episode: PipelineEpisode | None = None
         self._judged: list[_Judged] = []
         self._produced: list[ProducedEffect] = []
@@ -96,8 +93,12 @@ class PipelineReferee:
         """Set the episode that the next calls belong to; its effects are served from now on."""
         assert episode is None or isinstance(episode, PipelineEpisode)
         self._episode, self._judged = episode, []
-        if episode is not None:
-            self._effects.add(episode.effects)
+        if episode is None:
+            return
+        self._effects.add(episode.effects)
+        if episode.manifest.settings != self._manifest.settings:
+            settings = self._program.settings.as_recorded(episode.manifest.settings)
+            self._take_program(replace(self._program, settings=settings))
 
     def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
         """Admit the event to today's flow, unless the recorded call did nothing; returns the termination today.
@@ -181,6 +182,13 @@ class PipelineReferee:
     def notices(self) -> Sequence[Notice]:
         """What keeps the runs from being compared in full, so far."""
         return [Notice(obstacle) for obstacle in self._obstacles]
+
+    def _take_program(self, program: PipelineProgram) -> None:
+        self._program = program
+        self._manifest = FlowManifest.of(program.manifest())
+        seat = Seat(self._time, self._time.within)
+        inert = _without_executors(program)
+        self._invoker = PipelineInvoker(inert, self._appended, seat, self._effects, forget=self._journal.forget)
 
     def _judge(self, recorded: PipelineCall, call: Callable[[], Sequence[EpisodeJournal]]) -> _Judged:
         termination = recorded.end.termination

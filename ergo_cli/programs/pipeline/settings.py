@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import Enum
 from typing import cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import did_you_mean
-from ergo_cli.core.wire import FreeValue
 from ergo_cli.errors import headline
+from ergo_cli.programs.pipeline.counters import Count
 from ergo_cli.programs.pipeline.errors import PipelineError
 from ergo_cli.programs.pipeline.modes import SourceContract, StartupMode
 
 DEFAULT_SHUTDOWN_MS = 30_000
 DEFAULT_METRICS_DRAIN_MS = 5_000
+
+TIME_LIMIT_MS = 2**63
+"""No time is that long."""
+
+
+class RecordedSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The settings that can change a record, as a manifest holds them: members ascending."""
+
+    drain_timeout_ms: Count | None = None
+    shutdown_timeout_ms: Count
+    source_contract: SourceContract
 
 
 class PipelineSettings(Struct, frozen=True):
@@ -42,15 +54,22 @@ class PipelineSettings(Struct, frozen=True):
         """How strict the pipeline is with its sources."""
         return SourceContract(self.source_contract)
 
-    def recorded(self) -> Mapping[str, FreeValue]:
-        """The settings that can change a record, as a manifest holds them."""
-        held: dict[str, FreeValue] = {
-            "shutdown_timeout_ms": self.shutdown_timeout_ms,
-            "source_contract": self.source_contract,
-        }
-        if self.drain_timeout_ms is not None:
-            held["drain_timeout_ms"] = self.drain_timeout_ms
-        return held
+    def recorded(self) -> RecordedSettings:
+        """The settings that can change a record."""
+        return RecordedSettings(
+            drain_timeout_ms=self.drain_timeout_ms,
+            shutdown_timeout_ms=self.shutdown_timeout_ms,
+            source_contract=self.source_mode,
+        )
+
+    def as_recorded(self, recorded: RecordedSettings) -> PipelineSettings:
+        """These settings, with those of a recorded flow."""
+        return replace(
+            self,
+            drain_timeout_ms=recorded.drain_timeout_ms,
+            shutdown_timeout_ms=recorded.shutdown_timeout_ms,
+            source_contract=recorded.source_contract.value,
+        )
 
 
 def check_settings(settings: PipelineSettings) -> None:
@@ -78,7 +97,7 @@ def _bad_token(name: str, value: object, tokens: type[Enum]) -> Iterator[Pipelin
 
 
 def _bad_time(name: str, value: object) -> Iterator[PipelineError]:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < TIME_LIMIT_MS:
         fix = "write a whole number of milliseconds"
         yield _invalid(name, f"the setting '{name}' is {value!r}, not a number of milliseconds", fix)
 

@@ -29,6 +29,7 @@ from ergo_cli.programs.pipeline.lifecycle import (
     State,
     is_terminal,
 )
+from ergo_cli.programs.pipeline.modes import StartupMode
 from ergo_cli.programs.pipeline.orchestration import ActionFailed, ManagedStage, Orchestration
 from ergo_cli.programs.pipeline.state_machine import UnhandledEvent, name_of
 from ergo_cli.programs.pipeline.system_events import PipelineDrained, PipelineFact, PipelineLifecycle, SystemEvent
@@ -45,7 +46,12 @@ class PipelineSupervisor:
     """
 
     def __init__(
-        self, flow: Flow, stages: Sequence[ManagedStage], log: Callable[[str], object] = lambda _line: None
+        self,
+        flow: Flow,
+        stages: Sequence[ManagedStage],
+        log: Callable[[str], object] = lambda _line: None,
+        *,
+        startup: StartupMode = StartupMode.AUTO,
     ) -> None:
         settings = flow.program.settings
         self.flow = flow
@@ -56,7 +62,7 @@ class PipelineSupervisor:
         self.history = TransitionHistory()
         self.context = PipelineContext(
             evidence=Evidence(flow.topology, settings.source_mode),
-            startup=settings.startup,
+            startup=startup,
             drain_timeout_ms=settings.drain_timeout_ms,
         )
         self._state: State = self.state

@@ -89,7 +89,8 @@ async def launch(
             broken=broken,
         )
 
-    supervisor = PipelineSupervisor(flow, [task_of(stage) for stage in build_stages(flow)], log)
+    tasks = [task_of(stage) for stage in build_stages(flow)]
+    supervisor = PipelineSupervisor(flow, tasks, log, startup=program.settings.startup)
     channel, watcher = ControlChannel(bell), StateWatcher(supervisor.state)
     await channel.send(Materialize())
     task = asyncio.create_task(supervise(supervisor, channel, watcher, bell), name=f"pipeline {flow.name}")
