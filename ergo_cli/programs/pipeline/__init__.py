@@ -5,6 +5,8 @@ The names below are what a user's program is written with.
 
 from __future__ import annotations
 
+from ergo_cli.programs.pipeline.archive import Archive, open_archive
+from ergo_cli.programs.pipeline.archive_export import export_archive
 from ergo_cli.programs.pipeline.asyncio_driver.handle import FlowFailed, FlowHandle
 from ergo_cli.programs.pipeline.asyncio_driver.launch import launch
 from ergo_cli.programs.pipeline.authoring import (
@@ -34,6 +36,7 @@ from ergo_cli.programs.pipeline.status import ErrorKind
 __all__ = [
     "EOF",
     "NOOP",
+    "Archive",
     "Checkpoint",
     "Delivered",
     "Delivery",
@@ -57,10 +60,12 @@ __all__ = [
     "StrictMiss",
     "TimedIds",
     "Watermark",
+    "export_archive",
     "inner",
     "join",
     "launch",
     "left",
+    "open_archive",
     "sink",
     "source",
     "stateful",

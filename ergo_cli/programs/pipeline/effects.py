@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from hashlib import sha256
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 from msgspec import Struct
 
@@ -15,6 +15,7 @@ from ergo_cli.core.numbers import U64_MAX
 from ergo_cli.core.wire import FreeValue
 from ergo_cli.errors import described, escaped
 from ergo_cli.programs.pipeline.authoring import HandlerError
+from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data
 from ergo_cli.programs.pipeline.counters import Count
 from ergo_cli.programs.pipeline.errors import PipelineError
 from ergo_cli.programs.pipeline.ids import EventId
@@ -77,6 +78,10 @@ class EffectFault(PipelineError):
         self.descriptor = descriptor
 
 
+Place: TypeAlias = tuple[str, int, int]
+"""A stage, one of its inputs, a call within it."""
+
+
 class Cursor(Struct, frozen=True):
     """Where an effect was called: the input of the stage, by its position, and the call within it, both from 0."""
 
@@ -84,6 +89,11 @@ class Cursor(Struct, frozen=True):
     stage_key: str
     input_seq: Count
     effect_ordinal: Count
+
+    @property
+    def place(self) -> Place:
+        """The call, whatever its flow is called."""
+        return self.stage_key, self.input_seq, self.effect_ordinal
 
     @property
     def group_id(self) -> str:
@@ -204,6 +214,14 @@ class EffectRecord(Struct, frozen=True):
         return self.cursor.record_id(event_type)
 
 
+def effect_of(event: ChainEvent) -> EffectRecord | None:
+    """The record of an effect that an event carries, if it does. Raises WireError."""
+    content = event.content
+    if not isinstance(content, Data) or content.event_type not in EFFECT_EVENTS:
+        return None
+    return cast("EffectRecord", wire.read(content.payload, EffectRecord))
+
+
 class EffectCall(Struct, frozen=True):
     """What an executor is told of a call beside the input; ``key`` is its idempotency key."""
 
@@ -237,21 +255,24 @@ class NoHistory:
 
 
 class RecordedHistory:
-    """The history of a recorded flow, by cursor; a replay, unless it goes on live."""
+    """The history of a recorded flow; a replay, unless it goes on live.
+
+    A call is that of its stage, input and ordinal, whatever the flow is called now.
+    """
 
     def __init__(self, records: Iterable[EffectRecord] = (), *, is_replay: bool = True) -> None:
         self.is_replay = is_replay
-        self._records: dict[Cursor, list[EffectRecord]] = {}
+        self._records: dict[Place, list[EffectRecord]] = {}
         self.add(records)
 
     def add(self, records: Iterable[EffectRecord]) -> None:
         """Take more of the flow in."""
         for record in records:
-            self._records.setdefault(record.cursor, []).append(record)
+            self._records.setdefault(record.cursor.place, []).append(record)
 
     def at(self, cursor: Cursor, asked: Descriptor) -> Sequence[EffectRecord]:
         """The records of the call, whatever it asks for."""
-        return self._records.get(cursor, ())
+        return self._records.get(cursor.place, ())
 
 
 class Acted(Struct, frozen=True):

@@ -4,8 +4,9 @@
 
     PipelineError         pipeline.*: a pipeline that cannot be built, or cannot go on
     ├── TopologyError     stages and edges that are no pipeline
-    └── JournalError      a journal that cannot be read or written, or does not hold what it should
-        └── UnfitRecord   an event that no journal can hold
+    ├── JournalError      a journal that cannot be read or written, or does not hold what it should
+    │   └── UnfitRecord   an event that no journal can hold
+    └── ArchiveError      a run directory that cannot be read, or not be replayed
 """
 
 from __future__ import annotations
@@ -32,6 +33,18 @@ _FIXES = {
     "pipeline.journal_conflict": "another process writes to this flow: wait until it is done, then run again",
     "pipeline.journal_ownerless": "open the journal with the stage or the system that owns it",
     "pipeline.journal_format": "write files of format 2, which hold groups of records",
+    "pipeline.archive_not_directory": "name the folder that holds run_manifest.json",
+    "pipeline.missing_manifest": "name the folder that holds run_manifest.json",
+    "pipeline.parse": "restore the archive from a copy",
+    "pipeline.unsupported_manifest_version": "read it with the program that wrote it",
+    "pipeline.version_mismatch": "read it with a newer ergo",
+    "pipeline.incomplete_archive": "open it with allow_incomplete=True",
+    "pipeline.missing_system_log": "restore the archive from a copy, or open it with allow_incomplete=True",
+    "pipeline.stage_not_in_manifest": "replay the archive with the program that it was recorded with",
+    "pipeline.stage_type_mismatch": "replay the archive with the program that it was recorded with",
+    "pipeline.missing_journal": "restore the archive from a copy",
+    "pipeline.corrupted_archive": "restore the archive from a copy",
+    "pipeline.file_outside_archive": "use only archives whose files are plain files in their own folder",
     "pipeline.not_comparable": "capture again, or replay without --strict",
     "pipeline.not_canonical": "keep to finite floats, integers of 64 bits and valid text",
 }
@@ -62,3 +75,7 @@ class JournalError(PipelineError):
 
 class UnfitRecord(JournalError):
     """An event holds what JSON cannot; where a handler gave it, its stage fails."""
+
+
+class ArchiveError(PipelineError):
+    """A run directory cannot be read, or not be replayed."""

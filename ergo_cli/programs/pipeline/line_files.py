@@ -81,10 +81,17 @@ class _LineFile:
         mark = next(mark for mark in reversed(self._marks) if mark.head < start)
         seq = mark.head
         for line in self._lines(mark):
+            if line.end > self._end.offset:
+                self._pass(line.end, len(line.texts), line.is_terminated)
             for text in line.texts:
                 seq += 1
                 if seq >= start:
                     yield seq, text
+
+    def torn_bytes(self) -> int:
+        """How many bytes stand behind the last record: what a crash or a cut left of another one."""
+        self.head()
+        return sum(len(raw.strip()) for raw, _ in _raw_lines(self._file, self._end.offset))
 
     def _pass(self, offset: int, count: int, is_terminated: bool) -> None:
         self._end = _Mark(offset, self._end.head + count)
@@ -168,6 +175,10 @@ class LineFiles:
     def head(self, run: str) -> int:
         """The highest number of the run; 0 for an unknown one."""
         return self._files[run].head() if run in self._files else 0
+
+    def torn_bytes(self, run: str) -> int:
+        """How many bytes stand behind the last record of a run: what a crash or a cut left of another one."""
+        return self._files[run].torn_bytes()
 
     def runs(self) -> list[str]:
         """The ids of all runs that have records, ascending."""

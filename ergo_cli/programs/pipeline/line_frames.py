@@ -93,7 +93,7 @@ def group_line(texts: Sequence[str]) -> bytes:
 
 
 def lines(texts: Iterable[str], form: LineFormat) -> Iterator[bytes]:
-    """The lines of the records of a journal. Raises ValueError for a group that is not whole, or has no place."""
+    """The lines of the records of a journal. Raises ValueError for what is no record, and a group that is not whole."""
     for group in _grouped(texts):
         if form is LineFormat.FRAMES:
             yield group_line(group)
@@ -111,7 +111,10 @@ def _grouped(texts: Iterable[str]) -> Iterator[list[str]]:
     """Records by group, those outside of one by themselves."""
     group: list[str] = []
     for text in texts:
-        member = _decode_beginning(text).journal_group_member
+        beginning = _decode_beginning(text)
+        if beginning.event_id is None:
+            raise ValueError("it is no record")
+        member = beginning.journal_group_member
         if group and (member is None or member.index == 0):
             yield group
             group = []

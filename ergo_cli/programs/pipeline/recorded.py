@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, cast, get_args
+from typing import Any, TypeAlias, get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
-from ergo_cli.core import wire
 from ergo_cli.core.diagnostics import counted
 from ergo_cli.core.json import JsonError, NotCanonicalError, free_text
 from ergo_cli.core.json import decode as decode_json
 from ergo_cli.core.wire import WireError
 from ergo_cli.programs.pipeline.build import SYSTEM
-from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data, read_chain_event
-from ergo_cli.programs.pipeline.effects import EFFECT_EVENTS, EffectRecord
+from ergo_cli.programs.pipeline.chain_events import ChainEvent, read_chain_event
+from ergo_cli.programs.pipeline.effects import EffectRecord, effect_of
 from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
 from ergo_cli.programs.pipeline.ids import JournalId
 from ergo_cli.programs.pipeline.lifecycle import State
@@ -76,9 +75,7 @@ class JournalRecord(Struct, frozen=True):
     def effect(self) -> EffectRecord | None:
         """The record of an effect, if it is one. Raises WireError."""
         event = self.chain_event
-        if event is None or not isinstance(event.content, Data) or event.content.event_type not in EFFECT_EVENTS:
-            return None
-        return cast("EffectRecord", wire.read(event.content.payload, EffectRecord))
+        return None if event is None else effect_of(event)
 
 
 class PipelineCall(Struct, frozen=True):

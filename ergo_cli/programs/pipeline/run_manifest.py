@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from urllib.parse import quote
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from ergo_cli.core import wire
 from ergo_cli.core.wire import Timestamp
-from ergo_cli.programs.pipeline.ids import FlowId
-from ergo_cli.programs.pipeline.topology import Stage, StageType
+from ergo_cli.programs.pipeline.topology import StageType
 
 ORIGINAL_VERSION = "1.0"
 """The version of manifests that the original writes."""
@@ -16,8 +20,17 @@ ORIGINAL_VERSION = "1.0"
 VERSION = "ergo-pipeline/1"
 """The version of manifests that are written here."""
 
+OBZENFLOW_VERSION = "0.2.0"
+"""The version of the original whose records are written, and the last one whose records are read."""
+
+ARCHIVES = "flows"
+"""The folder that run directories are in; each is named by the id of its flow."""
+
 MANIFEST_FILE = "run_manifest.json"
 SYSTEM_JOURNAL_FILE = "system.log"
+
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"%*/:<>?\\|]')
+_LONGEST = 180  # bytes: of 255 that a file name may have, type, id and the rest take 58
 
 
 class ManifestStage(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,17 +66,24 @@ class RunManifest(Struct, frozen=True, kw_only=True, omit_defaults=True):
     replay: ManifestReplay | None = None
     journal_format_version: int | None = None
 
-
-def run_directory(flow: FlowId) -> str:
-    """The path of a run directory below the folder of archives."""
-    return f"flows/{flow.display}"
-
-
-def data_journal_file(stage: Stage) -> str:
-    """The name of the file of a stage's data journal."""
-    return f"{stage.type.value}_{stage.name}_{stage.id.display}.log"
+    def text(self) -> bytes:
+        """The text of the file, stages ascending."""
+        return (
+            msgspec.json.format(wire.encode(replace(self, stages=dict(sorted(self.stages.items())))), indent=2) + b"\n"
+        )
 
 
-def error_journal_file(stage: Stage) -> str:
-    """The name of the file of a stage's error journal."""
-    return f"{stage.type.value}_{stage.name}_error_{stage.id.display}.log"
+def data_journal_file(stage_type: StageType, name: str, stage_id: str) -> str:
+    """The name of the file of a stage's data journal; the id in its display form."""
+    return f"{stage_type.value}_{_file_name(name)}_{stage_id}.log"
+
+
+def error_journal_file(stage_type: StageType, name: str, stage_id: str) -> str:
+    """The name of the file of a stage's error journal; the id in its display form."""
+    return f"{stage_type.value}_{_file_name(name)}_error_{stage_id}.log"
+
+
+def _file_name(stage: str) -> str:
+    """A stage's name as a part of a file's: what file systems refuse is percent-encoded, what is too long is cut."""
+    encoded = _UNSAFE.sub(lambda found: quote(found[0], safe=""), stage)
+    return encoded.encode()[:_LONGEST].decode(errors="ignore")

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from msgspec.structs import replace
 
 from ergo_cli.programs.pipeline.appended import AppendOrder
-from ergo_cli.programs.pipeline.effects import AttemptStarted, Cursor, Descriptor, EffectRecord
+from ergo_cli.programs.pipeline.effects import AttemptStarted, Cursor, Descriptor, EffectRecord, Place
 from ergo_cli.programs.pipeline.recorded import PipelineCall
 from ergo_cli.programs.pipeline.system_events import PipelineLifecycle, PipelineStopRequested, SystemEvent
 from ergo_cli.programs.seat import DeadlinePassed
 from ergo_cli.supervisor.seam import Outcome
 
 T = TypeVar("T")
-
-_Place: TypeAlias = tuple[str, int, int]
 
 
 class ServedEffects:
@@ -29,7 +27,7 @@ class ServedEffects:
 
     def __init__(self) -> None:
         self.is_cut_off = False
-        self._records: dict[_Place, list[EffectRecord]] = {}
+        self._records: dict[Place, list[EffectRecord]] = {}
 
     @property
     def is_replay(self) -> bool:
@@ -39,18 +37,14 @@ class ServedEffects:
     def add(self, records: Iterable[EffectRecord]) -> None:
         """Take in the records of an episode."""
         for record in records:
-            self._records.setdefault(_place_of(record.cursor), []).append(record)
+            self._records.setdefault(record.cursor.place, []).append(record)
 
     def at(self, cursor: Cursor, asked: Descriptor) -> Sequence[EffectRecord]:
         """The records of a call, as if it had asked for this; none of one that the deadline cut off."""
-        found = self._records.get(_place_of(cursor), ())
+        found = self._records.get(cursor.place, ())
         if self.is_cut_off and all(isinstance(record.outcome, AttemptStarted) for record in found):
             return ()
         return [replace(record, descriptor_hash=asked.hash, descriptor=asked) for record in found]
-
-
-def _place_of(cursor: Cursor) -> _Place:
-    return cursor.stage_key, cursor.input_seq, cursor.effect_ordinal
 
 
 class RecordedTime:

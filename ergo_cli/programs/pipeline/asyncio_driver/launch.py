@@ -10,6 +10,8 @@ from functools import partial
 from typing import cast
 
 from ergo_cli.errors import headline
+from ergo_cli.programs.pipeline.archive import Archive
+from ergo_cli.programs.pipeline.asyncio_driver.archive_replay import ArchiveReplay
 from ergo_cli.programs.pipeline.asyncio_driver.channel import ControlChannel, StateWatcher
 from ergo_cli.programs.pipeline.asyncio_driver.feeds import Feed, Feeder
 from ergo_cli.programs.pipeline.asyncio_driver.gates import Gates, bad_windows
@@ -36,7 +38,7 @@ NO_WINDOWS: Mapping[EdgePair, int] = {}
 
 async def launch(
     program: PipelineProgram,
-    feeds: Mapping[str, Feed],
+    feeds: Mapping[str, Feed] | Archive,
     *,
     ids: IdSource,
     wall_ms: Callable[[], int],
@@ -50,14 +52,21 @@ async def launch(
     mode is ``manual``.
 
     ``feeds`` gives each source, by its name, its payloads: an iterable, an async one, or a function ``next()`` that
-    gives a list of payloads, an empty one for now, None at the end. ``wall_ms`` reads the wall clock; all waiting is
-    done in the loop's time. ``windows`` limits edges to so many events that their reader has not yet worked off.
-    ``threads`` runs plain handlers, so that they may block. ``log`` takes lines for people.
+    gives a list of payloads, an empty one for now, None at the end. An ``Archive`` in place of feeds is replayed: every
+    source admits again what it recorded; effects get their recorded outcomes and are not executed.
 
-    Raises what ``check_pipeline`` raises, PipelineError ``pipeline.no_feed`` and ``pipeline.invalid_window``, and
-    JournalError.
+    ``wall_ms`` reads the wall clock; all waiting is done in the loop's time. ``windows`` limits edges to so many events
+    that their reader has not yet worked off. ``threads`` runs plain handlers, so that they may block. ``log`` takes
+    lines for people.
+
+    Raises what ``check_pipeline`` raises, PipelineError ``pipeline.no_feed`` and ``pipeline.invalid_window``, as
+    ``Archive.source``, and JournalError.
     """
     check_pipeline(program)
+    replay: ArchiveReplay | None = None
+    if isinstance(feeds, Archive):
+        replay = ArchiveReplay(feeds, program)
+        feeds, history = replay.feeds, replay.history() if history is None else history
     faults = [*_bad_feeds(program, feeds), *bad_windows(program, windows)]
     if faults:
         raise headline(faults)
@@ -65,6 +74,10 @@ async def launch(
     clock, gates = LoopClock(wall_ms), Gates()
     call = call_here if threads is None else partial(call_on, threads)
     flow = build_flow(program, journal, ids, clock, history=history, call=call, gate=gates.of, is_timed=True)
+    if replay is not None:
+        replay.flow = flow
+        for name in replay.left_out:
+            log(f"source '{name}' of the archive is not replayed: the program has no source of this name")
     gates.limit(flow.topology, windows)
     bell = Bell()
     journal.ring_for(flow.system.run, bell)

@@ -71,6 +71,23 @@ class StageOutput:
         else:
             await self._append_data(made, None)
 
+    async def readmitted(self, event: ChainEvent) -> None:
+        """Write an event of an archive as this source's own: its content, its intent, status and time stay (§20.3)."""
+        event_id = self._flow.ids.mint(EventId)
+        entry = CorrelationPayload(self._now_ms * NANOS_A_MS, self._stage.name, event_id)
+        info = event.processing_info
+        made = self._event(event_id, event.content, info.status, correlation_id=event_id, correlation=entry)
+        made = replace(
+            made,
+            processing_info=replace(made.processing_info, event_time=info.event_time),
+            intent=event.intent,
+            replay_context=event.replay_context,
+        )
+        if isinstance(event.content, Data):
+            await self._append_data(made, None)
+        else:
+            self._data.append(made)
+
     async def derived(self, event: Event, cause: ChainRecord) -> None:
         """Write what a handler made of one event."""
         parent = cause.event

@@ -7,6 +7,7 @@ from collections import deque
 from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.pipeline import stage_machines as machines
 from ergo_cli.programs.pipeline.authoring import EOF, Event, HandlerError, Source, StrictMiss
+from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data
 from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.signals import ConsumptionFinal, Eof, SourceContract
 from ergo_cli.programs.pipeline.stage_machines import StageAction
@@ -29,13 +30,13 @@ class SourceSupervisor(StageSupervisor):
         self.machine = machines.INFINITE_SOURCE if source.is_infinite else machines.FINITE_SOURCE
         super().__init__(flow, stage, source)
         self._source = source
-        self._offered: deque[FreeValue] = deque()
+        self._offered: deque[FreeValue | ChainEvent | EOF] = deque()
         self._is_exhausted = False
         self._gave_eof = False
         self._is_natural = not source.is_infinite
 
-    def offer(self, payload: FreeValue) -> None:
-        """Hand the source a payload; it is admitted at a next visit."""
+    def offer(self, payload: FreeValue | ChainEvent | EOF) -> None:
+        """Hand the source a payload, or of an archive an event or the end; it is admitted at a next visit."""
         self._offered.append(payload)
 
     def exhaust(self) -> None:
@@ -101,7 +102,23 @@ class SourceSupervisor(StageSupervisor):
             )
         )
 
-    async def _admit(self, payload: FreeValue) -> None:
+    async def _admit(self, payload: FreeValue | ChainEvent | EOF) -> None:
+        match payload:
+            case ChainEvent():
+                await self._readmit(payload)
+            case EOF(natural):
+                self._is_exhausted = self._gave_eof = True
+                self._is_natural = natural
+            case _:
+                await self._admit_payload(payload)
+
+    async def _readmit(self, event: ChainEvent) -> None:
+        with self.writing():
+            await self.output.readmitted(event)
+        self.inputs += 1
+        self.counters.processed += isinstance(event.content, Data)
+
+    async def _admit_payload(self, payload: FreeValue) -> None:
         try:
             outputs = await self.outputs(self._source.admit, payload)
         except HandlerError as error:
