@@ -14,6 +14,7 @@ from benchmarks import five_stages
 from benchmarks.tables import figure, show
 from benchmarks.whole import once
 from ergo_cli.core.time import StandingClock
+from ergo_cli.programs.pipeline.flow_store import MemoryFlow
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
 from ergo_cli.programs.pipeline.stored_flows import FLOW_TABLES
 from ergo_cli.programs.seat import Seat
@@ -77,7 +78,9 @@ class _Context(Struct, frozen=True):
 
 def _seconds(size: int, journal: EventJournal, forget: Callable[[str, int], object]) -> float:
     """Seconds of a flow from its first event to its end."""
-    invoker = PipelineInvoker(five_stages.program, journal, Seat(StandingClock(), _without_limit), forget=forget)
+    program = five_stages.program
+    flow = MemoryFlow(program.flow_id(), journal, forget=forget)
+    invoker = PipelineInvoker(program, flow, Seat(StandingClock(), _without_limit))
     start = time.perf_counter()
     for number in range(size):
         ended = invoker.run("bench", f"e{number}", _Context(b'{"n":%d}' % number), None)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import copy
 from threading import Lock, Thread, current_thread
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from ergo_cli.stores.journals import HIGHEST_SEQ, check_head, check_texts, checked, checked_head, checked_run
-from ergo_cli.stores.leases import NONE_HELD, HeldLease
+from ergo_cli.stores.journals import (
+    HIGHEST_SEQ,
+    EventJournal,
+    check_head,
+    check_texts,
+    checked,
+    checked_head,
+    checked_run,
+)
+from ergo_cli.stores.leases import NONE_HELD, HeldLease, LeaseOf, own_lease
 
 LEASES = "run_leases"
 """The table of leases, one for all kinds of programs; made with the first lease."""
@@ -30,6 +39,8 @@ class RunTables(Struct, frozen=True):
     snapshots: str | None = None
     snapshot_versions: str | None = None
     """SQLite only: kept apart, because the table of snapshots has a fixed layout that other programs read."""
+    lease_of: LeaseOf = own_lease
+    """Names the lease that an append to a run needs, for kinds that drive several runs as one."""
 
     @property
     def sign(self) -> str:
@@ -163,6 +174,10 @@ class Database(Protocol[Statement]):
         """
         ...
 
+    def sync(self) -> None:
+        """Wait until all that was committed is on the disk. Raises StoreError."""
+        ...
+
     def has_table(self, table: str) -> bool:
         """Whether there is a table of this name. Raises StoreError."""
         ...
@@ -182,7 +197,7 @@ class TableJournal(Generic[Statement]):
     """An EventJournal in one table of a database.
 
     ``insert`` takes run, number, text and the database's stamp; ``runs`` selects the ids of all runs, ascending. An
-    append to a run in ``held`` is refused, in the same transaction, once that lease is another's.
+    append to a run whose lease is in ``held`` is refused, in the same transaction, once that lease is another's.
     """
 
     def __init__(
@@ -196,6 +211,8 @@ class TableJournal(Generic[Statement]):
         self._database = database
         self._table = table
         self._held = held
+        self._lease_of = database.tables.lease_of
+        self._is_lasting = True
         name = database.named(table)
         self._insert = database.statement(insert.format(table=name))
         self._runs = database.statement(runs.format(table=name))
@@ -215,14 +232,25 @@ class TableJournal(Generic[Statement]):
             check_head(run, head, expected_head)
             return head
         check_texts(texts)
-        with self._database.writing(turn_of(self._table, run)) as connection:
-            lease = self._held.get(run)
+        leased = self._lease_of(run)
+        with self._database.writing(turn_of(self._table, leased), lasting=self._is_lasting) as connection:
+            lease = self._held.get(leased)
             head = self._read_head(connection, run) if lease is None else self._checked_head(connection, run, lease)
             check_head(run, head, expected_head)
             stamp = self._database.stamp()
             rows = [(run, seq, text, *stamp) for seq, text in enumerate(texts, head + 1)]
             connection.cursor().executemany(self._insert, rows)
         return head + len(texts)
+
+    def unsynced(self) -> EventJournal:
+        """The same records, with appends that do not wait for the disk."""
+        journal = copy(self)
+        journal._is_lasting = False
+        return journal
+
+    def sync(self) -> None:
+        """Wait until all that was appended is on the disk."""
+        self._database.sync()
 
     def scan(self, run: str, start: int = 1, to: int | None = None) -> Iterator[tuple[int, str]]:
         """Numbers and texts from ``start`` to ``to``, read page by page."""
@@ -245,7 +273,8 @@ class TableJournal(Generic[Statement]):
         return checked_head(run, row and row[0])
 
     def _checked_head(self, connection: Connection[Statement], run: str, lease: HeldLease) -> int:
-        highest, holder, is_cancelled = connection.execute(self._leased_head, (run, run, run)).fetchone()
+        leased = lease.lease.run
+        highest, holder, is_cancelled = connection.execute(self._leased_head, (leased, leased, run)).fetchone()
         lease.seen(as_text(holder or ""), bool(is_cancelled))
         return checked_head(run, highest)
 

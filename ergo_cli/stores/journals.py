@@ -7,7 +7,7 @@ A journal holds any number of runs. The records of a run are texts, numbered fro
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Struct
@@ -51,6 +51,19 @@ class EventJournal(Protocol):
 
     def runs(self) -> list[str]:
         """The ids of all runs that have records, ascending by code point."""
+        ...
+
+
+@runtime_checkable
+class SyncedJournal(EventJournal, Protocol):
+    """An EventJournal on a disk, whose appends wait until the disk has them."""
+
+    def unsynced(self) -> EventJournal:
+        """The same records; what is appended to these may be lost in a power cut until ``sync`` has returned."""
+        ...
+
+    def sync(self) -> None:
+        """Wait until all that was appended is on the disk."""
         ...
 
 

@@ -147,6 +147,15 @@ class HeldLease:
             self.lease = replace(self.lease, is_cancelled=True)
 
 
+LeaseOf = Callable[[str], str]
+"""Names the run whose lease an append to a run needs."""
+
+
+def own_lease(run: str) -> str:
+    """The run itself: it is driven by itself."""
+    return run
+
+
 NONE_HELD: Mapping[str, HeldLease] = MappingProxyType({})
 """The leases of one who drives without any."""
 

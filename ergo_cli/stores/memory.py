@@ -13,7 +13,7 @@ from ergo_cli.errors import StoreError
 from ergo_cli.stores.artifacts import artifact_id, no_artifact
 from ergo_cli.stores.differences import Difference, Restorer
 from ergo_cli.stores.journals import StoredSnapshot, check_head, check_texts, place
-from ergo_cli.stores.leases import NONE_HELD, HeldLease
+from ergo_cli.stores.leases import NONE_HELD, HeldLease, LeaseOf, own_lease
 
 
 class _Records:
@@ -29,12 +29,13 @@ class _Records:
 
 
 class MemoryJournal:
-    """An EventJournal in memory; an append to a run in ``held`` is refused once that lease is another's."""
+    """An EventJournal in memory; an append to a run is refused once its lease, if it is ``held``, is another's."""
 
-    def __init__(self, held: Mapping[str, HeldLease] = NONE_HELD) -> None:
+    def __init__(self, held: Mapping[str, HeldLease] = NONE_HELD, lease_of: LeaseOf = own_lease) -> None:
         self._runs: dict[str, _Records] = {}
         self._lock = Lock()
         self._held = held
+        self._lease_of = lease_of
 
     @classmethod
     def starting_at(cls, prior: Mapping[str, Sequence[str] | int]) -> Self:
@@ -46,15 +47,16 @@ class MemoryJournal:
 
     def under(self, held: Mapping[str, HeldLease]) -> MemoryJournal:
         """The same records, appended to under other leases."""
-        journal = MemoryJournal(held)
+        journal = MemoryJournal(held, self._lease_of)
         journal._runs, journal._lock = self._runs, self._lock
         return journal
 
     def append(self, run: str, texts: Sequence[str], expected_head: int | None = None) -> int:
         """Number and keep all of ``texts``, or none; return the new head."""
         with self._lock:
-            if run in self._held:
-                self._held[run].refresh()
+            lease = self._held.get(self._lease_of(run))
+            if lease is not None:
+                lease.refresh()
             records = self._runs.get(run) or _Records()
             check_head(run, records.head, expected_head)
             check_texts(texts)

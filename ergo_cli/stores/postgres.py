@@ -159,6 +159,7 @@ _PATIENCE = {"connect_timeout": 5, "options": "-c lock_timeout=5s"}
 
 
 _TURN = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_SYNC = "SELECT pg_logical_emit_message(true, 'ergo', '')"  # a commit waits for the log only if it wrote to it
 _UNSYNCED_TURN = f"{_TURN}, set_config('synchronous_commit', 'off', true)"
 
 
@@ -228,6 +229,14 @@ class PostgresDatabase:
         with self.reading() as connection, connection.transaction():
             connection.execute(_TURN if lasting else _UNSYNCED_TURN, (turn,))
             yield connection
+
+    def sync(self) -> None:
+        """Wait until all that was committed is on the disk: a commit that waits brings those before it there too.
+
+        Raises StoreError.
+        """
+        with self.reading() as connection, connection.transaction():
+            connection.execute(_SYNC)
 
     def has_table(self, table: str) -> bool:
         """Whether there is a table of this name. Raises StoreError."""

@@ -5,6 +5,7 @@ The version of the schema is the file's ``user_version``.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -14,6 +15,7 @@ from threading import RLock
 
 from ergo_cli.errors import StoreError, reason
 from ergo_cli.stores.database import RunTables, TableJournal, ThreadConnections
+from ergo_cli.stores.durable import sync_folder
 from ergo_cli.stores.journals import StoredSnapshot, read_snapshot
 from ergo_cli.stores.leases import NONE_HELD, HeldLease
 from ergo_cli.stores.private import opened_privately, private_folder
@@ -210,6 +212,21 @@ class SqliteDatabase:
             except BaseException:
                 _roll_back(connection)
                 raise
+
+    def sync(self) -> None:
+        """Wait until all that was committed is on the disk: the write-ahead log, whose checkpoints sync by themselves.
+
+        Raises StoreError.
+        """
+        log = Path(f"{self.path}-wal")
+        try:
+            if self._shared is None and log.exists():
+                with log.open("r+b") as opened:
+                    os.fsync(opened.fileno())
+                sync_folder(log.parent)
+        except OSError as error:
+            why, fix = f"it cannot be synced: {reason(error)}", _CHECK_DISK
+            raise _store_fault(store_code(error), self.path, why, fix) from error
 
     def has_table(self, table: str) -> bool:
         """Whether there is a table of this name. Raises StoreError."""

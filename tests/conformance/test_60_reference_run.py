@@ -123,7 +123,7 @@ def test_the_ids_of_a_captured_run() -> None:
 
 def test_the_manifest_of_the_reference_run() -> None:
     """The text of §20.1, whose stage ids are left open there."""
-    manifest = json.loads(reference_program().manifest())
+    manifest = json.loads(reference_program().manifest(reference_program().flow_id()))
     ids = {name: stage.pop("stage_id") for name, stage in manifest["stages"].items()}
     flow = Driven(reference_program()).flow
     assert ids == {stage.name: stage.id.display for stage in flow.topology.stages}

@@ -50,7 +50,7 @@ def run_of(of: PipelineProgram, *numbers: int, status: Status = Status.COMPLETED
     flow = Driven(of).all(*({"n": number} for number in numbers), interrupted=status is Status.CANCELLED)
     labels = [f"{kind}:{stage.name}" for stage in of.stages for kind in ("data", "error")]
     journals = {label: flow.events(label.removeprefix("data:")) for label in labels}
-    return RecordedRun(FlowManifest.of(of.manifest()), status, journals)
+    return RecordedRun(FlowManifest.of(of.manifest(of.flow_id())), status, journals)
 
 
 # --- C-106

@@ -45,6 +45,7 @@ def build_flow(
     ids: IdSource,
     clock: FlowClock,
     *,
+    flow_id: FlowId | None = None,
     history: EffectHistory | None = None,
     execute: Callable[[Callable[[], object]], object] = lambda work: work(),
     acted: Callable[[Acted], object] = lambda _acted: None,
@@ -52,9 +53,14 @@ def build_flow(
     call: Callable[..., Awaitable[object]] = call_to_end,
     gate: Callable[[StageId], OutputGate] = lambda _stage: OPEN_GATE,
     is_timed: bool = False,
+    effect_recorded: Callable[[], object] = lambda: None,
 ) -> Flow:
-    """A flow whose journals are runs of a store, ``<flow id>/<label>``. Raises TopologyError and JournalError."""
-    flow_id, system_id = ids.mint(FlowId), ids.mint(SystemId)
+    """A flow whose journals are runs of a store, ``<flow id>/<label>``; ``flow_id`` is by default the next of ``ids``.
+
+    Raises TopologyError and JournalError.
+    """
+    flow_id = flow_id or ids.mint(FlowId)
+    system_id = ids.mint(SystemId)
     topology = program.topology(ids)
     validate(topology)
 
@@ -91,6 +97,7 @@ def build_flow(
         gate=gate,
         is_timed=is_timed,
         consumed=consumed,
+        effect_recorded=effect_recorded,
     )
 
 

@@ -351,7 +351,7 @@ class Effects:
         self._flow.acted(Acted(self._stage, name, given, key))
         outcome = _recorded_outcome(cursor, descriptor, recorded)
         if outcome is not None:
-            self._append(recorded)
+            self._append_again(recorded)
             return _result(outcome)
         attempts = len(recorded)
         if self._flow.history.is_replay:
@@ -359,11 +359,20 @@ class Effects:
         if attempts and kind.safety is not Safety.NON_IDEMPOTENT_AT_LEAST_ONCE:
             raise _in_doubt(cursor, attempts)
         if kind.safety is Safety.NON_IDEMPOTENT_AT_LEAST_ONCE:
-            started = AttemptStarted(attempts + 1)
-            self._append([*recorded, EffectRecord(cursor, descriptor.hash, descriptor, started)])
+            self._append_again(recorded)
+            self._append([EffectRecord(cursor, descriptor.hash, descriptor, AttemptStarted(attempts + 1))])
         outcome = self._executed(kind, given, EffectCall(name, label, key, cursor))
         self._append([EffectRecord(cursor, descriptor.hash, descriptor, outcome)])
         return _result(outcome)
+
+    def _append_again(self, recorded: Sequence[EffectRecord]) -> None:
+        """Append what is recorded of a call as it was: each attempt by itself, its outcome at once."""
+        attempts = [record for record in recorded if isinstance(record.outcome, AttemptStarted)]
+        outcome = [record for record in recorded if not isinstance(record.outcome, AttemptStarted)]
+        for attempt in attempts:
+            self._append([attempt])
+        if outcome:
+            self._append(outcome)
 
     def _executed(self, kind: EffectType, given: FreeValue, call: EffectCall) -> Succeeded | FailedOutcome:
         execute = kind.execute

@@ -5,6 +5,7 @@
     PipelineError         pipeline.*: a pipeline that cannot be built, or cannot go on
     ├── TopologyError     stages and edges that are no pipeline
     ├── JournalError      a journal that cannot be read or written, or does not hold what it should
+    │   ├── FlowDiffers   the flow of a store is not the one that its records are of
     │   └── UnfitRecord   an event that no journal can hold
     └── ArchiveError      a run directory that cannot be read, or not be replayed
 """
@@ -31,6 +32,7 @@ _FIXES = {
     "pipeline.journal_corrupt": "restore the journal from a copy",
     "pipeline.journal_foreign": "restore the journal from a copy; one journal holds the records of one flow",
     "pipeline.journal_conflict": "another process writes to this flow: wait until it is done, then run again",
+    "pipeline.run_busy": "wait until the process that the message names is done, or end it",
     "pipeline.journal_ownerless": "open the journal with the stage or the system that owns it",
     "pipeline.journal_format": "write files of format 2, which hold groups of records",
     "pipeline.archive_not_directory": "name the folder that holds run_manifest.json",
@@ -71,6 +73,17 @@ class TopologyError(PipelineError):
 
 class JournalError(PipelineError):
     """A journal cannot be read or written, or does not hold what it should; a store's error keeps its code."""
+
+
+class FlowDiffers(JournalError):
+    """A flow of a store that goes on comes to other records than it has."""
+
+    def __init__(self, flow_id: str, why: str, where: str) -> None:
+        message = f"the flow '{flow_id}' cannot go on: {why}"
+        begun = "run with the program and the events that the flow was begun with"
+        super().__init__(
+            "pipeline.flow_differs", message, where=where, fix=f"{begun}, or end it with: ergo runs cancel {flow_id}"
+        )
 
 
 class UnfitRecord(JournalError):

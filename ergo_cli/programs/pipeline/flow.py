@@ -81,6 +81,7 @@ class Flow(Struct, frozen=True):
 
     ``gate`` gives the gate of a stage's outputs. ``is_timed``: the clock runs, and readers report by it. ``consumed``
     hears of every event that a sink has consumed: the name of the sink, type and payload of the event.
+    ``effect_recorded`` is called after each append of what is recorded of an effect; it raises JournalError.
     """
 
     program: PipelineProgram
@@ -97,6 +98,7 @@ class Flow(Struct, frozen=True):
     gate: Callable[[StageId], OutputGate]
     is_timed: bool
     consumed: Callable[[str, str, object], object]
+    effect_recorded: Callable[[], object]
 
     @property
     def name(self) -> str:

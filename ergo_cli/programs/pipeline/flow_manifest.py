@@ -69,8 +69,9 @@ class FlowManifest(Struct, frozen=True, dict=True):
         return stage.ordered_delivery and all(name not in self.upstream.get(each, ()) for each in stage.inbound)
 
     def differing(self, other: FlowManifest) -> Sequence[str]:
-        """The names of the members that differ."""
-        return [name for name in self.__struct_fields__ if getattr(self, name) != getattr(other, name)]
+        """The names of the members that differ, whichever flow of their program the two are of."""
+        names = [name for name in self.__struct_fields__ if name != "flow_id"]
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
 
     def _leading_to(self, name: str) -> frozenset[str]:
         found, ahead = set[str](), [name]

@@ -144,8 +144,13 @@ class IdSource(Protocol):
         ...
 
 
+def counted_id(kind: type[IdT], graph_id: str, number: int) -> IdT:
+    """The id of the thing of this number, from 0, among those of its kind: a digest that names the graph (§23.2)."""
+    return kind.digest_of(f"ergo.pipeline:{kind.what}:{graph_id}:{number}")
+
+
 class CountedIds:
-    """The ids of a captured run: digests of the graph's id and a count from 0 for each kind of thing (§23.2)."""
+    """The ids of a captured run: counted from 0 for each kind of thing."""
 
     def __init__(self, graph_id: str) -> None:
         self._graph_id = graph_id
@@ -155,7 +160,7 @@ class CountedIds:
         """The next id of this class."""
         number = self._minted[kind.what]
         self._minted[kind.what] += 1
-        return kind.digest_of(f"ergo.pipeline:{kind.what}:{self._graph_id}:{number}")
+        return counted_id(kind, self._graph_id, number)
 
 
 class TimedIds:

@@ -14,16 +14,16 @@ from ergo_cli.errors import ErgoError
 from ergo_cli.events.external import Context
 from ergo_cli.programs.pipeline.appended import AppendOrder
 from ergo_cli.programs.pipeline.build import build_flow, build_stages
-from ergo_cli.programs.pipeline.effects import Acted, EffectHistory
+from ergo_cli.programs.pipeline.effects import Acted
 from ergo_cli.programs.pipeline.errors import JournalError, PipelineError
-from ergo_cli.programs.pipeline.ids import CountedIds, FlowId
+from ergo_cli.programs.pipeline.flow_store import FlowStore
+from ergo_cli.programs.pipeline.ids import CountedIds
 from ergo_cli.programs.pipeline.lifecycle import Created, Drained, Failed, State
 from ergo_cli.programs.pipeline.program import PipelineProgram
 from ergo_cli.programs.pipeline.scheduler import Scheduler
 from ergo_cli.programs.pipeline.state_machine import name_of
 from ergo_cli.programs.pipeline.stop_intent import STOP_TIMEOUT
 from ergo_cli.programs.seat import DeadlinePassed, Seat
-from ergo_cli.stores.journals import EventJournal
 from ergo_cli.supervisor.journals import CallError, End, EpisodeJournal, EpisodeLog
 from ergo_cli.supervisor.seam import ErrKind, Outcome, RunTermination
 from ergo_cli.supervisor.seam import Failed as EpisodeFailed
@@ -36,25 +36,16 @@ class DeadlineReached(BaseException):
 class PipelineInvoker:
     """Runs episodes of one pipeline program; keeps effects and records until they are drained (HST-4).
 
-    The first call starts the flow. ``last_error`` is what ended the last call. ``history`` serves recorded effects.
-    ``forget`` is called with runs of the journal and the number of their records that nothing reads any more.
+    The first call starts the flow, or goes on with one of its store. ``last_error`` is what ended the last call.
     """
 
-    def __init__(
-        self,
-        program: PipelineProgram,
-        journal: EventJournal,
-        seat: Seat,
-        history: EffectHistory | None = None,
-        *,
-        forget: Callable[[str, int], object] = lambda _run, _count: None,
-    ) -> None:
+    def __init__(self, program: PipelineProgram, flow: FlowStore, seat: Seat) -> None:
         self._program = program
         self._seat = seat
-        self._history = history
-        self._forget = forget
-        self._journal = AppendOrder(journal)
-        self._flow_id = CountedIds(program.name).mint(FlowId).display
+        self._flow = flow
+        self._journal: AppendOrder | None = None
+        self._failure: JournalError | None = None
+        self._is_stopping = False
         self._scheduler: Scheduler | None = None
         self._is_named = False
         self._log = EpisodeLog()
@@ -70,9 +61,16 @@ class PipelineInvoker:
         self._run_calls += 1
         self._effects, self._place = [], (graph_id, event_id)
         self._ordinals.clear()
+        self._moment = None
+        try:
+            self._look()
+        except JournalError as error:
+            self._failure = error
         self._begin_call()
-        if self._scheduler is not None and self._scheduler.has_ended:
-            return self._refuse(self._scheduler.state)
+        if self._failure is not None:
+            return self._end_call(EpisodeFailed(ErrKind.ADAPTER_UNAVAILABLE), self._failure)
+        if self._is_stopping or (self._scheduler is not None and self._scheduler.has_ended):
+            return self._refuse()
         if deadline == 0:
             return self._end_call(Outcome.ABORTED)
         self._moment = None if deadline is None else self._seat.clock.monotonic_ns() + deadline
@@ -102,36 +100,70 @@ class PipelineInvoker:
         return (self._log.drain(),)
 
     def close(self, interrupted: bool) -> Sequence[EpisodeJournal]:
-        """End the flow; its last records. Nothing where no event came."""
+        """End the flow; its last records. Nothing where no event came, and where the flow is left to go on later."""
+        try:
+            return self._close(interrupted)
+        finally:
+            has_ended = self._scheduler is not None and self._scheduler.has_ended and not self._flow.has_failed
+            self._flow.close(has_ended=has_ended)
+
+    def _close(self, interrupted: bool) -> Sequence[EpisodeJournal]:
         scheduler = self._scheduler
-        if scheduler is None:
+        if scheduler is None or self._failure is not None:
             return ()
-        self._begin_call()
         self._moment = None
+        try:
+            self._look()
+        except JournalError as error:
+            failure = self._failure = error
+            return self._closed(lambda: self._end_call(EpisodeFailed(ErrKind.ADAPTER_UNAVAILABLE), failure))
         if scheduler.has_ended:
-            self._end_call(Outcome.ABORTED)
-        else:
-            self._call(lambda: scheduler.close(interrupted=interrupted))
+            return self._closed(lambda: self._end_call(Outcome.ABORTED))
+        if interrupted and self._flow.is_behind and not self._is_stopping:
+            return ()
+        stops = interrupted or self._is_stopping
+        return self._closed(lambda: self._call(lambda: scheduler.close(interrupted=stops)))
+
+    def _closed(self, call: Callable[[], object]) -> Sequence[EpisodeJournal]:
+        """The entry of a last call."""
+        self._begin_call()
+        call()
         self._effects = []
         return (self._log.drain(),)
 
+    def _look(self) -> None:
+        """Begin before all else; then see whether the flow, which is at rest, is to be stopped. Raises JournalError."""
+        if self._journal is None:
+            self._flow.begin()
+            self._journal = AppendOrder(self._flow.journal)
+        elif self._scheduler is not None and not self._scheduler.has_ended:
+            self._is_stopping = self._is_stopping or self._flow.is_stopped_here
+
     def _call(self, work: Callable[[], object]) -> RunTermination:
         try:
-            work()
+            termination = self._termination_of(work)
             self._check_journals()
-        except DeadlineReached:
-            if self._scheduler is not None:
-                self._scheduler.time_out()
-            return self._end_call(Outcome.TIMED_OUT)
+            self._flow.episode_ended()
         except JournalError as error:
             if self._scheduler is not None:
                 self._scheduler.fail(error)
+            self._failure = error if self._flow.has_failed else None
             return self._end_call(EpisodeFailed(ErrKind.ADAPTER_UNAVAILABLE), error)
         except PipelineError as error:
             is_stuck = error.code == "pipeline.not_quiescent"
             kind = ErrKind.SEMANTIC_ERROR if is_stuck else ErrKind.VALIDATION_FAILED
             return self._end_call(EpisodeFailed(kind), error)
-        return self._end_call(self._termination())
+        return self._end_call(termination)
+
+    def _termination_of(self, work: Callable[[], object]) -> RunTermination:
+        """How a call ended that did its work, or for which its time was over."""
+        try:
+            work()
+        except DeadlineReached:
+            if self._scheduler is not None:
+                self._scheduler.time_out()
+            return Outcome.TIMED_OUT
+        return self._termination()
 
     def _check_journals(self) -> None:
         """Raise the error of a journal that the flow has failed for."""
@@ -148,28 +180,33 @@ class PipelineInvoker:
             scheduler.admit(decode(context.payload) if context.payload else None)
 
     def _built(self) -> Scheduler:
+        assert self._journal is not None, "the flow has begun"
         flow = build_flow(
             self._program,
             self._journal,
             CountedIds(self._program.name),
             StandingClock(),
-            history=self._history,
+            flow_id=self._flow.flow_id,
+            history=self._flow.history,
             execute=self._executed,
             acted=self._acted,
             consumed=self._consumed,
+            effect_recorded=self._flow.effect_recorded,
         )
         return Scheduler(flow, build_stages(flow), between=self._check_time)
 
     def _begin_call(self) -> None:
         """Write the first frame; the first one of the flow names its manifest."""
-        manifest = None if self._is_named else self._program.manifest()
+        manifest = None if self._is_named else self._program.manifest(self._flow.flow_id)
         self._is_named = True
         self.last_error = None
-        self._log.begin(self._flow_id, self._journal.count, initial=manifest)
+        head = 0 if self._journal is None else self._journal.count
+        self._log.begin(self._flow.flow_id.display, head, initial=manifest)
 
     def _end_call(self, termination: RunTermination, error: ErgoError | None = None) -> RunTermination:
         """Write the records of the call and its last frame."""
-        self._log.add(self._journal.take())
+        if self._journal is not None:
+            self._log.add(self._journal.take())
         self._forget_what_is_read()
         status = Raw(record_text(name_of(self._state)))
         self.last_error = error or self._crash()
@@ -177,18 +214,22 @@ class PipelineInvoker:
         self._log.end(End(termination, status, None, None if error is None else CallError.of(error)), failure)
         return termination
 
-    def _refuse(self, ended: State) -> RunTermination:
-        """End a call for which the flow, which has ended before, did nothing."""
+    def _refuse(self) -> RunTermination:
+        """End a call for which the flow, which has ended before or is to be stopped, did nothing."""
+        state = self._state
         termination = self._end_call(Outcome.ABORTED)
-        reason = f": {ended.reason}" if isinstance(ended, Failed) else ""
-        message = f"nothing was done for the event, since the flow has ended before{reason}"
-        self.last_error = PipelineError("pipeline.not_running", message, fix="mend what ended the flow, and run again")
+        reason = f": {state.reason}" if isinstance(state, Failed) else ""
+        has_ended, fix = f"the flow has ended before{reason}", "mend what ended the flow, and run again"
+        if self._is_stopping:
+            has_ended, fix = "the flow was asked to stop", "run again: that begins the next flow"
+        message = f"nothing was done for the event, since {has_ended}"
+        self.last_error = PipelineError("pipeline.not_running", message, fix=fix)
         return termination
 
     def _forget_what_is_read(self) -> None:
         if self._scheduler is not None:
             for run, count in self._scheduler.read_positions().items():
-                self._forget(run, count)
+                self._flow.forget(run, count)
 
     @property
     def _state(self) -> State:
@@ -215,7 +256,11 @@ class PipelineInvoker:
                 return Outcome.COMPLETED
 
     def _check_time(self) -> None:
-        if self._moment is not None and self._seat.clock.monotonic_ns() >= self._moment:
+        if self._flow.is_timed_out_here:
+            raise DeadlineReached
+        if self._moment is None or self._flow.is_behind:
+            return
+        if self._seat.clock.monotonic_ns() >= self._moment:
             raise DeadlineReached
 
     def _executed(self, work: Callable[[], object]) -> object:

@@ -31,7 +31,11 @@ from ergo_cli.stores.journals import EventJournal, place
 
 _RECENT = 64  # records: readers that keep up ask the store for none of them
 
-_OWN_CODES = {"store.conflict": "pipeline.journal_conflict", "store.corrupt": "pipeline.journal_corrupt"}
+_OWN_CODES = {
+    "store.conflict": "pipeline.journal_conflict",
+    "store.corrupt": "pipeline.journal_corrupt",
+    "store.run_busy": "pipeline.run_busy",
+}
 
 
 class Journal(Generic[EventT]):
@@ -69,7 +73,7 @@ class Journal(Generic[EventT]):
     def head(self) -> int:
         """How many records there are."""
         if self._owner is None:
-            with _store_errors(self.run):
+            with store_errors(self.run):
                 self._head = self._store.head(self.run)
         return self._head
 
@@ -122,12 +126,12 @@ class Journal(Generic[EventT]):
             oldest = self._head - len(self._recent)
             if position >= oldest and self._recent:
                 return list(islice(self._recent, position - oldest, None))
-        with _store_errors(self.run):
+        with store_errors(self.run):
             return [text for _, text in self._store.scan(self.run, position + 1, position + _RECENT)]
 
     def decoded(self, position: int, text: str) -> Envelope[EventT] | None:
         """The record at a position; None where its event is not known."""
-        with self._damage(position):
+        with damage_named(self.run, position + 1):
             return read_record(text, self._read_event)
 
     def _append(
@@ -150,7 +154,7 @@ class Journal(Generic[EventT]):
             try:
                 self._head = self._store.append(self.run, texts, self._head)
             except StoreError as error:
-                raise journal_error(error, self.run) from error
+                raise _journal_error(error, self.run) from error
             self._recent.extend(envelopes)
             self._clocks = clocks
         return envelopes
@@ -163,7 +167,7 @@ class Journal(Generic[EventT]):
             raise UnfitRecord("pipeline.not_canonical", message, where=self.run) from error
 
     def _scan(self, start: int) -> Iterator[Envelope[EventT]]:
-        with _store_errors(self.run):
+        with store_errors(self.run):
             for seq, text in self._store.scan(self.run, start + 1):
                 envelope = self.decoded(seq - 1, text)
                 if envelope is not None:
@@ -171,9 +175,9 @@ class Journal(Generic[EventT]):
 
     def _rebuild(self) -> None:
         """Take the clocks, the head and the id from the records that are there."""
-        with _store_errors(self.run):
+        with store_errors(self.run):
             for seq, text in self._store.scan(self.run):
-                with self._damage(seq - 1):
+                with damage_named(self.run, seq):
                     head = read_head(text)
                 if seq > 1 and head.journal_id != self.id:
                     message = f"record {seq} of journal '{self.run}' belongs to another journal, {head.journal_id}"
@@ -181,15 +185,6 @@ class Journal(Generic[EventT]):
                 self.id = head.journal_id
                 self._clocks[head.writer_id.display] = head.vector_clock
                 self._head = seq
-
-    @contextmanager
-    def _damage(self, position: int) -> Generator[None]:
-        """Raise what a text does not hold as JournalError, naming the record (H-5)."""
-        try:
-            yield
-        except (WireError, JsonError) as error:
-            message = f"record {position + 1} of journal '{self.run}' is damaged: {error}"
-            raise JournalError("pipeline.journal_corrupt", message, where=place(self.run, position + 1)) from error
 
 
 class JournalReader(Generic[EventT]):
@@ -224,15 +219,25 @@ class JournalReader(Generic[EventT]):
 
 
 @contextmanager
-def _store_errors(run: str) -> Generator[None]:
+def damage_named(run: str, seq: int) -> Generator[None]:
+    """Raise as JournalError, naming the record, that a text does not hold one (H-5)."""
+    try:
+        yield
+    except (WireError, JsonError) as error:
+        message = f"record {seq} of journal '{run}' is damaged: {error}"
+        raise JournalError("pipeline.journal_corrupt", message, where=place(run, seq)) from error
+
+
+@contextmanager
+def store_errors(run: str | None = None) -> Generator[None]:
     """Raise a store's error as JournalError."""
     try:
         yield
     except StoreError as error:
-        raise journal_error(error, run) from error
+        raise _journal_error(error, run) from error
 
 
-def journal_error(error: StoreError, run: str | None = None) -> JournalError:
+def _journal_error(error: StoreError, run: str | None = None) -> JournalError:
     """A store's error under the pipelines' own code where there is one (spec 00 §13.8)."""
     code = _OWN_CODES.get(error.code, error.code)
     fix = None if code != error.code else error.fix

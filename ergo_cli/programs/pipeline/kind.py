@@ -14,7 +14,9 @@ from ergo_cli.programs.kind import Line
 from ergo_cli.programs.pipeline.checks import check_pipeline
 from ergo_cli.programs.pipeline.differences import journal_differences
 from ergo_cli.programs.pipeline.environment import configured, environment_notices
+from ergo_cli.programs.pipeline.flow_store import MemoryFlow
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
+from ergo_cli.programs.pipeline.kept_flow import KeptFlow
 from ergo_cli.programs.pipeline.modes import StartupMode
 from ergo_cli.programs.pipeline.program import PipelineProgram
 from ergo_cli.programs.pipeline.record_lines import parts_of
@@ -45,9 +47,9 @@ class PipelineActing(Struct, frozen=True):
         """
         program = replace(program, settings=configured(program.settings, seat.environment))
         if seat.store is not None:
-            return PipelineInvoker(program, seat.store.journal, seat)
+            return PipelineInvoker(program, KeptFlow(program, seat.store), seat)
         journal = MemoryJournal()
-        return PipelineInvoker(program, journal, seat, forget=journal.forget)
+        return PipelineInvoker(program, MemoryFlow(program.flow_id(), journal, forget=journal.forget), seat)
 
     def reader(self, artifacts: Mapping[str, bytes]) -> PipelineReader:
         """A reader for the journals of one bundle."""

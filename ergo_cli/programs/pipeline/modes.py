@@ -1,4 +1,4 @@
-"""How a pipeline starts and how strict it is with its sources (spec 60 §12.2, §14.6).
+"""How a pipeline starts, how strict it is with its sources, when its records are synced (spec 60 §12.2, §14.6, §26).
 
 Each is resolved once a run (H-13); ``of_variable`` reads the text that the command line finds in the environment.
 """
@@ -30,3 +30,11 @@ class SourceContract(Enum):
     def of_variable(cls, text: str | None) -> SourceContract:
         """``warn`` in any case is warn, all else abort (C-8)."""
         return cls.WARN if text is not None and text.lower() == "warn" else cls.ABORT
+
+
+class Fsync(Enum):
+    """When a store has what a flow appended on its disk: after each append, after each effect, after each episode."""
+
+    RECORD = "record"
+    GROUP = "group"
+    EPISODE = "episode"

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ergo_cli.core.json import free_text
 from ergo_cli.programs.pipeline.authoring import AuthoredStage, Join
 from ergo_cli.programs.pipeline.effects import EffectType
-from ergo_cli.programs.pipeline.ids import CountedIds, FlowId, IdSource, StageId
+from ergo_cli.programs.pipeline.ids import CountedIds, FlowId, IdSource, StageId, counted_id
 from ergo_cli.programs.pipeline.run_manifest import VERSION
 from ergo_cli.programs.pipeline.settings import PipelineSettings
 from ergo_cli.programs.pipeline.topology import Edge, JoinInputs, Stage, Topology
@@ -75,11 +75,13 @@ class PipelineProgram(Struct, frozen=True, dict=True):
         }
         return replace(self, effects=loaded)
 
-    def manifest(self) -> bytes:
+    def flow_id(self, number: int = 0) -> FlowId:
+        """The id of the flow of this number, from 0: a store may have several flows of a program."""
+        return counted_id(FlowId, self.name, number)
+
+    def manifest(self, flow_id: FlowId) -> bytes:
         """The canonical JSON of what a flow of this program is made of: no time, no path, no file name."""
-        ids = CountedIds(self.name)
-        flow_id = ids.mint(FlowId)
-        topology = self.topology(ids)
+        topology = self.topology(CountedIds(self.name))
         stages = {
             stage.name: {
                 "inbound": sorted(map(topology.name_of, topology.upstream_stages(stage.id))),

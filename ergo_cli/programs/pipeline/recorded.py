@@ -53,7 +53,12 @@ class JournalRecord(Struct, frozen=True):
             line = _decode_line(text)
         except msgspec.MsgspecError as error:
             raise WireError(str(error)) from error
-        return cls(line.journal, _read(line.journal, bytes(line.record).decode()))
+        return cls.labelled(line.journal, bytes(line.record).decode())
+
+    @classmethod
+    def labelled(cls, label: str, text: str) -> JournalRecord:
+        """The record of a text of this journal. Raises WireError and JsonError."""
+        return cls(label, _read(label, text))
 
     @property
     def text(self) -> bytes:

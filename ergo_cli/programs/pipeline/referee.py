@@ -28,6 +28,8 @@ from ergo_cli.programs.pipeline.differences import (
 from ergo_cli.programs.pipeline.effects import AttemptStarted, EffectFault
 from ergo_cli.programs.pipeline.errors import PipelineError
 from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
+from ergo_cli.programs.pipeline.flow_store import MemoryFlow
+from ergo_cli.programs.pipeline.ids import FlowId
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
 from ergo_cli.programs.pipeline.program import PipelineProgram
 from ergo_cli.programs.pipeline.recorded import JournalRecord, PipelineCall, PipelineEpisode
@@ -99,6 +101,7 @@ class PipelineReferee:
         if episode.manifest.settings != self._manifest.settings:
             settings = self._program.settings.as_recorded(episode.manifest.settings)
             self._take_program(replace(self._program, settings=settings))
+        self._flow.flow_id = FlowId.parse(episode.manifest.flow_id)
 
     def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
         """Admit the event to today's flow, unless the recorded call did nothing; returns the termination today.
@@ -185,10 +188,10 @@ class PipelineReferee:
 
     def _take_program(self, program: PipelineProgram) -> None:
         self._program = program
-        self._manifest = FlowManifest.of(program.manifest())
+        self._manifest = FlowManifest.of(program.manifest(program.flow_id()))
+        self._flow = MemoryFlow(program.flow_id(), self._appended, self._effects, forget=self._journal.forget)
         seat = Seat(self._time, self._time.within)
-        inert = _without_executors(program)
-        self._invoker = PipelineInvoker(inert, self._appended, seat, self._effects, forget=self._journal.forget)
+        self._invoker = PipelineInvoker(_without_executors(program), self._flow, seat)
 
     def _judge(self, recorded: PipelineCall, call: Callable[[], Sequence[EpisodeJournal]]) -> _Judged:
         termination = recorded.end.termination

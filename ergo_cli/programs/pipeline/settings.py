@@ -13,7 +13,7 @@ from ergo_cli.core.diagnostics import did_you_mean
 from ergo_cli.errors import headline
 from ergo_cli.programs.pipeline.counters import Count
 from ergo_cli.programs.pipeline.errors import PipelineError
-from ergo_cli.programs.pipeline.modes import SourceContract, StartupMode
+from ergo_cli.programs.pipeline.modes import Fsync, SourceContract, StartupMode
 
 DEFAULT_SHUTDOWN_MS = 30_000
 DEFAULT_METRICS_DRAIN_MS = 5_000
@@ -35,7 +35,9 @@ class PipelineSettings(Struct, frozen=True):
 
     ``startup_mode`` is ``auto``, or ``manual``, which is for the library alone. ``source_contract`` says whether a
     failed contract of a source's edge is to ``abort`` the pipeline or to ``warn``. ``drain_timeout_ms`` fails a
-    pipeline whose stages have all completed while evidence is missing for that long; None waits on.
+    pipeline whose stages have all completed while evidence is missing for that long; None waits on. ``fsync`` says what
+    a power cut may take of the records in a store: nothing (``record``), what follows the last effect or the end of the
+    last episode (``group``), what follows the end of the last episode (``episode``).
     """
 
     startup_mode: str = "auto"
@@ -43,6 +45,7 @@ class PipelineSettings(Struct, frozen=True):
     shutdown_timeout_ms: int = DEFAULT_SHUTDOWN_MS
     metrics_drain_timeout_ms: int = DEFAULT_METRICS_DRAIN_MS
     drain_timeout_ms: int | None = None
+    fsync: str = "record"
 
     @property
     def startup(self) -> StartupMode:
@@ -53,6 +56,11 @@ class PipelineSettings(Struct, frozen=True):
     def source_mode(self) -> SourceContract:
         """How strict the pipeline is with its sources."""
         return SourceContract(self.source_contract)
+
+    @property
+    def fsync_mode(self) -> Fsync:
+        """When records are synced."""
+        return Fsync(self.fsync)
 
     def recorded(self) -> RecordedSettings:
         """The settings that can change a record."""
@@ -82,6 +90,7 @@ def check_settings(settings: PipelineSettings) -> None:
 def _faults(settings: PipelineSettings) -> Iterator[PipelineError]:
     yield from _bad_token("startup_mode", settings.startup_mode, StartupMode)
     yield from _bad_token("source_contract", settings.source_contract, SourceContract)
+    yield from _bad_token("fsync", settings.fsync, Fsync)
     yield from _bad_time("shutdown_timeout_ms", settings.shutdown_timeout_ms)
     yield from _bad_time("metrics_drain_timeout_ms", settings.metrics_drain_timeout_ms)
     if settings.drain_timeout_ms is not None:

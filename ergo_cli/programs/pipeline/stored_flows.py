@@ -6,16 +6,9 @@ The journals of a flow are the runs ``<flow id>/<label>``, ``system``, ``data:<s
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
-from ergo_cli.core.json import JsonError
-from ergo_cli.core.wire import WireError
-from ergo_cli.errors import StoreError
 from ergo_cli.programs.pipeline.build import SYSTEM
-from ergo_cli.programs.pipeline.errors import JournalError
 from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
-from ergo_cli.programs.pipeline.journal import journal_error
+from ergo_cli.programs.pipeline.journal import damage_named, store_errors
 from ergo_cli.programs.pipeline.records import read_record
 from ergo_cli.programs.pipeline.system_events import (
     PipelineCancelled,
@@ -27,10 +20,7 @@ from ergo_cli.programs.pipeline.system_events import (
 )
 from ergo_cli.programs.pipeline.terminal_facts import TerminalFact
 from ergo_cli.stores.database import RunTables
-from ergo_cli.stores.journals import EventJournal, place
-
-FLOW_TABLES = RunTables(events="pipeline_records")
-"""The table of a database that flows are kept in; a journal is a run."""
+from ergo_cli.stores.journals import EventJournal
 
 MANIFEST = "manifest"
 """The label of the run that holds the manifest."""
@@ -53,48 +43,46 @@ def label_of(run: str) -> str:
     return run.partition("/")[2]
 
 
+FLOW_TABLES = RunTables(events="pipeline_records", lease_of=flow_of)
+"""The table of a database that flows are kept in; a journal is a run, and a flow is driven as one."""
+
+
 def stored_flows(journal: EventJournal) -> list[str]:
     """The ids of all flows of a store, ascending. Raises JournalError."""
-    with _store_errors():
+    with store_errors():
         return [flow_of(run) for run in journal.runs() if label_of(run) == MANIFEST]
 
 
 def keep_manifest(journal: EventJournal, flow_id: str, manifest: bytes) -> None:
     """Begin a flow: write its manifest. Raises JournalError, also where the flow has one."""
-    with _store_errors():
+    with store_errors():
         journal.append(journal_run(flow_id, MANIFEST), [manifest.decode()], 0)
 
 
 def kept_manifest(journal: EventJournal, flow_id: str) -> FlowManifest | None:
     """The manifest of a flow; None for one that was never begun. Raises JournalError."""
     run = journal_run(flow_id, MANIFEST)
-    with _store_errors():
+    with store_errors():
         text = next((text for _, text in journal.scan(run, to=1)), None)
     if text is None:
         return None
-    try:
+    with damage_named(run, 1):
         return FlowManifest.of(text.encode())
-    except (JsonError, WireError) as error:
-        message = f"the manifest of flow '{flow_id}' is damaged: {error}"
-        raise JournalError("pipeline.journal_corrupt", message, where=place(run, 1)) from error
 
 
 def end_of(journal: EventJournal, flow_id: str) -> TerminalFact | None:
     """How a flow ended; None for one that can go on. Raises JournalError."""
     run = journal_run(flow_id, SYSTEM)
     ended: TerminalFact | None = None
-    with _store_errors():
+    with store_errors():
         for seq, text in journal.scan(run, journal.head(run) - _TAIL + 1):
             ended = _terminal_fact(run, seq, text) or ended
     return ended
 
 
 def _terminal_fact(run: str, seq: int, text: str) -> TerminalFact | None:
-    try:
+    with damage_named(run, seq):
         record = read_record(text, read_system_event)
-    except (JsonError, WireError) as error:
-        message = f"record {seq} of journal '{run}' is damaged: {error}"
-        raise JournalError("pipeline.journal_corrupt", message, where=place(run, seq)) from error
     match record and record.event:
         case SystemEvent(
             event=PipelineLifecycle(fact=(PipelineCompleted() | PipelineFailed() | PipelineCancelled()) as fact)
@@ -102,11 +90,3 @@ def _terminal_fact(run: str, seq: int, text: str) -> TerminalFact | None:
             return fact
         case _:
             return None
-
-
-@contextmanager
-def _store_errors() -> Generator[None]:
-    try:
-        yield
-    except StoreError as error:
-        raise journal_error(error) from error

@@ -16,6 +16,7 @@ from ergo_cli.programs.pipeline import Event, HandlerError, PipelineProgram, joi
 from ergo_cli.programs.pipeline.authoring import EOF
 from ergo_cli.programs.pipeline.effects import EffectType
 from ergo_cli.programs.pipeline.errors import PipelineError
+from ergo_cli.programs.pipeline.flow_store import MemoryFlow
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
 from ergo_cli.programs.seat import DeadlinePassed, Seat
 from ergo_cli.stores.artifacts import artifact_id
@@ -58,7 +59,8 @@ class Episodes:
         self, program: PipelineProgram, journal: Any = None, clock: Any = None, within: Any = within, **options: Any
     ) -> None:
         seat = Seat(clock or StandingClock(), within)
-        self.invoker = PipelineInvoker(program, MemoryJournal() if journal is None else journal, seat, **options)
+        flow = MemoryFlow(program.flow_id(), MemoryJournal() if journal is None else journal, **options)
+        self.invoker = PipelineInvoker(program, flow, seat)
         self.entries: list[Any] = []
         self.artifacts: dict[str, bytes] = {}
         self._events = 0
@@ -230,7 +232,7 @@ def test_the_first_frame_names_the_manifest_and_heads_count_on() -> None:
         episodes.run(payload)
     episodes.close()
     begins = [entry[0]["begin"] for entry in episodes.entries]
-    manifest = simple().manifest()
+    manifest = simple().manifest(simple().flow_id())
     assert [begin["initial"] for begin in begins] == [artifact_id(manifest), None, None]
     assert episodes.artifacts == {artifact_id(manifest): manifest}
     lengths = [len(entry) - 2 for entry in episodes.entries]

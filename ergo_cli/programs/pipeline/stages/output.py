@@ -160,6 +160,7 @@ class StageOutput:
         """Write the records of an effect, all or none."""
         events = [self._effect(record) for record in records]
         self._data.append_group(records[0].cursor.group_id, events)
+        self._flow.effect_recorded()
 
     @property
     def _now_ms(self) -> int:
