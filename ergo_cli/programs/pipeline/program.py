@@ -79,9 +79,12 @@ class PipelineProgram(Struct, frozen=True, dict=True):
         """The id of the flow of this number, from 0: a store may have several flows of a program."""
         return counted_id(FlowId, self.name, number)
 
-    def manifest(self, flow_id: FlowId) -> bytes:
-        """The canonical JSON of what a flow of this program is made of: no time, no path, no file name."""
-        topology = self.topology(CountedIds(self.name))
+    def manifest(self, flow_id: FlowId, topology: Topology | None = None) -> bytes:
+        """The canonical JSON of what a flow of this program is made of: no time, no path, no file name.
+
+        ``topology`` has the ids of its stages, by default those of a captured run.
+        """
+        topology = topology or self.topology(CountedIds(self.name))
         stages = {
             stage.name: {
                 "inbound": sorted(map(topology.name_of, topology.upstream_stages(stage.id))),

@@ -29,6 +29,7 @@ from ergo_cli.programs.pipeline.lifecycle import Error, Materialize
 from ergo_cli.programs.pipeline.program import EdgePair, PipelineProgram
 from ergo_cli.programs.pipeline.stages.source import SourceSupervisor
 from ergo_cli.programs.pipeline.stages.supervisor import StageSupervisor
+from ergo_cli.programs.pipeline.stored_flows import keep_manifest, kept_manifest
 from ergo_cli.programs.pipeline.supervisor import PipelineSupervisor
 from ergo_cli.stores.journals import EventJournal
 from ergo_cli.stores.memory import MemoryJournal
@@ -56,8 +57,8 @@ async def launch(
     source admits again what it recorded; effects get their recorded outcomes and are not executed.
 
     ``wall_ms`` reads the wall clock; all waiting is done in the loop's time. ``windows`` limits edges to so many events
-    that their reader has not yet worked off. ``threads`` runs plain handlers, so that they may block. ``log`` takes
-    lines for people.
+    that their reader has not yet worked off. ``threads`` runs plain handlers, so that they may block. ``store``
+    keeps journals and manifest of the flow, which otherwise stand in memory. ``log`` takes lines for people.
 
     Raises what ``check_pipeline`` raises, PipelineError ``pipeline.no_feed`` and ``pipeline.invalid_window``, as
     ``Archive.source``, and JournalError.
@@ -79,6 +80,8 @@ async def launch(
         for name in replay.left_out:
             log(f"source '{name}' of the archive is not replayed: the program has no source of this name")
     gates.limit(flow.topology, windows)
+    if store is not None and kept_manifest(store, flow.id.display) is None:
+        keep_manifest(store, flow.id.display, program.manifest(flow.id, flow.topology))
     bell = Bell()
     journal.ring_for(flow.system.run, bell)
     supervisor: PipelineSupervisor
