@@ -47,6 +47,9 @@ _FIXES = {
     "pipeline.missing_journal": "restore the archive from a copy",
     "pipeline.corrupted_archive": "restore the archive from a copy",
     "pipeline.file_outside_archive": "use only archives whose files are plain files in their own folder",
+    "pipeline.already_completed": "look at how it ended with ergo runs show; what runs next is another flow",
+    "pipeline.not_resumable": "run ergo capture or ergo run again, with the same events and the same store",
+    "pipeline.not_forkable": "capture the events that the other flow is to have, into another store",
     "pipeline.not_comparable": "capture again, or replay without --strict",
     "pipeline.not_canonical": "keep to finite floats, integers of 64 bits and valid text",
 }

@@ -17,6 +17,7 @@ from ergo_cli.programs.pipeline.environment import configured, environment_notic
 from ergo_cli.programs.pipeline.flow_store import MemoryFlow
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
 from ergo_cli.programs.pipeline.kept_flow import KeptFlow
+from ergo_cli.programs.pipeline.kept_runs import PipelineRuns
 from ergo_cli.programs.pipeline.modes import StartupMode
 from ergo_cli.programs.pipeline.program import PipelineProgram
 from ergo_cli.programs.pipeline.record_lines import parts_of
@@ -31,7 +32,7 @@ class PipelineActing(Struct, frozen=True):
     """The ``Acting`` interface of pipeline programs."""
 
     written_as: str = "PipelineProgram of ergo_cli.programs.pipeline"
-    runs: None = None
+    runs: PipelineRuns = PipelineRuns()
 
     def live(self, program: PipelineProgram, load: Callable[[str], Callable[..., object]]) -> PipelineProgram:
         """The program with its executors, loaded where they are named by a text."""

@@ -22,14 +22,19 @@ def record_line(record: JournalRecord) -> RecordLine:
     return RecordLine(f"{record.label} {name}", fields or None)
 
 
+def name_of(record: JournalRecord) -> str:
+    """The name of an event."""
+    event = record.chain_event
+    return record.envelope.event.type_name if event is None else event.event_type
+
+
 def parts_of(record: JournalRecord) -> tuple[str, dict[str, JsonValue]]:
     """The name of an event and what it says, without its tags; of an event marked as failed, first how it failed."""
     event = record.chain_event
     if event is None:
-        fact = record.envelope.event
-        return fact.type_name, _untagged(decode(wire.encode(fact)), *_OF_EVERY_FACT)
+        return name_of(record), _untagged(decode(wire.encode(record.envelope.event)), *_OF_EVERY_FACT)
     effect = record.effect
-    return event.event_type, {**_failure(event), **(_said(event) if effect is None else _of_effect(effect))}
+    return name_of(record), {**_failure(event), **(_said(event) if effect is None else _of_effect(effect))}
 
 
 def _said(event: ChainEvent) -> dict[str, JsonValue]:
