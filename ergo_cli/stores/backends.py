@@ -16,7 +16,7 @@ from ergo_cli.stores.artifacts import ArtifactStore, FileArtifacts
 from ergo_cli.stores.database import RunTables
 from ergo_cli.stores.journals import EventJournal, SnapshotStore
 from ergo_cli.stores.lease_rows import MemoryLeases, TableLeases
-from ergo_cli.stores.leases import NONE_HELD, Driver, HeldLease, Leases
+from ergo_cli.stores.leases import NONE_HELD, Driver, HeldLease, LeaseOf, Leases, own_lease
 from ergo_cli.stores.memory import MemoryArtifacts, MemoryJournal, MemorySnapshots
 from ergo_cli.stores.objects import URL_FORM, ObjectArtifacts, artifacts_url
 from ergo_cli.stores.remedies import remedy, store_code
@@ -54,12 +54,12 @@ def memory_store() -> RunStore:
     return RunStore(MemoryJournal(), MemorySnapshots(), MemoryJournal(), MemoryArtifacts(), lambda: None)
 
 
-def shared_memory(driver: Driver, beside: RunStore | None = None) -> RunStore:
+def shared_memory(driver: Driver, beside: RunStore | None = None, *, lease_of: LeaseOf = own_lease) -> RunStore:
     """A store in memory whose runs are driven under leases; ``beside`` is one of another driver, with the same runs."""
     if beside is None:
         leases = Leases(MemoryLeases(), driver)
         store = memory_store()
-        journal = MemoryJournal(leases.held)
+        journal = MemoryJournal(leases.held, lease_of)
     else:
         assert beside.leases is not None
         assert isinstance(beside.journal, MemoryJournal)

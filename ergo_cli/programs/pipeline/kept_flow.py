@@ -18,7 +18,7 @@ from ergo_cli.programs.pipeline.leases import driving, is_cancelled
 from ergo_cli.programs.pipeline.program import PipelineProgram
 from ergo_cli.programs.pipeline.signals import Eof, SourceContract
 from ergo_cli.programs.pipeline.stop_intent import Graceful
-from ergo_cli.programs.pipeline.stored_flows import MANIFEST, end_of, journal_run, keep_manifest, kept_manifest
+from ergo_cli.programs.pipeline.stored_flows import MANIFEST, is_over, journal_run, keep_manifest, kept_manifest
 from ergo_cli.programs.pipeline.system_events import PipelineLifecycle, PipelineStopRequested, SystemEvent
 from ergo_cli.programs.pipeline.terminal_facts import stop_requested
 from ergo_cli.stores.backends import RunStore
@@ -107,7 +107,7 @@ class KeptFlow:
         while True:
             flow_id = self._last_or_next()
             self._lease = self._open.enter_context(driving(self._store.leases, flow_id.display))
-            if end_of(self._store.journal, flow_id.display) is None:
+            if not is_over(self._store.journal, flow_id.display):
                 self._go_on(flow_id)
                 return
             self._open.close()
@@ -115,7 +115,7 @@ class KeptFlow:
     def _last_or_next(self) -> FlowId:
         """The last flow of the program; the next one, if that has ended: a flow begins when all before have ended."""
         number = bisect_left(range(_MOST_FLOWS), True, key=lambda number: not self._is_begun(number))
-        if number and end_of(self._store.journal, self._program.flow_id(number - 1).display) is None:
+        if number and not is_over(self._store.journal, self._program.flow_id(number - 1).display):
             number -= 1
         return self._program.flow_id(number)
 

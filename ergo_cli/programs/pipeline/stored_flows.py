@@ -6,6 +6,8 @@ The journals of a flow are the runs ``<flow id>/<label>``, ``system``, ``data:<s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ergo_cli.programs.pipeline.build import SYSTEM
 from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
 from ergo_cli.programs.pipeline.journal import damage_named, store_errors
@@ -13,6 +15,8 @@ from ergo_cli.programs.pipeline.records import read_record
 from ergo_cli.programs.pipeline.system_events import (
     PipelineCancelled,
     PipelineCompleted,
+    PipelineDrained,
+    PipelineFact,
     PipelineFailed,
     PipelineLifecycle,
     SystemEvent,
@@ -71,22 +75,28 @@ def kept_manifest(journal: EventJournal, flow_id: str) -> FlowManifest | None:
 
 
 def end_of(journal: EventJournal, flow_id: str) -> TerminalFact | None:
-    """How a flow ended; None for one that can go on. Raises JournalError."""
-    run = journal_run(flow_id, SYSTEM)
+    """How a flow ended; None for one that has not. Raises JournalError."""
     ended: TerminalFact | None = None
-    with store_errors():
-        for seq, text in journal.scan(run, journal.head(run) - _TAIL + 1):
-            ended = _terminal_fact(run, seq, text) or ended
+    for fact in _last_facts(journal, flow_id):
+        if isinstance(fact, PipelineCompleted | PipelineFailed | PipelineCancelled):
+            ended = fact
     return ended
 
 
-def _terminal_fact(run: str, seq: int, text: str) -> TerminalFact | None:
-    with damage_named(run, seq):
-        record = read_record(text, read_system_event)
-    match record and record.event:
-        case SystemEvent(
-            event=PipelineLifecycle(fact=(PipelineCompleted() | PipelineFailed() | PipelineCancelled()) as fact)
-        ):
-            return fact
-        case _:
-            return None
+def is_over(journal: EventJournal, flow_id: str) -> bool:
+    """Whether nothing is left to do for a flow: its supervisor is done, or it was cancelled. Raises JournalError."""
+    return any(isinstance(fact, PipelineDrained | PipelineCancelled) for fact in _last_facts(journal, flow_id))
+
+
+def _last_facts(journal: EventJournal, flow_id: str) -> Iterator[PipelineFact]:
+    """What the supervisor says at the end of the system journal."""
+    run = journal_run(flow_id, SYSTEM)
+    with store_errors():
+        for seq, text in journal.scan(run, journal.head(run) - _TAIL + 1):
+            with damage_named(run, seq):
+                record = read_record(text, read_system_event)
+            match record and record.event:
+                case SystemEvent(event=PipelineLifecycle(fact=fact)):
+                    yield fact
+                case _:
+                    pass
