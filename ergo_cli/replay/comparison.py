@@ -19,7 +19,7 @@ from ergo_cli.bundle.schema import (
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import Member, render
 from ergo_cli.core.numbers import Numbers
-from ergo_cli.errors import ErgoError, StepError
+from ergo_cli.errors import BundleError, ErgoError, StepError
 from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.host.effects import ApplyEffects, EffectSink, IgnoreEffects, StepEvidence, replay_owned_kinds
 from ergo_cli.host.failures import Failures
@@ -102,17 +102,15 @@ class Comparison:
         self._cause_in_code = _cause_in_code(target)
 
     def run(self, warnings: list[Notice]) -> BundleResult:
-        """Compare to the end, or to the first event that cannot be replayed."""
-        error: ErgoError | None = None
+        """Compare to the end, or to the first event that cannot be replayed.
+
+        Journals are checked as they are read, and to their end where the comparison ends before: one that is invalid
+        refuses the bundle, whatever else was found.
+        """
         try:
-            for recorded, played in self._pairs():
-                self._compare(recorded, played)
-            self._compare_closing()
-            warnings += self._referee.notices() if isinstance(self._referee, Warns) else ()
-        except _BrokenOff as broken:
-            warnings.append(self._broke_off(broken))
-        except ErgoError as fault:
-            error = fault
+            error = self._compared(warnings)
+        except BundleError as fault:
+            return BundleResult(self._scan.reader.path, Outcome.REFUSED, fault, graph_id=self._scan.reader.graph_id)
         warnings += self._excused.notices()
         outcome = Outcome.DIVERGED if self._found.count else Outcome.MATCH
         return BundleResult(
@@ -129,6 +127,24 @@ class Comparison:
             before_first=tuple(_episode(*each) for each in self._before) if self._found.count else (),
             failures=self._failures.summary(),
         )
+
+    def _compared(self, warnings: list[Notice]) -> ErgoError | None:
+        """Compare, and add to the warnings; returns what ended it. Raises BundleError for journals that are invalid."""
+        error: ErgoError | None = None
+        try:
+            for recorded, played in self._pairs():
+                self._compare(recorded, played)
+            self._compare_closing()
+            warnings += self._referee.notices() if isinstance(self._referee, Warns) else ()
+            return None
+        except BundleError:
+            raise
+        except _BrokenOff as broken:
+            warnings.append(self._broke_off(broken))
+        except ErgoError as fault:
+            error = fault
+        self._journals.check()
+        return error
 
     def _pairs(self) -> Iterator[Pair]:
         """Pair decisions by position if both sides have equally many, else join them by event id and occurrence."""

@@ -107,7 +107,8 @@ def check_comparable(scan: Scan, journals: BundleJournals, target: Target, *, st
     """Raise the first reason why a bundle cannot be compared with a program; returns what is allowed but differs.
 
     Order: graph id (strict), adapter fits program, external kinds (strict), version, payload hashes, journals; then,
-    strict, duplicate ids, adapter provenance, runtime provenance, the form of the text.
+    strict, duplicate ids, adapter provenance, runtime provenance, the form of the text. The journals of a program that
+    acts are only checked before one of these is raised: ``Comparison`` reads and checks them.
     """
     reader, program, adapter = scan.reader, target.program, target.adapter
     if strict:
@@ -118,16 +119,25 @@ def check_comparable(scan: Scan, journals: BundleJournals, target: Target, *, st
     check_version(reader.capture_version)
     if scan.bad_hash is not None:
         raise hash_mismatch(scan.bad_hash)
-    journals.check()
+    if program.kind.acting is None:
+        journals.check()
     if not strict:
         return _allowed_differences(scan, program, adapter)
+    try:
+        _check_strictly(scan, program, adapter)
+    except ErgoError:
+        journals.check()
+        raise
+    return []
+
+
+def _check_strictly(scan: Scan, program: AnyProgram, adapter: Adapter | None) -> None:
     _check_unique_ids(scan.duplicate)
-    _check_adapter_provenance(reader.adapter_provenance, adapter_provenance(adapter))
-    check_runtime_provenance(reader.runtime_provenance, program.provenance)
-    fault = next(check_form(reader), None)
+    _check_adapter_provenance(scan.reader.adapter_provenance, adapter_provenance(adapter))
+    check_runtime_provenance(scan.reader.runtime_provenance, program.provenance)
+    fault = next(check_form(scan.reader), None)
     if fault is not None:
         raise fault
-    return []
 
 
 def check_kind(reader: BundleReader, program: AnyProgram, *, strict: bool = False) -> None:

@@ -82,6 +82,11 @@ class PipelineInvoker:
         return self._run_calls
 
     @property
+    def appended(self) -> int:
+        """The number of records of the flow so far."""
+        return 0 if self._journal is None else self._journal.count
+
+    @property
     def pending(self) -> int:
         """The number of effects not drained yet."""
         return len(self._effects)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeAlias, get_args
 
 import msgspec
@@ -14,10 +15,11 @@ from ergo_cli.core.json import decode as decode_json
 from ergo_cli.core.wire import WireError
 from ergo_cli.programs.pipeline.build import SYSTEM
 from ergo_cli.programs.pipeline.chain_events import ChainEvent, read_chain_event
-from ergo_cli.programs.pipeline.effects import EffectRecord, effect_of
+from ergo_cli.programs.pipeline.effects import EFFECT_EVENTS, EffectRecord, effect_of
 from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
-from ergo_cli.programs.pipeline.ids import JournalId
 from ergo_cli.programs.pipeline.lifecycle import State
+from ergo_cli.programs.pipeline.record_forms import RecordHead, head_of
+from ergo_cli.programs.pipeline.recorded_flow import RecordedFlow
 from ergo_cli.programs.pipeline.records import Envelope, read_record, record_text
 from ergo_cli.programs.pipeline.system_events import read_system_event
 from ergo_cli.programs.recorded import JournalFault, RecordedCall, RecordedEntry
@@ -36,6 +38,8 @@ class _Line(Struct, frozen=True):
     journal: str
     record: Raw
 
+
+_EFFECT_NAMES = [name.encode() for name in EFFECT_EVENTS]
 
 _decode_line = msgspec.json.Decoder(_Line).decode
 
@@ -66,6 +70,13 @@ class JournalRecord(Struct, frozen=True):
         return b'{"journal":%s,"record":%s}' % (free_text(self.label), record_text(self.envelope).encode())
 
     @property
+    def head(self) -> RecordHead:
+        """Where it stands."""
+        envelope = self.envelope
+        writer = envelope.event.writer_id.display
+        return RecordHead(self.label, envelope.journal_id, writer, envelope.vector_clock.clocks.get(writer, 0))
+
+    @property
     def stage(self) -> str | None:
         """The stage whose journal it stands in; None for the system's."""
         return self.label.partition(":")[2] or None
@@ -83,17 +94,30 @@ class JournalRecord(Struct, frozen=True):
         return None if event is None else effect_of(event)
 
 
-class PipelineCall(Struct, frozen=True):
-    """One call of a pipeline program, its records also as texts.
+class PipelineCall(Struct, frozen=True, dict=True):
+    """One call of a pipeline program, its records as texts, and read where they are asked for.
 
     ``first`` is the place of its ``begin`` frame among the records of its entry.
     """
 
     begin: Begin
-    records: Sequence[JournalRecord]
+    texts: Sequence[bytes]
     end: End
     first: int
-    texts: Sequence[bytes]
+
+    @cached_property
+    def records(self) -> Sequence[JournalRecord]:
+        """The records of the call."""
+        return [JournalRecord.of(text) for text in self.texts]
+
+    @property
+    def effects(self) -> Iterator[EffectRecord]:
+        """The records of effects, in order."""
+        for text in self.texts:
+            if any(name in text for name in _EFFECT_NAMES):
+                effect = JournalRecord.of(text).effect
+                if effect is not None:
+                    yield effect
 
     def place(self, record: int) -> int:
         """The index in the entry of the call's ``record``-th record, counted from 0."""
@@ -102,7 +126,7 @@ class PipelineCall(Struct, frozen=True):
     @property
     def end_place(self) -> int:
         """The index in the entry of the call's ``end`` frame."""
-        return self.place(len(self.records))
+        return self.place(len(self.texts))
 
 
 class PipelineEpisode(Struct, frozen=True):
@@ -118,24 +142,18 @@ class PipelineEpisode(Struct, frozen=True):
         return (self.entry,)
 
     @property
-    def effects(self) -> list[EffectRecord]:
+    def effects(self) -> Iterator[EffectRecord]:
         """The records of effects, in order."""
-        found = (record.effect for call in self.calls for record in call.records)
-        return [effect for effect in found if effect is not None]
+        return (effect for call in self.calls for effect in call.effects)
 
 
 class PipelineReader:
-    """Reads the journals of one bundle, which are of one flow. Raises JournalFault.
-
-    Keeps of every journal its id and the last count of each of its writers.
-    """
+    """Reads the journals of one bundle, which are of one flow. Raises JournalFault."""
 
     def __init__(self, artifacts: Mapping[str, bytes]) -> None:
         self._artifacts = artifacts
         self._head = 0
-        self._manifest: FlowManifest | None = None
-        self._journals: dict[str, JournalId] = {}
-        self._counts: dict[tuple[str, str], int] = {}
+        self._flow: RecordedFlow | None = None
         self.named: set[str] = set()
 
     def episode(self, entries: Sequence[RecordedEntry]) -> PipelineEpisode:
@@ -144,10 +162,11 @@ class PipelineReader:
         if others:
             raise JournalFault("it belongs to no decision", others[0].index)
         calls = [self._call(entry, call) for call in entry.calls]
-        assert self._manifest is not None, "every entry has a call"
-        if entry.run_id != self._manifest.flow_id:
-            raise JournalFault(f"it is of run '{entry.run_id}', the flow is '{self._manifest.flow_id}'", entry.index)
-        return PipelineEpisode(entry, tuple(calls), self._manifest)
+        assert self._flow is not None, "every entry has a call"
+        manifest = self._flow.manifest
+        if entry.run_id != manifest.flow_id:
+            raise JournalFault(f"it is of run '{entry.run_id}', the flow is '{manifest.flow_id}'", entry.index)
+        return PipelineEpisode(entry, tuple(calls), manifest)
 
     def close(self, entry: RecordedEntry | None) -> PipelineEpisode | None:
         """What closing the program recorded, in one call; None where nothing was."""
@@ -158,24 +177,33 @@ class PipelineReader:
         return self.episode([entry])
 
     def _call(self, entry: RecordedEntry, call: RecordedCall) -> PipelineCall:
-        self._begin(entry, call)
-        records = tuple(self._record(entry, call.first + 1 + place, text) for place, text in enumerate(call.records))
-        self._head += len(records)
-        self._check_end(entry, call)
-        return PipelineCall(call.begin, records, call.end, call.first, call.records)
+        flow = self._begin(entry, call)
+        for place, text in enumerate(call.records, call.first + 1):
+            fault = _fault_of(flow, text)
+            if fault is not None:
+                raise JournalFault(fault, entry.index, place)
+        self._head += len(call.records)
+        recorded = PipelineCall(call.begin, call.records, call.end, call.first)
+        fault = _end_fault(flow, recorded, is_closing=entry.episode_id is None)
+        if fault is not None:
+            raise JournalFault(fault, entry.index, recorded.end_place)
+        return recorded
 
-    def _begin(self, entry: RecordedEntry, call: RecordedCall) -> None:
+    def _begin(self, entry: RecordedEntry, call: RecordedCall) -> RecordedFlow:
+        """Check a `begin` frame; the flow whose records follow."""
         begin = call.begin
         if begin.prior is not None:
             raise JournalFault("a pipeline's `begin` frame names no prior records", entry.index, call.first)
         if begin.head != self._head:
             why = f"the flow has {counted(self._head, 'record')} there, the frame tells of {begin.head}"
             raise JournalFault(why, entry.index, call.first)
-        if (begin.initial is None) is (self._manifest is None):
+        if (begin.initial is None) is (self._flow is None):
             why = "the first `begin` frame of the bundle names the flow's manifest, and no other does"
             raise JournalFault(why, entry.index, call.first)
         if begin.initial is not None:
-            self._manifest = self._read_manifest(entry, call.first, begin.initial)
+            self._flow = RecordedFlow(self._read_manifest(entry, call.first, begin.initial))
+        assert self._flow is not None
+        return self._flow
 
     def _read_manifest(self, entry: RecordedEntry, place: int, name: str) -> FlowManifest:
         if name not in self._artifacts:
@@ -186,52 +214,33 @@ class PipelineReader:
         except (JsonError, WireError) as error:
             raise JournalFault(f"it is not the manifest of a flow: {error}", artifact=name) from error
 
-    def _record(self, entry: RecordedEntry, place: int, text: bytes) -> JournalRecord:
-        try:
-            record = JournalRecord.of(text)
-            if record.text != text:
-                raise JournalFault("it is not in canonical form", entry.index, place)
-            _ = record.effect
-        except (JsonError, WireError, NotCanonicalError) as error:
-            raise JournalFault(f"it is not a record of a pipeline: {error}", entry.index, place) from error
-        fault = self._fault_of(record)
-        if fault is not None:
-            raise JournalFault(fault, entry.index, place)
-        return record
 
-    def _fault_of(self, record: JournalRecord) -> str | None:
-        """Why no flow with this manifest can have appended a record; None if one can."""
-        envelope, manifest = record.envelope, self._manifest
-        if manifest is not None and record.stage is not None and record.stage not in manifest.stages:
-            return f"the flow has no stage '{record.stage}'"
-        known = self._journals.setdefault(record.label, envelope.journal_id)
-        if known != envelope.journal_id:
-            return f"it is of journal {envelope.journal_id}, those before it of {known}"
-        writer = envelope.event.writer_id.display
-        count, last = envelope.vector_clock.clocks.get(writer, 0), self._counts.get((record.label, writer), 0)
-        if count <= last:
-            return f"its writer counts {count} there, and counted {last} before"
-        if count != last + 1 and self._is_own(record.stage, writer):
-            return f"its writer counts {count} there, and counted only {last} before: records are missing"
-        self._counts[record.label, writer] = count
-        return None
+def _fault_of(flow: RecordedFlow, text: bytes) -> str | None:
+    """Why a flow cannot have appended a record with this text next; None if it can."""
+    head = head_of(text)
+    if head is not None:
+        return flow.append(head)
+    try:
+        record = JournalRecord.of(text)
+        if record.text != text:
+            return "it is not in canonical form"
+        _ = record.effect
+    except (JsonError, WireError, NotCanonicalError) as error:
+        return f"it is not a record of a pipeline: {error}"
+    return flow.append(record.head, record.envelope.event)
 
-    def _is_own(self, stage: str | None, writer: str) -> bool:
-        """Whether a writer owns the journal of a stage, or writes to the system's: there it counts one by one."""
-        if stage is None or self._manifest is None:
-            return stage is None
-        return writer == f"writer_{self._manifest.stages[stage].stage_id}"
 
-    def _check_end(self, entry: RecordedEntry, call: RecordedCall) -> None:
-        place = call.first + 1 + len(call.records)
-        try:
-            status = decode_json(bytes(call.end.status))
-        except JsonError as error:
-            raise JournalFault(f"its status cannot be read: {error}", entry.index, place) from error
-        if not isinstance(status, str) or status not in STATES:
-            raise JournalFault(f"its status {status!r} is no state of a pipeline", entry.index, place)
-        if call.end.state is not None:
-            raise JournalFault("a pipeline has no digest of a state", entry.index, place)
+def _end_fault(flow: RecordedFlow, call: PipelineCall, *, is_closing: bool) -> str | None:
+    """Why a flow cannot have ended a call so; None if it can."""
+    try:
+        status = decode_json(bytes(call.end.status))
+    except JsonError as error:
+        return f"its status cannot be read: {error}"
+    if not isinstance(status, str) or status not in STATES:
+        return f"its status {status!r} is no state of a pipeline"
+    if call.end.state is not None:
+        return "a pipeline has no digest of a state"
+    return flow.end(call.end, status, is_idle=not call.texts, is_closing=is_closing)
 
 
 def _read(label: str, text: str) -> AnyRecord:

@@ -15,7 +15,6 @@ from ergo_cli.core.json import JsonValue, decode
 from ergo_cli.core.values import ProducedEffect
 from ergo_cli.events.external import Context
 from ergo_cli.programs.kind import Attempt, Blame, EffectPlace, Finding, Ran
-from ergo_cli.programs.pipeline.appended import AppendOrder
 from ergo_cli.programs.pipeline.differences import (
     call_differences,
     end_differences,
@@ -32,7 +31,7 @@ from ergo_cli.programs.pipeline.flow_store import MemoryFlow
 from ergo_cli.programs.pipeline.ids import FlowId
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
 from ergo_cli.programs.pipeline.program import PipelineProgram
-from ergo_cli.programs.pipeline.recorded import JournalRecord, PipelineCall, PipelineEpisode
+from ergo_cli.programs.pipeline.recorded import PipelineCall, PipelineEpisode
 from ergo_cli.programs.pipeline.served import RecordedTime, ServedEffects, time_out_place
 from ergo_cli.programs.recorded import Episode, JournalDifference
 from ergo_cli.programs.seat import Seat
@@ -63,7 +62,7 @@ class _Judged(Struct, frozen=True):
     @property
     def had_ended(self) -> bool:
         """Whether today's flow had come to its end before, where the recorded one went on."""
-        return self.today is not None and self.termination is Outcome.ABORTED and not self.today.records
+        return self.today is not None and self.termination is Outcome.ABORTED and not self.today.texts
 
 
 class PipelineReferee:
@@ -75,9 +74,7 @@ class PipelineReferee:
 
     def __init__(self, program: PipelineProgram) -> None:
         self._effects = ServedEffects()
-        self._journal = MemoryJournal()
-        self._appended = AppendOrder(self._journal)
-        self._time = RecordedTime(self._appended)
+        self._time = RecordedTime(lambda: self._invoker.appended)
         self._take_program(program)
         self._episode: PipelineEpisode | None = None
         self._judged: list[_Judged] = []
@@ -189,18 +186,18 @@ class PipelineReferee:
     def _take_program(self, program: PipelineProgram) -> None:
         self._program = program
         self._manifest = FlowManifest.of(program.manifest(program.flow_id()))
-        self._flow = MemoryFlow(program.flow_id(), self._appended, self._effects, forget=self._journal.forget)
+        journal = MemoryJournal()
+        self._flow = MemoryFlow(program.flow_id(), journal, self._effects, forget=journal.forget)
         seat = Seat(self._time, self._time.within)
         self._invoker = PipelineInvoker(_without_executors(program), self._flow, seat)
 
     def _judge(self, recorded: PipelineCall, call: Callable[[], Sequence[EpisodeJournal]]) -> _Judged:
         termination = recorded.end.termination
-        if termination == _STORE_FAILED or (termination is Outcome.ABORTED and not recorded.records):
+        if termination == _STORE_FAILED or (termination is Outcome.ABORTED and not recorded.texts):
             return _Judged(recorded, None, termination)
         journals = call()
-        self._appended.take()
         today = _call_of(journals[0], recorded)
-        self.last_error = self._invoker.last_error if today.records else None
+        self.last_error = self._invoker.last_error if today.texts else None
         fault = self.last_error if isinstance(self.last_error, EffectFault) else None
         if fault is not None and fault.code in _FAULTS_OF_THE_PROGRAM and termination == _STAGE_FAILED:
             fault = None
@@ -275,12 +272,8 @@ class PipelineReferee:
 
 def _stages_of(effects: Sequence[ProducedEffect], judged: _Judged) -> Sequence[str | None]:
     """The stage of each effect of a call: the sink that wrote, or the stage whose effect was recorded in that order."""
-    recorded = () if judged.today is None else (record.effect for record in judged.today.records)
-    performed = [
-        effect.cursor.stage_key
-        for effect in recorded
-        if effect is not None and not isinstance(effect.outcome, AttemptStarted)
-    ]
+    recorded = () if judged.today is None else judged.today.effects
+    performed = [effect.cursor.stage_key for effect in recorded if not isinstance(effect.outcome, AttemptStarted)]
     if judged.fault is not None:
         performed.append(judged.fault.cursor.stage_key)
     in_order = iter(performed)
@@ -300,7 +293,7 @@ def _bad_end(closing: PipelineEpisode | None) -> str | None:
     (call,) = closing.calls
     ended = call.end.termination
     if ended is Outcome.COMPLETED or (
-        ended is Outcome.ABORTED and (call.records or bytes(call.end.status) == b'"Drained"')
+        ended is Outcome.ABORTED and (call.texts or bytes(call.end.status) == b'"Drained"')
     ):
         return None
     return "the recorded flow failed, or was given up"
@@ -317,8 +310,6 @@ def _without_executors(program: PipelineProgram) -> PipelineProgram:
 
 
 def _call_of(journal: EpisodeJournal, recorded: PipelineCall) -> PipelineCall:
-    """What a call of today recorded; records that are those of the recorded call are not read again."""
-    texts = journal.records[1:-1]
-    records = recorded.records if texts == recorded.texts else tuple(map(JournalRecord.of, texts))
-    end = msgspec.json.decode(journal.records[-1], type=EndFrame).end
-    return PipelineCall(recorded.begin, records, end, recorded.first, texts)
+    """What a call of today recorded."""
+    _, *texts, last = journal.records
+    return PipelineCall(recorded.begin, tuple(texts), msgspec.json.decode(last, type=EndFrame).end, recorded.first)

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from ergo_cli.programs.pipeline.appended import AppendOrder
 from ergo_cli.programs.pipeline.effects import AttemptStarted, Cursor, Descriptor, EffectRecord, Place
 from ergo_cli.programs.pipeline.recorded import PipelineCall
 from ergo_cli.programs.pipeline.system_events import PipelineLifecycle, PipelineStopRequested, SystemEvent
@@ -18,7 +17,7 @@ T = TypeVar("T")
 
 
 class ServedEffects:
-    """The effects of the episodes read so far, as their history.
+    """The effects of the episodes read so far, as their history; those that were asked for are given up.
 
     A call is that of its stage, input and ordinal, whatever the flow is called now. It gets the recorded outcome also
     where it asks for something else: that shows in its record, and the flow goes on. ``is_cut_off``: a deadline ended
@@ -40,23 +39,29 @@ class ServedEffects:
             self._records.setdefault(record.cursor.place, []).append(record)
 
     def at(self, cursor: Cursor, asked: Descriptor) -> Sequence[EffectRecord]:
-        """The records of a call, as if it had asked for this; none of one that the deadline cut off."""
-        found = self._records.get(cursor.place, ())
+        """The records of a call, as if it had asked for this; none of one that the deadline cut off.
+
+        A flow makes each call once.
+        """
+        found = self._records.pop(cursor.place, ())
         if self.is_cut_off and all(isinstance(record.outcome, AttemptStarted) for record in found):
             return ()
         return [replace(record, descriptor_hash=asked.hash, descriptor=asked) for record in found]
 
 
 class RecordedTime:
-    """A clock that stands until a flow has appended as many records as the recorded one had when its time was over."""
+    """A clock that stands until a flow has appended as many records as the recorded one had when its time was over.
 
-    def __init__(self, appended: AppendOrder) -> None:
+    ``appended`` gives how many it has appended.
+    """
+
+    def __init__(self, appended: Callable[[], int]) -> None:
         self._appended = appended
         self._end: int | None = None
 
     def limit(self, place: int | None) -> int | None:
         """Begin a call; ``place`` is how many records it may append, None without end. Returns its deadline in ns."""
-        self._end = None if place is None else self._appended.count + place
+        self._end = None if place is None else self._appended() + place
         return None if place is None else 1
 
     def wall_ms(self) -> int:
@@ -65,7 +70,7 @@ class RecordedTime:
 
     def monotonic_ns(self) -> int:
         """Zero, and one when the time is over."""
-        return int(self._end is not None and self._appended.count >= self._end)
+        return int(self._end is not None and self._appended() >= self._end)
 
     def sleep_ns(self, duration: int) -> None:
         """Return at once."""
@@ -80,7 +85,7 @@ def time_out_place(call: PipelineCall) -> int | None:
     if call.end.termination is not Outcome.TIMED_OUT:
         return None
     stops = (place for place, record in enumerate(call.records) if _is_stop(record.envelope.event))
-    return next(stops, len(call.records))
+    return next(stops, len(call.texts))
 
 
 def _is_stop(event: object) -> bool:
