@@ -564,3 +564,36 @@ def test_every_effect_of_a_stateful_stage_has_a_place_of_its_own(ergo: Ergo, tmp
     assert cursors == [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1)]
     home.world("raise RuntimeError('replayed for real')\n")
     assert ergo("replay", "b.json", "--strict", cwd=home.root).exit_code == 0
+
+
+def test_what_a_transform_gives_at_its_end_is_compared(ergo: Ergo, home: Home) -> None:
+    end = "def last():\n    return [Event('last', {})]\n"
+    stages = ('source("in")', 'transform("t", lambda event: [event], drain=last)', 'sink("out", print)')
+    assert data(home.program(*stages, handlers=end.format(1)).capture(ergo), "data:t")[-1] == ("last", 1)
+    assert ergo("replay", BUNDLE, "--strict", cwd=home.root).exit_code == 0
+    home.program(*stages, handlers=end.format(2))
+    found = journal_ones(replayed(ergo, home.root, BUNDLE))
+    assert [(cause, expected, actual, node) for _, cause, expected, actual, node, _ in found] == [
+        ("payload", 1, 2, "t")
+    ]
+
+
+CARELESS = """
+def buy(event, effects):
+    try:
+        return [Event("bought", effects.perform("buy", 1))]
+    except EffectFailed as failure:
+        return [Event("left", failure.error_type)]
+"""
+
+
+def test_an_output_that_no_record_holds_fails_again_in_a_replay(ergo: Ergo, home: Home) -> None:
+    home.world(
+        "def buy(given, call):\n    value = 1\n    for _ in range(124):\n        value = [value]\n    return value\n"
+    )
+    more = "effects={'buy': EffectType('world:buy')}"
+    stages = ('source("in")', 'transform("t", buy)', 'sink("out", print)')
+    bundle = home.program(*stages, handlers=CARELESS, more=more).capture(ergo)
+    assert [row for row in data(bundle, "data:t") if row[0] == "left"] == [("left", "NotCanonicalError")] * 3
+    home.world(GONE)
+    assert ergo("replay", BUNDLE, "--strict", cwd=home.root).exit_code == 0

@@ -21,6 +21,7 @@ from ergo_cli.programs.pipeline.authoring import (
     transform,
 )
 from ergo_cli.programs.pipeline.causes import OtherCause, SeqDivergence
+from ergo_cli.programs.pipeline.chain_events import Data
 from ergo_cli.programs.pipeline.handlers import finished
 from ergo_cli.programs.pipeline.ids import CountedIds, StageId, StageWriter
 from ergo_cli.programs.pipeline.receipts import Delivered, NotDelivered
@@ -198,6 +199,52 @@ def test_c60_76_a_drain_signal_drains_a_transform_and_passes_a_sink() -> None:
     assert driven.facts("tr") == ["running", "completed"]
     assert driven.facts("direct") == ["running"]
     assert [len(signals(driven.events(name), Drain)) for name in ("tr", "snk", "direct")] == [1, 1, 1]
+
+
+def test_what_the_drain_of_a_transform_gives_is_written_before_its_eof() -> None:
+    """As outputs of ``process``: readers get them, the EOF counts them, their clock has seen all data."""
+    taken: list[Any] = []
+
+    def count(event: Event) -> list[Event]:
+        taken.append(event.payload)
+        return []
+
+    program = pipeline(
+        source("a"),
+        source("b"),
+        transform(
+            "tr",
+            count,
+            drain=lambda: [Event("taken", sorted(taken, key=lambda payload: payload["n"])), Event("last", None)],
+        ),
+        sink("snk", deliver),
+        edges="a>tr b>tr tr>snk",
+    )
+    driven = Driven(program).all({"source": "a", "n": 1}, {"source": "b", "n": 2})
+    both = [{"n": 1, "source": "a"}, {"n": 2, "source": "b"}]
+    assert data(driven.events("tr")) == [both, None]
+    events = driven.events("tr")
+    assert [event.event_type for event in events if isinstance(event.content, Data)] == ["taken", "last"]
+    (eof,) = [eof for eof in signals(events, Eof) if eof.writer_id == StageWriter(driven.stage_id("tr"))]
+    assert eof.writer_seq == 2
+    assert len(results(driven.events("snk"))) == 2
+    assert driven.last_facts()[0] == "system.pipeline.completed"
+    records = driven.flow.data[driven.stage_id("tr")].read_all_unordered()
+    drained = next(record for record in records if isinstance(record.event.content, Data))
+    for name in "ab":
+        for read in driven.flow.data[driven.stage_id(name)].read_all_unordered():
+            if isinstance(read.event.content, Data):
+                assert read.vector_clock.happened_before(drained.vector_clock)
+
+
+@pytest.mark.parametrize(
+    ("given", "failure"),
+    [([EOF()], "gave EOF"), (3, "gave int, not a list of events"), ([3], "gave int, which is no event")],
+)
+def test_what_the_drain_of_a_transform_must_not_give_fails_it(given: Any, failure: str) -> None:
+    driven = Driven(pipeline(source("src"), transform("tr", same, drain=lambda: given), sink("snk", deliver))).all(1)
+    assert failure in driven.facts("tr")[-1]
+    assert driven.last_facts()[0] == "system.pipeline.failed"
 
 
 @pytest.mark.parametrize("outputs", [0, 1, 3])

@@ -128,7 +128,7 @@ class Source(Struct, frozen=True):
 
 
 class Transform(Struct, frozen=True):
-    """A stage without state: ``process(event)`` gives the outputs for one event, ``drain()`` is called at its end."""
+    """A stage without state: ``process(event)`` gives the outputs for one event, ``drain()`` those of its end."""
 
     name: str
     process: Handler
@@ -209,7 +209,7 @@ def transform(
     ordered_delivery: bool = True,
     logic_version: str = "1",
 ) -> Transform:
-    """A transform: ``process(event) -> list``; a HandlerError of ``drain()`` fails the stage."""
+    """A transform: ``process(event) -> list``; ``drain()`` gives its last outputs; a HandlerError of it fails it."""
     return Transform(name, process, drain or _nothing, ordered_delivery, logic_version)
 
 

@@ -8,16 +8,17 @@ from hashlib import sha256
 from typing import Any, Protocol, TypeAlias, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.core import wire
-from ergo_cli.core.json import decode, free_text
+from ergo_cli.core.json import NotCanonicalError, decode, free_text
 from ergo_cli.core.numbers import U64_MAX
 from ergo_cli.core.wire import FreeValue
 from ergo_cli.errors import described, escaped
 from ergo_cli.programs.pipeline.authoring import HandlerError
 from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data
 from ergo_cli.programs.pipeline.counters import Count
-from ergo_cli.programs.pipeline.errors import PipelineError
+from ergo_cli.programs.pipeline.errors import JournalError, PipelineError, UnfitRecord
 from ergo_cli.programs.pipeline.ids import EventId
 
 EFFECT_RECORD = "obzenflow.effect_record.v1"
@@ -309,7 +310,7 @@ class Effects:
         self._append = append
         self._input_seq = 0
         self._ordinal = 0
-        self.fault: EffectFault | None = None
+        self.fault: EffectFault | JournalError | None = None
 
     def begin(self, input_seq: int) -> None:
         """Begin a call for the input at this position; effects are numbered on from those of earlier calls for it."""
@@ -322,18 +323,24 @@ class Effects:
     ) -> FreeValue:
         """Perform an effect, or get the recorded outcome; returns its output.
 
-        Raises EffectFailed for a failure, new or recorded, EffectFault where it must not be performed, and TypeError
-        or ValueError for a key or a label that is no text, or none that can be written.
+        Raises EffectFailed for a failure, new or recorded, EffectFault where it must not be performed, JournalError
+        where it cannot be recorded, and TypeError or ValueError for a key or a label that is no text, or none that can
+        be written. The stage ends with the first fault, or the journal's error, whatever its handler makes of it.
         """
         for name, text in (("key", key), ("label", label)):
             if not isinstance(cast(object, text), str | None):
                 raise TypeError(f"the {name} of an effect is a text, not {type(text).__name__}")
             if text is not None and text != escaped(text):
                 raise ValueError(f"the {name} of an effect holds a lone surrogate")
+        if isinstance(self.fault, JournalError):  # nothing more is performed, since nothing can be recorded
+            raise self.fault
         cursor = Cursor(self._flow.flow_id, self._stage, self._input_seq, self._ordinal)
         self._ordinal += 1
         try:
             return self._perform(cursor, effect_type, input, key, effect_type if label is None else label)
+        except JournalError as error:
+            self.fault = error
+            raise
         except EffectFault as fault:
             self.fault = self.fault or fault
             raise
@@ -345,7 +352,11 @@ class Effects:
             raise _fault("pipeline.effect_unknown", cursor, f"the program has no effect '{name}', it has {known}")
         if kind.safety is Safety.NON_IDEMPOTENT_REQUIRES_KEY and not key:
             raise _fault("pipeline.missing_idempotency_key", cursor, f"the effect '{name}' needs a key")
-        given = decode(free_text(given))
+        try:
+            given = decode(free_text(given))
+        except NotCanonicalError as error:
+            message = f"the input of '{name}' is no JSON{error.place}: {error}"
+            raise _fault("pipeline.not_canonical", cursor, message) from error
         descriptor = Descriptor(name, label, kind.schema_version, self._logic_version, canonical_hash(given))
         recorded = self._flow.history.at(cursor, descriptor)
         self._flow.acted(Acted(self._stage, name, given, key))
@@ -362,8 +373,18 @@ class Effects:
             self._append_again(recorded)
             self._append([EffectRecord(cursor, descriptor.hash, descriptor, AttemptStarted(attempts + 1))])
         outcome = self._executed(kind, given, EffectCall(name, label, key, cursor))
-        self._append([EffectRecord(cursor, descriptor.hash, descriptor, outcome)])
-        return _result(outcome)
+        return _result(self._recorded(EffectRecord(cursor, descriptor.hash, descriptor, outcome)))
+
+    def _recorded(self, record: EffectRecord) -> Succeeded | FailedOutcome:
+        """Record an outcome; an output that no record can hold is one of an effect that failed."""
+        try:
+            self._append([record])
+        except UnfitRecord as error:
+            failed = FailedOutcome(NotCanonicalError.__name__, described(error.__cause__ or error), Retry.NOT_RETRYABLE)
+            record = replace(record, outcome=failed)
+            self._append([record])
+        assert isinstance(record.outcome, Succeeded | FailedOutcome)
+        return record.outcome
 
     def _append_again(self, recorded: Sequence[EffectRecord]) -> None:
         """Append what is recorded of a call as it was: each attempt by itself, its outcome at once."""
@@ -436,6 +457,7 @@ def _in_doubt(cursor: Cursor, attempt: int) -> EffectFault:
 _FIXES = {
     "pipeline.effect_unknown": "name it in the effects of the program",
     "pipeline.missing_idempotency_key": "give effects.perform a key that names this effect and no other",
+    "pipeline.not_canonical": "give it finite floats, integers of 64 bits, valid text and at most 127 levels",
     "pipeline.effect_in_doubt": "find out whether it took place, then capture again",
     "pipeline.missing_recorded_effect": "capture again: today's program asks for another effect there",
     "pipeline.descriptor_mismatch": "capture again: today's program asks for another effect there",

@@ -42,7 +42,7 @@ from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 _STORE_FAILED = Failed(ErrKind.ADAPTER_UNAVAILABLE)
 _STAGE_FAILED = Failed(ErrKind.SEMANTIC_ERROR)
 
-_FAULTS_OF_THE_PROGRAM = ("pipeline.effect_unknown", "pipeline.missing_idempotency_key")
+_FAULTS_OF_THE_PROGRAM = ("pipeline.effect_unknown", "pipeline.missing_idempotency_key", "pipeline.not_canonical")
 """The codes of faults that a recorded run meets as well as a replay."""
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from pipeline_flows import pipeline
-from test_pipeline_invoker import Episodes
+from test_pipeline_invoker import Episodes, FullJournal
 
 from ergo_cli.programs.pipeline import Delivery, EffectFailed, Event, HandlerError, sink, source, stateful, transform
 from ergo_cli.programs.pipeline.authoring import EOF, StrictMiss
-from ergo_cli.programs.pipeline.effects import EffectType
+from ergo_cli.programs.pipeline.effects import EffectType, Safety
 from ergo_cli.programs.pipeline.receipts import Delivered
 from ergo_cli.programs.pipeline.recorded import JournalRecord
 from ergo_cli.programs.pipeline.signals import Watermark
@@ -199,3 +200,96 @@ def test_a_handler_without_a_hash_is_called() -> None:
 
     termination, events = ended(source("s"), transform("t", Handler()), sink("k", lambda _event: None))
     assert (termination, failures(events)) == (Outcome.COMPLETED, [])
+
+
+def outcomes(events: list[Any]) -> list[Any]:
+    return [
+        event["content"]["payload"]["outcome"]
+        for event in events
+        if event.get("content", {}).get("event_type") == "obzenflow.effect_record.v1"
+    ]
+
+
+@pytest.mark.parametrize("output", [nested(126), nested(200), float("nan"), SURROGATE, 2**64, object()], ids=range(6))
+@pytest.mark.parametrize("is_careless", [False, True])
+def test_an_output_that_no_record_can_hold_is_recorded_as_a_failure(output: Any, is_careless: bool) -> None:
+    """It was performed: whatever the handler makes of the failure, a replay must meet it again."""
+    performed: list[object] = []
+
+    def execute(given: object, _call: object) -> Any:
+        performed.append(given)
+        return output
+
+    def charge(_event: Event, effects: Any) -> None:
+        try:
+            effects.perform("x", 1)
+        except Exception:
+            if not is_careless:
+                raise
+
+    termination, events = ended(source("s"), sink("k", charge), effects={"x": EffectType(execute)})
+    (outcome,) = outcomes(events)
+    assert (termination, performed) == (Outcome.COMPLETED, [1])
+    assert (outcome["outcome"], outcome["error_type"]) == ("failed", "NotCanonicalError")
+    (receipt,) = [event for event in events if event.get("content", {}).get("content_type") == "delivery"]
+    assert receipt["content"]["result"]["result"] == ("success" if is_careless else "failed")
+
+
+def test_the_deepest_output_that_a_record_can_hold_succeeds() -> None:
+    """An entry's line nests it six levels deep."""
+
+    def charge(_event: Event, effects: Any) -> None:
+        assert effects.perform("x", 1) == nested(121)
+
+    for levels, expected in ((121, "succeeded"), (122, "failed")):
+        effect = EffectType(lambda _given, _call, levels=levels: nested(levels))
+        _, events = ended(source("s"), sink("k", charge), effects={"x": effect})
+        (outcome,) = outcomes(events)
+        assert outcome["outcome"] == expected
+
+
+@pytest.mark.parametrize("given", [nested(200), float("nan"), SURROGATE, 2**64, object()], ids=range(5))
+def test_an_input_that_is_no_json_is_refused_before_it_is_performed(given: Any) -> None:
+    performed: list[object] = []
+
+    def charge(_event: Event, effects: Any) -> None:
+        with suppress(Exception):
+            effects.perform("x", given)
+
+    effect = EffectType(lambda given, _call: performed.append(given))
+    episodes = Episodes(pipeline(source("s"), sink("k", charge), effects={"x": effect}))
+    assert (episodes.run({"n": 1}), performed) == (BROKEN, [])
+    fault: Any = episodes.invoker.last_error
+    assert (fault.code, fault.where) == ("pipeline.not_canonical", "stage 'k' input 0 effect 0")
+    assert "the input of 'x' is no JSON" in fault.message
+    assert fault.fix
+
+
+@pytest.mark.parametrize("safety", [Safety.IDEMPOTENT, Safety.NON_IDEMPOTENT_AT_LEAST_ONCE])
+def test_no_handler_can_hide_that_its_effects_cannot_be_recorded(safety: Safety) -> None:
+    """A store that fails while an effect is recorded fails the call as anywhere else, and no more is performed."""
+
+    def charge(event: Event, effects: Any) -> list[Event]:
+        for _ in range(2):
+            with suppress(Exception):
+                effects.perform("x", event.payload)
+        return [event]
+
+    failed = 0
+    for room in range(60):
+        performed: list[object] = []
+        effect = EffectType(lambda given, _call, performed=performed: performed.append(given), safety)
+        stages = (source("s"), transform("t", charge), sink("k", lambda _event: None))
+        journal = FullJournal(room)
+        episodes = Episodes(pipeline(*stages, effects={"x": effect}), journal)
+        ends = [episodes.run(n) for n in range(2)]
+        if Failed(ErrKind.ADAPTER_UNAVAILABLE) in ends:
+            failed += 1
+            at = ends.index(Failed(ErrKind.ADAPTER_UNAVAILABLE))
+            assert episodes.entries[at][-1]["end"]["error"]["code"] == "store.full"
+            kept = [text for run in journal.runs() for _, text in journal.scan(run) if '"outcome":"succeeded"' in text]
+            assert len(kept) <= len(performed) <= len(kept) + 1
+        else:
+            assert ends == [Outcome.COMPLETED] * 2
+            assert performed == [0, 0, 1, 1]
+    assert failed > 20

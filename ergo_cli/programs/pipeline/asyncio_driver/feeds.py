@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias, cast
 
 from ergo_cli.core.wire import FreeValue
@@ -20,6 +20,13 @@ Batch: TypeAlias = Sequence[FreeValue] | None
 
 Feed: TypeAlias = Iterable[FreeValue] | AsyncIterable[FreeValue] | Callable[[], Batch | Awaitable[Batch]]
 """Payloads to iterate over, or a plain or ``async`` function ``next()`` that gives a batch."""
+
+
+def is_feed(value: object) -> bool:
+    """Whether a value is a feed. Iterating over a text or a mapping would give characters, numbers or names."""
+    if isinstance(value, str | bytes | bytearray | memoryview | Mapping):
+        return False
+    return isinstance(value, Iterable | AsyncIterable) or callable(value)
 
 
 class Feeder:

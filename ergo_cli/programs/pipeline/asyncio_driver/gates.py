@@ -7,6 +7,7 @@ leave one upstream stage waiting until another one writes, and a limit could the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from ergo_cli.programs.pipeline.asyncio_driver.waiting import Bell
 from ergo_cli.programs.pipeline.authoring import Join
@@ -91,14 +92,14 @@ class Gates:
 def bad_windows(program: PipelineProgram, windows: Mapping[EdgePair, int]) -> Iterator[PipelineError]:
     """The windows that cannot be: not of an edge, below one event, or of an edge that must have none."""
     for pair, window in windows.items():
-        named = f"the window of the edge {pair[0]!r} → {pair[1]!r}"
+        edge = f"edge {_named(pair)}"
         if pair not in program.edges:
-            yield _invalid(pair, f"{named} belongs to no edge", "name an edge of the pipeline")
-        elif window < 1:
-            yield _invalid(pair, f"{named} is {window}", "let it hold one event or more")
+            yield _invalid(edge, "belongs to no edge", "name an edge of the pipeline")
+        elif type(window) is not int or window < 1:
+            yield _invalid(edge, f"is {window!r}", "let it hold one event or more")
         elif takes_in_order(program, pair[1]):
-            message = f"{named} leads into a stage that takes its inputs in a fixed order"
-            yield _invalid(pair, message, "limit edges that lead into stages with one upstream stage")
+            why = "leads into a stage that takes its inputs in a fixed order"
+            yield _invalid(edge, why, "limit edges that lead into stages with one upstream stage")
 
 
 def takes_in_order(program: PipelineProgram, reader: str) -> bool:
@@ -109,5 +110,9 @@ def takes_in_order(program: PipelineProgram, reader: str) -> bool:
     return stage.ordered_delivery and sum(into == reader for _, into in program.edges) > 1
 
 
-def _invalid(pair: EdgePair, message: str, fix: str) -> PipelineError:
-    return PipelineError("pipeline.invalid_window", message, where=f"edge '{pair[0]}' → '{pair[1]}'", fix=fix)
+def _named(pair: object) -> str:
+    return " → ".join(map(repr, cast("tuple[object, ...]", pair))) if isinstance(pair, tuple) else repr(pair)
+
+
+def _invalid(edge: str, why: str, fix: str) -> PipelineError:
+    return PipelineError("pipeline.invalid_window", f"the window of the {edge} {why}", where=edge, fix=fix)

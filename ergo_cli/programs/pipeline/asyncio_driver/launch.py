@@ -13,7 +13,7 @@ from ergo_cli.errors import headline
 from ergo_cli.programs.pipeline.archive import Archive
 from ergo_cli.programs.pipeline.asyncio_driver.archive_replay import ArchiveReplay
 from ergo_cli.programs.pipeline.asyncio_driver.channel import ControlChannel, StateWatcher
-from ergo_cli.programs.pipeline.asyncio_driver.feeds import Feed, Feeder
+from ergo_cli.programs.pipeline.asyncio_driver.feeds import Feed, Feeder, is_feed
 from ergo_cli.programs.pipeline.asyncio_driver.gates import Gates, bad_windows
 from ergo_cli.programs.pipeline.asyncio_driver.handle import FlowHandle
 from ergo_cli.programs.pipeline.asyncio_driver.stage_task import StageTask
@@ -60,8 +60,8 @@ async def launch(
     that their reader has not yet worked off. ``threads`` runs plain handlers, so that they may block. ``store``
     keeps journals and manifest of the flow, which otherwise stand in memory. ``log`` takes lines for people.
 
-    Raises what ``check_pipeline`` raises, PipelineError ``pipeline.no_feed`` and ``pipeline.invalid_window``, as
-    ``Archive.source``, and JournalError.
+    Raises what ``check_pipeline`` raises, PipelineError ``pipeline.no_feed``, ``pipeline.invalid_feed`` and
+    ``pipeline.invalid_window``, as ``Archive.source``, and JournalError.
     """
     check_pipeline(program)
     replay: ArchiveReplay | None = None
@@ -135,10 +135,21 @@ def _called(handler: Callable[..., object], arguments: tuple[object, ...]) -> ob
 
 
 def _bad_feeds(program: PipelineProgram, feeds: Mapping[str, Feed]) -> Iterator[PipelineError]:
+    if not isinstance(cast("object", feeds), Mapping):
+        message, fix = (
+            f"the feeds are of type {type(feeds).__name__}",
+            "give a mapping of the names of sources to feeds",
+        )
+        yield PipelineError("pipeline.invalid_feed", message, where=f"pipeline '{program.name}'", fix=fix)
+        return
     sources = [stage.name for stage in program.stages if isinstance(stage, Source)]
     for name in sources:
         if name not in feeds:
             yield _no_feed(f"the source '{name}' has no feed", f"stage '{name}'", "give every source a feed")
+        elif not is_feed(feeds[name]):
+            message = f"the feed of the source '{name}' is of type {type(feeds[name]).__name__}"
+            fix = "give a list of payloads, another iterable, an async one, or a function that gives lists of payloads"
+            yield PipelineError("pipeline.invalid_feed", message, where=f"stage '{name}'", fix=fix)
     for name in feeds:
         if name not in sources:
             known = ", ".join(f"'{source}'" for source in sources)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ergo_cli.core import wire
-from ergo_cli.core.json import NotCanonicalError, decode, free_text
+from ergo_cli.core.json import JsonError, NotCanonicalError, decode, free_text
 from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.pipeline.authoring import Event, HandlerError
 from ergo_cli.programs.pipeline.chain_events import (
@@ -23,6 +23,7 @@ from ergo_cli.programs.pipeline.chain_events import (
     ProcessingInfo,
 )
 from ergo_cli.programs.pipeline.effects import EffectRecord
+from ergo_cli.programs.pipeline.errors import UnfitRecord
 from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.ids import EventId, StageWriter
 from ergo_cli.programs.pipeline.observations import Custom, MetricsObservation
@@ -157,7 +158,7 @@ class StageOutput:
         self._errors.append(self._observed(name, value, error))
 
     def effects(self, records: Sequence[EffectRecord]) -> None:
-        """Write the records of an effect, all or none."""
+        """Write the records of an effect, all or none. Raises UnfitRecord for an output that no record can hold."""
         events = [self._effect(record) for record in records]
         self._data.append_group(records[0].cursor.group_id, events)
         self._flow.effect_recorded()
@@ -199,7 +200,11 @@ class StageOutput:
         return self._event(self._flow.ids.mint(EventId), content, status)
 
     def _effect(self, record: EffectRecord) -> ChainEvent:
-        payload = decode(wire.encode(record))
+        try:
+            payload = decode(wire.encode(record))
+        except JsonError as error:
+            message = f"the effect of {record.cursor} cannot be recorded: {error}"
+            raise UnfitRecord("pipeline.not_canonical", message, where=self._data.run) from error
         made = self._event(record.event_id, Data(record.event_type, payload))
         return replace(made, processing_info=replace(made.processing_info, event_time=record.cursor.event_time))
 

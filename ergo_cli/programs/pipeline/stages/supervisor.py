@@ -11,7 +11,7 @@ from ergo_cli.programs.pipeline import stage_machines as machines
 from ergo_cli.programs.pipeline.authoring import EOF, AuthoredStage, Event, Handler, HandlerError, Output, StrictMiss
 from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data
 from ergo_cli.programs.pipeline.effects import Effects
-from ergo_cli.programs.pipeline.errors import UnfitRecord
+from ergo_cli.programs.pipeline.errors import JournalError, UnfitRecord
 from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.handlers import takes_effects
 from ergo_cli.programs.pipeline.signals import Signal
@@ -136,7 +136,7 @@ class StageSupervisor:
             await self.handle(machines.Error(str(fault)))
 
     async def call(self, handler: Handler, *arguments: object) -> object:
-        """What a handler gives. Raises HandlerError, and HandlerCrash for anything else that it raises."""
+        """What a handler gives. Raises HandlerError, HandlerCrash for all else that it raises, and JournalError."""
         self.effects.begin(self.inputs)
         if takes_effects(handler):
             arguments = (*arguments, self.effects)
@@ -203,10 +203,14 @@ class StageSupervisor:
         self.flow.note_of_stage(self.stage.id, StageLifecycle(self.stage.id, fact))
 
     def _check_effects(self) -> None:
-        """A fault of an effect fails the stage, whatever the handler made of it."""
-        fault = self.effects.fault
-        if fault is not None:
-            raise HandlerCrash(str(fault)) from fault
+        """Raise the fault of an effect, and the error of a journal, whatever the handler made of it."""
+        match self.effects.fault:
+            case None:
+                pass
+            case JournalError() as error:
+                raise error
+            case fault:
+                raise HandlerCrash(str(fault)) from fault
 
 
 def event_of(event: ChainEvent) -> Event:

@@ -8,14 +8,17 @@ from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.signals import Drain
 from ergo_cli.programs.pipeline.stage_machines import StageAction
 from ergo_cli.programs.pipeline.stages.output import ChainRecord
-from ergo_cli.programs.pipeline.stages.reading import ReadingStage, is_data
+from ergo_cli.programs.pipeline.stages.reading import ReadingStage, is_data, seen_with
 from ergo_cli.programs.pipeline.stages.subscription import Delivered, signal_of
 from ergo_cli.programs.pipeline.stages.supervisor import StageFault, event_of
 from ergo_cli.programs.pipeline.topology import Stage
 
 
 class TransformSupervisor(ReadingStage):
-    """Drives a transform. The EOF that ends its input is copied when it has drained, others at once (§28)."""
+    """Drives a transform. The EOF that ends its input is copied when it has drained, others at once (§28).
+
+    What ``drain()`` gives comes after all data that it has read, which its clock says.
+    """
 
     machine = machines.TRANSFORM
 
@@ -23,6 +26,7 @@ class TransformSupervisor(ReadingStage):
         super().__init__(flow, stage, transform)
         self._transform = transform
         self._final_eof: ChainRecord | None = None
+        self._seen: ChainRecord | None = None
 
     async def step(self, at_rest: bool) -> bool:
         """Process one event; a draining transform takes what is there, then ends."""
@@ -50,13 +54,14 @@ class TransformSupervisor(ReadingStage):
                 return False
 
     async def act(self, action: StageAction) -> None:
-        """Call ``drain()``, copy the EOF that ended the input."""
+        """Write what ``drain()`` gives, copy the EOF that ended the input."""
         match action:
             case machines.DrainHandler():
                 try:
-                    await self.call(self._transform.drain)
+                    outputs = await self.outputs(self._transform.drain)
                 except HandlerError as error:
                     raise StageFault(f"Handler error: Failed to drain: {error.form}") from error
+                await self.write_gathered(outputs, self._seen)
             case machines.ForwardEOF() if self._final_eof is not None:
                 self.output.forward(self._final_eof, self.stage.id.display)
                 await super().act(action)
@@ -73,6 +78,7 @@ class TransformSupervisor(ReadingStage):
 
     async def _process_data(self, delivered: Delivered) -> None:
         record = delivered.record
+        self._seen = seen_with(self._seen, record)
         if record.event.is_error:
             self.begin_input(delivered)
             await self.output.passed_through(record)
