@@ -217,6 +217,7 @@ class Attempt(Struct, frozen=True):
 class Line(Struct, frozen=True, kw_only=True):
     """A node of an episode, or a record of its journal, for people and reports.
 
+    ``id`` is empty for a record that has no number of its own: it gets that of its place in the run, from 1.
     ``effects`` holds the compact JSON of what the node wants done, ``place`` the user's line where the node failed.
     """
 

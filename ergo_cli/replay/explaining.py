@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from msgspec import Struct
@@ -111,11 +111,16 @@ def _parts(reader: BundleReader, episode: Episode) -> Iterator[Part]:
     reasons = dict(episode.reasons()) if isinstance(episode, Reasoned) else {}
     for entry in episode.entries:
         for call in entry.calls:
-            lines = tuple(map(acting.line, call.records))
+            lines = tuple(_numbered(map(acting.line, call.records), call.begin.head))
             yield Part(lines, entry.run_id, call.begin.attempt, call.end, reasons.pop(entry.run_id, ()))
         if not entry.calls:
-            lines = tuple(map(acting.line, entry.records))
+            lines = tuple(_numbered(map(acting.line, entry.records), 0))
             yield Part(lines, entry.run_id, reasons=reasons.pop(entry.run_id, ()))
+
+
+def _numbered(lines: Iterable[Line], head: int) -> Iterator[Line]:
+    """Lines of records of a run, behind ``head`` others, each with a number."""
+    return (line if line.id else replace(line, id=str(number)) for number, line in enumerate(lines, head + 1))
 
 
 def _changed(reader: BundleReader, program: AnyProgram) -> tuple[Notice, ...]:

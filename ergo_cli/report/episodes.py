@@ -14,13 +14,15 @@ from ergo_cli.programs.kind import Line as EpisodeLine
 from ergo_cli.replay.explaining import Explanation, Part
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import EpisodeDocument, NodeDocument, Report, StateDocument, unicode, warning_texts
+from ergo_cli.report.facts import effect_facts
 from ergo_cli.report.failures import place_document, place_text
-from ergo_cli.report.text import Block, Line, Table, Tone, fields, shorten
+from ergo_cli.report.text import Block, Line, Row, Rows, Table, Tone, fields, shorten
 
 _WIDTH = 40
 _CONTENT_WIDTH = 60
+_EFFECT_WIDTH = 400
 _NODE_COLUMNS = ("id", "path", "impl", "params", "inputs", "outputs", "ran")
-_RECORD_COLUMNS = ("seq", "event", "step or action", "value")
+_RECORD_COLUMNS = ("seq", "event", "part", "value")
 
 
 def render_explanation(explained: Explanation, notices: tuple[Notice, ...]) -> CommandResult:
@@ -91,7 +93,8 @@ def _blocks(explained: Explanation) -> Iterator[Block]:
         yield from _part(part, run_id, several=sum(each.end is not None for each in explained.parts) > 1)
     if record.effects:
         yield Line()
-        yield _effects(explained)
+        yield Line("effects", Tone.STRONG)
+        yield Rows(tuple(_effects(explained)), 2)
     if record.intent_acks:
         yield Line()
         rows = tuple((ack.intent_id, ack.channel, ack.acceptance, ack.egress_ref or "-") for ack in record.intent_acks)
@@ -169,11 +172,10 @@ def _record_row(line: EpisodeLine) -> tuple[str, ...]:
     return line.id, line.impl, line.path, shorten(value, _CONTENT_WIDTH)
 
 
-def _effects(explained: Explanation) -> Block:
+def _effects(explained: Explanation) -> Iterator[Row]:
     """The recorded effects; if the program was rerun, each with the node that produces it now."""
-    effects = [effect.text for effect in explained.record.effects]
-    if not explained.is_traced:
-        return Table(("effect",), tuple((text.decode(),) for text in effects))
     lines = (line for part in explained.parts for line in part.lines)
     makers = {text: line.path for line in lines for text in line.effects}
-    return Table(("made by", "effect"), tuple((makers.get(text, "-"), text.decode()) for text in effects))
+    for effect in explained.record.effects:
+        for fact in effect_facts("+", msgspec.json.decode(effect.text), makers.get(effect.text), width=_EFFECT_WIDTH):
+            yield Row((fact.text, fact.made))

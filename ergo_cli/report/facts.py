@@ -52,8 +52,12 @@ class Fact(Struct, frozen=True):
     @property
     def row(self) -> Row:
         """The fact as a line."""
-        what = f"{self.subject}{self.joint}{self.values}" if self.values else self.subject
-        return Row((f"{self.sign} {what}", self.made), SIGN_TONES[self.sign])
+        return Row((f"{self.sign} {self.text}", self.made), SIGN_TONES[self.sign])
+
+    @property
+    def text(self) -> str:
+        """What it is about and its values, without the sign."""
+        return f"{self.subject}{self.joint}{self.values}" if self.values else self.subject
 
 
 def facts(divergence: Divergence) -> list[Fact]:
@@ -77,17 +81,20 @@ def value_line(value: JsonValue) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
 
 
-def effect_facts(sign: str, effect: JsonValue, node: str | None = None) -> Iterator[Fact]:
-    """The facts of a whole effect: its writes, then its intents. Members that are left out of it are not shown."""
+def effect_facts(sign: str, effect: JsonValue, node: str | None = None, *, width: int = _LINE) -> Iterator[Fact]:
+    """The facts of a whole effect: its writes, then its intents; values are cut where a fact would be wider.
+
+    Members that are left out of the effect are not shown.
+    """
     by = "" if node is None else f"by {node}"
     parts = effect if isinstance(effect, dict) else {}
     kind, writes, intents = parts.get("kind"), _items(parts, "writes"), _items(parts, "intents")
     for write in writes:
-        yield _written(sign, write, _joined(kind, by))
+        yield _written(sign, write, _joined(kind, by), width)
     for intent in intents:
-        yield _intended(sign, intent, by)
+        yield _intended(sign, intent, by, width)
     if not writes and not intents:
-        yield Fact(sign, str(kind), made=by) if kind else Fact(sign, "effect", shorten(value_line(effect), _LINE), by)
+        yield Fact(sign, str(kind), made=by) if kind else Fact(sign, "effect", shorten(value_line(effect), width), by)
 
 
 def _facts(divergence: Divergence) -> Iterator[Fact]:
@@ -217,20 +224,20 @@ def _or_none(value: JsonValue) -> str:
     return "(none)" if value is None else value_line(value)
 
 
-def _fitting(text: str, subject: str) -> str:
-    return shorten(text, max(2 * _LEAST, _LINE - cell_width(subject) - 4))
+def _fitting(text: str, subject: str, width: int = _LINE) -> str:
+    return shorten(text, max(2 * _LEAST, width - cell_width(subject) - 4))
 
 
-def _written(sign: str, write: Any, made: str) -> Fact:
+def _written(sign: str, write: Any, made: str, width: int = _LINE) -> Fact:
     key = str(write.get("key", "a write"))
-    value = _fitting(value_line(write["value"]), key) if "value" in write else ""
+    value = _fitting(value_line(write["value"]), key, width) if "value" in write else ""
     return Fact(sign, key, value, made, " = ")
 
 
-def _intended(sign: str, intent: Any, made: str) -> Fact:
+def _intended(sign: str, intent: Any, made: str, width: int = _LINE) -> Fact:
     kind = str(intent.get("kind", "an intent"))
     fields = tuple(_field(field) for field in _items(intent, "fields"))
-    return Fact(sign, kind, _fitting(" ".join(fields), kind), made, parts=fields)
+    return Fact(sign, kind, _fitting(" ".join(fields), kind, width), made, parts=fields)
 
 
 def _field(field: Any) -> str:

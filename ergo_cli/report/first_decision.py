@@ -118,11 +118,7 @@ def _reasons(together: Sequence[Divergence]) -> Iterator[Row]:
 def _before(result: BundleResult) -> Iterator[Row]:
     """The decisions before the first that differs, one line each."""
     for number, episode in enumerate(result.before_first):
-        made = [
-            fact.row.cells[0].removeprefix("+ ")
-            for text in episode.texts
-            for fact in effect_facts("+", msgspec.json.decode(text))
-        ]
+        made = [fact.text for text in episode.texts for fact in effect_facts("+", msgspec.json.decode(text))]
         done = ", ".join(made) or episode.termination or episode.decision
         label = "" if number else "before"
         yield Row((f"{label:10}{episode.event_id}", shorten(done, _CELL_WIDTH)), Tone.FAINT)

@@ -71,7 +71,7 @@ def test_an_episode_as_text(ergo: Ergo, desk: Path) -> None:
     [buy] = [line.split() for line in lines if " buy " in line]
     assert buy[:3] == ["n4", "buy", "context_set_bool@0.1.0"]
     assert buy[-4:] == ["no:", "not", "emitted:", "event"]
-    assert any(line.startswith("remember  {") for line in lines)
+    assert lines[-2:] == ["effects", "  history = [101.5, 104.25]  set_context by remember"]
 
 
 def test_deferred_work_names_who_served_it_and_the_other_way_round(ergo: Ergo, burst: Path) -> None:

@@ -597,3 +597,22 @@ def test_an_output_that_no_record_holds_fails_again_in_a_replay(ergo: Ergo, home
     assert [row for row in data(bundle, "data:t") if row[0] == "left"] == [("left", "NotCanonicalError")] * 3
     home.world(GONE)
     assert ergo("replay", BUNDLE, "--strict", cwd=home.root).exit_code == 0
+
+
+def test_explain_numbers_records_and_shows_effects_in_words(ergo: Ergo, project: Path) -> None:
+    """Records are numbered through the whole flow, as ``head`` of a `begin` frame counts them."""
+    entry = json.loads((project / KEPT).read_text())["journals"][4]
+    head, count = entry["records"][0]["begin"]["head"], len(records(entry))
+    ran = ergo("explain", KEPT, "--event", "m-0915", cwd=project)
+    lines = ran.stdout.splitlines()
+    table = lines.index(next(line for line in lines if line.startswith("seq ")))
+    numbers = [line.split()[0] for line in lines[table + 1 : table + 1 + count]]
+    assert numbers == [str(number) for number in range(head + 1, head + 1 + count)]
+    assert lines[lines.index("effects") + 1 :] == [
+        r'  io  namespace="bank.charge" request="{\"cents\":1650,\"customer\":\"anna\",\"lines\":2}"',
+        '      idempotency_key="morning-anna"',
+        r'  till = "{\"event_type\":\"basket\",\"payload\":{\"cents\":1650,\"customer\":\"anna\",\"lines\":2}}"'
+        "  sink_write",
+    ]
+    report = ergo("explain", KEPT, "--event", "m-0915", "--format", "json", cwd=project).report
+    assert [node["id"] for node in report["episode"]["nodes"]] == numbers

@@ -61,7 +61,7 @@ class PipelineActing(Struct, frozen=True):
         read = JournalRecord.of(record)
         name, fields = parts_of(read)
         return Line(
-            id=str(read.envelope.event_id),
+            id="",
             path=read.stage or read.label,
             impl=name,
             family=read.label.partition(":")[0],

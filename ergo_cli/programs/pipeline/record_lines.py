@@ -14,6 +14,7 @@ from ergo_cli.programs.recorded import RecordLine
 
 _TAGS = ("content_type", "flow_control_type", "system_event_type", "lifecycle_event", "pipeline_event", "event_type")
 _OF_EVERY_FACT = ("id", "writer_id", "timestamp")
+_STAGES = ("stage_id", "upstream", "reader")  # ids, which say least to people
 
 
 def record_line(record: JournalRecord) -> RecordLine:
@@ -29,10 +30,14 @@ def name_of(record: JournalRecord) -> str:
 
 
 def parts_of(record: JournalRecord) -> tuple[str, dict[str, JsonValue]]:
-    """The name of an event and what it says, without its tags; of an event marked as failed, first how it failed."""
+    """The name of an event and what it says, without its tags; of an event marked as failed, first how it failed.
+
+    The ids of stages that a fact names come last.
+    """
     event = record.chain_event
     if event is None:
-        return name_of(record), _untagged(decode(wire.encode(record.envelope.event)), *_OF_EVERY_FACT)
+        said = _untagged(decode(wire.encode(record.envelope.event)), *_OF_EVERY_FACT)
+        return name_of(record), dict(sorted(said.items(), key=lambda member: member[0] in _STAGES))
     effect = record.effect
     return name_of(record), {**_failure(event), **(_said(event) if effect is None else _of_effect(effect))}
 
