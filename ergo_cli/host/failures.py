@@ -36,11 +36,14 @@ class Cause(Struct, frozen=True):
 
 
 class FailureGroup(Struct):
-    """The failures of one cause: their number, the first and the last event; ``where`` is the place of the first."""
+    """The failures of one cause: their number, the first and the last event; ``where`` is the place of the first.
+
+    Closing the program, after the last event, fails without one.
+    """
 
     cause: Cause
-    first: str
-    last: str
+    first: str | None
+    last: str | None
     where: str | None = None
     count: int = 1
 
@@ -48,13 +51,15 @@ class FailureGroup(Struct):
 class FailureSummary(Struct, frozen=True):
     """All failures of a run: groups in order of their first failure, and the number of those whose cause was left out.
 
-    ``other_causes`` counts the causes left out; ``others_are_more``: that is a lower bound.
+    ``other_causes`` counts the causes left out; ``others_are_more``: that is a lower bound. ``closing`` is how closing
+    the program failed, if it did.
     """
 
     groups: tuple[FailureGroup, ...] = ()
     others: int = 0
     other_causes: int = 0
     others_are_more: bool = False
+    closing: str | None = None
 
 
 class Failures:
@@ -64,18 +69,19 @@ class Failures:
         self._groups: dict[Cause, FailureGroup] = {}
         self._others = 0
         self._other_causes: set[int] = set()
+        self._closing: str | None = None
 
     def listener(self, invoker: object) -> Callable[[str, RunTermination], None]:
         """A listener for the failed episodes of an invoker, which may have a ``last_error``."""
         return lambda event_id, ended: self.note(event_id, ended, getattr(invoker, "last_error", None))
 
-    def note(self, event_id: str, ended: RunTermination, error: BaseException | None) -> None:
+    def note(self, event_id: str | None, ended: RunTermination, error: BaseException | None) -> None:
         """Count one failure."""
         cause = _cause(ended, error)
         group = self._groups.get(cause)
         if group is not None:
             group.count += 1
-            group.last = event_id
+            group.last = event_id or group.last
         elif len(self._groups) < MOST_CAUSES:
             where = error.where if isinstance(error, ErgoError) else None
             self._groups[cause] = FailureGroup(cause, event_id, event_id, where)
@@ -84,10 +90,15 @@ class Failures:
             if len(self._other_causes) < _COUNTED:
                 self._other_causes.add(hash(cause))
 
+    def note_closing(self, ended: RunTermination, error: BaseException | None) -> None:
+        """Count the failure of closing the program."""
+        self._closing = termination_name(ended)
+        self.note(None, ended, error)
+
     def summary(self) -> FailureSummary:
         """The failures so far."""
         causes = len(self._other_causes)
-        return FailureSummary(tuple(self._groups.values()), self._others, causes, causes == _COUNTED)
+        return FailureSummary(tuple(self._groups.values()), self._others, causes, causes == _COUNTED, self._closing)
 
 
 def _cause(ended: RunTermination, error: BaseException | None) -> Cause:

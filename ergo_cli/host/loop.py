@@ -153,7 +153,7 @@ def start_run(
             environment=run.environment,
         )
         invoker = acting.invoker(value, seat)
-        journals = JournalSink(invoker, sink, resources.episodes)
+        journals = JournalSink(invoker, sink, resources.episodes, failures)
         effects = _acting_effects(resources)
         runner = HostedRunner(
             run.program.graph_id,
@@ -244,12 +244,12 @@ def run_arrivals(
         raise
     waiting = WaitingRuns() if started.waits is None else started.waits.waiting()
     notices = tuple(notice for part in started.warns for notice in part.notices())
-    end = replace(end, failures=failures.summary(), waiting=waiting, notices=notices)
+    end = replace(end, waiting=waiting, notices=notices)
     try:
         started.close(end.interruption is not None)
     except StoreFailure as failure:
-        return replace(end, interruption=Interruption(HOST_STEP_FAILED), error=end.error or failure)
-    return end
+        end = replace(end, interruption=Interruption(HOST_STEP_FAILED), error=end.error or failure)
+    return replace(end, failures=failures.summary())
 
 
 def _end(drive: Callable[[], End], arrivals: Arrivals, resources: RunResources, tally: _Tally) -> RunEnd:

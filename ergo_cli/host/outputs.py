@@ -12,8 +12,9 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, StepError
 from ergo_cli.host.crash_journal import CrashJournal, EpisodeSink, JournaledSink
 from ergo_cli.host.effects import OnIntent
-from ergo_cli.supervisor.journals import EpisodeJournal, StatefulInvoker
-from ergo_cli.supervisor.seam import DecidedEffects, Decision
+from ergo_cli.host.failures import Failures
+from ergo_cli.supervisor.journals import EpisodeJournal, StatefulInvoker, ended_as
+from ergo_cli.supervisor.seam import DecidedEffects, Decision, Failed
 
 
 class StoreFailure(StepError):
@@ -28,13 +29,20 @@ class StoreFailure(StepError):
 class JournalSink:
     """A bundle sink that adds to every Invoke decision the journals of its episode.
 
-    A step whose store failed is not passed on.
+    A step whose store failed is not passed on. ``failures`` is given the failure of closing the program.
     """
 
-    def __init__(self, invoker: StatefulInvoker, sink: BundleSink, episodes: EpisodeSink | None) -> None:
+    def __init__(
+        self,
+        invoker: StatefulInvoker,
+        sink: BundleSink,
+        episodes: EpisodeSink | None,
+        failures: Failures | None = None,
+    ) -> None:
         self._invoker = invoker
         self._sink = sink
         self._episodes = episodes
+        self._failures = failures
         self._event: EventRecord | None = None
 
     def event(self, record: EventRecord) -> None:
@@ -55,6 +63,9 @@ class JournalSink:
         journals = self._invoker.close(interrupted)
         _check_stores(journals)
         self._pass_on(None, journals)
+        for ended in map(ended_as, journals):
+            if self._failures is not None and isinstance(ended, Failed):
+                self._failures.note_closing(ended, getattr(self._invoker, "last_error", None))
 
     def _pass_on(self, episode_id: int | None, journals: Sequence[EpisodeJournal]) -> None:
         if journals and self._episodes is not None:

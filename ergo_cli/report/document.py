@@ -83,15 +83,15 @@ class PlaceDocument(Struct, frozen=True):
 
 
 class FailureDocument(Struct, frozen=True):
-    """The failures of one cause: ``count`` of them, from the first event to the last.
+    """The failures of one cause: ``count`` of them, from the first event to the last; null after the last event.
 
     ``error`` is the type of the exception or the code of the broken rule, ``where`` the place that the first error
     named.
     """
 
     count: int
-    event_id: str
-    last_event_id: str
+    event_id: str | None
+    last_event_id: str | None
     termination: str
     error: str | None
     message: str | None

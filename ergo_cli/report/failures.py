@@ -64,6 +64,8 @@ def _place_line(group: FailureGroup) -> str | None:
 
 
 def _events(group: FailureGroup) -> str:
+    if group.first is None:
+        return "after the last event"
     if group.count == 1:
         return printable(f"event {group.first}")
     return printable(f"first {group.first}, last {group.last}")

@@ -43,7 +43,8 @@ def render_run(
     """Render a finished run; its ``notices`` were printed at its start.
 
     ``answers`` says how runs that wait are answered, ``kind`` of which kind the program is.
-    ``fail_on_error`` makes failed episodes and an early end exit code 1; ``signalled``: a signal ended it.
+    ``fail_on_error`` makes failed episodes, a failed closing and an early end exit code 1; ``signalled``: a signal
+    ended the run.
     """
     summary = result.summary
     outcome = "completed" if result.interruption is None else "interrupted"
@@ -61,10 +62,11 @@ def render_run(
         ("episodes", summary.episodes),
         ("decisions", decisions),
         ("failed", summary.failed),
+        ("closing", result.failures.closing),
         ("interruption", None if result.interruption is None else _interruption_text(result.interruption)),
         ("bundle", None if result.bundle is None else near(result.bundle)),
     )
-    good = result.error is None and not summary.failed
+    good = result.error is None and not _has_failures(result)
     headline = Line(f"{outcome}: {counted(summary.events, 'event')}", Tone.GOOD if good else Tone.BAD)
     errors = () if result.error is None else (result.error,)
     blocks = (headline, fields(pairs, indent=2), *waiting_blocks(result.waiting, answers))
@@ -96,7 +98,12 @@ def _exit_code(result: RunResult, *, fail_on_error: bool, signalled: bool) -> in
         return INTERRUPTED
     if result.error is not None:
         return BROKEN
-    return 1 if fail_on_error and (result.summary.failed or result.interruption is not None) else 0
+    return 1 if fail_on_error and (_has_failures(result) or result.interruption is not None) else 0
+
+
+def _has_failures(result: RunResult) -> bool:
+    """Whether an episode has failed, or closing the program."""
+    return result.summary.failed > 0 or result.failures.closing is not None
 
 
 def _interruption_text(interruption: Interruption) -> str:

@@ -71,6 +71,11 @@ class EpisodeJournal(Struct, frozen=True):
     failure: ErgoError | None = None
 
 
+def ended_as(journal: EpisodeJournal) -> RunTermination:
+    """How the last call of a journal ended."""
+    return msgspec.json.decode(journal.records[-1], type=EndFrame).end.termination
+
+
 class StatefulInvoker(EffectfulInvoker, Protocol):
     """An invoker whose episodes leave records that a replay needs (spec 00 §13.1)."""
 

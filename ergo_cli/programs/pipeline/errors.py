@@ -51,6 +51,9 @@ _FIXES = {
     "pipeline.not_resumable": "run ergo capture or ergo run again, with the same events and the same store",
     "pipeline.not_forkable": "capture the events that the other flow is to have, into another store",
     "pipeline.not_comparable": "capture again, or replay without --strict",
+    "pipeline.stage_failed": "mend the handlers of the stage, then run again",
+    "pipeline.contract_failed": "let no handler give an EOF with a number; a source's edge may only 'warn'",
+    "pipeline.failed": "mend what the reason names, then run again",
     "pipeline.not_canonical": "keep to finite floats, integers of 64 bits and valid text",
 }
 

@@ -16,6 +16,7 @@ from ergo_cli.programs.pipeline.appended import AppendOrder
 from ergo_cli.programs.pipeline.build import build_flow, build_stages
 from ergo_cli.programs.pipeline.effects import Acted
 from ergo_cli.programs.pipeline.errors import JournalError, PipelineError
+from ergo_cli.programs.pipeline.flow_failures import failure_of
 from ergo_cli.programs.pipeline.flow_store import FlowStore
 from ergo_cli.programs.pipeline.ids import CountedIds
 from ergo_cli.programs.pipeline.lifecycle import Created, Drained, Failed, State
@@ -214,7 +215,7 @@ class PipelineInvoker:
             self._log.add(self._journal.take())
         self._forget_what_is_read()
         status = Raw(record_text(name_of(self._state)))
-        self.last_error = error or self._crash()
+        self.last_error = error or self._failure()
         failure = error if isinstance(error, JournalError) else None
         self._log.end(End(termination, status, None, None if error is None else CallError.of(error)), failure)
         return termination
@@ -240,10 +241,9 @@ class PipelineInvoker:
     def _state(self) -> State:
         return Created() if self._scheduler is None else self._scheduler.state
 
-    def _crash(self) -> BaseException | None:
-        """The exception of a handler that ended its stage, if one did."""
-        stages = () if self._scheduler is None else self._scheduler.stages
-        return next((stage.crash for stage in stages if stage.crash is not None), None)
+    def _failure(self) -> ErgoError | None:
+        """Why the flow has failed, if it has."""
+        return None if self._scheduler is None else failure_of(self._scheduler.supervisor, self._scheduler.stages)
 
     def _termination(self) -> RunTermination:
         """How the call ended, by the state of the flow (§23.2)."""

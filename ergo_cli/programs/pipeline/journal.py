@@ -154,7 +154,7 @@ class Journal(Generic[EventT]):
             try:
                 self._head = self._store.append(self.run, texts, self._head)
             except StoreError as error:
-                raise _journal_error(error, self.run) from error
+                raise journal_error(error, place(self.run, self._head + 1)) from error
             self._recent.extend(envelopes)
             self._clocks = clocks
         return envelopes
@@ -234,11 +234,16 @@ def store_errors(run: str | None = None) -> Generator[None]:
     try:
         yield
     except StoreError as error:
-        raise _journal_error(error, run) from error
+        raise journal_error(error, run) from error
 
 
-def _journal_error(error: StoreError, run: str | None = None) -> JournalError:
-    """A store's error under the pipelines' own code where there is one (spec 00 §13.8)."""
+def journal_error(error: StoreError, at: str | None = None) -> JournalError:
+    """A store's error under the pipelines' own code where there is one (spec 00 §13.8).
+
+    ``at`` is its place in the flow, unless the store names the record itself; other places of the store follow.
+    """
     code = _OWN_CODES.get(error.code, error.code)
     fix = None if code != error.code else error.fix
-    return JournalError(code, error.message, where=error.where or run, fix=fix)
+    named = error.where or ""
+    where = named if named.startswith("run '") else ", ".join(part for part in (at or "", named) if part)
+    return JournalError(code, error.message, where=where or None, fix=fix)

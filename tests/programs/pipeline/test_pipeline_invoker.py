@@ -129,7 +129,10 @@ def test_a_stage_that_fails_ends_the_flow_for_good() -> None:
     episodes = Episodes(simple())
     assert episodes.run(1) is Outcome.COMPLETED
     assert episodes.run("bad") == Failed(ErrKind.SEMANTIC_ERROR)
-    assert isinstance(episodes.invoker.last_error, ValueError)
+    failure = episodes.invoker.last_error
+    assert isinstance(failure, PipelineError)
+    assert (failure.code, failure.where) == ("pipeline.stage_failed", "stage 'tr'")
+    assert isinstance(failure.__cause__, ValueError)
     assert episodes.end()["status"] == "Failed"
     assert episodes.run(2) is Outcome.ABORTED
     assert [list(record) for record in episodes.entries[-1]] == [["begin"], ["end"]]
