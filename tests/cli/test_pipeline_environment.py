@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from replayed_kernels import resealed_entry, sealed
 
+from ergo_cli.programs.pipeline import PipelineProgram, launch, sink, source
 from ergo_cli.programs.pipeline.environment import configured, environment_notices
+from ergo_cli.programs.pipeline.ids import CountedIds
 from ergo_cli.programs.pipeline.settings import PipelineSettings
+from ergo_cli.programs.pipeline.state_machine import name_of
+from ergo_cli.testing.virtual_time import run_in_virtual_time
 from tests.cli.pipeline_projects import BUNDLE, Home, facts, frames, records
 from tests.conftest import Ergo
 
@@ -127,6 +131,24 @@ def test_other_kinds_mind_no_variable_of_pipelines(ergo: Ergo, tmp_path: Path) -
     ran = ergo("run", "events.jsonl", "--format", "json", cwd=tmp_path, **{STARTUP: "manual", METRICS: "7"})
     assert ran.exit_code == 0, ran.stdout
     assert [warning for warning in ran.report["warnings"] if "environment" in warning] == []
+
+
+def test_h60_13_each_run_has_settings_of_its_own(ergo: Ergo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept over a run, and nothing but the command line looks at the environment."""
+    home = with_settings(tmp_path)
+    modes = [settings_of(captured(ergo, home, **{CONTRACT: text})[0])["source_contract"] for text in ("warn", "", "x")]
+    assert modes == ["warn", "abort", "abort"]
+    monkeypatch.setenv(CONTRACT, "warn")
+    monkeypatch.setenv(STARTUP, "manual")
+    assert PipelineSettings().source_contract == "abort"
+
+    async def main() -> str:
+        program = PipelineProgram("p", (source("in"), sink("out", lambda event: None)), (("in", "out"),))
+        handle = await launch(program, {"in": [1]}, ids=CountedIds("p"), wall_ms=lambda: 0)
+        await handle.wait()
+        return name_of(handle.state)
+
+    assert run_in_virtual_time(main()) == "Drained"
 
 
 def test_of_two_names_the_first_one_that_is_set_wins() -> None:

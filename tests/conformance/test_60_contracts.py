@@ -323,6 +323,19 @@ def test_c60_68_a_progress_that_is_not_stored_is_not_reported() -> None:
     assert (stored.last_progress_seq, stored.last_progress_ns) == (1, NOW + 5)
 
 
+def test_c60_68_the_other_edges_of_a_reader_report_all_the_same() -> None:
+    """Two edges of one reader: what of the first is not stored leaves the second, which advances."""
+    edges = [consumed(data()), consumed(data(), data())]
+    journals = [Refusing(ConsumptionProgress), Refusing()]
+    reported = [
+        READING.check(edge, FRESH, NOW + 5, 0).carry_out(FRESH, journal)
+        for edge, journal in zip(edges, journals, strict=True)
+    ]
+    assert [(each.last_progress_seq, each.last_progress_ns) for each in reported] == [(0, NOW), (2, NOW + 5)]
+    stored = [[row for row in journal.stored if isinstance(row, ConsumptionProgress)] for journal in journals]
+    assert [[row.reader_seq for row in rows] for rows in stored] == [[], [2]]
+
+
 @pytest.mark.parametrize("refused", [ConsumptionFinal, ContractStatus])
 def test_c60_69_an_end_that_is_not_stored_is_reported_again(refused: type) -> None:
     edge = consumed(data(), eof(1))

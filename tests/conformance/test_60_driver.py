@@ -424,7 +424,7 @@ def test_c60_57_a_pipeline_that_waits_to_be_asked_says_so_every_five_seconds() -
     run_in_virtual_time(main())
 
 
-def test_c60_58_59_without_an_aggregator_nothing_is_said_of_metrics() -> None:
+def test_c60_58_without_an_aggregator_nothing_is_said_of_metrics() -> None:
     """C-59 needs an aggregator, which an exporter would start (§17.2); the product has none."""
 
     async def main() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec import Struct
@@ -25,6 +25,7 @@ from ergo_cli.programs.pipeline.lifecycle import (
     Abort,
     AbortRequested,
     AllStagesCompleted,
+    BeginDrain,
     Created,
     Drained,
     Draining,
@@ -40,6 +41,7 @@ from ergo_cli.programs.pipeline.lifecycle import (
     Running,
     Shutdown,
     SourceCompleted,
+    StageCompleted,
     StageReadinessComplete,
     State,
     StopRequested,
@@ -311,8 +313,42 @@ ONE_OF_EACH: list[State] = [
 ]
 STARTS_NOTHING: list[State] = [Created(), Materializing(), Materialized(ready=False)]
 RUNS_ALREADY: list[State] = [Running(), SourceCompleted(), Draining(), ABORTED]
+EVENTS: list[Event] = [
+    Materialize(),
+    MaterializationComplete(),
+    StageReadinessComplete(),
+    Run(),
+    StopRequested(Cancel(), None, NOW),
+    StopRequested(Graceful(5), None, NOW),
+    Shutdown(),
+    BeginDrain(),
+    Abort(SeqDivergence(3, 1), STAGE),
+    StageCompleted(STAGE),
+    AllStagesCompleted(),
+    Error("x"),
+]
 END = (do.DrainMetrics(), do.Cleanup())
 CANCELLED = (do.WritePipelineStopRequested(Cancel()), *END)
+
+
+def moved_or_refused(state: State, event: Event) -> Move | UnhandledEvent:
+    try:
+        return moved(state, event)
+    except UnhandledEvent as refused:
+        return refused
+
+
+def test_every_event_is_tried() -> None:
+    assert {type(event) for event in EVENTS} == set(get_args(Event))
+
+
+def test_h60_9_an_error_fails_a_pipeline_in_every_state() -> None:
+    ends = {name_of(state): moved_or_refused(state, Error("x")) for state in ONE_OF_EACH if not is_terminal(state)}
+    for name, step in ends.items():
+        assert isinstance(step, Step), name
+        assert isinstance(step.state, Failed)
+        assert step.state.reason == "x"
+        assert do.Cleanup() in step.actions
 
 
 def test_c60_22_materialize() -> None:
@@ -335,12 +371,12 @@ def test_c60_24_readiness() -> None:
 def test_c60_25_sources_start_in_one_place() -> None:
     assert moved(Materialized(ready=True), Run()) == Step(Running(), StopIntent(), (do.NotifySourceStart(),))
     starting = [
-        (case["state"], case["event"])
-        for case in FSM["pipeline"]
-        if {"action": "NotifySourceStart"}
-        in outcome(state_of(case["state"]), event_of(case["event"]), StopIntent()).get("actions", [])
+        (state, event)
+        for state in ONE_OF_EACH
+        for event in EVENTS
+        if do.NotifySourceStart() in getattr(moved_or_refused(state, event), "actions", ())
     ]
-    assert starting == [({"state": "Materialized"}, {"event": "Run"})] * len(starting)
+    assert starting == [(Materialized(ready=True), Run())]
 
 
 @pytest.mark.parametrize("state", STARTS_NOTHING, ids=str)
@@ -422,7 +458,7 @@ def test_c60_39_the_table_stands_in_one_place() -> None:
     package = Path(lifecycle.__file__).parent
     tables = [
         path.name
-        for path in sorted(package.glob("*.py"))
+        for path in sorted(package.rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_bytes()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "row"
     ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import Any
 
 import pytest
 from pipeline_flows import Driven, data, pipeline, results, signals
+from pipeline_loops import MANUAL, ended, launched, reached
 
 from ergo_cli.programs.pipeline.authoring import (
     EOF,
@@ -22,10 +24,11 @@ from ergo_cli.programs.pipeline.authoring import (
 )
 from ergo_cli.programs.pipeline.causes import OtherCause, SeqDivergence
 from ergo_cli.programs.pipeline.chain_events import Data
+from ergo_cli.programs.pipeline.errors import PipelineError
 from ergo_cli.programs.pipeline.handlers import finished
 from ergo_cli.programs.pipeline.ids import CountedIds, StageId, StageWriter
+from ergo_cli.programs.pipeline.lifecycle import Materialized
 from ergo_cli.programs.pipeline.receipts import Delivered, NotDelivered
-from ergo_cli.programs.pipeline.settings import PipelineSettings
 from ergo_cli.programs.pipeline.signals import (
     AtLeastOnceViolation,
     ConsumptionFinal,
@@ -44,7 +47,9 @@ from ergo_cli.programs.pipeline.system_events import (
     ContractStatus,
     PipelineCancelled,
     PipelineFailed,
+    PipelineLifecycle,
 )
+from ergo_cli.testing.virtual_time import run_in_virtual_time
 
 
 def deliver(event: Event) -> None:
@@ -83,12 +88,20 @@ def test_c60_62_a_run_that_fails() -> None:
 
 
 def test_c60_62_a_stop_before_the_start_lasts_no_time() -> None:
-    program = pipeline(source("src"), sink("snk", deliver), settings=PipelineSettings(startup_mode="manual"))
-    driven = Driven(program).all(interrupted=True)
-    cancelled = driven.system()[-2].event.fact
-    assert isinstance(cancelled, PipelineCancelled)
-    assert cancelled.duration_ms == 0
-    assert "system.pipeline.starting" not in driven.names()
+    async def main() -> None:
+        handle = await launched(pipeline(source("src"), sink("snk", deliver), settings=MANUAL), {"src": [1]})
+        await reached(handle, lambda state: state == Materialized(ready=True))
+        await asyncio.sleep(5)
+        await handle.stop()
+        await ended(handle)
+        said = [record.event for record in handle.system_journal.read_all_unordered()]
+        assert isinstance(said[-2].event, PipelineLifecycle)
+        cancelled = said[-2].event.fact
+        assert isinstance(cancelled, PipelineCancelled)
+        assert cancelled.duration_ms == 0
+        assert "system.pipeline.starting" not in [event.type_name for event in said]
+
+    run_in_virtual_time(main())
 
 
 def crash(event: Event) -> list[Event]:
@@ -138,6 +151,27 @@ def test_c60_66_only_a_writer_ahead_leaves_a_gap(read: int, written: int, gap: t
     gaps = [(each.from_seq, each.to_seq) for each in signals(driven.events("snk"), ConsumptionGap)]
     assert gaps == ([] if gap is None else [gap])
     assert not statuses(driven)[0].passed
+
+
+def test_h60_7_stages_start_and_end_in_topology_order() -> None:
+    """However many there are: those that read first, then the sources, each in the order in which they are written."""
+    sinks = [f"snk{number}" for number in (3, 1, 4, 0, 2)]
+    program = pipeline(
+        source("b"),
+        source("a"),
+        *(sink(name, deliver) for name in sinks),
+        edges=" ".join(f"{start}>{end}" for start in "ab" for end in sinks),
+    )
+    driven = Driven(program)
+    driven.scheduler.begin()
+    for stage in driven.scheduler.stages:
+        assert driven.facts(stage.stage.name) == ["running"]
+    names = {stage.id: stage.name for stage in driven.flow.topology.stages}
+    started = [names[event.event.stage_id] for event in driven.system() if event.type_name == "system.stage.running"]
+    assert started == [*sinks, "b", "a"]
+    driven.scheduler.fail(PipelineError("pipeline.failed", "given up"))
+    ended = [names[event.event.stage_id] for event in driven.system() if event.type_name == "system.stage.cancelled"]
+    assert ended == [*sinks, "b", "a"]
 
 
 def test_an_abort_is_marked_in_every_data_journal_and_read_on_by_none() -> None:
@@ -507,7 +541,7 @@ def joining(handler: Any, **options: Any) -> Any:
 
 def test_c60_82_a_strict_join() -> None:
     driven = Driven(joining(strict)).all(K1, K2, S1, MISSING)
-    assert driven.state == "Failed" or driven.scheduler.has_ended
+    assert driven.state == "Failed"
     assert data(driven.events("jn")) == [["v1", "k1"]]
     poison = [eof for eof in signals(driven.events("jn"), Eof) if eof.writer_id == StageWriter(driven.stage_id("jn"))]
     assert [(eof.natural, eof.writer_seq) for eof in poison] == [(False, 1)]

@@ -697,3 +697,11 @@ def test_an_abort_says_why_and_where() -> None:
     decision = supervisor(AbortRequested(CAUSE, SOURCE), Evidence(LINE)).dispatch()
     cause = '{"violation_type":"seq_divergence","details":{"advertised":3,"reader":1}}'
     assert decision.directive == Transit(Error(f"Pipeline abort requested: {cause} (upstream=src)"))
+
+
+def test_h60_12_a_stage_that_is_cancelled_while_draining_fails_the_pipeline() -> None:
+    draining = supervisor(Draining(), evidence_of(LINE, completed=False))
+    assert draining.hear(stage_says(1, said.StageDraining(metrics(4)))) == Continue()
+    cancelled = draining.hear(stage_says(2, said.StageCancelled("lost", metrics(5))))
+    assert cancelled == Transit(Error("Stage 'snk' cancelled: lost"))
+    assert draining.context.metrics == {SOURCE: metrics(4), SINK: metrics(5)}

@@ -178,6 +178,15 @@ def test_a_join_is_fed_by_two_stages(upstream: list[int]) -> None:
     assert "join_arity" in codes(topology(stages, edges))
 
 
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES])
+def test_h60_1_the_sources_of_a_pipeline_are_those_that_nothing_feeds(case: Any) -> None:
+    made = topology(case["stages"], case["edges"])
+    if not codes(made):
+        assert set(made.expected_sources) == {stage.id for stage in made.stages if stage.type.role is Role.PRODUCER}
+    fed_source = [stage for stage in made.stages if stage.type.role is Role.PRODUCER and made.upstream_stages(stage.id)]
+    assert not fed_source or codes(made)
+
+
 def test_every_fault_is_found() -> None:
     stages = [S, (2, "T", "s"), (3, "S", "k"), (4, "T", "leaf"), (5, "F", "alone")]
     edges = [(1, 2), (2, 3), (2, 9), (2, 2), (3, 4)]
