@@ -149,9 +149,6 @@ LEFT_OUT: Mapping[int, str] = {
     88: "only if cycles exist: a circle of stages is refused",
 }
 
-RUN_DIRECTORIES = {97, 98, 99, 100, 101}
-"""Lines of the library's archives; they come with the reader of run directories, all at once."""
-
 FSM, SUPERVISOR = "conformance/test_60_fsm.py", "conformance/test_60_supervisor.py"
 DRIVER, STAGES = "conformance/test_60_driver.py", "conformance/test_60_stages.py"
 CONTRACTS, JOURNALS = "conformance/test_60_contracts.py", "conformance/test_60_journals.py"
@@ -257,13 +254,9 @@ def numbers() -> frozenset[int]:
     return frozenset(int(number) for match in found if match for number in match[1].split("_") if number)
 
 
-@pytest.mark.parametrize("line", sorted(LINES.keys() - RUN_DIRECTORIES), ids=lambda line: f"C-{line} {LINES[line]}")
+@pytest.mark.parametrize("line", LINES, ids=lambda line: f"C-{line} {LINES[line]}")
 def test_every_line_has_a_test_or_a_reason(line: int) -> None:
     assert (line in numbers()) is not (line in LEFT_OUT)
-
-
-def test_the_lines_of_run_directories_come_together() -> None:
-    assert numbers() & RUN_DIRECTORIES in (set(), RUN_DIRECTORIES)
 
 
 def test_no_test_has_a_number_that_is_no_line() -> None:

@@ -34,7 +34,7 @@ from ergo_cli.programs.pipeline.signals import ConsumptionFinal, Eof
 from ergo_cli.programs.pipeline.stages.edges import EdgeReports
 from ergo_cli.programs.pipeline.state_machine import UnhandledEvent, name_of
 from ergo_cli.programs.pipeline.stop_intent import Cancel, Graceful, StopIntent
-from ergo_cli.programs.pipeline.tables import PIPELINE_TABLES
+from ergo_cli.programs.pipeline.stored_flows import FLOW_TABLES
 from ergo_cli.stores.memory import MemoryJournal
 from ergo_cli.stores.sqlite import SqliteDatabase, SqliteJournal
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome
@@ -383,7 +383,7 @@ def test_a_damaged_record_is_named_when_its_journal_is_opened(damage: str, tmp_p
 
 
 def database(folder: Path) -> SqliteDatabase:
-    return SqliteDatabase(str(folder / "runs.db"), lambda: 0, PIPELINE_TABLES)
+    return SqliteDatabase(str(folder / "runs.db"), lambda: 0, FLOW_TABLES)
 
 
 READ_ONLY = """
@@ -394,11 +394,11 @@ from ergo_cli.programs.pipeline import PipelineProgram, sink, source
 from ergo_cli.programs.pipeline.build import build_flow
 from ergo_cli.programs.pipeline.errors import JournalError
 from ergo_cli.programs.pipeline.ids import CountedIds
-from ergo_cli.programs.pipeline.tables import PIPELINE_TABLES
+from ergo_cli.programs.pipeline.stored_flows import FLOW_TABLES
 from ergo_cli.stores.sqlite import SqliteDatabase, SqliteJournal
 
 program = PipelineProgram("orders", (source("src"), sink("snk", print)), (("src", "snk"),))
-with closing(SqliteDatabase(sys.argv[1], lambda: 0, PIPELINE_TABLES)) as database:
+with closing(SqliteDatabase(sys.argv[1], lambda: 0, FLOW_TABLES)) as database:
     try:
         build_flow(program, SqliteJournal(database), CountedIds("orders"), StandingClock())
     except JournalError as error:
