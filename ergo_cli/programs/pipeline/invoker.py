@@ -215,7 +215,7 @@ class PipelineInvoker:
             self._log.add(self._journal.take())
         self._forget_what_is_read()
         status = Raw(record_text(name_of(self._state)))
-        self.last_error = error or self._failure()
+        self.last_error = error or self._why_failed()
         failure = error if isinstance(error, JournalError) else None
         self._log.end(End(termination, status, None, None if error is None else CallError.of(error)), failure)
         return termination
@@ -241,7 +241,7 @@ class PipelineInvoker:
     def _state(self) -> State:
         return Created() if self._scheduler is None else self._scheduler.state
 
-    def _failure(self) -> ErgoError | None:
+    def _why_failed(self) -> ErgoError | None:
         """Why the flow has failed, if it has."""
         return None if self._scheduler is None else failure_of(self._scheduler.supervisor, self._scheduler.stages)
 
