@@ -20,6 +20,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import ergo_cli.cli.capture
+import ergo_cli.cli.replay
+import ergo_cli.host.perform
+import ergo_cli.programs.pipeline.kind
+import ergo_cli.replay.engine
+import ergo_cli.stores.postgres
+import ergo_cli.stores.sqlite  # noqa: F401 - what each process would import by itself
 from ergo_cli.cli.app import main as ergo
 from ergo_cli.stores.database import TableJournal
 

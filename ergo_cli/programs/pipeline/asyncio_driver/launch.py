@@ -22,6 +22,7 @@ from ergo_cli.programs.pipeline.asyncio_driver.waiting import Bell, LoopClock, R
 from ergo_cli.programs.pipeline.authoring import Source
 from ergo_cli.programs.pipeline.build import build_flow, build_stages
 from ergo_cli.programs.pipeline.checks import check_pipeline
+from ergo_cli.programs.pipeline.durability import Durability
 from ergo_cli.programs.pipeline.effects import EffectHistory
 from ergo_cli.programs.pipeline.errors import PipelineError
 from ergo_cli.programs.pipeline.ids import IdSource
@@ -58,7 +59,8 @@ async def launch(
 
     ``wall_ms`` reads the wall clock; all waiting is done in the loop's time. ``windows`` limits edges to so many events
     that their reader has not yet worked off. ``threads`` runs plain handlers, so that they may block. ``store``
-    keeps journals and manifest of the flow, which otherwise stand in memory. ``log`` takes lines for people.
+    keeps journals and manifest of the flow, which otherwise stand in memory; the whole flow is one episode to the
+    setting ``fsync``. ``log`` takes lines for people.
 
     Raises what ``check_pipeline`` raises, PipelineError ``pipeline.no_feed``, ``pipeline.invalid_feed`` and
     ``pipeline.invalid_window``, as ``Archive.source``, and JournalError.
@@ -71,10 +73,21 @@ async def launch(
     faults = [*_bad_feeds(program, feeds), *bad_windows(program, windows)]
     if faults:
         raise headline(faults)
-    journal = RingingJournal(MemoryJournal() if store is None else store)
+    durability = Durability(MemoryJournal() if store is None else store, program.settings.fsync_mode)
+    journal = RingingJournal(durability.journal)
     clock, gates = LoopClock(wall_ms), Gates()
     call = call_here if threads is None else partial(call_on, threads)
-    flow = build_flow(program, journal, ids, clock, history=history, call=call, gate=gates.of, is_timed=True)
+    flow = build_flow(
+        program,
+        journal,
+        ids,
+        clock,
+        history=history,
+        call=call,
+        gate=gates.of,
+        is_timed=True,
+        effect_recorded=durability.effect_recorded,
+    )
     if replay is not None:
         replay.flow = flow
         for name in replay.left_out:
@@ -109,7 +122,14 @@ async def launch(
     supervisor = PipelineSupervisor(flow, tasks, log, startup=program.settings.startup)
     channel, watcher = ControlChannel(bell), StateWatcher(supervisor.state)
     await channel.send(Materialize())
-    task = asyncio.create_task(supervise(supervisor, channel, watcher, bell), name=f"pipeline {flow.name}")
+
+    async def supervised() -> None:
+        try:
+            await supervise(supervisor, channel, watcher, bell)
+        finally:
+            durability.episode_ended()
+
+    task = asyncio.create_task(supervised(), name=f"pipeline {flow.name}")
     return FlowHandle(flow, supervisor, task, channel, watcher, clock, gates)
 
 
