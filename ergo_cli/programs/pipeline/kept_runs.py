@@ -10,7 +10,7 @@ from ergo_cli.core import wire
 from ergo_cli.core.json import JsonValue, record_text
 from ergo_cli.core.time import Clock
 from ergo_cli.programs.pipeline.cancelling import append_cancelled
-from ergo_cli.programs.pipeline.causes import OtherCause, ViolationCause
+from ergo_cli.programs.pipeline.causes import OtherCause, ViolationCause, cause_text
 from ergo_cli.programs.pipeline.errors import JournalError, PipelineError
 from ergo_cli.programs.pipeline.flow_records import (
     CausalPlace,
@@ -247,7 +247,7 @@ def _about(summary: FlowSummary, *, has_ended: bool) -> Iterator[tuple[str, str]
         yield "state", summary.state
     if summary.reason is not None:
         yield "reason", summary.reason
-    if summary.failure_cause not in (None, OtherCause(summary.reason or "")):
+    if summary.failure_cause is not None and summary.failure_cause != OtherCause(summary.reason or ""):
         yield "cause", _cause_text(summary.failure_cause)
     if summary.failed_stage is not None:
         yield "failed stage", summary.failed_stage
@@ -263,7 +263,11 @@ def _stage_table(summary: FlowSummary) -> RunTable:
 
 def _contract_table(summary: FlowSummary) -> RunTable:
     rows = [
-        (f"{broken.upstream} > {broken.reader}", broken.state, _cause_text(broken.cause))
+        (
+            f"{broken.upstream} > {broken.reader}",
+            broken.state,
+            "-" if broken.cause is None else cause_text(broken.cause),
+        )
         for broken in summary.contracts
     ]
     return RunTable(("contract", "state", "cause"), rows)
@@ -284,4 +288,4 @@ def _cause_text(cause: ViolationCause | None) -> str:
         case OtherCause(text):
             return text
         case _:
-            return wire.write(cause, ViolationCause).decode()
+            return cause_text(cause)
