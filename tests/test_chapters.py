@@ -30,7 +30,7 @@ WALKS: dict[tuple[str, ...], str | None] = {
     ("bundles.md",): "own_primitives",
     ("channels.md",): "own_primitives",
     ("kernel.md", "runs.md"): None,
-    ("pipelines.md",): None,
+    ("pipelines.md",): "orders",
     ("plans.md",): None,
     ("projects.md",): None,
     ("recipes.md",): "order_threshold",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -12,7 +12,6 @@ from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.record_forms import WireConstraints
 from ergo_cli.bundle.schema import DecisionRecord, Version, termination_name
 from ergo_cli.core.time import Duration
-from ergo_cli.programs.recorded import RecordedEntry
 from ergo_cli.stores.files import compression_of
 from ergo_cli.supervisor.seam import Decision
 
@@ -118,20 +117,12 @@ def _journals(reader: BundleReader) -> JournalCounts | UnsetType:
         return UNSET
     entries, calls, records = 0, 0, Counter[str]()
     runs: set[str] = set()
-    for entry in _entries(journals):
+    for entry in (entry for episode in journals.recorded() for entry in episode.entries):
         entries, calls = entries + 1, calls + len(entry.calls)
         runs.add(entry.run_id)
         held = [record for call in entry.calls for record in call.records] or entry.records
         records.update(acting.line(record).impl for record in held)
     return JournalCounts(entries, calls, len(runs - {""}), _ascending(records))
-
-
-def _entries(journals: BundleJournals) -> Iterator[RecordedEntry]:
-    for recorded in journals.episodes():
-        if recorded.episode is not None:
-            yield from recorded.episode.entries
-    if journals.closing is not None:
-        yield from journals.closing.entries
 
 
 class _EventCounts:

@@ -71,6 +71,14 @@ class BundleJournals:
         for _ in self.episodes():
             pass
 
+    def recorded(self) -> Iterator[Episode]:
+        """Yield every recorded episode, and last what closing the program recorded. Raises as ``episodes``."""
+        for recorded in self.episodes():
+            if recorded.episode is not None:
+                yield recorded.episode
+        if self.closing is not None:
+            yield self.closing
+
     def episodes(self) -> Iterator[Recorded]:
         """Yield every decision with its episode; check that calls match attempts and that nothing is left over.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from enum import Enum
 
 from ergo_cli.bundle.reader import seekable
 from ergo_cli.bundle.scanning import TextFault, Window
 from ergo_cli.core.json import JsonError, decode
-from ergo_cli.stores.files import read_blocks
+from ergo_cli.stores.files import STANDARD_INPUT, read_blocks
 from ergo_cli.stores.inflation import CompressionError
 
 SUFFIXES = (".json", ".json.gz", ".json.zst")
@@ -26,6 +27,13 @@ class Content(Enum):
 def has_suffix(path: str) -> bool:
     """Whether a file is named as bundles are, in any case of letters."""
     return path.lower().endswith(SUFFIXES)
+
+
+def is_bundle(path: str) -> bool:
+    """Whether a path is standard input, or a file that is named as bundles are and holds one, whole or not."""
+    if path == STANDARD_INPUT:
+        return True
+    return has_suffix(path) and os.path.isfile(path) and (looks_like_bundle(path) or content_of(path) is Content.BUNDLE)
 
 
 def looks_like_bundle(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""``ergo graph``: draw a graph."""
+"""``ergo graph``: draw a program, or the run that a bundle records."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from ergo_cli.cli.commands import (
     ColorOption,
     Format,
     FormatOption,
+    MaxInputOption,
+    ProfileOption,
+    ProgramOption,
     ProjectOption,
     QuietOption,
     VerboseOption,
@@ -35,7 +38,14 @@ class As(Enum):
     PDF = "pdf"
 
 
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The graph or cluster to draw.")]
+FileArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="FILE",
+        readable=False,
+        help="A graph or cluster, or a bundle, of which the run is drawn. Without it, the program that is named.",
+    ),
+]
 AsOption = Annotated[As | None, typer.Option("--as", help="What to draw; else by the suffix of the output, else text.")]
 OutputOption = Annotated[
     Path | None,
@@ -49,7 +59,9 @@ ShowRuntimeIdOption = Annotated[bool, typer.Option("--show-runtime-id", help="Na
 
 
 def graph(
-    file: FileArgument,
+    file: FileArgument = None,
+    program: ProgramOption = None,
+    profile: ProfileOption = None,
     as_: AsOption = None,
     output: OutputOption = None,
     show_ports: ShowPortsOption = False,
@@ -57,26 +69,32 @@ def graph(
     show_runtime_id: ShowRuntimeIdOption = False,
     cluster_path: ClusterPathOption = None,
     project: ProjectOption = None,
+    max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     color: ColorOption = Color.AUTO,
     version: VersionOption = False,
 ) -> int:
-    """Draw a graph with all its clusters opened."""
+    """Draw a program, or the run that a bundle records with what became of each part."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.report.graph_pictures import Shown, draw, render_picture
+    from ergo_cli.cli.usage import refuse_program_beside_file
+    from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.report.picture_forms import Form, form_of
+    from ergo_cli.report.picture_looks import Shown
+    from ergo_cli.report.pictures import draw, render_picture
     from ergo_cli.tools.pictures import load_picture, write_picture
 
-    session = Session("graph", form, color, quiet=quiet, verbose=verbose, output=output)
+    session = Session("graph", form, color, quiet=quiet, verbose=verbose, output=output, max_input=max_input)
+    flags = ProgramFlags(program=program, profile=profile, cluster_paths=tuple(cluster_path or ()), project=project)
 
     def work() -> CommandResult:
         chosen = form_of(output, None if as_ is None else Form(as_.value))
-        picture = load_picture(file, tuple(cluster_path or ()), project)
-        drawn = draw(picture, chosen, Shown(show_ports, show_impl, show_runtime_id))
+        refuse_program_beside_file(file, program, profile)
+        loaded = load_picture(file, flags)
+        drawn = draw(loaded.picture, chosen, Shown(show_ports, show_impl, show_runtime_id))
         if output is not None:
-            write_picture(output, drawn.data, picture)
-        return render_picture(drawn, output)
+            write_picture(output, drawn.data, loaded)
+        return render_picture(loaded, drawn, output)
 
     return session.conclude(work)

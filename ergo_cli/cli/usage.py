@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, cast
 
 from ergo_cli.core.diagnostics import did_you_mean
@@ -104,6 +105,14 @@ def refuse_second_standard_input(paths: Sequence[str]) -> None:
     if paths.count("-") > 1:
         message, fix = "standard input can be read only once", "give '-' once, and the others as files"
         raise UsageError("cli.conflicting_options", message, where="argument '-'", fix=fix)
+
+
+def refuse_program_beside_file(file: Path | None, program: str | None, profile: str | None) -> None:
+    """Raise UsageError ``cli.conflicting_options`` where a file is named, and a program too."""
+    option = "--program" if program is not None else "--profile" if profile is not None else None
+    if file is not None and option is not None:
+        message, fix = f"a file is drawn by itself, {option} names something else to draw", "give one of the two"
+        raise UsageError("cli.conflicting_options", message, where=f"option {option}", fix=fix)
 
 
 def _unknown_option(fault: _Fault) -> UsageError:

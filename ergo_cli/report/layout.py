@@ -48,8 +48,7 @@ def terminal_lines(block: Line | Fields | Rows | Table, width: int) -> Iterator[
         case Rows():
             yield from row_lines(block, width)
         case Table():
-            texts = _lowered_lines(block, width) if _fits_but_for_last(block, width) else _table_blocks(block, width)
-            yield from ((text, Tone.PLAIN) for text in texts)
+            yield from _lowered_lines(block, width) if _fits_but_for_last(block, width) else _table_blocks(block, width)
         case _:
             assert_never(block)
 
@@ -147,31 +146,31 @@ def _fits_but_for_last(table: Table, width: int) -> bool:
     return table_width(Table(table.columns[:-1], tuple(row[:-1] for row in table.rows))) <= width
 
 
-def _lowered_lines(table: Table, width: int) -> Iterator[str]:
+def _lowered_lines(table: Table, width: int) -> Iterator[tuple[str, Tone]]:
     """Rows below column names; the last cell of a row stands below the others where it does not fit beside them."""
     rows = [table.columns, *_cells(table)]
     numeric = frozenset(index for index, name in enumerate(table.columns) if name in table.numeric)
     widths = _widths([row[:-1] for row in rows]) if len(table.columns) > 1 else []
-    for row in rows:
+    for row, tone in zip(rows, [Tone.PLAIN, *(tone for _, tone in table.toned_rows)], strict=True):
         line = _aligned(row, [*widths, cell_width(row[-1])], numeric)
         if cell_width(line) <= width:
-            yield line
+            yield line, tone
             continue
         if widths:
-            yield _aligned(row[:-1], widths, numeric)
+            yield _aligned(row[:-1], widths, numeric), tone
         margin = " " * min(_FURTHER, width // 4) if widths else ""
-        yield from wrapped(margin + row[-1], width, _FURTHER)
+        yield from ((text, tone) for text in wrapped(margin + row[-1], width, _FURTHER))
 
 
-def _table_blocks(table: Table, width: int) -> Iterator[str]:
+def _table_blocks(table: Table, width: int) -> Iterator[tuple[str, Tone]]:
     """One block a row, one line a cell: for tables whose columns are wider than the terminal."""
     names = max(map(cell_width, table.columns), default=0)
-    for number, row in enumerate(_cells(table)):
+    for number, (row, (_, tone)) in enumerate(zip(_cells(table), table.toned_rows, strict=True)):
         if number:
-            yield ""
+            yield "", Tone.PLAIN
         for name, cell in zip(table.columns, row, strict=True):
             line = f"{_padded(name, names, right=False)}{_GAP}{cell}".rstrip()
-            yield from wrapped(line, width, names + len(_GAP))
+            yield from ((text, tone) for text in wrapped(line, width, names + len(_GAP)))
 
 
 def _field_lines(block: Fields) -> Iterator[str]:

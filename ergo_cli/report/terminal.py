@@ -52,8 +52,8 @@ def _table(table: Table) -> RichTable:
     drawn = RichTable()
     for name in table.columns:
         drawn.add_column(name, justify="right" if name in table.numeric else "left", no_wrap=True)
-    for row in table.rows:
-        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    for row, tone in table.toned_rows:
+        drawn.add_row(*(Text(printable(cell), style=_STYLES[tone]) for cell in row))
     return drawn
 
 

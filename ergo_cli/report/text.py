@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 
 import msgspec
@@ -32,11 +32,20 @@ class Line(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True):
-    """Rows under column names; ``numeric`` names the columns that are aligned to the right."""
+    """Rows under column names; ``numeric`` names the columns that are aligned to the right, ``tones`` are of the rows.
+
+    Without ``tones`` all rows are plain.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[str] = frozenset()
+    tones: tuple[Tone, ...] = ()
+
+    @property
+    def toned_rows(self) -> Iterator[tuple[tuple[str, ...], Tone]]:
+        """The rows, each with its tone."""
+        return zip(self.rows, self.tones or (Tone.PLAIN,) * len(self.rows), strict=True)
 
 
 class Fields(Struct, frozen=True):

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ergo_cli.bundle.checking import check_bundle
 from ergo_cli.bundle.reader import open_bundle
-from ergo_cli.bundle.recognition import Content, content_of, has_suffix, looks_like_bundle
+from ergo_cli.bundle.recognition import is_bundle
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.document_fields import shown
 from ergo_cli.core.document_parsers import parse_json, parse_yaml
@@ -42,7 +42,6 @@ from ergo_cli.project.authored import NoText, TextTooLong, read_text
 from ergo_cli.project.loading import load_cluster_from_files
 from ergo_cli.project.primitives import graph_inventory, graph_project
 from ergo_cli.project.trust import cluster_gate
-from ergo_cli.stores.files import STANDARD_INPUT
 
 _STAGES = ("graph.load_failed", "graph.prepare_failed", "adapter.setup_failed")
 
@@ -104,15 +103,11 @@ _FIX = f"write kind: {', '.join(AUTHORED[:-1])} or {AUTHORED[-1]}"
 def type_by_name(path: str) -> FileType | None:
     """The type by a file's name, or by its beginning if it may be a bundle; None if the content must decide."""
     name = os.path.basename(path)
-    if path == STANDARD_INPUT:
-        return FileType.BUNDLE
     if name.endswith(_EVENTS):
         return FileType.EVENTS
     if name in _PROJECTS:
         return FileType.PROJECT
-    if has_suffix(name) and os.path.isfile(path) and (looks_like_bundle(path) or content_of(path) is Content.BUNDLE):
-        return FileType.BUNDLE
-    return None
+    return FileType.BUNDLE if is_bundle(path) else None
 
 
 def type_by_content(text: str, path: str) -> FileType:

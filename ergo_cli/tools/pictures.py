@@ -1,19 +1,19 @@
-"""``ergo graph``: load a graph for a picture, draw it with Graphviz, write the file (spec 30 §25)."""
+"""What ``ergo graph`` draws: load the picture of a file, a bundle or a program, write it to a file (spec 30 §25)."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, BinaryIO, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.channels.group import ProcessGroup
+from ergo_cli.bundle.journals import BundleJournals
+from ergo_cli.bundle.reader import BundleReader, open_bundle
+from ergo_cli.bundle.recognition import is_bundle
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.errors import CaptureWriteError, ErgoError, ProgramError, RuleError, reason
+from ergo_cli.errors import CaptureWriteError, ErgoError, ProgramError, RuleError
 from ergo_cli.host.files_read import Read, refuse_replacing
 from ergo_cli.programs.graph.check.catalog import Catalog, standard_inventory
 from ergo_cli.programs.graph.expand.boundary import with_bound_parameters
@@ -21,31 +21,82 @@ from ergo_cli.programs.graph.expand.expansion import expand
 from ergo_cli.programs.graph.expand.instances import version_candidates
 from ergo_cli.programs.graph.files.discovery import Discovered
 from ergo_cli.programs.graph.model import ExpandedGraph
+from ergo_cli.programs.graph.picture import picture_of
+from ergo_cli.programs.pictures import DrawsPrograms, DrawsRuns, Picture
+from ergo_cli.project.finding import ProgramFlags, find_named_program
 from ergo_cli.project.loading import load_graph_assets
 from ergo_cli.project.primitives import graph_inventory, graph_project
 from ergo_cli.project.project_file import IMPORT_REFUSED, Project
 from ergo_cli.project.trust import cluster_gate
-from ergo_cli.stores.remedies import temporary_remedy
 from ergo_cli.stores.standard_output import open_output
-from ergo_cli.stores.temporaries import unnamed_file
 
 
-class Picture(Struct, frozen=True):
-    """A graph to be drawn, with the catalog of its primitives, the notices of loading it and the files it is in."""
+class LoadedPicture(Struct, frozen=True):
+    """A picture to be drawn, with the notices of loading it and the files that it was made of."""
 
-    graph: ExpandedGraph
-    catalog: Catalog
+    picture: Picture
     notices: tuple[Notice, ...] = ()
     files: tuple[str, ...] = ()
 
 
-def load_picture(path: Path, cluster_paths: tuple[Path, ...] = (), named: Path | None = None) -> Picture:
-    """Load the graph or cluster at ``path``, valid or not, with the clusters and primitives of its project.
+def load_picture(path: Path | None, flags: ProgramFlags) -> LoadedPicture:
+    """The picture of a graph, a cluster or a bundle; without ``path``, of the program that ``flags`` name.
+
+    Raises as ``picture_of_file``, ``picture_of_bundle`` and ``picture_of_program``.
+    """
+    if path is None:
+        return picture_of_program(flags)
+    if is_bundle(str(path)):
+        return picture_of_bundle(str(path))
+    return picture_of_file(path, flags.cluster_paths, flags.project)
+
+
+def picture_of_program(flags: ProgramFlags) -> LoadedPicture:
+    """The picture of the program of a flag, else of the profile.
+
+    Raises ProgramError ``program.no_picture`` for a kind that has none, and as ``find_named_program``.
+    """
+    found = find_named_program(flags)
+    kind = found.program.kind
+    if not isinstance(kind, DrawsPrograms):
+        message = f"a {kind.name} program has no picture"
+        fix = "draw another program; ergo explain BUNDLE --event ID shows what this one does"
+        raise ProgramError("program.no_picture", message, where=f"program '{found.program.ref}'", fix=fix)
+    return LoadedPicture(kind.picture(found.program.value), found.notices, found.files)
+
+
+def picture_of_bundle(path: str) -> LoadedPicture:
+    """The picture of the run that a bundle records, of its records alone; with one episode in memory at a time.
+
+    Raises BundleError, ProgramError ``program.unknown_kind``, and ``program.no_picture`` for a kind whose runs have
+    none and for a bundle without records.
+    """
+    with open_bundle(path) as reader:
+        acting = reader.kind.acting
+        if not isinstance(acting, DrawsRuns):
+            raise _not_drawn(reader, f"it records a {reader.kind_name} program, whose runs have no picture")
+        picture = acting.run_picture(BundleJournals(reader).recorded())
+        if picture is None:
+            raise _not_drawn(reader, "it records no episode, so that nothing says what its program is made of")
+    return LoadedPicture(picture, files=(path,))
+
+
+def _not_drawn(reader: BundleReader, why: str) -> ProgramError:
+    message = f"the bundle '{reader.path}' cannot be drawn: {why}"
+    can_draw = isinstance(reader.kind, DrawsPrograms)
+    fix = "draw its program: ergo graph FILE, or -P MODULE:ATTR" if can_draw else "ergo inspect says what is in it"
+    return ProgramError("program.no_picture", message, where=reader.path, fix=fix)
+
+
+def picture_of_file(path: Path, cluster_paths: tuple[Path, ...] = (), named: Path | None = None) -> LoadedPicture:
+    """The picture of the graph or cluster at ``path``, valid or not, with the clusters and primitives of its project.
 
     The project is ``named``, or found above ``path``; without trust its primitives are drawn without being imported.
     Raises ProgramError: ``cli.graph_to_dot_load_failed``, ``cli.graph_to_dot_expand_failed``; ProjectError, and as
     ``load_inventory``.
     """
+    if path.suffix == ".py":
+        raise _python(path)
     project = graph_project(path, named)
     folders = () if project is None else (project.root / "clusters",)
     try:
@@ -58,7 +109,7 @@ def load_picture(path: Path, cluster_paths: tuple[Path, ...] = (), named: Path |
     catalog, notices = _catalog(path, project)
     files = found.discovered_ids if project is None else (*found.discovered_ids, str(project.file))
     graph = expand_for_picture(found, catalog, os.path.realpath, with_unknown=bool(notices))
-    return Picture(graph, catalog, found.notices + notices, files)
+    return LoadedPicture(picture_of(graph, catalog), found.notices + notices, files)
 
 
 def expand_for_picture(
@@ -85,6 +136,12 @@ def expand_for_picture(
         raise _failed("cli.graph_to_dot_expand_failed", message, error, details) from error
 
 
+def _python(path: Path) -> ProgramError:
+    message = f"graph '{path}' cannot be loaded: it is Python"
+    fix = "name the program in it with -P MODULE:ATTR, or the profile that has it with -p NAME"
+    return ProgramError("cli.graph_to_dot_load_failed", message, where=str(path), fix=fix)
+
+
 def _catalog(path: Path, project: Project | None) -> tuple[Catalog, tuple[Notice, ...]]:
     try:
         return graph_inventory(path, project).catalog, ()
@@ -101,90 +158,13 @@ def _failed(code: str, message: str, cause: ErgoError, details: tuple[str, ...] 
     )
 
 
-PICTURE_LIMIT = 64 * 1024 * 1024
-"""How many bytes a picture of Graphviz may have."""
-
-_WORDS = 4096
-_FIX_INSTALL = (
-    "install Graphviz (apt install graphviz, brew install graphviz, https://graphviz.org/download), or use --as dot"
-)
-
-
-def draw_with_graphviz(dot: str, form: str) -> bytes:
-    """Draw a DOT text as ``svg``, ``png`` or ``pdf`` with Graphviz: its program ``dot`` on the PATH, without a shell.
-
-    Raises ErgoError: ``cli.graphviz_unavailable``, ``cli.graphviz_write_failed`` (the text cannot be handed over),
-    ``cli.graphviz_wait_failed``, ``cli.graphviz_render_failed``.
-    """
-    program = shutil.which("dot")
-    if program is None:
-        message = "Graphviz is not installed: there is no program 'dot' on the PATH"
-        raise ErgoError("cli.graphviz_unavailable", message, where="program 'dot'", fix=_FIX_INSTALL)
-    with _temporary_file() as text, _temporary_file() as complaints:
-        _hand_over(dot, text)
-        drawn, status = _run(program, form, text, complaints)
-        if len(drawn) > PICTURE_LIMIT:
-            raise _not_rendered(program, f"the picture is larger than {PICTURE_LIMIT // 2**20} MiB", complaints)
-        if status:
-            raise _not_rendered(program, f"'dot' ended with status {status}", complaints)
-        if not drawn:
-            raise _not_rendered(program, "'dot' drew nothing", complaints)
-    return drawn
-
-
-def _temporary_file() -> IO[bytes]:
-    try:
-        return unnamed_file()
-    except OSError as error:
-        raise _not_handed_over(error) from error
-
-
-def _hand_over(dot: str, text: IO[bytes]) -> None:
-    """Write the text to a file: a pipe would block if ``dot`` does not read it."""
-    try:
-        text.write(dot.encode())
-        text.seek(0)
-    except OSError as error:
-        raise _not_handed_over(error) from error
-
-
-def _not_handed_over(error: OSError) -> ErgoError:
-    message = f"the graph cannot be handed to 'dot': {reason(error)}"
-    return ErgoError("cli.graphviz_write_failed", message, where="temporary file", fix=temporary_remedy(error))
-
-
-def _run(program: str, form: str, text: IO[bytes], complaints: IO[bytes]) -> tuple[bytes, int]:
-    """The program's output, cut off one byte beyond the limit, and its exit status."""
-    try:
-        group = ProcessGroup.start([program, f"-T{form}"], None, stdin=text, stderr=complaints)
-    except OSError as error:
-        message = f"'{program}' cannot be started: {reason(error)}"
-        raise ErgoError("cli.graphviz_unavailable", message, where=program, fix=_FIX_INSTALL) from error
-    with cast(BinaryIO, group.child.stdout) as pictured:
-        try:
-            drawn = pictured.read(PICTURE_LIMIT + 1)
-            return drawn, 0 if len(drawn) > PICTURE_LIMIT else group.wait() or 0
-        except OSError as error:
-            message, fix = f"waiting for '{program}' failed: {reason(error)}", "try again, or use --as dot"
-            raise ErgoError("cli.graphviz_wait_failed", message, where=program, fix=fix) from error
-        finally:
-            group.end()  # ``dot`` may be a script that starts another program
-
-
-def _not_rendered(program: str, message: str, complaints: IO[bytes]) -> ErgoError:
-    complaints.seek(0)
-    words = complaints.read(_WORDS).decode(errors="replace").strip()
-    fix = "use --as dot and look at the text, or reinstall Graphviz"
-    return ErgoError("cli.graphviz_render_failed", message, where=program, fix=fix, details=(words,) if words else ())
-
-
-def write_picture(path: Path, data: bytes, picture: Picture) -> None:
+def write_picture(path: Path, data: bytes, picture: LoadedPicture) -> None:
     """Write a picture atomically, or to standard output for ``-``.
 
     Raises UsageError ``cli.conflicting_options`` for a file that the picture was made of, ErgoError
     ``cli.graph_to_dot_write_failed``.
     """
-    refuse_replacing(path, (Read(file, "a file of the graph") for file in picture.files))
+    refuse_replacing(path, (Read(file, "a file of the picture") for file in picture.files))
     try:
         with open_output(str(path)) as file:
             file.write(data)

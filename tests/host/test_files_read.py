@@ -13,7 +13,7 @@ from ergo_cli.host.files_read import check_outputs
 from ergo_cli.host.perform import KeepRequest, perform
 from ergo_cli.host.run_plan import RunPlan, RunRequest, plan_run
 from ergo_cli.project.finding import ProgramFlags
-from ergo_cli.tools.pictures import load_picture, write_picture
+from ergo_cli.tools.pictures import picture_of_file, write_picture
 from tests.channels.ingress_runs import PROGRAM
 from tests.channels.samples import sample_project
 from tests.cli.refusals import files
@@ -104,7 +104,7 @@ def test_the_script_of_a_driver(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["ergo.toml", "graphs/strategy.yaml", "clusters/sample_message.yaml"])
 def test_a_picture_replaces_no_file_of_its_graph(sample: Path, name: str) -> None:
-    picture = load_picture(sample / "graphs" / "strategy.yaml", named=sample)
+    picture = picture_of_file(sample / "graphs" / "strategy.yaml", named=sample)
     before = files(sample)
     with pytest.raises(UsageError, match="writing there would destroy it"):
         write_picture(sample / name, "", picture)

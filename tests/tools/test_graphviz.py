@@ -8,8 +8,8 @@ import pytest
 
 from ergo_cli.cli.app import execute
 from ergo_cli.errors import ErgoError
-from ergo_cli.tools import pictures
-from ergo_cli.tools.pictures import draw_with_graphviz
+from ergo_cli.tools import graphviz
+from ergo_cli.tools.graphviz import draw_with_graphviz
 from tests.channels.ingress_drivers import left_of
 from tests.cli.started import started
 
@@ -38,7 +38,7 @@ def test_a_large_text_goes_in_and_comes_out(dot: Path) -> None:
 
 
 def test_a_picture_without_end_is_cut_off(dot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "PICTURE_LIMIT", 2**20)
+    monkeypatch.setattr(graphviz, "PICTURE_LIMIT", 2**20)
     dot.write_text("#!/bin/sh\nexec yes\n")
     error = refusal()
     assert error.code == "cli.graphviz_render_failed"

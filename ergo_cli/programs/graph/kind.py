@@ -22,6 +22,7 @@ from ergo_cli.programs.graph.program import SCHEDULE, GraphInvoker, GraphProgram
 from ergo_cli.programs.graph.run.interpreter import NodeTrace, trace
 from ergo_cli.programs.graph.run.steps import PortValue
 from ergo_cli.programs.kind import Line
+from ergo_cli.programs.pictures import Picture
 from ergo_cli.programs.program import Program
 from ergo_cli.programs.seat import Surroundings
 
@@ -69,6 +70,12 @@ class GraphKind(Struct, frozen=True):
         else:
             _check_gate(program)
         return ()
+
+    def picture(self, program: GraphProgram) -> Picture:
+        """Its primitives in their clusters, and the wires between them."""
+        from ergo_cli.programs.graph.picture import picture_of  # only a picture needs it
+
+        return picture_of(program.expanded, program.inventory.catalog)
 
     def referee(self, program: GraphProgram, recorded: GraphProgram | None, deadline: int | None) -> GraphReferee:
         """Run the compiled graph, and trace where it differs from the recorded one."""

@@ -51,6 +51,11 @@ class FlowManifest(Struct, frozen=True, dict=True):
             raise WireError(f"its version is '{manifest.manifest_version}', not '{VERSION}'")
         if wire.encode(manifest) != text:
             raise WireError("it is not in canonical form")
+        unknown = next(
+            (end for edge in manifest.edges for end in (edge.upstream, edge.reader) if end not in manifest.stages), None
+        )
+        if unknown is not None:
+            raise WireError(f"an edge names the stage '{unknown}', which it does not have")
         return manifest
 
     @cached_property

@@ -11,9 +11,11 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import EgressError, ProjectError
 from ergo_cli.events.external import HostedEvent
 from ergo_cli.programs.kind import Line
+from ergo_cli.programs.pictures import Picture
 from ergo_cli.programs.pipeline.checks import check_pipeline
 from ergo_cli.programs.pipeline.differences import journal_differences
 from ergo_cli.programs.pipeline.environment import configured, environment_notices
+from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
 from ergo_cli.programs.pipeline.flow_store import MemoryFlow
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
 from ergo_cli.programs.pipeline.kept_flow import KeptFlow
@@ -74,6 +76,21 @@ class PipelineActing(Struct, frozen=True):
         assert isinstance(b, PipelineEpisode)
         return journal_differences(a, b)
 
+    def run_picture(self, episodes: Iterable[Episode]) -> Picture | None:
+        """The stages by what the records say became of them, from the manifest that the records name."""
+        from ergo_cli.programs.pipeline.flow_tally import FlowTally
+        from ergo_cli.programs.pipeline.picture import picture_of  # only a picture needs them
+
+        manifest, tally = None, None
+        for episode in episodes:
+            assert isinstance(episode, PipelineEpisode)
+            manifest = episode.manifest
+            tally = tally or FlowTally(manifest)
+            for call in episode.calls:
+                for record in call.records:
+                    tally.take(record)
+        return None if manifest is None else picture_of(manifest, tally)
+
 
 class PipelineKind(Struct, frozen=True):
     """Graphs of stages that read each other's journals (spec 60)."""
@@ -102,6 +119,13 @@ class PipelineKind(Struct, frozen=True):
             raise ProjectError("PRJ-INVALID", message, where="run_id", fix="leave run_id out")
         check_pipeline(program)
         return (*_manual_start(program), *environment_notices(around.environment))
+
+    def picture(self, program: PipelineProgram) -> Picture:
+        """Its stages and edges. Raises as ``check_pipeline``."""
+        from ergo_cli.programs.pipeline.picture import picture_of  # only a picture needs it
+
+        check_pipeline(program)
+        return picture_of(FlowManifest.of(program.manifest(program.flow_id())))
 
     def referee(
         self, program: PipelineProgram, recorded: PipelineProgram | None, deadline: int | None

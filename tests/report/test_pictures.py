@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -9,8 +11,15 @@ from ergo_cli.errors import ProgramError
 from ergo_cli.programs.graph.check.catalog import standard_inventory
 from ergo_cli.programs.graph.files.discovery import InMemorySource, load_in_memory_graph_sources
 from ergo_cli.programs.graph.model import ClusterDefinition
-from ergo_cli.report.graph_pictures import Shown, graph_to_dot, graph_to_mermaid, outline
+from ergo_cli.programs.graph.picture import picture_of
+from ergo_cli.programs.pictures import Delivered, Edge, Node, NodeOutcome, NodeRun, Picture, Role
 from ergo_cli.report.layout import plain_lines
+from ergo_cli.report.picture_dot import picture_to_dot
+from ergo_cli.report.picture_forms import Form
+from ergo_cli.report.picture_looks import Shown
+from ergo_cli.report.picture_mermaid import picture_to_mermaid
+from ergo_cli.report.picture_outline import outline
+from ergo_cli.report.pictures import draw
 from ergo_cli.tools.pictures import expand_for_picture
 from tests.graph_shorthand import cluster, expanded
 
@@ -22,8 +31,12 @@ def hostile() -> ClusterDefinition:
     return cluster(HOSTILE, {HOSTILE: "abs@0.1.0"}, [f"$x -> {HOSTILE}.value"], inputs={"x": ValueType.NUMBER})
 
 
+def picture(definition: ClusterDefinition, *clusters: ClusterDefinition) -> Picture:
+    return picture_of(expanded(definition, *clusters), CATALOG)
+
+
 def text_of(definition: ClusterDefinition, *clusters: ClusterDefinition, shown: Shown = Shown()) -> list[str]:
-    return list(plain_lines(outline(expanded(definition, *clusters), CATALOG, shown)))
+    return list(plain_lines(outline(picture(definition, *clusters), shown)))
 
 
 INNER = cluster(
@@ -62,7 +75,7 @@ def test_the_outline_shows_what_is_asked_for() -> None:
 
 
 def test_dot_escapes_quotes_and_backslashes() -> None:
-    text = graph_to_dot(expanded(hostile()), CATALOG)
+    text = picture_to_dot(picture(hostile()))
     escaped = HOSTILE.replace("\\", "\\\\").replace('"', '\\"')
     assert f'digraph "{escaped}" {{' in text
     assert f'  "n0" [label="{escaped}", shape=ellipse' in text
@@ -71,7 +84,7 @@ def test_dot_escapes_quotes_and_backslashes() -> None:
 
 
 def test_mermaid_lets_nothing_of_a_name_act() -> None:
-    text = graph_to_mermaid(expanded(hostile()), CATALOG, Shown(ports=True, impl=True))
+    text = picture_to_mermaid(picture(hostile()), Shown(ports=True, impl=True))
     labels = re.findall(r'"([^"]*)"', text)
     assert labels
     for label in labels:
@@ -82,12 +95,12 @@ def test_mermaid_lets_nothing_of_a_name_act() -> None:
 
 
 def test_a_primitive_that_nobody_offers_is_drawn_as_a_compute() -> None:
-    graph = expanded(cluster("g", {"mine": "mystery@1.0.0"}))
-    assert '"n0" [label="mine", shape=ellipse, style=filled, fillcolor="#f2f2f2", color="#777777"]' in graph_to_dot(
-        graph, CATALOG
+    graph = picture(cluster("g", {"mine": "mystery@1.0.0"}))
+    assert '"n0" [label="mine", shape=ellipse, style=filled, fillcolor="#f2f2f2", color="#777777"]' in picture_to_dot(
+        graph
     )
-    assert 'n0(["mine"])' in graph_to_mermaid(graph, CATALOG)
-    assert "mine  unknown" in list(plain_lines(outline(graph, CATALOG)))[2]
+    assert 'n0(["mine"])' in picture_to_mermaid(graph)
+    assert "mine  unknown" in list(plain_lines(outline(graph)))[2]
 
 
 def test_a_graph_in_memory_that_lacks_a_version_lists_its_sources() -> None:
@@ -110,3 +123,46 @@ def test_a_graph_in_memory_that_lacks_a_version_lists_its_sources() -> None:
         "- part@1.0.0 at part one",
         "- part@1.5.0 at part two",
     )
+
+
+UNDRAWABLE = "a\x01b\x7f\u2028\ud800\ufffec"
+
+
+def named(name: str) -> Picture:
+    """A picture of one node; a bundle's manifest may name it as it likes."""
+    run = NodeRun(NodeOutcome.RUNNING, {"wrote": 1})
+    node = Node(id="s0", path=(name,), role=Role.STATE, type="t", impl="i", runtime_id="r", run=run)
+    edge = Edge("s0", "s0", delivered=Delivered(1, 1_000))
+    return Picture(
+        graph_id=name, title=name, headline=name, headings=("stage", "type", "reads"), nodes=(node,), edges=(edge,)
+    )
+
+
+def test_characters_that_no_svg_may_hold_are_escapes() -> None:
+    escaped = r"a\x01b\x7f\u2028\ud800\ufffec"
+    dot = picture_to_dot(named(UNDRAWABLE))
+    assert dot.encode()
+    assert escaped.replace("\\", "\\\\") + r"\nrunning\nwrote 1" in dot
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", dot)
+    mermaid = picture_to_mermaid(named(UNDRAWABLE))
+    assert escaped.replace("\\", "#92;") in mermaid
+    assert next(plain_lines(outline(named(UNDRAWABLE)))) == escaped
+
+
+def test_a_line_feed_in_a_name_begins_no_statement() -> None:
+    name = 'one\n"]; evil -> two\nend'
+    assert r'label="one\n\"]; evil -> two\nend\nrunning\nwrote 1"' in picture_to_dot(named(name))
+    assert not [line for line in picture_to_mermaid(named(name)).splitlines() if "evil" in line and '"' not in line]
+    assert len(list(plain_lines(outline(named(name))))) == 3
+
+
+def test_what_reads_like_an_entity_is_text() -> None:
+    assert 'label="a&amp;lt;b & c;' in picture_to_dot(named("a&lt;b & c;"))
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+@pytest.mark.parametrize("name", [UNDRAWABLE, 'one\n"]; evil -> two', "a&lt;b & c;"])
+def test_an_svg_of_any_name_is_well_formed(name: str) -> None:
+    texts = [each.text for each in ET.fromstring(draw(named(name), Form.SVG, Shown()).data).iter()]
+    assert "running" in texts
+    assert "1 of 1,000" in texts
