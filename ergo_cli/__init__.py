@@ -65,7 +65,16 @@ if TYPE_CHECKING:
     )
     from ergo_cli.programs.graph.program import AdapterText
     from ergo_cli.programs.program import Program
-    from ergo_cli.programs.runs import ForkedRun, ListedRun, ResumedRun, Resumption, ShownRun, Standing, TimedRun
+    from ergo_cli.programs.runs import (
+        ExportedRun,
+        ForkedRun,
+        ListedRun,
+        ResumedRun,
+        Resumption,
+        ShownRun,
+        Standing,
+        TimedRun,
+    )
     from ergo_cli.project.authored import load_adapter_file
     from ergo_cli.project.loading import LoadedProgram, load_program_from_files
     from ergo_cli.replay.diffing import diff_bundles
@@ -84,10 +93,10 @@ __all__ = [
     "ActionManifest", "ActionOutcome", "Adapter", "AdapterText", "Assigned", "BuildError", "BundleReader",
     "BundleResult", "CaptureBundle", "CaptureError", "ChannelPolicy", "Completed", "ComputeManifest", "ConfigError",
     "ConfigForm", "Constraints", "Divergence", "DivergenceKind", "EgressConfig", "EpisodeStart", "Ergo", "ErgoBuilder",
-    "ErgoError", "EventKind", "Explanation", "FileResult", "Fixture", "ForkedRun", "GraphAssets", "HostedEvent",
-    "InMemoryProject", "InMemorySource", "Inspection", "Interrupted", "Interruption", "Inventory", "Items",
-    "KeptRunError", "KeptRuns", "LibraryError", "ListedRun", "LoadedProgram", "Notice", "Numbers", "Outcome", "Pattern",
-    "Primitive", "Process", "ProfileRunner", "Program", "ProjectSummary", "ReplayConfig", "ReplayError",
+    "ErgoError", "EventKind", "Explanation", "ExportedRun", "FileResult", "Fixture", "ForkedRun", "GraphAssets",
+    "HostedEvent", "InMemoryProject", "InMemorySource", "Inspection", "Interrupted", "Interruption", "Inventory",
+    "Items", "KeptRunError", "KeptRuns", "LibraryError", "ListedRun", "LoadedProgram", "Notice", "Numbers", "Outcome",
+    "Pattern", "Primitive", "Process", "ProfileRunner", "Program", "ProjectSummary", "ReplayConfig", "ReplayError",
     "ReplayOptions", "ResumedRun", "Resumption", "Route", "RunConfig", "RunError", "RunSummary", "RunnerError",
     "ShownRun", "SourceManifest", "Standing", "StepError", "StepOutcome", "StopHandle", "Surroundings", "Target",
     "TimedRun", "TriggerEvent", "TriggerManifest", "ValidationError", "build_inventory", "diff_bundles",
@@ -128,7 +137,7 @@ _NAMES = {
     " SourceManifest TriggerEvent TriggerManifest",
     "programs.graph.program": "AdapterText",
     "programs.program": "Program",
-    "programs.runs": "ForkedRun ListedRun ResumedRun Resumption ShownRun Standing TimedRun",
+    "programs.runs": "ExportedRun ForkedRun ListedRun ResumedRun Resumption ShownRun Standing TimedRun",
     "project.authored": "load_adapter_file",
     "project.loading": "LoadedProgram load_program_from_files",
     "replay.diffing": "diff_bundles",

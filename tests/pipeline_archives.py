@@ -13,34 +13,38 @@ from ergo_cli.programs.pipeline import FlowHandle, PipelineProgram, launch
 from ergo_cli.programs.pipeline.archive import Archive
 from ergo_cli.programs.pipeline.archive_export import export_archive
 from ergo_cli.programs.pipeline.asyncio_driver.feeds import Feed
-from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
 from ergo_cli.programs.pipeline.ids import CountedIds
 from ergo_cli.programs.pipeline.line_frames import framed, texts_in, unframed
+from ergo_cli.programs.pipeline.stored_flows import MANIFEST as MANIFEST_LABEL
+from ergo_cli.programs.pipeline.stored_flows import label_of
 from ergo_cli.stores.journals import EventJournal
 from ergo_cli.stores.memory import MemoryJournal
 from ergo_cli.testing.virtual_time import run_in_virtual_time
 
 MANIFEST = "run_manifest.json"
+FLOW = "flow_1ZE1STVZH6JR1MTYKEYHVHPR1C"
+"""The first flow of a program named ``orders``."""
 
 
-def manifest_of(program: PipelineProgram) -> FlowManifest:
-    return FlowManifest.of(program.manifest())
-
-
-def kept(program: PipelineProgram, feeds: Mapping[str, Feed], **options: Any) -> MemoryJournal:
-    """The store of a flow that ran to its end, whatever it was."""
-    store = MemoryJournal()
+def keep(program: PipelineProgram, feeds: Mapping[str, Feed], store: EventJournal) -> None:
+    """Run a flow to its end, whatever it is, in a store."""
 
     async def main() -> None:
-        await ended(await launched(program, feeds, store=store, **options))
+        await ended(await launched(program, feeds, store=store))
 
     run_in_virtual_time(main())
+
+
+def kept(program: PipelineProgram, feeds: Mapping[str, Feed]) -> MemoryJournal:
+    """The store of a flow that ran to its end, whatever it was."""
+    store = MemoryJournal()
+    keep(program, feeds, store)
     return store
 
 
 def exported(program: PipelineProgram, feeds: Mapping[str, Feed], base: Path) -> Path:
     """The run directory of a flow that ran to its end."""
-    return Path(export_archive(kept(program, feeds), manifest_of(program), base).path)
+    return Path(export_archive(kept(program, feeds), FLOW, base).path)
 
 
 def replayed(program: PipelineProgram, archive: Archive, **options: Any) -> FlowHandle:
@@ -55,8 +59,8 @@ def replayed(program: PipelineProgram, archive: Archive, **options: Any) -> Flow
 
 
 def texts(store: EventJournal) -> dict[str, list[str]]:
-    """All records of a store, by run."""
-    return {run: [text for _, text in store.scan(run)] for run in store.runs()}
+    """All records of the journals of a store, by run."""
+    return {run: [text for _, text in store.scan(run)] for run in store.runs() if label_of(run) != MANIFEST_LABEL}
 
 
 def edit_manifest(folder: Path, edit: Callable[[Any], object]) -> None:

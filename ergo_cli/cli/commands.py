@@ -285,6 +285,7 @@ _RUNS_COMMANDS = {
     "resume": "runs:resume",
     "fork": "runs:fork",
     "cancel": "runs:cancel",
+    "export": "runs:export",
     "gc": "runs:gc",
 }
 

@@ -56,6 +56,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "runs fork --at",
         "runs fork --as",
         "runs fork --event",
+        "runs export --as",
         "init --kind",
         "init --force",
         "runs gc --dry-run",

@@ -1,4 +1,4 @@
-"""``ergo runs``: list, show, resume and fork the runs of stateful programs in a store."""
+"""``ergo runs``: list, show, resume, fork and export the runs of stateful programs in a store."""
 
 from __future__ import annotations
 
@@ -68,6 +68,8 @@ RebuildOption = Annotated[bool, typer.Option("--rebuild", help="Drop the snapsho
 ForceOption = Annotated[bool, typer.Option("--force", help="Resume a run that does not wait.")]
 AtOption = Annotated[int, place_option("--at", "SEQ", "The last event that is taken over.")]
 AsOption = Annotated[str, typer.Option("--as", parser=_run_id, metavar="NEW_RUN", help="The id of the new run.")]
+FolderArgument = Annotated[str, typer.Argument(metavar="DIR", help="The folder that the files go below.")]
+AsFormOption = Annotated[str, typer.Option("--as", metavar="FORM", help="The form of the files: obzenflow.")]
 WaitOption = Annotated[
     int | None, duration_option("--wait", "How long its driver may take to end it: 500ms, 10s (default), 5m.")
 ]
@@ -275,6 +277,35 @@ def cancel(
     return session.conclude(
         lambda: _on_store(session, flags, lambda named: render_cancellation(cancel_run(named, run, patience)))
     )
+
+
+def export(
+    run: RunArgument,
+    folder: FolderArgument,
+    as_form: AsFormOption,
+    store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
+    profile: ProfileOption = None,
+    project: ProjectOption = None,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Write a run as files of another form."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.host.kept_runs import export_run
+    from ergo_cli.project.profiles import RunFlags
+    from ergo_cli.report.kept_runs import EXPORT, render_export
+
+    session = Session(EXPORT, form, color, quiet=quiet, verbose=verbose)
+    flags = RunFlags(store, None, profile, project, artifacts)
+
+    def work(named: NamedStore) -> CommandResult:
+        return render_export(export_run(named, run, as_form, folder))
+
+    return session.conclude(lambda: _on_store(session, flags, work))
 
 
 def gc(

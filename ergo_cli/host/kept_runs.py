@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from ergo_cli.core.time import NANOS, Clock
-from ergo_cli.errors import ErgoError, ProgramError
+from ergo_cli.errors import ErgoError, ProgramError, UsageError
 from ergo_cli.host.driving import live_driver
 from ergo_cli.host.timing import LiveClock, call_within
 from ergo_cli.programs.kinds import every_kind
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.runs import (
     CancelledRun,
+    ExportedRun,
     ListedRun,
     ResumedRun,
     Resumption,
@@ -27,6 +28,7 @@ from ergo_cli.programs.runs import (
 )
 from ergo_cli.project.profiles import NamedStore, user_folder
 from ergo_cli.stores.backends import RunStore, open_store
+from ergo_cli.stores.folders import AnyPath
 
 T = TypeVar("T")
 
@@ -89,6 +91,28 @@ def cancel_run(named: NamedStore, run_id: str, patience: int, clock: Clock = Liv
             clock.sleep_ns(_LOOK_NS)
 
     return with_run(named, run_id, cancelled, "cancel")
+
+
+def export_run(named: NamedStore, run_id: str, form: str, folder: AnyPath) -> ExportedRun:
+    """Write a run as files of another form into a folder. Raises as ``with_run``, and as the export.
+
+    Raises UsageError ``cli.export_form_unknown`` where the kind of the run has no such form.
+    """
+
+    def exported(tools: RunTools, store: RunStore) -> ExportedRun:
+        export = tools.exports.get(form)
+        if export is None:
+            raise _no_export(run_id, form, tools.exports)
+        return export(store.journal, run_id, folder)
+
+    return with_run(named, run_id, exported)
+
+
+def _no_export(run_id: str, form: str, known: Iterable[str]) -> UsageError:
+    forms = ", ".join(known)
+    message = f"run '{run_id}' is of a kind that is not exported as '{form}'"
+    fix = f"it can be exported as {forms}" if forms else "ergo runs timeline RUN --format json has all of its records"
+    return UsageError("cli.export_form_unknown", message, where=f"run '{run_id}'", fix=fix)
 
 
 def run_drivers(store: RunStore) -> dict[str, RunDriver]:

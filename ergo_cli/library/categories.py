@@ -29,6 +29,7 @@ _CONFIG = {
     "PRJ-INVALID": PROJECT_CONFIG,
     "cli.egress_config_read_failed": "egress_config_read",
     "cli.egress_config_parse_failed": "egress_config_parse",
+    "cli.export_write_failed": PROJECT_CONFIG,
 }
 _STAGES = {
     "adapter.required_for_graph": "adapter_required",

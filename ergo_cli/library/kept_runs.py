@@ -11,13 +11,32 @@ from msgspec.structs import replace
 
 from ergo_cli.core.json import JsonValue, decode, free_text
 from ergo_cli.errors import ErgoError, UsageError
-from ergo_cli.host.kept_runs import CANCEL_PATIENCE, cancel_run, is_run_id, list_runs, resume_run, show_run, with_run
+from ergo_cli.host.kept_runs import (
+    CANCEL_PATIENCE,
+    cancel_run,
+    export_run,
+    is_run_id,
+    list_runs,
+    resume_run,
+    show_run,
+    with_run,
+)
 from ergo_cli.library.categories import NO_PROJECT
 from ergo_cli.library.errors import KeptRunError
 from ergo_cli.library.items import plain_json
-from ergo_cli.programs.runs import CancelledRun, ForkedRun, ListedRun, ResumedRun, Resumption, ShownRun, TimedRun
+from ergo_cli.programs.runs import (
+    CancelledRun,
+    ExportedRun,
+    ForkedRun,
+    ListedRun,
+    ResumedRun,
+    Resumption,
+    ShownRun,
+    TimedRun,
+)
 from ergo_cli.project.finding import find_run_program
 from ergo_cli.project.profiles import RunFlags, find_run_store
+from ergo_cli.stores.folders import AnyPath
 
 
 class KeptRuns:
@@ -78,6 +97,12 @@ class KeptRuns:
         with raising_kept():
             _check_run_id(run_id)
             return cancel_run(find_run_store(self._flags), run_id, patience)
+
+    def export(self, run_id: str, form: str, folder: AnyPath) -> ExportedRun:
+        """Write a run as files of another form into a folder."""
+        with raising_kept():
+            _check_run_id(run_id)
+            return export_run(find_run_store(self._flags), run_id, form, folder)
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -15,6 +15,8 @@ from ergo_cli.errors import ErgoError, StoreError
 from ergo_cli.programs.seat import CallWithin
 from ergo_cli.stores.backends import RunStore
 from ergo_cli.stores.database import RunTables
+from ergo_cli.stores.folders import AnyPath
+from ergo_cli.stores.journals import EventJournal
 from ergo_cli.stores.leases import Owner
 
 
@@ -174,6 +176,20 @@ class CancelledRun(Struct, frozen=True):
     was_driven: bool = False
 
 
+class ExportedRun(Struct, frozen=True):
+    """A run that was written as files of another form: where they are, how many, and the records in them."""
+
+    run_id: str
+    form: str
+    path: str
+    files: int
+    records: int
+
+
+Export: TypeAlias = Callable[[EventJournal, str, AnyPath], ExportedRun]
+"""Writes a run of a journal into a folder."""
+
+
 class TimelineEntry(Struct, frozen=True, omit_defaults=True):
     """One record of a run; ids that the record does not have are omitted."""
 
@@ -196,6 +212,11 @@ class RunTools(Protocol):
     @property
     def tables(self) -> RunTables:
         """Where a database keeps them."""
+        ...
+
+    @property
+    def exports(self) -> Mapping[str, Export]:
+        """What runs can be exported as, by the name of the form; an export raises as ``new_folder``."""
         ...
 
     def is_run_id(self, text: str) -> bool:

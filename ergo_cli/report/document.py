@@ -343,6 +343,16 @@ class CancelDocument(Struct, frozen=True):
     was_driven: bool
 
 
+class ExportDocument(Struct, frozen=True):
+    """A run that was exported: ``files`` and ``records`` count what is in the folder ``path``."""
+
+    run_id: str
+    form: str
+    path: str
+    files: int
+    records: int
+
+
 class ForkDocument(Struct, frozen=True):
     """A written branch; ``head`` is the number of its events."""
 
@@ -377,6 +387,7 @@ class Report(Struct, frozen=True, kw_only=True):
     run_resumed: ResumptionDocument | UnsetType | None = UNSET
     run_fork: ForkDocument | UnsetType | None = UNSET
     run_cancelled: CancelDocument | UnsetType | None = UNSET
+    run_exported: ExportDocument | UnsetType | None = UNSET
     swept: SweepDocument | UnsetType | None = UNSET
 
 

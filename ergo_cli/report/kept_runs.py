@@ -10,6 +10,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import exit_code
 from ergo_cli.programs.runs import (
     CancelledRun,
+    ExportedRun,
     ForkedRun,
     ListedRun,
     ResumedRun,
@@ -22,6 +23,7 @@ from ergo_cli.programs.runs import (
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     CancelDocument,
+    ExportDocument,
     ForkDocument,
     ListedRunDocument,
     Report,
@@ -36,8 +38,8 @@ from ergo_cli.report.document import (
 )
 from ergo_cli.report.text import Block, Line, Table, Tone, fields, shorten
 
-_COMMANDS = ("list", "show", "timeline", "resume", "fork", "cancel")
-LIST, SHOW, TIMELINE, RESUME, FORK, CANCEL = (f"runs.{name}" for name in _COMMANDS)
+_COMMANDS = ("list", "show", "timeline", "resume", "fork", "cancel", "export")
+LIST, SHOW, TIMELINE, RESUME, FORK, CANCEL, EXPORT = (f"runs.{name}" for name in _COMMANDS)
 
 _NUMERIC = frozenset({"events", "snapshot", "seq"})
 _WIDTH = 60
@@ -155,6 +157,15 @@ def render_cancellation(run: CancelledRun) -> CommandResult:
     )
     headline = Line(f"cancelled: {run.run_id}", Tone.GOOD)
     report = Report(command=CANCEL, outcome="ok", exit_code=0, run_cancelled=document)
+    return CommandResult(report, (headline, fields(pairs, indent=2)))
+
+
+def render_export(run: ExportedRun) -> CommandResult:
+    """Render a run that was exported."""
+    document = ExportDocument(run.run_id, run.form, run.path, run.files, run.records)
+    pairs = (("folder", run.path), ("form", run.form), ("files", run.files), ("records", run.records))
+    headline = Line(f"exported: {run.run_id}", Tone.GOOD)
+    report = Report(command=EXPORT, outcome="ok", exit_code=0, run_exported=document)
     return CommandResult(report, (headline, fields(pairs, indent=2)))
 
 

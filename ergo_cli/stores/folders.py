@@ -37,6 +37,7 @@ class NewFolder:
 
     def write(self, name: str, blocks: Iterable[bytes]) -> None:
         """Write a file and put it on the disk. Raises ErgoError ``cli.export_write_failed``."""
+        _refuse_outside(name, self.target)
         with _failing(self.target), open(self._tree / name, "xb") as file:
             file.writelines(blocks)
             file.flush()
@@ -51,6 +52,8 @@ def new_folder(base: AnyPath, *names: str) -> Generator[NewFolder]:
     UsageError ``cli.export_target_exists`` for one that is there, ErgoError ``cli.export_write_failed``.
     """
     target = Path(base, *names)
+    for name in names:
+        _refuse_outside(name, target)
     with ExitStack() as made, ExitStack() as temporary:
         with _failing(target):
             _refuse_links(target, len(names) - 1)
@@ -93,6 +96,12 @@ def plain_file(folder: AnyPath, name: str) -> AppendFile | None:
     if not stat.S_ISREG(mode):
         raise OutsideFolder("it is a link" if stat.S_ISLNK(mode) else "it is not a plain file")
     return AppendFile(path)
+
+
+def _refuse_outside(name: str, target: Path) -> None:
+    if _LEADS_OUT.match(name):
+        message = f"cannot write '{target}': the name '{name}' leads out of the folder"
+        raise ErgoError("cli.export_write_failed", message, where=str(target), fix=_ELSEWHERE)
 
 
 def _refuse_links(target: Path, count: int) -> None:

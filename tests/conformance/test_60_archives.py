@@ -14,19 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from pipeline_archives import (
+    FLOW,
     MANIFEST,
     data_file,
     edit_manifest,
     edit_records,
     exported,
     kept,
-    manifest_of,
     replayed,
     texts,
 )
 from pipeline_flows import data, pipeline, signals
 from pipeline_loops import events, facts, names
 
+from ergo_cli.core import wire
 from ergo_cli.programs.pipeline import (
     EffectFailed,
     EffectType,
@@ -44,10 +45,13 @@ from ergo_cli.programs.pipeline.archive import Archive, open_archive
 from ergo_cli.programs.pipeline.archive_export import export_archive
 from ergo_cli.programs.pipeline.chain_events import Data
 from ergo_cli.programs.pipeline.errors import ArchiveError, JournalError
+from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
+from ergo_cli.programs.pipeline.ids import FlowId
 from ergo_cli.programs.pipeline.intents import Command
 from ergo_cli.programs.pipeline.lifecycle import Drained, Failed
 from ergo_cli.programs.pipeline.line_frames import LineFormat
 from ergo_cli.programs.pipeline.signals import Eof
+from ergo_cli.programs.pipeline.stored_flows import keep_manifest
 from ergo_cli.programs.pipeline.system_events import (
     ArchiveStatus,
     ReplayCompleted,
@@ -57,7 +61,6 @@ from ergo_cli.programs.pipeline.system_events import (
 from ergo_cli.programs.pipeline.topology import StageType
 from ergo_cli.stores.memory import MemoryJournal
 
-FLOW = "flow_1ZE1STVZH6JR1MTYKEYHVHPR1C"
 FINITE = StageType.FINITE_SOURCE
 
 
@@ -533,23 +536,15 @@ def test_effects_get_their_recorded_outcomes_and_are_not_executed(tmp_path: Path
         (each.event_type, each.is_error) for each in events(handle, "data:till") if each.event_type in ("paid", "src")
     ]
     assert rows == [("paid", False), ("src", True), ("paid", False)]
-    again = export_archive(kept_again(program, folder), manifest_again(program, handle), tmp_path / "again")
-    third = replayed(program, open_archive(again.path))
+    third = replayed(program, open_archive(exported_again(program, folder, tmp_path / "again")))
     assert (third.state, len(executed)) == (Drained(), 3)
 
 
-def kept_again(program: PipelineProgram, folder: Path) -> MemoryJournal:
+def exported_again(program: PipelineProgram, folder: Path, base: Path) -> Path:
+    """The run directory of the replay of one."""
     store = MemoryJournal()
-    replayed(program, open_archive(folder), store=store)
-    return store
-
-
-def manifest_again(program: PipelineProgram, handle: Any) -> Any:
-    """The manifest of a flow under other ids."""
-    manifest = manifest_of(program)
-    ids = {stage.name: stage.id.display for stage in handle.topology.stages}
-    stages = {name: replace(stage, stage_id=ids[name]) for name, stage in manifest.stages.items()}
-    return replace(manifest, flow_id=handle.flow.id.display, stages=stages)
+    handle = replayed(program, open_archive(folder), store=store)
+    return Path(export_archive(store, handle.flow.id.display, base).path)
 
 
 def test_an_effect_that_was_not_recorded_fails_its_stage(tmp_path: Path) -> None:
@@ -632,9 +627,7 @@ def test_a_run_directory_is_named_as_the_specification_has_it(tmp_path: Path) ->
 
 def test_the_replayed_archive_stands_in_the_manifest(tmp_path: Path) -> None:
     folder = orders(tmp_path)
-    handle = replayed(ORDERS, open_archive(folder))
-    written = export_archive(kept_again(ORDERS, folder), manifest_again(ORDERS, handle), tmp_path / "again")
-    replay = open_archive(written.path).manifest.replay
+    replay = open_archive(exported_again(ORDERS, folder, tmp_path / "again")).manifest.replay
     assert (replay and replay.replay_from, replay and replay.allow_incomplete_archive) == (str(folder), False)
 
 
@@ -753,7 +746,7 @@ JSON = st.recursive(
 @given(st.lists(JSON, max_size=4))
 def test_what_was_exported_is_what_is_read(tmp_path_factory: pytest.TempPathFactory, payloads: list[Any]) -> None:
     store = kept(batching(), {"src": payloads})
-    written = export_archive(store, manifest_of(batching()), tmp_path_factory.mktemp("archives"))
+    written = export_archive(store, FLOW, tmp_path_factory.mktemp("archives"))
     archive = open_archive(written.path)
     assert texts(archive.journals) == texts(store)
     assert written.records == sum(map(len, texts(store).values()))
@@ -765,7 +758,7 @@ def test_what_was_exported_is_what_is_read(tmp_path_factory: pytest.TempPathFact
 
 def test_groups_need_the_second_format(tmp_path: Path) -> None:
     store = with_groups()
-    written = export_archive(store, manifest_of(ORDERS), tmp_path)
+    written = export_archive(store, FLOW, tmp_path)
     archive = open_archive(written.path)
     assert archive.manifest.journal_format_version == 2
     assert texts(archive.journals) == texts(store)
@@ -783,6 +776,20 @@ def with_groups() -> MemoryJournal:
     return store
 
 
+@pytest.mark.parametrize("part", ["flow", "stage"])
+@pytest.mark.parametrize("name", ["../../out", "flow_", "", "/tmp/out"])
+def test_a_damaged_manifest_writes_nothing(name: str, part: str, tmp_path: Path) -> None:
+    stored = FlowManifest.of(manifest())
+    stage = replace(stored.stages["price"], stage_id=name)
+    damaged = replace(stored, flow_id=name) if part == "flow" else replace(stored, stages={"price": stage})
+    store = MemoryJournal()
+    keep_manifest(store, FLOW, wire.encode(damaged))
+    with pytest.raises(JournalError) as caught:
+        export_archive(store, FLOW, tmp_path / "a")
+    assert caught.value.code == ("pipeline.journal_foreign" if part == "flow" else "pipeline.journal_corrupt")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_export_is_like_another(tmp_path: Path) -> None:
     one, other = orders(tmp_path / "one"), orders(tmp_path / "other")
     assert {each.name: each.read_bytes() for each in one.iterdir()} == {
@@ -790,8 +797,25 @@ def test_one_export_is_like_another(tmp_path: Path) -> None:
     }
 
 
+def manifest() -> bytes:
+    """The manifest of the first flow of orders."""
+    return ORDERS.manifest(FlowId.parse(FLOW))
+
+
+def test_a_flow_without_a_manifest_is_not_exported(tmp_path: Path) -> None:
+    store = MemoryJournal()
+    for run, records in texts(kept(ORDERS, {"orders_in": [{"n": 1}]})).items():
+        store.append(run, records)
+    with pytest.raises(JournalError) as caught:
+        export_archive(store, FLOW, tmp_path / "a")
+    assert (caught.value.code, "no manifest" in caught.value.message) == ("pipeline.journal_corrupt", True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_flow_without_records_is_incomplete(tmp_path: Path) -> None:
-    written = export_archive(MemoryJournal(), manifest_of(ORDERS), tmp_path)
+    store = MemoryJournal()
+    keep_manifest(store, FLOW, manifest())
+    written = export_archive(store, FLOW, tmp_path)
     assert written.records == 0
     assert refusal(Path(written.path)) == "pipeline.incomplete_archive"
     handle = replayed(ORDERS, open_archive(written.path, allow_incomplete=True))
@@ -814,7 +838,7 @@ def test_a_damaged_journal_is_not_exported(damage: Callable[[str], str], label: 
     text = next(text for _, text in store.scan(f"{FLOW}/data:ledger"))
     store.append(f"{FLOW}/{label}", [damage(text)])
     with pytest.raises(JournalError) as caught:
-        export_archive(store, manifest_of(ORDERS), tmp_path / "archives")
+        export_archive(store, FLOW, tmp_path / "archives")
     assert caught.value.code == "pipeline.journal_corrupt"
     assert f"{FLOW}/{label}" in str(caught.value.where)
     assert list(tmp_path.iterdir()) == []

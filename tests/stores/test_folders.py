@@ -108,6 +108,22 @@ def test_the_base_itself_may_be_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "real" / "flows" / "one" / "a.log").is_file()
 
 
+@pytest.mark.parametrize("name", ["../a", "a/b", "..", ".", "", "/a", "a\\b", "C:a", "a\x00b"])
+def test_no_name_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    assert refused(base, "flows", name).code == "cli.export_write_failed"
+    assert refused(base, name, "flows").code == "cli.export_write_failed"
+
+    def write_out() -> None:
+        with new_folder(base, "flows", "one") as folder:
+            folder.write(name, [b"one"])
+
+    with pytest.raises(ErgoError) as caught:
+        write_out()
+    assert caught.value.code == "cli.export_write_failed"
+    assert list(tmp_path.iterdir()) == []
+
+
 class Broken(Exception):
     pass
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
@@ -34,6 +34,7 @@ from ergo_cli.programs.kernel.runs.timeline import derived_status, ids_of, run_t
 from ergo_cli.programs.kernel.tables import KERNEL_TABLES
 from ergo_cli.programs.runs import (
     CancelledRun,
+    Export,
     ForkedRun,
     ListedRun,
     Request,
@@ -57,6 +58,7 @@ class KernelRuns(Struct, frozen=True):
     """What ``ergo runs`` can do with the runs of kernel programs."""
 
     tables: RunTables = KERNEL_TABLES
+    exports: Mapping[str, Export] = {}
 
     def is_run_id(self, text: str) -> bool:
         """Whether a text can name a run (spec 40 §3.1)."""

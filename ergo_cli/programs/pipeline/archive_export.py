@@ -1,18 +1,18 @@
-"""Write a flow as a run directory, which the original's tools know the form of (spec 60 §5.4, §20.1)."""
+"""Write a flow as a run directory, the form of the original's archives (spec 60 §5.4, §20.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
-from msgspec import Struct
-
-from ergo_cli.core.json import JsonError
-from ergo_cli.core.wire import Timestamp, WireError
+from ergo_cli.core.wire import Timestamp
 from ergo_cli.programs.pipeline.build import SYSTEM, data_label, error_label
 from ergo_cli.programs.pipeline.errors import JournalError
 from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
+from ergo_cli.programs.pipeline.flow_records import StoredFlow
+from ergo_cli.programs.pipeline.ids import IdError, StageId
+from ergo_cli.programs.pipeline.journal import store_errors
 from ergo_cli.programs.pipeline.line_frames import LineFormat, is_of_group, lines
-from ergo_cli.programs.pipeline.records import Envelope, read_record
 from ergo_cli.programs.pipeline.run_manifest import (
     ARCHIVES,
     MANIFEST_FILE,
@@ -24,42 +24,48 @@ from ergo_cli.programs.pipeline.run_manifest import (
     data_journal_file,
     error_journal_file,
 )
-from ergo_cli.programs.pipeline.system_events import (
-    ReplayLifecycle,
-    ReplayStarted,
-    SystemEvent,
-    read_system_event,
-)
+from ergo_cli.programs.pipeline.stored_flows import MANIFEST, journal_run
+from ergo_cli.programs.pipeline.system_events import ReplayLifecycle, ReplayStarted, SystemEvent
+from ergo_cli.programs.runs import ExportedRun
 from ergo_cli.stores.folders import AnyPath, new_folder
 from ergo_cli.stores.journals import EventJournal, place
+
+FORM = "obzenflow"
+"""The name of the form."""
 
 _EPOCH = Timestamp(0)
 
 
-class ExportedArchive(Struct, frozen=True):
-    """A run directory that was written: its path, and how many files and records are in it."""
+def export_archive(store: EventJournal, flow_id: str, base: AnyPath) -> ExportedRun:
+    """Write a flow of a store into ``base/flows/<flow id>/``; what is appended meanwhile is left out.
 
-    path: str
-    files: int
-    records: int
-
-
-def export_archive(store: EventJournal, manifest: FlowManifest, base: AnyPath) -> ExportedArchive:
-    """Write the journals of a flow, runs ``<flow id>/<label>`` of a store, into ``base/flows/<flow id>/``.
-
-    What is appended meanwhile is left out. Raises JournalError ``pipeline.journal_corrupt``, StoreError, and as
-    ``new_folder``.
+    Raises JournalError, and as ``new_folder``.
     """
+    flow = StoredFlow(store, flow_id, ())
+    manifest = flow.manifest
+    _check_ids(manifest)
     journals = _Journals(store, manifest)
-    written = _run_manifest(manifest, journals)
-    form = LineFormat(written.journal_format_version or LineFormat.RECORDS)
-    with new_folder(base, ARCHIVES, manifest.flow_id) as folder:
+    form = journals.form()
+    written = _run_manifest(flow, manifest, form)
+    with new_folder(base, ARCHIVES, flow_id) as folder:
         for name, stage in written.stages.items():
             folder.write(stage.data_journal_file, journals.lines(data_label(name), form))
             folder.write(stage.error_journal_file, journals.lines(error_label(name), form))
         folder.write(SYSTEM_JOURNAL_FILE, journals.lines(SYSTEM, form))
         folder.write(MANIFEST_FILE, [written.text()])
-    return ExportedArchive(str(folder.target), 2 * len(written.stages) + 2, sum(journals.heads.values()))
+    files, records = 2 * len(written.stages) + 2, sum(journals.heads.values())
+    return ExportedRun(flow_id, FORM, str(folder.target), files, records)
+
+
+def _check_ids(manifest: FlowManifest) -> None:
+    """Raise JournalError for an id that cannot stand in the name of a file."""
+    try:
+        for stage in manifest.stages.values():
+            StageId.parse(stage.stage_id)
+    except IdError as error:
+        message = f"the manifest of flow '{manifest.flow_id}' is damaged: {error}"
+        where = place(journal_run(manifest.flow_id, MANIFEST), 1)
+        raise JournalError("pipeline.journal_corrupt", message, where=where) from error
 
 
 class _Journals:
@@ -70,50 +76,48 @@ class _Journals:
 
     def __init__(self, store: EventJournal, manifest: FlowManifest) -> None:
         self._store = store
-        self._flow = manifest.flow_id
+        self._flow_id = manifest.flow_id
         backwards = [label(name) for name in reversed(manifest.order) for label in (error_label, data_label)]
-        self.heads = {label: store.head(f"{self._flow}/{label}") for label in (SYSTEM, *backwards)}
-
-    def texts(self, label: str) -> Iterator[tuple[int, str]]:
-        """Numbers and texts of a journal."""
-        return self._store.scan(f"{self._flow}/{label}", 1, self.heads[label])
-
-    def lines(self, label: str, form: LineFormat) -> Iterator[bytes]:
-        """The lines of a journal. Raises JournalError."""
-        try:
-            yield from lines((text for _, text in self.texts(label)), form)
-        except ValueError as error:
-            run = f"{self._flow}/{label}"
-            message = f"a record of journal '{run}' is damaged: {error}"
-            raise JournalError("pipeline.journal_corrupt", message, where=f"run '{run}'") from error
+        with store_errors():
+            self.heads = {label: store.head(journal_run(self._flow_id, label)) for label in (SYSTEM, *backwards)}
 
     def form(self) -> LineFormat:
         """The format of all of them: the second where any records form a group."""
-        texts = (text for label in self.heads for _, text in self.texts(label))
-        return LineFormat.FRAMES if any(map(is_of_group, texts)) else LineFormat.RECORDS
+        return LineFormat.FRAMES if any(map(self._has_groups, self.heads)) else LineFormat.RECORDS
 
-    def facts(self) -> Iterator[Envelope[SystemEvent]]:
-        """The facts of the flow. Raises JournalError."""
-        for seq, text in self.texts(SYSTEM):
-            try:
-                record = read_record(text, read_system_event)
-            except (JsonError, WireError) as error:
-                run = f"{self._flow}/{SYSTEM}"
-                message = f"record {seq} of journal '{run}' is damaged: {error}"
-                raise JournalError("pipeline.journal_corrupt", message, where=place(run, seq)) from error
-            if record is not None:
-                yield record
+    def lines(self, label: str, form: LineFormat) -> Iterator[bytes]:
+        """The lines of a journal. Raises JournalError."""
+        with self._damage(label):
+            yield from lines(self._texts(label), form)
+
+    def _has_groups(self, label: str) -> bool:
+        with self._damage(label):
+            return any(map(is_of_group, self._texts(label)))
+
+    def _texts(self, label: str) -> Iterator[str]:
+        run = journal_run(self._flow_id, label)
+        with store_errors(run):
+            for _, text in self._store.scan(run, 1, self.heads[label]):
+                yield text
+
+    @contextmanager
+    def _damage(self, label: str) -> Generator[None]:
+        """Raise as JournalError that a text has no line."""
+        try:
+            yield
+        except ValueError as error:
+            run = journal_run(self._flow_id, label)
+            message = f"a record of journal '{run}' is damaged: {error}"
+            raise JournalError("pipeline.journal_corrupt", message, where=f"run '{run}'") from error
 
 
-def _run_manifest(manifest: FlowManifest, journals: _Journals) -> RunManifest:
+def _run_manifest(flow: StoredFlow, manifest: FlowManifest, form: LineFormat) -> RunManifest:
     """The manifest of the directory: it was made when the flow stated its first fact."""
     created_at, replay = _EPOCH, None
-    for number, record in enumerate(journals.facts()):
-        if number == 0:
-            created_at = record.timestamp
-        if isinstance(record.event.event, ReplayLifecycle) and isinstance(record.event.event.fact, ReplayStarted):
-            started = record.event.event.fact
-            replay = ManifestReplay(started.archive_path, started.allow_incomplete)
+    for number, each in enumerate(flow.records(SYSTEM)):
+        envelope = each.record.envelope
+        created_at = created_at if number else envelope.timestamp
+        replay = _replayed(envelope.event) or replay
     return RunManifest(
         manifest_version=manifest.manifest_version,
         obzenflow_version=OBZENFLOW_VERSION,
@@ -135,5 +139,14 @@ def _run_manifest(manifest: FlowManifest, journals: _Journals) -> RunManifest:
         },
         system_journal_file=SYSTEM_JOURNAL_FILE,
         replay=replay,
-        journal_format_version=journals.form(),
+        journal_format_version=form,
     )
+
+
+def _replayed(event: SystemEvent) -> ManifestReplay | None:
+    """The archive that a flow says it replays; None for another fact."""
+    match event.event:
+        case ReplayLifecycle(fact=ReplayStarted(archive_path=path, allow_incomplete=allowed)):
+            return ManifestReplay(path, allowed)
+        case _:
+            return None

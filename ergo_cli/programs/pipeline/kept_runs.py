@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from msgspec import Struct, UnsetType
 
 from ergo_cli.core import wire
 from ergo_cli.core.json import JsonValue, record_text
 from ergo_cli.core.time import Clock
+from ergo_cli.programs.pipeline.archive_export import FORM, export_archive
 from ergo_cli.programs.pipeline.cancelling import append_cancelled
 from ergo_cli.programs.pipeline.causes import OtherCause, ViolationCause, cause_text
 from ergo_cli.programs.pipeline.errors import JournalError, PipelineError
@@ -36,6 +38,7 @@ from ergo_cli.programs.pipeline.system_events import (
 from ergo_cli.programs.pipeline.terminal_facts import TerminalFact
 from ergo_cli.programs.runs import (
     CancelledRun,
+    Export,
     ForkedRun,
     ListedRun,
     ResumedRun,
@@ -68,6 +71,7 @@ class PipelineRuns(Struct, frozen=True):
     """What ``ergo runs`` can do with flows. Every method raises JournalError."""
 
     tables: RunTables = FLOW_TABLES
+    exports: Mapping[str, Export] = MappingProxyType({FORM: export_archive})
 
     def is_run_id(self, text: str) -> bool:
         """Whether a text is the id of a flow: ``flow_`` and a ULID."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from msgspec import UNSET, Struct, UnsetType
@@ -32,6 +32,7 @@ from ergo_cli.programs.plan.stream import Artifacts, Streams
 from ergo_cli.programs.plan.tables import PLAN_TABLES
 from ergo_cli.programs.runs import (
     CancelledRun,
+    Export,
     ForkedRun,
     ListedRun,
     ResumedRun,
@@ -76,6 +77,7 @@ class PlanRuns(Struct, frozen=True):
     """What ``ergo runs`` can do with the runs of plan programs."""
 
     tables: RunTables = PLAN_TABLES
+    exports: Mapping[str, Export] = {}
 
     def is_run_id(self, text: str) -> bool:
         """Whether a text can name a run: a UUID as streams spell it."""
