@@ -158,7 +158,7 @@ def _bad_feeds(program: PipelineProgram, feeds: Mapping[str, Feed]) -> Iterator[
     if not isinstance(cast("object", feeds), Mapping):
         message, fix = (
             f"the feeds are of type {type(feeds).__name__}",
-            "give a mapping of the names of sources to feeds",
+            "give a mapping of the names of sources to feeds, or an Archive",
         )
         yield PipelineError("pipeline.invalid_feed", message, where=f"pipeline '{program.name}'", fix=fix)
         return
