@@ -137,7 +137,7 @@ def made(driven: Driven) -> Transitions:
 
 
 def derived(driven: Driven) -> Transitions:
-    manifest = FlowManifest.of(driven.flow.program.manifest())
+    manifest = FlowManifest.of(driven.flow.program.manifest(driven.flow.id))
     return path_of(manifest, system_events(map(json.loads, driven.records)))
 
 
@@ -195,7 +195,7 @@ def test_so_does_that_of_a_flow_that_lacked_evidence(monkeypatch: pytest.MonkeyP
 
 def test_no_path_leads_to_the_end_without_every_completion_and_every_contract() -> None:
     driven = Driven(pipeline(SRC, SUM, SNK)).all(1)
-    manifest = FlowManifest.of(driven.flow.program.manifest())
+    manifest = FlowManifest.of(driven.flow.program.manifest(driven.flow.id))
     events = system_events(map(json.loads, driven.records))
     needed = [event for event in events if event.type_name in ("system.stage.completed", "system.contract.pass")]
     assert len(needed) == 3 + 2
