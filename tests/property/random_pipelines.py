@@ -1,4 +1,8 @@
-"""Random pipelines: topologies of all kinds of stages, handlers that drop, double, mark and fail, their payloads."""
+"""Random pipelines: topologies of all kinds of stages, their payloads, handlers that drop, double, mark, act and fail.
+
+Effects are performed by transforms, by what stateful stages emit, and by sinks; some of them fail. Joins also give
+outputs at an EOF and at their end, sinks a receipt when they are flushed.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from msgspec import Struct
 
 from ergo_cli.programs.pipeline import (
     Delivery,
+    EffectCall,
+    EffectFailed,
+    Effects,
     Event,
     HandlerError,
     NotDelivered,
@@ -72,26 +79,35 @@ def program_of(plan: Plan, wrap: Wrap = lambda _stage, handler: handler) -> Pipe
             case "stateful":
                 made.append(gathering(name, habit, wrap))
             case "join":
-                match_by = (left if habit % 2 else inner)(upstream[0], key, key, combined(name))
-                made.append(join(name, *upstream, wrap(name, match_by)))
+                reference, stream = upstream
+                match_by = wrap(name, (left if habit % 2 else inner)(reference, key, key, combined(name)))
+                at_eof, last = closing(name, habit)
+                made.append(join(name, reference, stream, match_by, on_source_eof=wrap(name, at_eof), drain=last))
             case _:
-                made.append(sink(name, wrap(name, consuming(habit))))
+                flush = Delivery if habit == 1 else None
+                made.append(sink(name, wrap(name, consuming(habit)), flush=flush))
     edges = tuple((each, name) for _, name, upstream, _ in plan.stages for each in upstream)
-    return PipelineProgram("random", tuple(made), edges)
+    return PipelineProgram("random", tuple(made), edges, effects={"look": look})
 
 
 def number(event: Event) -> int:
     return int(str(event.payload).partition("-")[0])
 
 
+def look(given: Any, call: EffectCall) -> Any:
+    if given % 3 == 1:
+        raise EffectFailed("dark", f"nothing to see at {given}")
+    return [given, call.effect_type]
+
+
 def key(event: Event) -> int:
     return number(event) % 4
 
 
-def processing(name: str, habit: int) -> Callable[[Event], list[Event]]:
-    def process(event: Event) -> list[Event]:
+def processing(name: str, habit: int) -> Callable[..., list[Event]]:
+    def process(event: Event, effects: Effects) -> list[Event]:
         out = Event(name, f"{event.payload}-{name}")
-        match (number(event) + habit) % 7:
+        match (number(event) + habit) % 9:
             case 0:
                 return []
             case 1:
@@ -102,6 +118,11 @@ def processing(name: str, habit: int) -> Callable[[Event], list[Event]]:
                 raise HandlerError("unfit", "Validation")
             case 4:
                 return [out.failed("doubtful", "Domain")]
+            case 5:
+                return [Event(name, f"{event.payload}-{effects.perform('look', number(event))}")]
+            case 6:
+                seen = [effects.perform("look", 3 * number(event)) for _ in range(2)]
+                return [Event(name, f"{event.payload}-{seen}"), out]
             case _:
                 return [out]
 
@@ -114,7 +135,9 @@ def gathering(name: str, habit: int, wrap: Wrap) -> Any:
             raise HandlerError("not this one", "Validation")
         state.append(str(event.payload))
 
-    def emit(state: list[str]) -> list[Event]:
+    def emit(state: list[str], effects: Effects) -> list[Event]:
+        if habit % 2:
+            effects.perform("look", 3 * len(state))
         return [Event(name, f"{len(state)}-{'/'.join(state[-3:])}-{name}")]
 
     return stateful(
@@ -130,13 +153,28 @@ def combined(name: str) -> Callable[[Event | None, Event], Event]:
     return lambda row, event: Event(name, f"{event.payload}-{None if row is None else row.payload}-{name}")
 
 
-def consuming(habit: int) -> Callable[[Event], Delivery | None]:
-    def consume(event: Event) -> Delivery | None:
-        match (number(event) + habit) % 5:
+def closing(name: str, habit: int) -> tuple[Callable[..., list[Event]], Callable[..., list[Event]]]:
+    """What a join gives at an EOF of its inputs, and at its end."""
+
+    def at_eof(rows: dict[int, Event], upstream: str, _writer: object) -> list[Event]:
+        return [Event(name, f"{len(rows)}-{upstream}-{name}")] if habit % 3 == 1 else []
+
+    def last(rows: dict[int, Event], effects: Effects) -> list[Event]:
+        return [Event(name, f"{len(rows)}-{effects.perform('look', 0)}-{name}")] if habit % 3 == 2 else []
+
+    return at_eof, last
+
+
+def consuming(habit: int) -> Callable[..., Delivery | None]:
+    def consume(event: Event, effects: Effects) -> Delivery | None:
+        match (number(event) + habit) % 6:
             case 0:
                 raise HandlerError("away", "Remote")
             case 1:
                 return Delivery(NotDelivered(error_type="bad", error_message="no"))
+            case 2:
+                effects.perform("look", number(event))
+                return None
             case _:
                 return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Mapping
+from functools import wraps
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -77,6 +78,7 @@ def slowed(delays: list[int]) -> Any:
     turns = iter(range(10**9))
 
     def wrap(_stage: str, handler: Any) -> Any:
+        @wraps(handler)
         async def slow(*arguments: Any) -> Any:
             delay_ms = delays[next(turns) % len(delays)]
             if delay_ms:

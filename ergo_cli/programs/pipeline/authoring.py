@@ -325,12 +325,21 @@ def _by_key(
 ) -> Handler:
     def process_event(rows: dict[Hashable, Event], event: Event, upstream: str, writer_id: object) -> Sequence[Output]:
         if upstream == reference:
-            rows[reference_key(event)] = event
+            rows[_hashable(reference_key(event), "reference_key")] = event
             return []
-        row = rows.get(stream_key(event))
+        row = rows.get(_hashable(stream_key(event), "stream_key"))
         return missing(event) if row is None else [combine(row, event)]
 
     return process_event
+
+
+def _hashable(key: Hashable, given_by: str) -> Hashable:
+    try:
+        hash(key)
+    except TypeError as error:
+        message = f"{given_by} gave {type(key).__name__}, which no row can be looked up by: {error}"
+        raise TypeError(message) from error
+    return key
 
 
 def _nothing(*_arguments: object) -> None:

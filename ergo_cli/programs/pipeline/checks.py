@@ -44,6 +44,8 @@ _HANDLERS: Mapping[type, Mapping[str, Sequence[str]]] = {
 }
 """The handlers of each kind of stage, with their parameters; ``effects`` may follow."""
 
+_A_NAME = "a text of printable characters, one at least"
+
 
 def check_pipeline(program: PipelineProgram) -> None:
     """Raise for a program that cannot be started: the first fault, others of its sort as its causes.
@@ -67,7 +69,7 @@ def _raise_first(faults: Iterator[ErgoError]) -> None:
 
 def _bad_parts(program: PipelineProgram) -> Iterator[PipelineError]:
     if not _is_name(program.name):
-        yield _wrong(program, "name", program.name, "a text that is not empty")
+        yield _wrong(program, "name", program.name, _A_NAME)
     if not isinstance(cast(object, program.version), str):
         yield _wrong(program, "version", program.version, "a text")
     if not isinstance(cast(object, program.settings), PipelineSettings):
@@ -79,7 +81,7 @@ def _bad_parts(program: PipelineProgram) -> Iterator[PipelineError]:
             made = "a stage made by source, transform, stateful, join or sink"
             yield _wrong(program, f"stages[{number}]", stage, made)
         elif not _is_name(stage.name):
-            yield _wrong(program, f"the name of stages[{number}]", stage.name, "a text that is not empty")
+            yield _wrong(program, f"the name of stages[{number}]", stage.name, _A_NAME)
     for number, edge in _numbered(program.edges):
         if not (isinstance(edge, tuple | list) and list(map(type, cast("Sequence[object]", edge))) == [str, str]):
             yield _wrong(program, f"edges[{number}]", cast(object, edge), "a pair of names of stages")
@@ -130,7 +132,7 @@ def _result_fault(handler: object) -> str | None:
 def _bad_effects(program: PipelineProgram) -> Iterator[ErgoError]:
     for name, effect in program.effects.items():
         if not _is_name(name):
-            yield _wrong(program, "a type of effect", name, "a text that is not empty")
+            yield _wrong(program, "a type of effect", name, _A_NAME)
         kind = effect if isinstance(effect, EffectType) else EffectType(effect)
         execute = kind.execute
         if isinstance(execute, str):

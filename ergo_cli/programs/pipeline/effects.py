@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from hashlib import sha256
 from typing import Any, Protocol, TypeAlias, cast
@@ -299,7 +300,35 @@ class EffectsOfFlow(Struct, frozen=True):
 
 
 class Effects:
-    """The effects of one stage: what its handlers get as ``effects``."""
+    """What a handler gets as ``effects``, for the time of its call; performs one effect at a time.
+
+    An effect that came later, or at the same time as another, would have no certain place among the records.
+    """
+
+    def __init__(self, stage: EffectsOfStage) -> None:
+        self._stage = stage
+
+    def perform(
+        self, effect_type: str, input: FreeValue = None, *, key: str | None = None, label: str | None = None
+    ) -> FreeValue:
+        """Perform an effect, or get the recorded outcome; returns its output.
+
+        Raises EffectFailed for a failure, new or recorded, EffectFault where it must not be performed, JournalError
+        where it cannot be recorded, PipelineError ``pipeline.effect_out_of_turn`` where it would have no certain place,
+        and TypeError or ValueError for a key or a label that is no text, or none that can be written. The stage ends
+        with the first fault, or the journal's error, whatever its handler makes of it.
+        """
+        for name, text in (("key", key), ("label", label)):
+            if not isinstance(cast(object, text), str | None):
+                raise TypeError(f"the {name} of an effect is a text, not {type(text).__name__}")
+            if text is not None and text != escaped(text):
+                raise ValueError(f"the {name} of an effect holds a lone surrogate")
+        with self._stage.turn_of(self) as cursor:
+            return self._stage.perform(cursor, effect_type, input, key, effect_type if label is None else label)
+
+
+class EffectsOfStage:
+    """The effects of one stage, numbered by its inputs; ``fault`` is what the current call ends with."""
 
     def __init__(
         self, flow: EffectsOfFlow, stage: str, logic_version: str, append: Callable[[Sequence[EffectRecord]], object]
@@ -310,42 +339,50 @@ class Effects:
         self._append = append
         self._input_seq = 0
         self._ordinal = 0
+        self._current: Effects | None = None
+        self._is_performing = False
         self.fault: EffectFault | JournalError | None = None
 
-    def begin(self, input_seq: int) -> None:
+    def begin(self, input_seq: int) -> Effects:
         """Begin a call for the input at this position; effects are numbered on from those of earlier calls for it."""
         if input_seq != self._input_seq:
             self._input_seq, self._ordinal = input_seq, 0
         self.fault = None
+        self._current = Effects(self)
+        return self._current
 
-    def perform(
-        self, effect_type: str, input: FreeValue = None, *, key: str | None = None, label: str | None = None
-    ) -> FreeValue:
-        """Perform an effect, or get the recorded outcome; returns its output.
+    def end(self) -> None:
+        """End the call: its effects perform nothing any more."""
+        self._current = None
 
-        Raises EffectFailed for a failure, new or recorded, EffectFault where it must not be performed, JournalError
-        where it cannot be recorded, and TypeError or ValueError for a key or a label that is no text, or none that can
-        be written. The stage ends with the first fault, or the journal's error, whatever its handler makes of it.
-        """
-        for name, text in (("key", key), ("label", label)):
-            if not isinstance(cast(object, text), str | None):
-                raise TypeError(f"the {name} of an effect is a text, not {type(text).__name__}")
-            if text is not None and text != escaped(text):
-                raise ValueError(f"the {name} of an effect holds a lone surrogate")
+    @contextmanager
+    def turn_of(self, effects: Effects) -> Generator[Cursor]:
+        """The place of the next effect. Raises PipelineError ``pipeline.effect_out_of_turn``."""
+        if effects is not self._current:
+            raise self._out_of_turn("the handler that got these effects has returned")
+        if self._is_performing:
+            raise self._out_of_turn("another effect of the stage is being performed")
         if isinstance(self.fault, JournalError):  # nothing more is performed, since nothing can be recorded
             raise self.fault
         cursor = Cursor(self._flow.flow_id, self._stage, self._input_seq, self._ordinal)
-        self._ordinal += 1
+        self._ordinal, self._is_performing = self._ordinal + 1, True
         try:
-            return self._perform(cursor, effect_type, input, key, effect_type if label is None else label)
+            yield cursor
         except JournalError as error:
             self.fault = error
             raise
         except EffectFault as fault:
             self.fault = self.fault or fault
             raise
+        finally:
+            self._is_performing = False
 
-    def _perform(self, cursor: Cursor, name: str, given: FreeValue, key: str | None, label: str) -> FreeValue:
+    def _out_of_turn(self, why: str) -> PipelineError:
+        message = f"an effect cannot be performed: {why}"
+        return PipelineError("pipeline.effect_out_of_turn", message, where=f"stage '{self._stage}'")
+
+    def perform(self, cursor: Cursor, name: str, given: FreeValue, key: str | None, label: str) -> FreeValue:
+        """Perform the effect of this place, or take its outcome from the history; raises as ``Effects.perform``."""
         kind = self._flow.types.get(name)
         if kind is None:
             known = ", ".join(self._flow.types) or "none"

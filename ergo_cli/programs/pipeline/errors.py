@@ -54,6 +54,7 @@ _FIXES = {
     "pipeline.stage_failed": "mend the handlers of the stage, then run again",
     "pipeline.contract_failed": "let no handler give an EOF with a number; a source's edge may only 'warn'",
     "pipeline.failed": "mend what the reason names, then run again",
+    "pipeline.effect_out_of_turn": "perform effects in the handler that gets them, one after the other",
     "pipeline.not_canonical": "keep to finite floats, integers of 64 bits and valid text",
 }
 

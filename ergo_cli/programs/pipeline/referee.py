@@ -86,6 +86,7 @@ class PipelineReferee:
         self._is_strict = False
         self._obstacles: list[str] = []
         self._recorded_manifest: FlowManifest | None = None
+        self._has_begun = False
         self.last_error: BaseException | None = None
 
     def serve(self, episode: Episode | None) -> None:
@@ -170,7 +171,7 @@ class PipelineReferee:
         assert closing is None or isinstance(closing, PipelineEpisode)
         if closing is not None:
             yield from self._close(closing)
-        if self._recorded_manifest is None:
+        if not self._has_begun:  # nothing was admitted, so that nothing had to end
             return
         bad_end = _bad_end(closing)
         if bad_end is not None:
@@ -193,6 +194,7 @@ class PipelineReferee:
 
     def _judge(self, recorded: PipelineCall, call: Callable[[], Sequence[EpisodeJournal]]) -> _Judged:
         termination = recorded.end.termination
+        self._has_begun = self._has_begun or bool(recorded.texts)
         if termination == _STORE_FAILED or (termination is Outcome.ABORTED and not recorded.texts):
             return _Judged(recorded, None, termination)
         journals = call()

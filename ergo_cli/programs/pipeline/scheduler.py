@@ -112,8 +112,8 @@ class Scheduler:
             self._end_stuck(interrupted)
 
     def time_out(self) -> None:
-        """Stop because the time is over: gracefully without time left, which ends as a timeout."""
-        self.supervisor.request(StopRequested(Graceful(0), USER_STOP, self._now_ns))
+        """Stop because the time is over: gracefully without time left. A flow that has not started ends at once."""
+        self.supervisor.request(StopRequested(Graceful(0), STOP_TIMEOUT, self._now_ns))
         self._settle()
 
     def fail(self, error: ErgoError) -> None:

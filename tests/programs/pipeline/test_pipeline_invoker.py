@@ -188,6 +188,27 @@ def test_time_that_is_over_stops_the_flow() -> None:
     assert episodes.close() == "Aborted"
 
 
+def test_time_that_is_over_before_the_flow_has_started_is_the_reason_of_its_end() -> None:
+    clock = Ticking()
+
+    def slow_rows() -> dict[str, Any]:
+        clock.sleep_ns(100 * 10**9)
+        return {}
+
+    stages = (
+        source("ref"),
+        source("src"),
+        join("both", "ref", "src", lambda state, event, upstream, writer_id: [], initial_state=slow_rows),
+        sink("snk", deliver),
+    )
+    episodes = Episodes(pipeline(*stages, edges="ref>both src>both both>snk"), clock=clock)
+    assert episodes.run({"source": "ref"}, 50 * 10**9) is Outcome.TIMED_OUT
+    assert episodes.run({"source": "ref"}) is Outcome.ABORTED
+    facts = [each["record"]["event"] for each in episodes.entries[0] if each.get("journal") == "system"]
+    ends = [(each["pipeline_event"], each.get("reason")) for each in facts if "pipeline_event" in each]
+    assert [end for end in ends if end[0] == "cancelled"] == [("cancelled", "stop_timeout")]
+
+
 def test_an_effect_that_takes_too_long_is_abandoned() -> None:
     def late(limit: int, work: Callable[[], Any], name: str) -> Any:
         raise DeadlinePassed

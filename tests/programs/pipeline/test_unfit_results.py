@@ -15,6 +15,7 @@ from test_pipeline_invoker import Episodes, FullJournal
 from ergo_cli.programs.pipeline import Delivery, EffectFailed, Event, HandlerError, sink, source, stateful, transform
 from ergo_cli.programs.pipeline.authoring import EOF, StrictMiss
 from ergo_cli.programs.pipeline.effects import EffectType, Safety
+from ergo_cli.programs.pipeline.errors import PipelineError
 from ergo_cli.programs.pipeline.receipts import Delivered
 from ergo_cli.programs.pipeline.recorded import JournalRecord
 from ergo_cli.programs.pipeline.signals import Watermark
@@ -98,6 +99,15 @@ def test_an_output_that_cannot_be_recorded_fails_its_stage(output: Any, named: s
         termination, events = ended(*made)
         (failure,) = failures(events)
         assert (termination, named in failure) == (BROKEN, True), failure
+
+
+@pytest.mark.parametrize("output", [Event("o", float("nan")), Event("o", 2**64), Event(SURROGATE)], ids=ascii)
+def test_an_output_that_json_cannot_hold_has_a_code_and_its_stage(output: Any) -> None:
+    episodes = Episodes(pipeline(source("s"), transform("t", lambda _event: [output]), sink("k", lambda _event: None)))
+    assert episodes.run({"n": 1}) == BROKEN
+    error = episodes.invoker.last_error
+    assert isinstance(error, PipelineError)
+    assert (error.code, error.where) == ("pipeline.not_canonical", "stage 't'")
 
 
 @pytest.mark.parametrize(

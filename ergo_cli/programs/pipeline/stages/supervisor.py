@@ -10,8 +10,8 @@ from ergo_cli.errors import described, escaped
 from ergo_cli.programs.pipeline import stage_machines as machines
 from ergo_cli.programs.pipeline.authoring import EOF, AuthoredStage, Event, Handler, HandlerError, Output, StrictMiss
 from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data
-from ergo_cli.programs.pipeline.effects import Effects
-from ergo_cli.programs.pipeline.errors import JournalError, UnfitRecord
+from ergo_cli.programs.pipeline.effects import EffectsOfStage
+from ergo_cli.programs.pipeline.errors import JournalError, PipelineError, UnfitRecord
 from ergo_cli.programs.pipeline.flow import Flow
 from ergo_cli.programs.pipeline.handlers import takes_effects
 from ergo_cli.programs.pipeline.signals import Signal
@@ -50,7 +50,7 @@ class StageSupervisor:
         self.state: StageState = machines.Created()
         self.counters = StageCounters()
         self.output = StageOutput(flow, stage, self.counters)
-        self.effects = Effects(flow.effects, stage.name, authored.logic_version, self.output.effects)
+        self.effects = EffectsOfStage(flow.effects, stage.name, authored.logic_version, self.output.effects)
         self.inputs = 0
         self.crash: BaseException | None = None
 
@@ -137,9 +137,9 @@ class StageSupervisor:
 
     async def call(self, handler: Handler, *arguments: object) -> object:
         """What a handler gives. Raises HandlerError, HandlerCrash for all else that it raises, and JournalError."""
-        self.effects.begin(self.inputs)
+        effects = self.effects.begin(self.inputs)
         if takes_effects(handler):
-            arguments = (*arguments, self.effects)
+            arguments = (*arguments, effects)
         try:
             given = await self.flow.call(handler, *arguments)
         except HandlerError:
@@ -148,6 +148,8 @@ class StageSupervisor:
         except (Exception, SystemExit) as error:
             self._check_effects()
             raise self.unfit(f"{_named(handler)} raised {described(error)}") from error
+        finally:
+            self.effects.end()
         self._check_effects()
         return given
 
@@ -176,7 +178,8 @@ class StageSupervisor:
         try:
             yield
         except (UnfitOutput, UnfitRecord) as error:
-            raise self.unfit(str(error)) from error
+            unfit = PipelineError("pipeline.not_canonical", escaped(str(error)), where=f"stage '{self.stage.name}'")
+            raise self.unfit(str(error)) from unfit
 
     async def _act(self, action: StageAction) -> None:
         match action:
