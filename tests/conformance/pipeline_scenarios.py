@@ -32,6 +32,7 @@ from ergo_cli.programs.pipeline.settings import PipelineSettings
 from ergo_cli.programs.pipeline.signals import Checkpoint, Drain, Eof, Watermark
 from ergo_cli.programs.pipeline.stages.source import SourceSupervisor
 from ergo_cli.programs.pipeline.stop_intent import Cancel
+from ergo_cli.programs.pipeline.supervisor import PipelineSupervisor
 from ergo_cli.programs.pipeline.topology import StageType
 from ergo_cli.stores.memory import MemoryJournal
 
@@ -229,7 +230,9 @@ def run(case: dict[str, Any]) -> Scheduler:
     """
     program = program_of(case)
     flow = build_flow(program, MemoryJournal(), CountedIds("flow"), StandingClock())
-    scheduler = Scheduler(flow, build_stages(flow))
+    stages = build_stages(flow)
+    scheduler = Scheduler(flow, stages)
+    scheduler.supervisor = PipelineSupervisor(flow, stages, startup=program.settings.startup)  # ergo's is automatic
     scheduler.begin()
     controls = case["scenario"].get("control", ["run"])
     for control in controls:
