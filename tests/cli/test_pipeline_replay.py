@@ -110,7 +110,7 @@ def test_a_renamed_program_gets_the_recorded_effects(ergo: Ergo, project: Path) 
     edit(project / "orders" / "pipeline.py", '    "orders",\n    stages', '    "sales",\n    stages')
     ran = ergo("replay", KEPT, cwd=project)
     assert ran.exit_code == 0, ran.stdout
-    assert "the recorded flow has another manifest: flow_id, flow_name, stages differ" in ran.stderr
+    assert "the recorded flow has another manifest: flow_name, stages differ" in ran.stderr
 
 
 def test_a_new_stage_has_rows_that_were_not_recorded_and_shifts_nothing(ergo: Ergo, project: Path) -> None:
@@ -454,7 +454,7 @@ DAMAGES: dict[str, tuple[Change, str]] = {
         "no other does",
     ),
     "a manifest of another version": (_other_version, "its version is 'ergo-pipeline/2'"),
-    "a manifest without a stage": (_no_stage, "the flow has no stage 'out'"),
+    "a manifest without a stage": (_no_stage, "an edge names the stage 'out', which it does not have"),
     "prior records": (lambda b: _record(b, 1, 0)["begin"].update(prior="0" * 64), "names no prior records"),
     "a status of no pipeline": (lambda b: _record(b, 0, -1)["end"].update(status="Resting"), "'Resting' is no state"),
     "an end without a call": (lambda b: b["journals"][-1]["records"].clear(), "a `begin` frame is missing"),
