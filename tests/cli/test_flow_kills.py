@@ -61,7 +61,7 @@ def new_database(request: pytest.FixtureRequest) -> str:
     dsn, numbers = request.getfixturevalue("postgres_server")
     name = f"flows_{next(numbers)}"
     with psycopg.connect(f"{dsn}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name}".encode())
     return f"{dsn}/{name}"
 
 
@@ -92,7 +92,7 @@ class Lab:
 
 def spread(*, slow: bool) -> Iterable[int]:
     """Appends to die at: some of each part of the flow, or all."""
-    return range(1, APPENDS + 1) if slow else sorted(Random(7).sample(range(1, APPENDS + 1), 8))
+    return range(1, APPENDS + 1) if slow else sorted(Random(7).sample(range(1, APPENDS + 1), 6))
 
 
 def test_a_flow_without_deaths(lab: Lab) -> None:

@@ -10,12 +10,12 @@ from msgspec import Raw
 from ergo_cli.core.json import decode, free_text, record_text
 from ergo_cli.core.time import StandingClock
 from ergo_cli.core.values import Effect, Intent, IntentField, ProducedEffect, Value, Write, derive_intent_id
-from ergo_cli.errors import ErgoError
+from ergo_cli.errors import ErgoError, StepError
 from ergo_cli.events.external import Context
 from ergo_cli.programs.pipeline.appended import AppendOrder
 from ergo_cli.programs.pipeline.build import build_flow, build_stages
 from ergo_cli.programs.pipeline.effects import Acted
-from ergo_cli.programs.pipeline.errors import JournalError, PipelineError
+from ergo_cli.programs.pipeline.errors import FlowDiffers, JournalError, PipelineError
 from ergo_cli.programs.pipeline.flow_failures import failure_of
 from ergo_cli.programs.pipeline.flow_store import FlowStore
 from ergo_cli.programs.pipeline.ids import CountedIds
@@ -58,7 +58,10 @@ class PipelineInvoker:
         self.last_error: BaseException | None = None
 
     def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> RunTermination:
-        """Admit one event and step the flow until it rests. Always replaces the pending effects."""
+        """Admit one event and step the flow until it rests. Always replaces the pending effects.
+
+        Raises StepError ``pipeline.flow_differs``.
+        """
         self._run_calls += 1
         self._effects, self._place = [], (graph_id, event_id)
         self._ordinals.clear()
@@ -69,7 +72,7 @@ class PipelineInvoker:
             self._failure = error
         self._begin_call()
         if self._failure is not None:
-            return self._end_call(EpisodeFailed(ErrKind.ADAPTER_UNAVAILABLE), self._failure)
+            return self._fail(self._failure)
         if self._is_stopping or (self._scheduler is not None and self._scheduler.has_ended):
             return self._refuse()
         if deadline == 0:
@@ -106,7 +109,10 @@ class PipelineInvoker:
         return (self._log.drain(),)
 
     def close(self, interrupted: bool) -> Sequence[EpisodeJournal]:
-        """End the flow; its last records. Nothing where no event came, and where the flow is left to go on later."""
+        """End the flow; its last records. Nothing where no event came, and where the flow is left to go on later.
+
+        Raises StepError ``pipeline.flow_differs``.
+        """
         try:
             return self._close(interrupted)
         finally:
@@ -122,7 +128,7 @@ class PipelineInvoker:
             self._look()
         except JournalError as error:
             failure = self._failure = error
-            return self._closed(lambda: self._end_call(EpisodeFailed(ErrKind.ADAPTER_UNAVAILABLE), failure))
+            return self._closed(lambda: self._fail(failure))
         if scheduler.has_ended:
             return self._closed(lambda: self._end_call(Outcome.ABORTED))
         if interrupted and self._flow.is_behind and not self._is_stopping:
@@ -147,29 +153,30 @@ class PipelineInvoker:
 
     def _call(self, work: Callable[[], object]) -> RunTermination:
         try:
-            termination = self._termination_of(work)
+            termination, error = self._worked(work)
             self._check_journals()
             self._flow.episode_ended()
-        except JournalError as error:
+        except JournalError as failure:
             if self._scheduler is not None:
-                self._scheduler.fail(error)
-            self._failure = error if self._flow.has_failed else None
-            return self._end_call(EpisodeFailed(ErrKind.ADAPTER_UNAVAILABLE), error)
-        except PipelineError as error:
-            is_stuck = error.code == "pipeline.not_quiescent"
-            kind = ErrKind.SEMANTIC_ERROR if is_stuck else ErrKind.VALIDATION_FAILED
-            return self._end_call(EpisodeFailed(kind), error)
-        return self._end_call(termination)
+                self._scheduler.fail(failure)
+            self._failure = failure if self._flow.has_failed else None
+            return self._fail(failure)
+        return self._end_call(termination, error)
 
-    def _termination_of(self, work: Callable[[], object]) -> RunTermination:
-        """How a call ended that did its work, or for which its time was over."""
+    def _worked(self, work: Callable[[], object]) -> tuple[RunTermination, PipelineError | None]:
+        """How a call ended, and the error that ended it. Raises JournalError."""
         try:
             work()
         except DeadlineReached:
             if self._scheduler is not None:
                 self._scheduler.time_out()
-            return Outcome.TIMED_OUT
-        return self._termination()
+            return Outcome.TIMED_OUT, None
+        except JournalError:
+            raise
+        except PipelineError as error:
+            is_stuck = error.code == "pipeline.not_quiescent"
+            return EpisodeFailed(ErrKind.SEMANTIC_ERROR if is_stuck else ErrKind.VALIDATION_FAILED), error
+        return self._termination(), None
 
     def _check_journals(self) -> None:
         """Raise the error of a journal that the flow has failed for."""
@@ -219,6 +226,14 @@ class PipelineInvoker:
         failure = error if isinstance(error, JournalError) else None
         self._log.end(End(termination, status, None, None if error is None else CallError.of(error)), failure)
         return termination
+
+    def _fail(self, error: JournalError) -> RunTermination:
+        """End a call with an error of the journals; one that refuses the flow is raised."""
+        if isinstance(error, FlowDiffers):
+            refused = StepError("FlowDiffers", error.message, where=error.where, fix=error.fix)
+            refused.code = error.code
+            raise refused from error
+        return self._end_call(EpisodeFailed(ErrKind.ADAPTER_UNAVAILABLE), error)
 
     def _refuse(self) -> RunTermination:
         """End a call for which the flow, which has ended before or is to be stopped, did nothing."""

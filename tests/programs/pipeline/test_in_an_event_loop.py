@@ -632,6 +632,31 @@ def test_journals_may_stand_in_a_database(tmp_path: Any) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(("mode", "syncs"), [("record", 0), ("group", 3), ("episode", 1)])
+def test_a_store_is_synced_as_the_settings_say(tmp_path: Any, mode: str, syncs: int) -> None:
+    """Without a sync of their own each append waits; else for two effects, or none, and for the end of the flow."""
+
+    class Counting(SqliteDatabase):
+        calls = 0
+
+        def sync(self) -> None:
+            self.calls += 1
+            super().sync()
+
+    async def main() -> None:
+        program = pipeline(
+            source("src"),
+            sink("snk", lambda event, effects: effects.perform("note", event.payload)),
+            settings=PipelineSettings(fsync=mode),
+            effects={"note": EffectType(lambda given, call: None)},
+        )
+        with closing(Counting(str(tmp_path / "runs.db"), lambda: 0, FLOW_TABLES)) as database:
+            await completed(program, {"src": [1, 2]}, store=SqliteJournal(database))
+            assert database.calls == syncs
+
+    asyncio.run(main())
+
+
 SIGNALLED = """
     import asyncio, sys
     from ergo_cli.host.timing import LiveClock
