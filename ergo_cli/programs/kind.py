@@ -16,6 +16,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import JsonValue
 from ergo_cli.events.adapter import Adapter
 from ergo_cli.events.external import Context, HostedEvent
+from ergo_cli.programs.changes import Change
 from ergo_cli.programs.recorded import Episode, JournalDifference, JournalReader
 from ergo_cli.programs.runs import RunTools
 from ergo_cli.programs.seat import Seat, Surroundings
@@ -74,6 +75,14 @@ class Computing(Protocol[P_contra]):
 
     def fits(self, program: P_contra, adapter: Adapter) -> None:
         """Raise AdapterError unless the adapter provides and accepts what the program needs and makes."""
+        ...
+
+    def changes(self, recorded: P_contra, today: P_contra) -> Sequence[Change]:
+        """What differs between the program of a recording and today's, at its places in today's texts."""
+        ...
+
+    def files(self, program: P_contra) -> Mapping[str, str]:
+        """The file of each of the program's texts, by the name under which bundles and stores keep it."""
         ...
 
     def emits(self, program: P_contra) -> frozenset[str]:

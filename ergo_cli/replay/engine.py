@@ -17,8 +17,8 @@ from ergo_cli.errors import ErgoError, ProjectError, UsageError
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.replay.byte_match import match_bytes
 from ergo_cli.replay.number_form import in_form_of
-from ergo_cli.replay.preflight import PROGRAM_CHANGED, Scan, check_comparable, check_kind, scan_bundle, scan_value
-from ergo_cli.replay.results import BundleResult, Outcome, ReplayOptions, Target, failure
+from ergo_cli.replay.preflight import PROGRAM_CHANGES, Scan, check_comparable, check_kind, scan_bundle, scan_value
+from ergo_cli.replay.results import BundleResult, Changes, Outcome, ReplayOptions, Target, failure
 
 Bundle = str | PathLike[str] | CaptureBundle
 """A bundle by the path of its file, or as a value."""
@@ -30,8 +30,8 @@ IN_MEMORY = "<bundle>"
 class Assignment(Struct, frozen=True):
     """What one bundle is replayed with. ``recall`` gives the program of its capture, where that is known.
 
-    ``changes`` says for a refusal which files of the program differ from those of the capture, where that is known;
-    ``rule`` says which rule found the program (spec 00 §3), ``notices`` what finding it had to say.
+    ``changes`` says what differs from that program, None where it is not known; ``rule`` says which rule found the
+    program (spec 00 §3), ``notices`` what finding it had to say.
     """
 
     target: Target
@@ -39,7 +39,7 @@ class Assignment(Struct, frozen=True):
     recall: Callable[[], AnyProgram | None]
     rule: str | None = None
     notices: tuple[Notice, ...] = ()
-    changes: Callable[[], tuple[str, ...]] = tuple
+    changes: Callable[[AnyProgram | None], Changes] = lambda _: Changes()
 
 
 Assign = Callable[[BundleReader], Assignment]
@@ -127,12 +127,20 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
     try:
         warnings = check_comparable(scan, journals, target, strict=options.strict)
     except ErgoError as error:
-        if error.code == PROGRAM_CHANGED:
-            error.details += found.changes()
-        return BundleResult(scan.reader.path, Outcome.REFUSED, error, graph_id=scan.reader.graph_id)
+        changes = found.changes(target.recorded) if error.code in PROGRAM_CHANGES else Changes()
+        return BundleResult(
+            scan.reader.path,
+            Outcome.REFUSED,
+            error,
+            warnings=changes.notices,
+            graph_id=scan.reader.graph_id,
+            changes=changes.found,
+        )
     from ergo_cli.replay.comparison import Comparison  # imported here: a byte match does not need it
 
-    return Comparison(scan, journals, target, options, on_event).run(warnings)
+    result = Comparison(scan, journals, target, options, on_event).run(warnings)
+    changes = found.changes(target.recorded)
+    return replace(result, warnings=result.warnings + changes.notices, changes=changes.found)
 
 
 def _scan(bundle: Bundle) -> Scan:

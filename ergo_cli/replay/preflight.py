@@ -20,8 +20,10 @@ from ergo_cli.host.effects import HANDLER_KINDS, replay_owned_kinds
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.replay.results import Target
 
-PROGRAM_CHANGED = "replay.runtime_provenance_mismatch"
-"""The code of a strict refusal of a changed program."""
+_PROGRAM_CHANGED = "replay.runtime_provenance_mismatch"
+_ADAPTER_CHANGED = "replay.adapter_provenance_mismatch"
+PROGRAM_CHANGES = frozenset({_PROGRAM_CHANGED, _ADAPTER_CHANGED})
+"""The codes of strict refusals of a changed program or adapter."""
 
 _VERSIONS = ("v3", "v4")
 
@@ -263,7 +265,7 @@ def _check_adapter_provenance(recorded: str, current: str) -> None:
             fix="give the adapter of the capture with --adapter",
         )
     raise ReplayError(
-        "replay.adapter_provenance_mismatch",
+        _ADAPTER_CHANGED,
         f"a strict replay refuses a changed adapter: recorded '{recorded}', current '{current}'",
         where="adapter_provenance of the bundle",
         fix="give the adapter of the capture, or capture again; without --strict the change is allowed",
@@ -275,7 +277,7 @@ def check_runtime_provenance(recorded: str, current: str) -> None:
     """Raise ``replay.runtime_provenance_mismatch`` unless the program is the one of the capture."""
     if recorded != current:
         raise ReplayError(
-            PROGRAM_CHANGED,
+            _PROGRAM_CHANGED,
             f"a strict replay refuses a changed program: recorded '{recorded}', current '{current}'",
             where="runtime_provenance of the bundle",
             fix="give the program of the capture, or capture again; without --strict the change is allowed",

@@ -15,6 +15,7 @@ from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError, ReplayError
 from ergo_cli.events.adapter import Adapter
 from ergo_cli.host.failures import FailureSummary
+from ergo_cli.programs.changes import Change
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.recorded import LogDifference
 from ergo_cli.replay.paths import Pattern
@@ -198,6 +199,13 @@ class Episode(Struct, frozen=True):
     """The compact JSON of its effects."""
 
 
+class Changes(Struct, frozen=True):
+    """What changed since a capture, and notices where that is not known."""
+
+    found: tuple[Change, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
 class BundleResult(Struct, frozen=True):
     """One bundle's result; ``events`` and ``decisions`` are None where it was refused before anything ran.
 
@@ -222,6 +230,8 @@ class BundleResult(Struct, frozen=True):
     """Which rule found the program (spec 00 §3)."""
     failures: FailureSummary = FailureSummary()
     """Why episodes fail today that did not fail so when they were recorded."""
+    changes: tuple[Change, ...] = ()
+    """What differs between the program of the capture and today's; of a match nothing that decided anything."""
 
 
 def failure(result: BundleResult) -> ErgoError | None:

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.core.documents import ProgramSource
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import AdapterError, ErgoError, ProgramError
+from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.project.finding import FoundProgram, ProgramFlags, RecordedProgram, find_program_for_replay
@@ -21,7 +21,7 @@ from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.engine import Assignment, replay
 from ergo_cli.replay.paths import Pattern, parse_patterns, unmatched
 from ergo_cli.replay.preflight import replay_setup_failed
-from ergo_cli.replay.results import BundleResult, ReplayOptions, Target
+from ergo_cli.replay.results import BundleResult, Changes, ReplayOptions, Target
 from ergo_cli.replay.selection import BundlePath
 
 
@@ -74,7 +74,7 @@ class ReplaySession:
         found = find_for_bundle(reader, flags, self._store)
         target, options = Target(found.program, found.adapter), self._options(found)
         recall = partial(_program_of_capture, reader, found.program, self._store)
-        changes = partial(_changed_files, reader, found, self._store)
+        changes = partial(_changes, reader, found, self._store)
         return Assignment(target, options, recall, found.rule, found.notices, changes)
 
     def _flags(self, bundle: BundlePath) -> ProgramFlags:
@@ -156,27 +156,11 @@ def _program_of_capture(reader: BundleReader, today: AnyProgram, store: ProgramS
     return program if program.provenance == recorded.runtime_provenance else None
 
 
-def _changed_files(reader: BundleReader, found: FoundProgram, store: ProgramStore) -> tuple[str, ...]:
-    """Which files of a program changed since the capture.
+def _changes(reader: BundleReader, found: FoundProgram, store: ProgramStore, recorded: AnyProgram | None) -> Changes:
+    """What changed since the capture; nothing is read where both fingerprints are today's."""
+    same_adapter = reader.adapter_provenance == adapter_provenance(found.adapter)
+    if same_adapter and reader.runtime_provenance == found.program.provenance:
+        return Changes()
+    from ergo_cli.replay.program_changes import changes_since  # imported here: a match does not need it
 
-    Where the texts of the capture are not known, one line says so of a program written in Python; a graph has none.
-    """
-    kept = store.find(reader.runtime_provenance, reader.adapter_provenance, reader.kind_name)
-    embedded = () if reader.program is None else reader.program.sources or ()
-    recorded, today = kept if isinstance(kept, tuple) else embedded, found.kept_texts
-    if found.python is None:
-        return _changed_graph(recorded, found) if recorded else ()
-    if not recorded or not today:
-        return ("which files changed is not known: the texts of the capture are not in the program store",)
-    from ergo_cli.replay.source_changes import source_changes  # only a refusal needs it
-
-    return source_changes(recorded, today)
-
-
-def _changed_graph(recorded: tuple[ProgramSource, ...], found: FoundProgram) -> tuple[str, ...]:
-    if found.program.kind.name != TEXTUAL:
-        return ()
-    from ergo_cli.programs.graph.program import files_of
-    from ergo_cli.replay.source_changes import graph_changes  # only a refusal needs them
-
-    return graph_changes(recorded, found.texts, files_of(found.program.value.assets))
+    return changes_since(reader, found, recorded, store)

@@ -12,6 +12,7 @@ from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.core.diagnostics import Notice, counted
 from ergo_cli.errors import ErgoError, exit_code
 from ergo_cli.replay.results import BundleResult, Divergence, Outcome, as_shown
+from ergo_cli.report.changes import change_documents, change_rows
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
@@ -92,6 +93,7 @@ def bundle_document(result: BundleResult) -> BundleDocument:
         divergence_count=result.divergence_count,
         divergences=tuple(divergence_document(divergence) for divergence in result.divergences),
         failures=failure_documents(result.failures) or UNSET,
+        changes=change_documents(result.changes) or UNSET,
     )
 
 
@@ -171,6 +173,7 @@ def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iter
             yield from map(_verdict, results)
         else:
             yield from (_refusals(*refused) for refused in refused_alike(results))
+    yield from change_rows([result.changes for result in results], listed=shown.listed)
     if diverged:
         yield from _divergences(diverged, sides, shown)
     elif (changed := next((each for each in results if _reason(each.error) is not None), None)) is not None:

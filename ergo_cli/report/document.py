@@ -100,8 +100,29 @@ class FailureDocument(Struct, frozen=True):
     where: str | None
 
 
+class ChangeDocument(Struct, frozen=True):
+    """A part of the program that is another than when the bundle was captured.
+
+    ``nodes`` are the parts of today's program that it is in; ``idle``: it can decide nothing.
+    """
+
+    layer: str
+    change: str
+    subject: str
+    before: str | None
+    after: str | None
+    file: str | None
+    line: int | None
+    nodes: tuple[str, ...]
+    idle: bool
+
+
 class BundleDocument(Struct, frozen=True, kw_only=True):
-    """The result of one bundle; only ``diff`` writes ``base``, only a replay ``failures``: episodes that fail today."""
+    """The result of one bundle; only ``diff`` writes ``base``.
+
+    Only a replay writes ``failures``, episodes that fail today, and ``changes``, the differences from the capture's
+    program.
+    """
 
     path: str
     base: str | UnsetType = UNSET
@@ -113,6 +134,7 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
     divergence_count: int
     divergences: tuple[DivergenceDocument, ...]
     failures: tuple[FailureDocument, ...] | UnsetType = UNSET
+    changes: tuple[ChangeDocument, ...] | UnsetType = UNSET
 
 
 class InterruptionDocument(Struct, frozen=True, omit_defaults=True):

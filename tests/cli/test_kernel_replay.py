@@ -95,22 +95,26 @@ def test_a_strict_refusal_names_the_files_that_changed(ergo: Ergo, agent: Path) 
     module.write_text(module.read_text() + "\n# a remark\n")
     ran = ergo(*strict, cwd=agent)
     assert ran.exit_code == 4
-    assert "refunds/agent.py: changed, comments, blank lines or docstrings only\n" in ran.stderr + ran.stdout
-    assert "no statement changed: capture again" in ran.stderr + ran.stdout
+    assert changed(ran) == ["refunds/agent.py  comments, blank lines or docstrings only"]
     edit(agent, "How likely", "Say how likely")
-    ran = ergo(*strict, "--format", "json", cwd=agent)
-    assert ran.report["error"]["details"][2:] == ["refunds/agent.py: changed"]
-    assert details(ergo(*strict, cwd=agent)) == ["refunds/agent.py: changed"]
+    line = 1 + module.read_text()[: module.read_text().index("Say how likely")].count("\n")
+    [name] = [each for each in changed(ergo(*strict, cwd=agent)) if each.startswith(f"refunds/agent.py:{line}  ")]
+    [change] = ergo(*strict, "--format", "json", cwd=agent).report["bundles"][0]["changes"]
+    assert (change["layer"], change["change"], change["idle"]) == ("program", "changed", False)
+    assert (change["file"], change["line"]) == ("refunds/agent.py", line)
     case = agent / "refunds" / "case.py"
     case.write_text(case.read_text() + "# a remark\n")
-    both = ["refunds/agent.py: changed", "refunds/case.py: changed, comments, blank lines or docstrings only"]
-    assert details(ergo(*strict, cwd=agent)) == both
-    assert details(ergo(*strict, "-v", cwd=agent)) == both
+    both = [name, "refunds/case.py  comments, blank lines or docstrings only"]
+    assert [" ".join(each.split()) for each in changed(ergo(*strict, cwd=agent))] == [
+        " ".join(each.split()) for each in both
+    ]
 
 
-def details(ran: Ran) -> list[str]:
-    mark = "  detail: "
-    return [line.removeprefix(mark) for line in ran.stderr.splitlines() if line.startswith(mark)]
+def changed(ran: Ran) -> list[str]:
+    """The rows of the block that says what changed, without its label."""
+    lines = ran.stdout.splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith("changed  "))
+    return [line[11:] for line in lines[first : lines.index("", first)]]
 
 
 def test_a_module_at_the_top_is_named_by_a_refusal_too(ergo: Ergo, tmp_path: Path) -> None:
@@ -125,15 +129,16 @@ def test_a_module_at_the_top_is_named_by_a_refusal_too(ergo: Ergo, tmp_path: Pat
     assert ergo("capture", events, "-P", "idle:program", "-o", "b.json").exit_code == 0
     module.write_text(module.read_text() + "MORE = 1\n")
     ran = ergo("replay", "b.json", "-P", "idle:program", "--strict")
-    assert (ran.exit_code, details(ran)) == (4, ["idle.py: changed"])
+    assert (ran.exit_code, changed(ran)) == (4, ["idle.py:4  MORE  added"])
 
 
 def test_a_strict_refusal_says_that_the_texts_of_the_capture_are_not_kept(ergo: Ergo, agent: Path) -> None:
     edit(agent, "How likely", "Say how likely")
     ran = ergo("replay", "--strict", "--format", "json", cwd=agent)
-    unknown = "which files changed is not known: the texts of the capture are not in the program store"
-    assert ran.report["error"]["details"][2:] == [unknown]
-    assert details(ergo("replay", "--strict", cwd=agent)) == [unknown]
+    unknown = "what changed is not known: the texts of the capture are not in the program store"
+    assert ran.report["bundles"][0]["warnings"] == [unknown]
+    assert "changes" not in ran.report["bundles"][0]
+    assert unknown in ergo("replay", "--strict", cwd=agent).stderr
     assert ran.report["error"]["where"] == "runtime_provenance of the bundle"
 
 

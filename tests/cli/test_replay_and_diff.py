@@ -99,52 +99,52 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "details"),
+    ("file", "old", "new", "expected"),
     [
-        ("graphs/boiler.yaml", "limit: 95.0", "limit: 90.0", ["graphs/boiler.yaml: changed"]),
-        ("clusters/over_limit.yaml", "value: 1.0 ", "value: 2.0 ", ["clusters/over_limit.yaml: changed"]),
-        (
-            "clusters/over_limit.yaml",
-            'version: "1.0.3"\n\ninputs:\n  - { name: reading, type: number }\n\nparameters:\n',
-            'version: "1.0.4"\n\ninputs:\n  - { name: reading, type: number }\n\nparameters: # two\n',
-            ["clusters/over_limit.yaml: changed"],
-        ),
+        ("graphs/boiler.yaml", "limit: 95.0", "limit: 90.0", "graphs/boiler.yaml:14 95.0 90.0"),
+        ("clusters/over_limit.yaml", "value: 1.0 ", "value: 2.0 ", "clusters/over_limit.yaml:24 1.0 2.0"),
+        ("clusters/over_limit.yaml", 'version: "1.0.3"', 'version: "1.0.4"', "clusters/over_limit.yaml 1.0.3 1.0.4"),
         (
             "clusters/guarded_alarm.yaml",
             "armed: { impl: not@^0.1 }",
             "armed: { impl: not@~0.1 }",
-            ["clusters/guarded_alarm.yaml: changed"],
+            "clusters/guarded_alarm.yaml:22 not@^0.1 not@~0.1",
         ),
     ],
 )
-def test_a_strict_refusal_names_the_files_of_a_graph_that_changed(
-    ergo: Ergo, boiler: Path, file: str, old: str, new: str, details: list[str]
+def test_a_strict_refusal_names_what_changed_in_a_graph(
+    ergo: Ergo, boiler: Path, file: str, old: str, new: str, expected: str
 ) -> None:
     assert ergo("capture", cwd=boiler).exit_code == 0
     edit(boiler / file, old, new)
     edit(boiler / "graphs" / "boiler.yaml", 'note: "the boiler is too hot"', 'note: "too hot"')
-    details = sorted({*details, "graphs/boiler.yaml: changed"}, key=lambda detail: not detail.startswith("graphs"))
     ran = ergo("replay", "--strict", cwd=boiler)
     assert ran.exit_code == 4
-    assert [line for line in ran.stderr.splitlines() if "detail: " in line] == [f"  detail: {each}" for each in details]
-    assert "  where: runtime_provenance of the bundle\n" in ran.stderr
+    place, before, after = expected.split()
+    rows = [line.removeprefix("changed").split("  ") for line in ran.stdout.splitlines()]
+    cells = [[cell.strip() for cell in row if cell] for row in rows]
+    assert any(row[:1] == [place] and row[-1:] == [f"{before} -> {after}"] for row in cells)
     report = ergo("replay", "--strict", "--format", "json", cwd=boiler).report
-    assert report["error"]["details"][2:] == [f"{boiler}/{each}" for each in details]
+    assert len(report["error"]["details"]) == 2, "the hashes of both sides"
+    found = {
+        (
+            " ".join(filter(None, (f"{each['file']}:{each['line']}" if each["line"] else each["file"],))),
+            each["before"],
+            each["after"],
+        )
+        for each in report["bundles"][0]["changes"]
+    }
+    assert {(place, before, after), ("graphs/boiler.yaml:20", '"the boiler is too hot"', '"too hot"')} <= found
 
 
-def test_a_cluster_that_the_graph_has_no_longer_and_a_new_one_are_named(ergo: Ergo, boiler: Path) -> None:
+def test_nodes_of_a_cluster_that_the_graph_has_no_longer_are_named(ergo: Ergo, boiler: Path) -> None:
     assert ergo("capture", cwd=boiler).exit_code == 0
     (boiler / "clusters" / "over_limit.yaml").rename(boiler / "clusters" / "too_much.yaml")
     edit(boiler / "clusters" / "too_much.yaml", "id: over_limit", "id: too_much")
     edit(boiler / "clusters" / "guarded_alarm.yaml", "over_limit@~1.0", "too_much@~1.0")
     edit(boiler / "graphs" / "boiler.yaml", "limit: 95.0", "limit: 90.0")
-    report = ergo("replay", "--strict", "--format", "json", cwd=boiler).report
-    assert report["error"]["details"][2:] == [
-        f"{boiler}/graphs/boiler.yaml: changed",
-        f"{boiler}/clusters/guarded_alarm.yaml: changed",
-        f"{boiler}/clusters/too_much.yaml: new",
-        "clusters/over_limit@1.0.3.yaml: no longer part of the program",
-    ]
+    ran = ergo("replay", "--strict", cwd=boiler)
+    assert "changed    graphs/boiler.yaml:14  overheated/over/limit_value.value  95.0 -> 90.0\n" in ran.stdout
 
 
 def test_a_graph_whose_primitive_has_another_contract_is_refused_with_that_reason(ergo: Ergo, tmp_path: Path) -> None:
@@ -154,7 +154,17 @@ def test_a_graph_whose_primitive_has_another_contract_is_refused_with_that_reaso
     edit(home / "trend" / "primitives.py", "alpha: float = 0.5", "alpha: float = 0.75")
     ran = ergo("replay", "--strict", cwd=home)
     assert ran.exit_code == 4
-    assert "  detail: no file of the graph changed: the contract of one of its primitives did\n" in ran.stderr
+    assert "changed    contract of a primitive\n" in ran.stdout
+
+
+def test_an_adapter_that_changed_is_compared_with_that_of_the_capture(ergo: Ergo, boiler: Path) -> None:
+    assert ergo("capture", cwd=boiler).exit_code == 0
+    [adapter] = (boiler / "adapters").glob("*.yaml")
+    edit(adapter, "minimum: 0 }", "minimum: 1 }")
+    ran = ergo("replay", "--strict", cwd=boiler)
+    subject = "adapter event_kinds.reading.payload_schema.properties.pressure.minimum"
+    assert ran.exit_code == 4
+    assert f"changed    adapters/{adapter.name}:18  {subject}  0 -> 1\n" in ran.stdout
 
 
 def test_the_origin_is_named_where_the_recorded_program_is_at_hand(ergo: Ergo, case: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,10 +15,11 @@ from ergo_cli.errors import ErgoError
 from ergo_cli.events.adapter import Adapter, setup_failed
 from ergo_cli.events.composition import compose
 from ergo_cli.events.external import Context
+from ergo_cli.programs.changes import Change
 from ergo_cli.programs.graph.check.catalog import Inventory
 from ergo_cli.programs.graph.model import GraphAssets
 from ergo_cli.programs.graph.primitives.primitive import ActionOutcome, TriggerEvent
-from ergo_cli.programs.graph.program import SCHEDULE, GraphInvoker, GraphProgram
+from ergo_cli.programs.graph.program import SCHEDULE, GraphInvoker, GraphProgram, files_of
 from ergo_cli.programs.graph.run.interpreter import NodeTrace, trace
 from ergo_cli.programs.graph.run.steps import PortValue
 from ergo_cli.programs.kind import Line
@@ -40,6 +41,16 @@ class GraphComputing(Struct, frozen=True):
         faults = compose(adapter.provides, program.declared_sources(), program.declared_actions())
         if faults:
             raise setup_failed(adapter.label, faults)
+
+    def changes(self, recorded: GraphProgram, today: GraphProgram) -> Sequence[Change]:
+        """The nodes, parameters, wires and versions that differ."""
+        from ergo_cli.programs.graph.changes import graph_changes  # imported here: a match does not need it
+
+        return graph_changes(recorded, today)
+
+    def files(self, program: GraphProgram) -> Mapping[str, str]:
+        """The files of the root and of its clusters."""
+        return files_of(program.assets)
 
     def emits(self, program: GraphProgram) -> frozenset[str]:
         """The effect kinds that a pass can emit (spec 20 §11.4)."""

@@ -1,0 +1,210 @@
+"""What changed between two graphs: nodes, parameters, wires and versions, at the places where they are authored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from ergo_cli.core.json import free_text
+from ergo_cli.programs.changes import Change, Verb, placed
+from ergo_cli.programs.graph.expand.instances import resolve_version
+from ergo_cli.programs.graph.model import (
+    ClusterDefinition,
+    ClusterNode,
+    Endpoint,
+    ExpandedEdge,
+    ExpandedGraph,
+    ExpandedNode,
+    Exposed,
+    ExternalInput,
+    GraphAssets,
+    NodePort,
+)
+from ergo_cli.programs.graph.primitives.primitive import ParameterType, ParameterValue
+from ergo_cli.programs.graph.program import GraphProgram
+
+
+def graph_changes(recorded: GraphProgram, today: GraphProgram) -> list[Change]:
+    """Every difference of the expanded graphs: nodes and parameters in today's order, wires, outputs, what is gone.
+
+    A value that several nodes take from one place is one change.
+    """
+    before, after = _Flat.of(recorded.expanded), _Flat.of(today.expanded)
+    return [
+        *_versions(recorded.assets, today.assets),
+        *_node_changes(before, after, today.assets),
+        *_wire_changes(before, after),
+        *_gone(before, after),
+    ]
+
+
+class _Flat(Struct, frozen=True):
+    """An expanded graph by the paths of its nodes; ``wires`` has what each port is fed from."""
+
+    nodes: Mapping[str, ExpandedNode]
+    wires: Mapping[tuple[str, str], tuple[str, ...]]
+    places: Mapping[tuple[str, str], str | None]
+
+    @classmethod
+    def of(cls, graph: ExpandedGraph) -> _Flat:
+        wires: dict[tuple[str, str], list[str]] = defaultdict(list)
+        places: dict[tuple[str, str], str | None] = {}
+        for edge in graph.edges:
+            port = _target(graph, edge)
+            wires[port].append(_name(graph, edge.source))
+            places[port] = edge.place
+        for output in graph.boundary_outputs:
+            wires["", output.name].append(_name(graph, output.source))
+            places["", output.name] = output.place
+        nodes = {node.path: node for node in graph.nodes.values()}
+        return cls(nodes, {port: tuple(sorted(names)) for port, names in wires.items()}, places)
+
+
+def _target(graph: ExpandedGraph, edge: ExpandedEdge) -> tuple[str, str]:
+    if isinstance(edge.target, NodePort):
+        return graph.nodes[edge.target.node_id].path, edge.target.port
+    return "", edge.target.name
+
+
+def _name(graph: ExpandedGraph, endpoint: Endpoint) -> str:
+    """The end of a wire as its author names it: ``slow/avg.value``, ``$price`` for an input of the graph."""
+    match endpoint:
+        case NodePort(node_id, port):
+            return f"{graph.nodes[node_id].path}.{port}"
+        case ExternalInput(name):
+            return f"${name}"
+
+
+def _versions(recorded: GraphAssets, today: GraphAssets) -> Iterator[Change]:
+    """Clusters, the root among them, of another version; what they hold is compared by itself."""
+    before, after = _versions_of(recorded), _versions_of(today)
+    for cluster_id in after:
+        old, new = before.get(cluster_id), after[cluster_id]
+        if old is not None and old != new:
+            file = today.labels.get((cluster_id, new))
+            yield Change(subject=f"version of {cluster_id}", before=old, after=new, file=file, idle=True)
+
+
+def _versions_of(assets: GraphAssets) -> dict[str, str]:
+    """The versions of each cluster, joined where there are several."""
+    found: dict[str, str] = {}
+    for cluster_id, version in (assets.root.key, *sorted(assets.clusters.keys() - {assets.root.key})):
+        found[cluster_id] = f"{found[cluster_id]}, {version}" if cluster_id in found else version
+    return found
+
+
+def _node_changes(before: _Flat, after: _Flat, assets: GraphAssets) -> Iterator[Change]:
+    for path, node in after.nodes.items():
+        old = before.nodes.get(path)
+        file, line = placed(node.place)
+        if old is None:
+            yield Change(subject=path, verb=Verb.ADDED, after=_made(node), file=file, line=line, nodes=(path,))
+        elif _made(old) != _made(node):
+            yield Change(subject=path, before=_made(old), after=_made(node), file=file, line=line, nodes=(path,))
+        elif _selected(old) != _selected(node):
+            selectors = {"before": _selected(old), "after": _selected(node)}
+            yield Change(subject=path, **selectors, file=file, line=line, nodes=(path,), idle=True)
+    yield from _parameter_changes(before, after, assets)
+
+
+def _parameter_changes(before: _Flat, after: _Flat, assets: GraphAssets) -> Iterator[Change]:
+    """Values that differ; one that several nodes take from one place is named after that place."""
+    found: dict[tuple[_Binding, str | None, str | None], list[tuple[str, ExpandedNode]]] = {}
+    for path, node in after.nodes.items():
+        old = before.nodes.get(path)
+        parameters = {} if old is None else old.parameters
+        for name in dict.fromkeys((*node.parameters, *parameters)):
+            was, now = parameters.get(name), node.parameters.get(name)
+            if old is not None and was != now:
+                key = _binding(assets, node, name), _value(was), _value(now)
+                found.setdefault(key, []).append((name, node))
+    for (binding, was, now), takers in found.items():
+        name, first = takers[0]
+        file, line = placed(binding.place or first.place)
+        subject = f"{first.path}.{name}" if len(takers) == 1 else binding.name
+        nodes = tuple(node.path for _, node in takers)
+        yield Change(subject=subject, before=was, after=now, file=file, line=line, nodes=nodes)
+
+
+class _Binding(Struct, frozen=True):
+    """Where the value of a parameter is written, and its name there.
+
+    ``overheated.limit`` at a node of the root, ``over_limit/full.value`` in a cluster.
+    """
+
+    name: str
+    place: str | None
+
+
+def _binding(assets: GraphAssets, node: ExpandedNode, parameter: str) -> _Binding:
+    """At the node itself, at an instance around it, or as the default of a cluster; without place if it is none."""
+    path = node.authoring_path
+    found = _Binding(f"{node.path}.{parameter}", None)
+    for depth, definition in reversed(list(enumerate(_definitions(assets, path)))):
+        node_id = path[depth][1]
+        places = assets.places.get(definition.key, {})
+        match definition.nodes[node_id].bindings.get(parameter):
+            case Exposed(outer):
+                names = [each.name for each in definition.parameters]
+                place = places.get(f"parameters[{names.index(outer)}]") if outer in names else None
+                found, parameter = _Binding(f"{definition.id}.{outer}", place), outer
+            case None:
+                return found
+            case _:
+                name = f"{definition.id}/{node_id}" if depth else node_id
+                return _Binding(f"{name}.{parameter}", places.get(f"nodes.{node_id}.params.{parameter}"))
+    return found
+
+
+def _definitions(assets: GraphAssets, path: tuple[tuple[str, str], ...]) -> list[ClusterDefinition]:
+    """The definitions that a path leads through, the root first."""
+    found = [assets.root]
+    for _, node_id in path[:-1]:
+        node = found[-1].nodes[node_id]
+        assert isinstance(node, ClusterNode)
+        versions = [version for cluster_id, version in assets.clusters if cluster_id == node.cluster_id]
+        version = resolve_version(node.selector, versions)
+        assert version is not None, "an expanded graph has all its clusters"
+        found.append(assets.clusters[node.cluster_id, version])
+    return found
+
+
+def _wire_changes(before: _Flat, after: _Flat) -> Iterator[Change]:
+    """Ports, and outputs of the graph, that are fed from elsewhere; those of new nodes are the nodes' change."""
+    for port in [*after.wires, *(port for port in before.wires if port not in after.wires)]:
+        path, name = port
+        old, new = before.wires.get(port, ()), after.wires.get(port, ())
+        if old == new or (path and not (path in before.nodes and path in after.nodes)):
+            continue
+        file, line = placed(after.places.get(port) or (after.nodes[path].place if path else None))
+        yield Change(
+            subject=f"{path}.{name}" if path else f"output {name}",
+            verb=Verb.CHANGED if old and new else Verb.ADDED if new else Verb.REMOVED,
+            before=", ".join(old) or None,
+            after=", ".join(new) or None,
+            file=file,
+            line=line,
+            nodes=(path,) if path else (),
+        )
+
+
+def _gone(before: _Flat, after: _Flat) -> Iterator[Change]:
+    for path, node in before.nodes.items():
+        if path not in after.nodes:
+            yield Change(subject=path, verb=Verb.REMOVED, before=_made(node))
+
+
+def _made(node: ExpandedNode) -> str:
+    return f"{node.impl_id}@{node.version}"
+
+
+def _selected(node: ExpandedNode) -> str:
+    return f"{node.impl_id}@{node.requested_version}"
+
+
+def _value(value: ParameterValue | None) -> str | None:
+    if value is None:
+        return None
+    return str(value.value) if value.type is ParameterType.ENUM else free_text(value.value).decode()

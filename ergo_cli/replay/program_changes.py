@@ -1,0 +1,101 @@
+"""What changed since a capture, layer by layer: the program, then the adapter (spec 70 §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ergo_cli.bundle.reader import BundleReader
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.documents import NO_ADAPTER, ProgramSource
+from ergo_cli.events.adapter import adapter_provenance
+from ergo_cli.programs.changes import Change, Layer, Verb
+from ergo_cli.programs.program import AnyProgram
+from ergo_cli.project.finding import FoundProgram
+from ergo_cli.project.store import ProgramStore
+from ergo_cli.replay.document_changes import document_changes
+from ergo_cli.replay.python_changes import python_changes
+from ergo_cli.replay.results import Changes
+
+UNKNOWN = Notice("what changed is not known: the texts of the capture are not in the program store")
+"""The notice for a changed program of which only the fingerprint is recorded."""
+
+
+def changes_since(
+    reader: BundleReader, found: FoundProgram, recorded: AnyProgram | None, store: ProgramStore
+) -> Changes:
+    """The differences between the capture's program and adapter and today's, and a notice where they are not known.
+
+    ``recorded`` is the program of the capture, made of its texts, where that is possible.
+    """
+    texts = _recorded_texts(reader, store)
+    changes: list[Change] = []
+    notices: tuple[Notice, ...] = ()
+    if reader.runtime_provenance != found.program.provenance:
+        changes += _program_changes(texts, found, recorded)
+        notices = () if changes else (UNKNOWN,)
+    changes += _adapter_changes(reader.adapter_provenance, texts, found)
+    return Changes(tuple(changes), notices)
+
+
+def _recorded_texts(reader: BundleReader, store: ProgramStore) -> tuple[ProgramSource, ...]:
+    kept = store.find(reader.runtime_provenance, reader.adapter_provenance, reader.kind_name)
+    embedded = () if reader.program is None else reader.program.sources or ()
+    return kept if isinstance(kept, tuple) else embedded
+
+
+def _program_changes(
+    texts: Sequence[ProgramSource], found: FoundProgram, recorded: AnyProgram | None
+) -> Sequence[Change]:
+    before = _without_adapter(texts)
+    if found.python is not None:
+        if not before or not found.kept_texts:
+            return ()
+        changes = python_changes(before, found.kept_texts)
+        return changes or [Change(subject="name or version of the program")]
+    computing = found.program.kind.computing
+    if recorded is not None and computing is not None:
+        changes = computing.changes(recorded.value, found.program.value)
+        return changes or [Change(subject="contract of a primitive")]
+    return _text_changes(before, found) if before else ()
+
+
+def _text_changes(before: Sequence[ProgramSource], found: FoundProgram) -> list[Change]:
+    """The members of a program's texts that differ, where the recorded program cannot be made of them."""
+    computing = found.program.kind.computing
+    files: Mapping[str, str] = {} if computing is None else computing.files(found.program.value)
+    old = {_part(source.path): source for source in before}
+    new = {_part(source.path): source for source in _without_adapter(found.texts)}
+    changes: list[Change] = []
+    for part, source in new.items():
+        file = files.get(source.path, source.path)
+        if part not in old:
+            changes.append(Change(subject="the file", verb=Verb.ADDED, file=file))
+        else:
+            changes += document_changes(old[part].text, source.text, file, Layer.PROGRAM)
+    gone = (source.path for part, source in old.items() if part not in new)
+    changes += (Change(subject="the file", verb=Verb.REMOVED, file=path) for path in gone)
+    return changes or [Change(subject="contract of a primitive")]
+
+
+def _adapter_changes(recorded: str, texts: Sequence[ProgramSource], found: FoundProgram) -> Iterator[Change]:
+    today = adapter_provenance(found.adapter)
+    if recorded == today:
+        return
+    before = next((source for source in texts if source.path.startswith("adapter.")), None)
+    if found.adapter is None:
+        yield Change(subject="the adapter", verb=Verb.REMOVED, layer=Layer.ADAPTER, before=recorded)
+    elif recorded == NO_ADAPTER:
+        yield Change(subject="the adapter", verb=Verb.ADDED, layer=Layer.ADAPTER, file=found.adapter.label)
+    elif before is None:
+        yield Change(subject="the adapter", layer=Layer.ADAPTER, file=found.adapter.label)
+    else:
+        yield from document_changes(before.text, found.adapter.text, found.adapter.label, Layer.ADAPTER)
+
+
+def _without_adapter(texts: Sequence[ProgramSource]) -> list[ProgramSource]:
+    return [source for source in texts if not source.path.startswith("adapter.")]
+
+
+def _part(path: str) -> str:
+    """What a text of a program is, whatever its version and its form: ``graph``, ``clusters/smooth``."""
+    return path.rpartition("@")[0] or path.rpartition(".")[0]

@@ -1,0 +1,60 @@
+"""Render what changed in a program since a capture (spec 70 §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ergo_cli.core.diagnostics import counted
+from ergo_cli.programs.changes import Change, Layer, Verb
+from ergo_cli.report.document import ChangeDocument, unicode
+from ergo_cli.report.error_text import near
+from ergo_cli.report.text import Block, Line, Row, Rows, Tone
+
+_MOST = 8
+_TONES = {Verb.ADDED: Tone.ADDED, Verb.REMOVED: Tone.REMOVED, Verb.CHANGED: Tone.PLAIN}
+
+
+def change_documents(changes: Sequence[Change]) -> tuple[ChangeDocument, ...]:
+    """The documents of the changes of one bundle's program."""
+    return tuple(
+        ChangeDocument(
+            layer=change.layer.value,
+            change=change.verb.value,
+            subject=unicode(change.subject),
+            before=None if change.before is None else unicode(change.before),
+            after=None if change.after is None else unicode(change.after),
+            file=None if change.file is None else unicode(near(change.file)),
+            line=change.line,
+            nodes=tuple(map(unicode, change.nodes)),
+            idle=change.idle,
+        )
+        for change in changes
+    )
+
+
+def change_rows(changes: Sequence[Sequence[Change]], *, listed: bool) -> Iterator[Block]:
+    """The changes of all bundles, each once: its place, its subject, both values; the first eight if not listed."""
+    found = list(dict.fromkeys(change for each in changes for change in each))
+    if not found:
+        return
+    shown = found if listed else found[:_MOST]
+    yield Line()
+    yield Rows(tuple(_row(number, change) for number, change in enumerate(shown)))
+    if len(found) > len(shown):
+        yield Line(f"           and {counted(len(found) - len(shown), 'more change')}; --list lists them", Tone.FAINT)
+
+
+def _row(number: int, change: Change) -> Row:
+    label = "" if number else "changed"
+    place = "" if change.file is None else near(change.file) + ("" if change.line is None else f":{change.line}")
+    subject = f"adapter {change.subject}" if change.layer is Layer.ADAPTER else change.subject
+    return Row((f"{label:9}", place, subject, _values(change)), Tone.FAINT if change.idle else _TONES[change.verb])
+
+
+def _values(change: Change) -> str:
+    if change.before is not None and change.after is not None:
+        return f"{change.before} -> {change.after}"
+    if change.verb is Verb.CHANGED:
+        return ""
+    value = change.after if change.verb is Verb.ADDED else change.before
+    return change.verb.value if value is None else f"{change.verb.value}  {value}"
