@@ -27,7 +27,8 @@ class Change(Struct, frozen=True, kw_only=True):
 
     ``subject`` names the part as its author does: ``slow/avg.n``, ``in step``. ``before`` and ``after`` are its two
     values, where they fit a line. ``file`` and ``line`` say where it stands today, or stood, where nothing is left of
-    it. ``nodes`` are the parts of today's program that it is in. ``idle``: it can decide nothing.
+    it. ``nodes`` are the parts of today's program that it is in. ``idle``: it can decide nothing. ``effectless``: it
+    reaches none of the differences that were found.
     """
 
     subject: str
@@ -39,6 +40,7 @@ class Change(Struct, frozen=True, kw_only=True):
     line: int | None = None
     nodes: tuple[str, ...] = ()
     idle: bool = False
+    effectless: bool = False
 
 
 def placed(place: str | None) -> tuple[str | None, int | None]:

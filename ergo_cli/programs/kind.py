@@ -81,6 +81,10 @@ class Computing(Protocol[P_contra]):
         """What differs between the program of a recording and today's, at its places in today's texts."""
         ...
 
+    def upstream(self, program: P_contra) -> Mapping[str, frozenset[str]]:
+        """For each node, by its authoring path, the nodes that it depends on, and itself."""
+        ...
+
     def files(self, program: P_contra) -> Mapping[str, str]:
         """The file of each of the program's texts, by the name under which bundles and stores keep it."""
         ...

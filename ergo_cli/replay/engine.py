@@ -136,11 +136,11 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
             graph_id=scan.reader.graph_id,
             changes=changes.found,
         )
-    from ergo_cli.replay.comparison import Comparison  # imported here: a byte match does not need it
+    from ergo_cli.replay.comparison import Comparison  # imported here: a byte match does not need them
+    from ergo_cli.replay.reaching import with_changes
 
     result = Comparison(scan, journals, target, options, on_event).run(warnings)
-    changes = found.changes(target.recorded)
-    return replace(result, warnings=result.warnings + changes.notices, changes=changes.found)
+    return with_changes(result, found.changes(target.recorded), target.program)
 
 
 def _scan(bundle: Bundle) -> Scan:

@@ -92,6 +92,8 @@ class Divergence(Struct, frozen=True):
     """Of a journal: the difference in full."""
     effect: JsonValue = None
     """Of a changed effect: the recorded one, whole."""
+    changes: tuple[int, ...] = ()
+    """Which of the bundle's changes, by number from 0, its value depends on."""
     by_key: tuple[Divergence, ...] | None = None
     """What text reports show in its place: the differences of its decision's effects, paired by key and kind.
 
@@ -231,7 +233,7 @@ class BundleResult(Struct, frozen=True):
     failures: FailureSummary = FailureSummary()
     """Why episodes fail today that did not fail so when they were recorded."""
     changes: tuple[Change, ...] = ()
-    """What differs between the program of the capture and today's; of a match nothing that decided anything."""
+    """What differs between the program of the capture and today's."""
 
 
 def failure(result: BundleResult) -> ErgoError | None:

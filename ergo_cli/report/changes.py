@@ -27,6 +27,7 @@ def change_documents(changes: Sequence[Change]) -> tuple[ChangeDocument, ...]:
             line=change.line,
             nodes=tuple(map(unicode, change.nodes)),
             idle=change.idle,
+            without_effect=change.effectless,
         )
         for change in changes
     )
@@ -48,10 +49,13 @@ def _row(number: int, change: Change) -> Row:
     label = "" if number else "changed"
     place = "" if change.file is None else near(change.file) + ("" if change.line is None else f":{change.line}")
     subject = f"adapter {change.subject}" if change.layer is Layer.ADAPTER else change.subject
-    return Row((f"{label:9}", place, subject, _values(change)), Tone.FAINT if change.idle else _TONES[change.verb])
+    values = f"{values_of(change)}  without effect".strip() if change.effectless else values_of(change)
+    tone = Tone.FAINT if change.idle or change.effectless else _TONES[change.verb]
+    return Row((f"{label:9}", place, subject, values), tone)
 
 
-def _values(change: Change) -> str:
+def values_of(change: Change) -> str:
+    """Both values of a change, or that it came or went."""
     if change.before is not None and change.after is not None:
         return f"{change.before} -> {change.after}"
     if change.verb is Verb.CHANGED:

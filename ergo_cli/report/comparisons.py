@@ -112,6 +112,7 @@ def divergence_document(divergence: Divergence) -> DivergenceDocument:
         node=divergence.node,
         origin=divergence.origin,
         cause=divergence.cause,
+        changes=divergence.changes,
     )
 
 

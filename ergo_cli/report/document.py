@@ -57,8 +57,8 @@ class ErrorDocument(Struct, frozen=True):
     causes: tuple[ErrorDocument, ...]
 
 
-class DivergenceDocument(Struct, frozen=True):
-    """One difference (spec 00 §12.7)."""
+class DivergenceDocument(Struct, frozen=True, omit_defaults=True):
+    """One difference (spec 00 §12.7); ``changes`` are the numbers of the bundle's changes that reach it, if any do."""
 
     seq: int
     event_id: str | None
@@ -72,6 +72,7 @@ class DivergenceDocument(Struct, frozen=True):
     node: str | None
     origin: str | None
     cause: str | None
+    changes: tuple[int, ...] = ()
 
 
 class PlaceDocument(Struct, frozen=True):
@@ -103,7 +104,8 @@ class FailureDocument(Struct, frozen=True):
 class ChangeDocument(Struct, frozen=True):
     """A part of the program that is another than when the bundle was captured.
 
-    ``nodes`` are the parts of today's program that it is in; ``idle``: it can decide nothing.
+    ``nodes`` are the parts of today's program that it is in; ``idle``: it can decide nothing; ``without_effect``: it
+    reaches none of the divergences.
     """
 
     layer: str
@@ -115,6 +117,7 @@ class ChangeDocument(Struct, frozen=True):
     line: int | None
     nodes: tuple[str, ...]
     idle: bool
+    without_effect: bool
 
 
 class BundleDocument(Struct, frozen=True, kw_only=True):

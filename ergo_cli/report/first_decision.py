@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
+from ergo_cli.programs.changes import Change
 from ergo_cli.programs.recorded import LogDifference
 from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, as_shown
+from ergo_cli.report.changes import values_of
 from ergo_cli.report.error_text import near
 from ergo_cli.report.facts import effect_facts, facts
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone, fields, shorten, value_texts
@@ -72,7 +74,7 @@ def first_decision(
             yield fields(_in_full(each, sides), indent=2)
     together = [each for each in found if (each.seq, each.event_id) == (first.seq, first.event_id)]
     yield from _in_lines(_place(result, first, named=named), together)
-    yield Rows(tuple(_reasons(together)), 2)
+    yield Rows(tuple(_reasons(together, result.changes)), 2)
     yield Rows(tuple(_before(result)), 2)
     if verbose:
         yield fields(_in_full(first, sides), indent=2)
@@ -103,16 +105,27 @@ def _place(result: BundleResult, first: Divergence, *, named: bool) -> str:
     return "  ".join(parts)
 
 
-def _reasons(together: Sequence[Divergence]) -> Iterator[Row]:
-    """Why: the first node that differs, else what is known of the cause; each reason once."""
+def _reasons(together: Sequence[Divergence], changes: Sequence[Change]) -> Iterator[Row]:
+    """Why: the changes that reach the values, else what is known of the cause, and the first node that differs."""
     said: set[str] = set()
     for each in together:
-        cause = _CAUSES.get(each.cause or "", each.cause)
-        origin = None if each.origin is None else f"{each.origin} is the first node that differs"
-        for reason in (cause, origin):
-            if reason is not None and reason not in said:
+        for reason in (*_causes(each, changes), *_origin(each)):
+            if reason not in said:
                 yield Row((f"{'' if said else 'because':10}{reason}",))
                 said.add(reason)
+
+
+def _causes(divergence: Divergence, changes: Sequence[Change]) -> Iterator[str]:
+    if divergence.changes:
+        for change in (changes[number] for number in divergence.changes):
+            yield f"{change.subject}  {values_of(change) or change.verb.value}"
+    elif divergence.cause is not None:
+        yield _CAUSES.get(divergence.cause, divergence.cause)
+
+
+def _origin(divergence: Divergence) -> Iterator[str]:
+    if divergence.origin is not None:
+        yield f"{divergence.origin} is the first node that differs"
 
 
 def _before(result: BundleResult) -> Iterator[Row]:

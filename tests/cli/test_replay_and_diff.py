@@ -157,6 +157,54 @@ def test_a_graph_whose_primitive_has_another_contract_is_refused_with_that_reaso
     assert "changed    contract of a primitive\n" in ran.stdout
 
 
+@pytest.fixture
+def strategy(ergo: Ergo, tmp_path: Path) -> Path:
+    """The order strategy, captured here, so that the program store has its texts."""
+    home = tmp_path / "strategy"
+    shutil.copytree(FIXTURES / "order_threshold", home)
+    assert ergo("capture", cwd=home).exit_code == 0
+    return home
+
+
+def test_a_divergence_names_the_changes_that_reach_it(ergo: Ergo, strategy: Path) -> None:
+    graph = strategy / "graphs" / "order_threshold.yaml"
+    edit(graph, "value: 105.0", "value: 104.0")
+    edit(graph, "value: 98.0", "value: 97.5")
+    ran = ergo("replay", "--format", "json", cwd=strategy)
+    [bundle] = ran.report["bundles"]
+    assert [each["subject"] for each in bundle["changes"]] == ["enter_level.value", "leave_level.value"]
+    assert {each["node"]: each["changes"] for each in bundle["divergences"]} == {
+        "buy": [0],
+        "bought_at": [0],
+        "sell": [1],
+    }
+    assert not any(each["without_effect"] for each in bundle["changes"])
+    assert "  because   enter_level.value  105.0 -> 104.0\n" in ergo("replay", cwd=strategy).stdout
+
+
+def test_a_change_that_reaches_no_divergence_is_listed_as_without_effect(ergo: Ergo, strategy: Path) -> None:
+    graph = strategy / "graphs" / "order_threshold.yaml"
+    edit(graph, "value: 105.0", "value: 104.0")
+    edit(graph, "value: 98.0", "value: 98.25")
+    edit(graph, "size: 3", "size: 300")
+    text = ergo("replay", cwd=strategy).stdout.splitlines()
+    assert "           graphs/order_threshold.yaml:23  leave_level.value  98.0 -> 98.25  without effect" in text
+    [bundle] = ergo("replay", "--format", "json", cwd=strategy).report["bundles"]
+    assert {each["subject"]: each["without_effect"] for each in bundle["changes"]} == {
+        "enter_level.value": False,
+        "leave_level.value": True,
+        "recent.size": False,
+    }
+
+
+def test_every_change_of_a_program_that_still_matches_is_without_effect(ergo: Ergo, strategy: Path) -> None:
+    edit(strategy / "graphs" / "order_threshold.yaml", "value: 105.0", "value: 105.001")
+    ran = ergo("replay", cwd=strategy)
+    assert ran.exit_code == 0
+    change = "changed    graphs/order_threshold.yaml:20  enter_level.value  105.0 -> 105.001  without effect"
+    assert change in ran.stdout.splitlines()
+
+
 def test_an_adapter_that_changed_is_compared_with_that_of_the_capture(ergo: Ergo, boiler: Path) -> None:
     assert ergo("capture", cwd=boiler).exit_code == 0
     [adapter] = (boiler / "adapters").glob("*.yaml")

@@ -104,8 +104,8 @@ def _node_changes(before: _Flat, after: _Flat, assets: GraphAssets) -> Iterator[
         elif _made(old) != _made(node):
             yield Change(subject=path, before=_made(old), after=_made(node), file=file, line=line, nodes=(path,))
         elif _selected(old) != _selected(node):
-            selectors = {"before": _selected(old), "after": _selected(node)}
-            yield Change(subject=path, **selectors, file=file, line=line, nodes=(path,), idle=True)
+            was, now = _selected(old), _selected(node)
+            yield Change(subject=path, before=was, after=now, file=file, line=line, nodes=(path,), idle=True)
     yield from _parameter_changes(before, after, assets)
 
 

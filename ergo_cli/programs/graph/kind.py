@@ -48,6 +48,10 @@ class GraphComputing(Struct, frozen=True):
 
         return graph_changes(recorded, today)
 
+    def upstream(self, program: GraphProgram) -> Mapping[str, frozenset[str]]:
+        """The nodes that feed each node, by wires."""
+        return program.upstream()
+
     def files(self, program: GraphProgram) -> Mapping[str, str]:
         """The files of the root and of its clusters."""
         return files_of(program.assets)

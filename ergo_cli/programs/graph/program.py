@@ -168,6 +168,15 @@ class GraphProgram(Struct, frozen=True):
         }
         return tuple(runtime_id for runtime_id in self.expanded.nodes if runtime_id in writing)
 
+    def upstream(self) -> dict[str, frozenset[str]]:
+        """For each node, by its authoring path, the nodes that it depends on, and itself."""
+        found: dict[str, frozenset[str]] = {}
+        for node_id in self.validated.order:
+            node = self.validated.nodes[node_id]
+            sources = (found[wire.producer.path] for wire in node.inbound)
+            found[node.node.path] = frozenset({node.node.path}).union(*sources)
+        return found
+
     def has_own_code(self) -> bool:
         """Whether a node runs code that the provenance does not cover: that of an own primitive."""
         standard = standard_inventory()

@@ -91,13 +91,7 @@ class GraphReferee:
 
     @cached_property
     def _upstream(self) -> Mapping[str, frozenset[str]]:
-        """For each node of today's graph the nodes that it depends on, and itself."""
-        graph, found = self._program.validated, dict[str, frozenset[str]]()
-        for node_id in graph.order:
-            node = graph.nodes[node_id]
-            sources = (found[wire.producer.path] for wire in node.inbound)
-            found[node.node.path] = frozenset({node.node.path}).union(*sources)
-        return found
+        return self._program.upstream()
 
 
 class _Tracer:
