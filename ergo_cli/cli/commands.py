@@ -270,6 +270,7 @@ _COMMANDS = {
         "diff",
         "inspect",
         "explain",
+        "why",
         "validate",
         "init",
         "graph",

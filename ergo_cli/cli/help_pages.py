@@ -78,6 +78,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--status",
         "--list",
         "--max-divergences",
+        "--depth",
         "--show-ports",
         "--show-impl",
         "--show-runtime-id",

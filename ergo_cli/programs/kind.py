@@ -16,6 +16,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import JsonValue
 from ergo_cli.events.adapter import Adapter
 from ergo_cli.events.external import Context, HostedEvent
+from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.changes import Change
 from ergo_cli.programs.recorded import Episode, JournalDifference, JournalReader
 from ergo_cli.programs.runs import RunTools
@@ -79,6 +80,10 @@ class Computing(Protocol[P_contra]):
 
     def changes(self, recorded: P_contra, today: P_contra) -> Sequence[Change]:
         """What differs between the program of a recording and today's, at its places in today's texts."""
+        ...
+
+    def why(self, program: P_contra, recorded: P_contra | None, ran: Ran, node: str) -> Cause:
+        """The chain behind what a node did in an episode, recorded beside today's; ``recorded`` None: today's alone."""
         ...
 
     def upstream(self, program: P_contra) -> Mapping[str, frozenset[str]]:

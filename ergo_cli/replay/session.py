@@ -21,7 +21,8 @@ from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.engine import Assignment, replay
 from ergo_cli.replay.paths import Pattern, parse_patterns, unmatched
 from ergo_cli.replay.preflight import replay_setup_failed
-from ergo_cli.replay.results import BundleResult, Changes, ReplayOptions, Target
+from ergo_cli.replay.reasons import BothPrograms
+from ergo_cli.replay.results import BundleResult, Changes, Divergence, ReplayOptions, Target, as_shown
 from ergo_cli.replay.selection import BundlePath
 
 
@@ -105,6 +106,23 @@ def found_by(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> 
         return find_program_for_replay(recorded_program(reader), flags, store).rule
     except ErgoError:
         return None
+
+
+def both_programs(
+    reader: BundleReader, flags: ProgramFlags, store: ProgramStore, numbers: Numbers | None
+) -> BothPrograms:
+    """Today's program of a bundle and that of its capture. Raises as ``find_for_bundle``."""
+    found = find_for_bundle(reader, flags, store)
+    recorded = _program_of_capture(reader, found.program, store)
+    return BothPrograms(found.program, recorded, numbers_for(found, numbers), found.notices)
+
+
+def first_divergence(path: str, request: ReplayRequest, store: ProgramStore) -> Divergence | None:
+    """The first difference of a bundle in a decision; None where there is none. Raises what refuses the bundle."""
+    [result] = ReplaySession(request, store).results([BundlePath(path)])
+    if result.error is not None:
+        raise result.error
+    return next((each for each in as_shown(result.divergences) if each.event_id is not None), None)
 
 
 def numbers_for(found: FoundProgram, asked: Numbers | None) -> Numbers:

@@ -140,6 +140,48 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
     changes: tuple[ChangeDocument, ...] | UnsetType = UNSET
 
 
+class WrittenDocument(Struct, frozen=True):
+    """The earlier event whose episode wrote a member of the context."""
+
+    event_id: str
+    seq: int
+
+
+class CauseDocument(Struct, frozen=True):
+    """One step of the chain behind a value, with its sources."""
+
+    part: str
+    role: str
+    recorded: str | None
+    today: str | None
+    differs: bool
+    made: str
+    key: str | None
+    file: str | None
+    line: int | None
+    is_change: bool
+    is_repeated: bool
+    sources: tuple[CauseDocument, ...]
+
+
+class WhyDocument(Struct, frozen=True):
+    """Why a node did what it did in one episode: its effects on both sides, and the chain behind it.
+
+    ``memory`` says which event wrote the members of the context that the chain reads; ``knows_capture``: the chain has
+    the values of the capture's program.
+    """
+
+    event_id: str
+    seq: int
+    occurrence: int
+    node: str
+    recorded: tuple[JsonValue, ...]
+    actual: tuple[JsonValue, ...]
+    memory: dict[str, WrittenDocument]
+    knows_capture: bool
+    chain: CauseDocument
+
+
 class InterruptionDocument(Struct, frozen=True, omit_defaults=True):
     """Why a run ended early (spec 30 §13.1); members that do not apply are left out."""
 
@@ -402,6 +444,7 @@ class Report(Struct, frozen=True, kw_only=True):
     inspect: Inspection | UnsetType | None = UNSET
     files: tuple[FileDocument, ...] | UnsetType = UNSET
     episode: EpisodeDocument | UnsetType | None = UNSET
+    why: WhyDocument | UnsetType | None = UNSET
     graph: GraphDocument | UnsetType | None = UNSET
     fixture: ConversionDocument | UnsetType = UNSET
     recovery: RecoveryDocument | UnsetType | None = UNSET

@@ -138,9 +138,12 @@ def _before(result: BundleResult) -> Iterator[Row]:
 
 
 def _closer(result: BundleResult, first: Divergence, program: Sequence[str]) -> str | None:
-    """The command that shows the event node by node, where the bundle has it."""
+    """The command that says why: the chain behind the value of a node, else the event's records one by one."""
     if first.event_id is None or result.path == "-" or first.kind is DivergenceKind.EVENT_MISSING:
         return None
+    if result.base is None and first.node is not None and first.log is None and not first.event_id.startswith("-"):
+        again = ("--occurrence", str(first.occurrence)) if first.occurrence else ()
+        return shlex.join(("ergo", "why", near(result.path), first.event_id, *again, *program))
     event = (f"--event={first.event_id}",) if first.event_id.startswith("-") else ("--event", first.event_id)
     again = ("--occurrence", str(first.occurrence)) if first.occurrence else ()
     return shlex.join(("ergo", "explain", near(result.path), *event, *again, *program))

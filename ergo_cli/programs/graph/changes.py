@@ -111,14 +111,14 @@ def _node_changes(before: _Flat, after: _Flat, assets: GraphAssets) -> Iterator[
 
 def _parameter_changes(before: _Flat, after: _Flat, assets: GraphAssets) -> Iterator[Change]:
     """Values that differ; one that several nodes take from one place is named after that place."""
-    found: dict[tuple[_Binding, str | None, str | None], list[tuple[str, ExpandedNode]]] = {}
+    found: dict[tuple[Binding, str | None, str | None], list[tuple[str, ExpandedNode]]] = {}
     for path, node in after.nodes.items():
         old = before.nodes.get(path)
         parameters = {} if old is None else old.parameters
         for name in dict.fromkeys((*node.parameters, *parameters)):
             was, now = parameters.get(name), node.parameters.get(name)
             if old is not None and was != now:
-                key = _binding(assets, node, name), _value(was), _value(now)
+                key = binding_of(assets, node, name), value_text(was), value_text(now)
                 found.setdefault(key, []).append((name, node))
     for (binding, was, now), takers in found.items():
         name, first = takers[0]
@@ -128,7 +128,7 @@ def _parameter_changes(before: _Flat, after: _Flat, assets: GraphAssets) -> Iter
         yield Change(subject=subject, before=was, after=now, file=file, line=line, nodes=nodes)
 
 
-class _Binding(Struct, frozen=True):
+class Binding(Struct, frozen=True):
     """Where the value of a parameter is written, and its name there.
 
     ``overheated.limit`` at a node of the root, ``over_limit/full.value`` in a cluster.
@@ -138,10 +138,10 @@ class _Binding(Struct, frozen=True):
     place: str | None
 
 
-def _binding(assets: GraphAssets, node: ExpandedNode, parameter: str) -> _Binding:
+def binding_of(assets: GraphAssets, node: ExpandedNode, parameter: str) -> Binding:
     """At the node itself, at an instance around it, or as the default of a cluster; without place if it is none."""
     path = node.authoring_path
-    found = _Binding(f"{node.path}.{parameter}", None)
+    found = Binding(f"{node.path}.{parameter}", None)
     for depth, definition in reversed(list(enumerate(_definitions(assets, path)))):
         node_id = path[depth][1]
         places = assets.places.get(definition.key, {})
@@ -149,12 +149,12 @@ def _binding(assets: GraphAssets, node: ExpandedNode, parameter: str) -> _Bindin
             case Exposed(outer):
                 names = [each.name for each in definition.parameters]
                 place = places.get(f"parameters[{names.index(outer)}]") if outer in names else None
-                found, parameter = _Binding(f"{definition.id}.{outer}", place), outer
+                found, parameter = Binding(f"{definition.id}.{outer}", place), outer
             case None:
                 return found
             case _:
                 name = f"{definition.id}/{node_id}" if depth else node_id
-                return _Binding(f"{name}.{parameter}", places.get(f"nodes.{node_id}.params.{parameter}"))
+                return Binding(f"{name}.{parameter}", places.get(f"nodes.{node_id}.params.{parameter}"))
     return found
 
 
@@ -204,7 +204,8 @@ def _selected(node: ExpandedNode) -> str:
     return f"{node.impl_id}@{node.requested_version}"
 
 
-def _value(value: ParameterValue | None) -> str | None:
+def value_text(value: ParameterValue | None) -> str | None:
+    """A parameter as its author writes it; None where it has no value."""
     if value is None:
         return None
     return str(value.value) if value.type is ParameterType.ENUM else free_text(value.value).decode()

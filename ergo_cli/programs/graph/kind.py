@@ -15,6 +15,7 @@ from ergo_cli.errors import ErgoError
 from ergo_cli.events.adapter import Adapter, setup_failed
 from ergo_cli.events.composition import compose
 from ergo_cli.events.external import Context
+from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.changes import Change
 from ergo_cli.programs.graph.check.catalog import Inventory
 from ergo_cli.programs.graph.model import GraphAssets
@@ -22,7 +23,7 @@ from ergo_cli.programs.graph.primitives.primitive import ActionOutcome, TriggerE
 from ergo_cli.programs.graph.program import SCHEDULE, GraphInvoker, GraphProgram, files_of
 from ergo_cli.programs.graph.run.interpreter import NodeTrace, trace
 from ergo_cli.programs.graph.run.steps import PortValue
-from ergo_cli.programs.kind import Line
+from ergo_cli.programs.kind import Line, Ran
 from ergo_cli.programs.pictures import Picture
 from ergo_cli.programs.program import Program
 from ergo_cli.programs.seat import Surroundings
@@ -47,6 +48,17 @@ class GraphComputing(Struct, frozen=True):
         from ergo_cli.programs.graph.changes import graph_changes  # imported here: a match does not need it
 
         return graph_changes(recorded, today)
+
+    def why(self, program: GraphProgram, recorded: GraphProgram | None, ran: Ran, node: str) -> Cause:
+        """The node, its inputs, and what feeds them, back to payload members, constants and parameters."""
+        from ergo_cli.programs.graph.why import chain_of  # imported here: only ``ergo why`` needs it
+
+        sides = [
+            (each, trace(each.validated, each.inventory, ran.context.values, each.graph_id, ran.event_id))
+            for each in (program, recorded)
+            if each is not None
+        ]
+        return chain_of(node, sides[0], sides[1] if len(sides) > 1 else None)
 
     def upstream(self, program: GraphProgram) -> Mapping[str, frozenset[str]]:
         """The nodes that feed each node, by wires."""

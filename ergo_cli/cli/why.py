@@ -1,0 +1,96 @@
+"""``ergo why``: the chain behind a value, recorded beside today's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ergo_cli.cli.commands import (
+    AdapterOption,
+    ClusterPathOption,
+    Color,
+    ColorOption,
+    Format,
+    FormatOption,
+    GraphOption,
+    MaxInputOption,
+    NumbersOption,
+    ProfileOption,
+    ProgramOption,
+    ProjectOption,
+    QuietOption,
+    VerboseOption,
+    VersionOption,
+    place_option,
+)
+from ergo_cli.cli.explain import BundleArgument
+
+if TYPE_CHECKING:
+    from ergo_cli.bundle.reader import BundleReader
+    from ergo_cli.core.diagnostics import Notice
+    from ergo_cli.replay.reasons import BothPrograms
+    from ergo_cli.report.command_result import CommandResult
+
+EventArgument = Annotated[
+    str | None, typer.Argument(metavar="[EVENT]", help="The event; else that of the first divergence.")
+]
+PathArgument = Annotated[
+    str | None, typer.Argument(metavar="[PATH]", help="A node, or the key or kind of an effect; else what differs.")
+]
+OccurrenceOption = Annotated[int, place_option("--occurrence", "N", "Which of several events of one id, from 0.")]
+DepthOption = Annotated[int | None, place_option("--depth", "N", "How many steps of the chain are shown.")]
+
+
+def why(
+    bundle: BundleArgument,
+    event: EventArgument = None,
+    path: PathArgument = None,
+    occurrence: OccurrenceOption = 0,
+    depth: DepthOption = None,
+    graph: GraphOption = None,
+    program: ProgramOption = None,
+    adapter: AdapterOption = None,
+    cluster_path: ClusterPathOption = None,
+    profile: ProfileOption = None,
+    project: ProjectOption = None,
+    numbers: NumbersOption = None,
+    max_input: MaxInputOption = None,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Say why a value is what it is: the nodes behind it, back to payload, memory, constants and the change."""
+    from ergo_cli.bundle.reader import open_bundle
+    from ergo_cli.cli.session import Session
+    from ergo_cli.project.finding import ProgramFlags
+    from ergo_cli.project.store import ProgramStore
+    from ergo_cli.replay.reasons import why_event
+    from ergo_cli.replay.session import ReplayRequest, both_programs, first_divergence
+    from ergo_cli.report.why import render_why
+
+    session = Session("why", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
+    flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project)
+    store = ProgramStore.of_user()
+
+    def work() -> CommandResult:
+        notices: list[Notice] = []
+        event_id, at, node = event, occurrence, path
+
+        def find(reader: BundleReader) -> BothPrograms:
+            found = both_programs(reader, flags, store, numbers)
+            notices.extend(found.notices)
+            return found
+
+        if event_id is None:
+            first = first_divergence(bundle, ReplayRequest(flags, strict=False, numbers=numbers), store)
+            if first is None or first.event_id is None:
+                return render_why(None, f"nothing of {bundle} differs; name an event", ())
+            event_id, at, node = first.event_id, first.occurrence, first.node
+        with open_bundle(bundle) as reader:
+            found = why_event(reader, find, event_id, node, at)
+        return render_why(found, f"nothing of event '{event_id}' differs; name a node or an effect", (*notices,), depth)
+
+    return session.conclude(work)

@@ -1,0 +1,32 @@
+"""Why a value is what it is: the chain behind it, recorded beside today's (spec 70 §8)."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Cause(Struct, frozen=True, kw_only=True):
+    """One step of the chain behind a value.
+
+    ``part`` is the node or parameter that has the value, ``role`` what it is for the step that it is a source of: the
+    name of an input. ``recorded`` and ``today`` are its value as texts, None where that side has none. ``made`` says
+    how it comes about, ``key`` which member of the context it is read from. ``is_change``: the program itself differs
+    here. ``is_repeated``: its own sources are shown elsewhere in the chain.
+    """
+
+    part: str
+    role: str = ""
+    recorded: str | None = None
+    today: str | None = None
+    made: str = ""
+    key: str | None = None
+    file: str | None = None
+    line: int | None = None
+    is_change: bool = False
+    is_repeated: bool = False
+    sources: tuple[Cause, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether both sides have another value."""
+        return self.recorded != self.today

@@ -1,0 +1,142 @@
+"""Render the chain behind a value (spec 70 §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ergo_cli.core.diagnostics import Notice
+from ergo_cli.programs.causes import Cause
+from ergo_cli.replay.reasons import Why
+from ergo_cli.report.command_result import CommandResult
+from ergo_cli.report.document import (
+    NOTHING_TO_DO,
+    CauseDocument,
+    Report,
+    WhyDocument,
+    WrittenDocument,
+    unicode,
+    warning_texts,
+)
+from ergo_cli.report.error_text import near
+from ergo_cli.report.facts import effect_facts
+from ergo_cli.report.text import Block, Line, Row, Rows, Tone, shorten_pair
+
+_VALUE_WIDTH = 32
+
+
+def render_why(why: Why | None, nothing: str, notices: tuple[Notice, ...], depth: int | None = None) -> CommandResult:
+    """Render the chain, as far as ``depth`` steps; ``nothing`` says what was looked at where there is no chain."""
+    if why is None:
+        report = Report(command="why", outcome="empty", exit_code=NOTHING_TO_DO, warnings=warning_texts(notices))
+        return CommandResult(report, (Line(f"empty: {nothing}"),), notices=notices)
+    report = Report(
+        command="why", outcome="ok", exit_code=0, warnings=warning_texts(notices), why=_document(why, depth)
+    )
+    return CommandResult(report, tuple(_blocks(why, depth)), notices=notices)
+
+
+def _document(why: Why, depth: int | None) -> WhyDocument:
+    return WhyDocument(
+        event_id=why.event_id,
+        seq=why.seq,
+        occurrence=why.occurrence,
+        node=unicode(why.node),
+        recorded=tuple(map(msgspec.json.decode, why.recorded)),
+        actual=tuple(map(msgspec.json.decode, why.actual)),
+        memory={key: WrittenDocument(each.event_id, each.seq) for key, each in sorted(why.memory.items())},
+        knows_capture=why.knows_capture,
+        chain=_step(why.cause, depth),
+    )
+
+
+def _step(cause: Cause, depth: int | None) -> CauseDocument:
+    inner = None if depth is None else depth - 1
+    return CauseDocument(
+        part=unicode(cause.part),
+        role=unicode(cause.role),
+        recorded=None if cause.recorded is None else unicode(cause.recorded),
+        today=None if cause.today is None else unicode(cause.today),
+        differs=cause.differs,
+        made=unicode(cause.made),
+        key=None if cause.key is None else unicode(cause.key),
+        file=None if cause.file is None else unicode(near(cause.file)),
+        line=cause.line,
+        is_change=cause.is_change,
+        is_repeated=cause.is_repeated,
+        sources=() if depth == 0 else tuple(_step(source, inner) for source in cause.sources),
+    )
+
+
+def _blocks(why: Why, depth: int | None) -> Iterator[Block]:
+    yield Rows(tuple(_effects(why)))
+    yield from _Chain(why, depth).blocks()
+    if not why.knows_capture:
+        yield Line()
+        yield Line(
+            "today's values alone: the program of the capture is today's, or its texts are not known", Tone.FAINT
+        )
+
+
+def _effects(why: Why) -> Iterator[Row]:
+    """What the node did, on both sides."""
+    recorded = [fact.row.cells[0][2:] for text in why.recorded for fact in effect_facts("-", msgspec.json.decode(text))]
+    today = [fact.row.cells[0][2:] for text in why.actual for fact in effect_facts("+", msgspec.json.decode(text))]
+    for text in (each for each in recorded if each not in today):
+        yield Row((text, "only recorded"), Tone.REMOVED)
+    for text in today:
+        is_both = text in recorded
+        yield Row((text, "" if is_both else "only today"), Tone.STRONG if is_both else Tone.ADDED)
+    if not recorded and not today:
+        yield Row((why.node,), Tone.STRONG)
+
+
+class _Chain:
+    """The steps, each below the one that it is a source of; a file is named where it is not the last one's."""
+
+    def __init__(self, why: Why, depth: int | None) -> None:
+        self._why = why
+        self._depth = depth
+        self._file: str | None = None
+
+    def blocks(self) -> Iterator[Block]:
+        return self._blocks(self._why.cause, 0)
+
+    def _blocks(self, cause: Cause, level: int) -> Iterator[Block]:
+        role = f"{cause.role}  " if cause.role else "by  " if level == 0 else ""
+        differs = self._why.knows_capture and cause.differs
+        tone = Tone.STRONG if cause.is_change else Tone.PLAIN if differs or level == 0 else Tone.FAINT
+        yield Rows((Row((f"{role}{cause.part}", _value(cause), self._note(cause)), tone),), 2 * level + 2)
+        if level == self._depth:
+            return
+        for source in cause.sources:
+            yield from self._blocks(source, level + 1)
+
+    def _note(self, cause: Cause) -> str:
+        parts = (cause.made, self._origin(cause), self._place(cause), "(above)" if cause.is_repeated else "")
+        note = ", ".join(filter(None, parts))
+        return f"{note}  <- the change".strip() if cause.is_change else note
+
+    def _origin(self, cause: Cause) -> str:
+        """Where a value comes from that no node makes: an earlier event, or the payload."""
+        if cause.key is None:
+            return ""
+        written = self._why.memory.get(cause.key)
+        if written is not None:
+            return f"{cause.key} written by event {written.event_id}"
+        return f"{cause.key} of the payload"
+
+    def _place(self, cause: Cause) -> str:
+        if cause.file is None:
+            return ""
+        name = "" if cause.file == self._file else near(cause.file)
+        self._file = cause.file
+        return name if cause.line is None else f"{name}:{cause.line}"
+
+
+def _value(cause: Cause) -> str:
+    if not cause.differs:
+        return "" if cause.today is None else shorten_pair(cause.today, cause.today, _VALUE_WIDTH)[0]
+    recorded, today = shorten_pair(cause.recorded or "(none)", cause.today or "(none)", _VALUE_WIDTH)
+    return f"{recorded} -> {today}"

@@ -1,0 +1,155 @@
+"""``ergo why``: the chain behind a value, recorded beside today's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Ergo
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+BUNDLE = "captures/monday.json"
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def desk(ergo: Ergo, tmp_path: Path) -> Path:
+    """The order strategy, captured here, so that the program store has its texts."""
+    home = tmp_path / "desk"
+    shutil.copytree(FIXTURES / "order_threshold", home)
+    assert ergo("capture", cwd=home).exit_code == 0
+    return home
+
+
+@pytest.fixture
+def lowered(desk: Path) -> Path:
+    """With the level to enter at lowered since."""
+    edit(desk / "graphs" / "order_threshold.yaml", "value: 105.0", "value: 104.0")
+    return desk
+
+
+def test_the_first_divergence_is_followed_to_the_change(ergo: Ergo, lowered: Path) -> None:
+    ran = ergo("why", BUNDLE, cwd=lowered)
+    assert ran.exit_code == 0
+    assert ran.stdout.splitlines() == [
+        "bought_at = 104.25  only today",
+        "  by  bought_at  not emitted: event -> acts  graphs/order_threshold.yaml:45",
+        "    event  enter  not emitted -> emitted  emit_if_true(input), :30",
+        "      input  may_enter  false -> true  and(a, b), :28",
+        "        a  above  false -> true  gt(a, b), :25",
+        "          a  price  104.25  price of the payload, :8",
+        "          b  enter_level  105.0 -> 104.0  :20  <- the change",
+        "        b  not_holding  true  not(value), :27",
+        "    value  price  104.25  price of the payload, :8",
+    ]
+
+
+def test_a_value_that_an_earlier_event_wrote_names_that_event(ergo: Ergo, desk: Path) -> None:
+    edit(desk / "graphs" / "order_threshold.yaml", "value: 98.0", "value: 97.5")
+    lines = ergo("why", BUNDLE, "q-0950", cwd=desk).stdout.splitlines()
+    assert lines[0] == "holding = false  only recorded"
+    assert "          b  leave_level  98.0 -> 97.5  :23  <- the change" in lines
+    assert "        b  holding  true  holding written by event q-0920, :11" in lines
+
+
+def test_a_wire_and_a_primitive_that_changed_are_marked(ergo: Ergo, desk: Path) -> None:
+    edit(desk / "graphs" / "order_threshold.yaml", "above: { impl: gt@0.1.0 }", "above: { impl: lt@0.1.0 }")
+    marked = [line.strip() for line in ergo("why", BUNDLE, cwd=desk).stdout.splitlines() if line.endswith("the change")]
+    assert marked == ["a  above  false -> true  lt(a, b), :25  <- the change"]
+
+
+@pytest.mark.parametrize("path", ["remember", "history"])
+def test_a_path_names_a_node_or_the_key_of_an_effect(ergo: Ergo, lowered: Path, path: str) -> None:
+    ran = ergo("why", BUNDLE, "q-0910", path, cwd=lowered)
+    assert ran.exit_code == 0
+    first, second, *rest = ran.stdout.splitlines()
+    assert first == "history = [101.5, 104.25]"
+    assert second.startswith("  by  remember  acts")
+    assert any(line.endswith("history written by event q-0900, :14") for line in rest)
+
+
+def test_depth_bounds_the_chain(ergo: Ergo, lowered: Path) -> None:
+    assert len(ergo("why", BUNDLE, "--depth", "1", cwd=lowered).stdout.splitlines()) == 4
+    chain = ergo("why", BUNDLE, "--depth", "0", "--format", "json", cwd=lowered).report["why"]["chain"]
+    assert chain["sources"] == []
+
+
+def leaves(step: dict[str, Any]) -> list[dict[str, Any]]:
+    return [leaf for each in step["sources"] for leaf in leaves(each)] or [step]
+
+
+def test_the_report_holds_the_chain_with_both_sides(ergo: Ergo, lowered: Path) -> None:
+    report = ergo("why", BUNDLE, "--format", "json", cwd=lowered).report
+    why = report["why"]
+    assert (report["command"], report["outcome"], report["exit_code"]) == ("why", "ok", 0)
+    assert (why["event_id"], why["seq"], why["node"], why["knows_capture"]) == ("q-0910", 1, "bought_at", True)
+    assert why["recorded"] == []
+    assert why["actual"] == [{"kind": "set_context", "writes": [{"key": "bought_at", "value": {"Number": 104.25}}]}]
+    [change] = [leaf for leaf in leaves(why["chain"]) if leaf["is_change"]]
+    assert (change["part"], change["recorded"], change["today"], change["line"]) == (
+        "enter_level",
+        "105.0",
+        "104.0",
+        20,
+    )
+
+
+def test_the_values_of_the_chain_are_those_that_explain_shows(ergo: Ergo, lowered: Path) -> None:
+    why = ergo("why", BUNDLE, "--format", "json", cwd=lowered).report["why"]
+    nodes = ergo("explain", BUNDLE, "--event", "q-0910", "--format", "json", cwd=lowered).report["episode"]["nodes"]
+    outputs = {node["path"]: list(node["outputs"].values()) for node in nodes}
+    for leaf in leaves(why["chain"]):
+        [value] = [value for tagged in outputs[leaf["part"]] for value in tagged.values()]
+        assert json.loads(leaf["today"]) == value
+
+
+def test_without_the_texts_of_the_capture_todays_values_are_shown_alone(
+    ergo: Ergo, lowered: Path, tmp_path: Path
+) -> None:
+    ran = ergo("why", BUNDLE, cwd=lowered, XDG_DATA_HOME=str(tmp_path / "elsewhere"))
+    lines = ran.stdout.splitlines()
+    assert lines[0] == "bought_at = 104.25  only today"
+    assert "          b  enter_level  104.0  :18" in lines
+    assert lines[-1].startswith("today's values alone")
+
+
+def test_where_nothing_differs_the_outcome_is_empty(ergo: Ergo, desk: Path) -> None:
+    ran = ergo("why", BUNDLE, cwd=desk)
+    assert (ran.exit_code, ran.stdout) == (5, f"empty: nothing of {BUNDLE} differs; name an event\n")
+    ran = ergo("why", BUNDLE, "q-0910", cwd=desk)
+    assert (ran.exit_code, ran.stdout) == (
+        5,
+        "empty: nothing of event 'q-0910' differs; name a node or an effect\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        (("q-0910", "histry"), "did you mean 'history'?"),
+        (("q-0911",), "did you mean"),
+        (("q-0910", "history", "--occurrence", "1"), "leave --occurrence out"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_is_near(
+    ergo: Ergo, lowered: Path, arguments: tuple[str, ...], fix: str
+) -> None:
+    ran = ergo("why", BUNDLE, *arguments, cwd=lowered)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert fix in ran.stderr
+
+
+def test_a_program_that_acts_has_no_chain(ergo: Ergo) -> None:
+    agent = FIXTURES / "agent"
+    ran = ergo("why", "captures/tuesday.json", "t-0900", "--format", "json", cwd=agent)
+    assert (ran.exit_code, ran.report["error"]["code"]) == (3, "program.not_computed")
+    assert "ergo explain" in ran.report["error"]["fix"]
