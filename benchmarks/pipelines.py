@@ -14,8 +14,10 @@ from benchmarks import five_stages
 from benchmarks.tables import figure, show
 from benchmarks.whole import once
 from ergo_cli.core.time import StandingClock
+from ergo_cli.programs.pipeline.durability import Durability
 from ergo_cli.programs.pipeline.flow_store import MemoryFlow
 from ergo_cli.programs.pipeline.invoker import PipelineInvoker
+from ergo_cli.programs.pipeline.modes import Fsync
 from ergo_cli.programs.pipeline.stored_flows import FLOW_TABLES
 from ergo_cli.programs.seat import Seat
 from ergo_cli.stores.journals import EventJournal
@@ -26,14 +28,24 @@ from ergo_cli.supervisor.seam import Outcome
 _PROJECT = 'name = "bench"\nversion = "1"\n[profiles.default]\npipeline = "five_stages:program"\n'
 _PROGRAM = ("-p", "default")
 _STAGES = len(five_stages.program.stages)
-_SQLITE_LIMIT = 10_000  # each record is a transaction of its own, two dozen an event
-_HEADING = ("five stages, µs an event", "memory", "a stage", "rounds", "SQLite", "capture", "replay --strict", "MiB")
+_SQLITE_LIMITS = {Fsync.RECORD: 1_000, Fsync.EPISODE: 10_000}  # two dozen transactions an event; syncs take most time
+_HEADING = (
+    "five stages, µs an event",
+    "memory",
+    "a stage",
+    "rounds",
+    *(f"SQLite, fsync {mode.value}" for mode in _SQLITE_LIMITS),
+    "capture",
+    "replay --strict",
+    "MiB",
+)
 
 
 def pipelines(folder: Path, sizes: tuple[int, ...], unit: float) -> None:
     """Print µs an event in one process, in memory and in SQLite, then of whole processes; each is measured once.
 
-    ``a stage`` and ``rounds``, of the calibration loop, are those of the run in memory.
+    SQLite is measured up to the length that each way to sync allows. ``a stage`` and ``rounds``, of the calibration
+    loop, are those of the run in memory.
     """
     place = folder / "pipelines"
     place.mkdir()
@@ -52,7 +64,7 @@ def _row(folder: Path, size: int, unit: float) -> tuple[str, ...]:
         figure(memory / size * 1e6),
         figure(memory / size * 1e6 / _STAGES),
         figure(memory / size * 1e6 / unit, 1),
-        figure(_in_sqlite(folder, size) / size * 1e6) if size <= _SQLITE_LIMIT else "",
+        *(_in_sqlite(folder, size, mode) if size <= limit else "" for mode, limit in _SQLITE_LIMITS.items()),
         figure(capture.seconds / size * 1e6),
         figure(replay.seconds / size * 1e6),
         figure(max(capture.mebibytes, replay.mebibytes), 1),
@@ -61,14 +73,15 @@ def _row(folder: Path, size: int, unit: float) -> tuple[str, ...]:
 
 def _in_memory(size: int) -> float:
     journal = MemoryJournal()
-    return _seconds(size, journal, journal.forget)
+    return _seconds(size, journal, journal.forget, lambda: None)
 
 
-def _in_sqlite(folder: Path, size: int) -> float:
-    database = SqliteDatabase(str(folder / f"{size}.db"), lambda: 0, FLOW_TABLES)
-    seconds = _seconds(size, SqliteJournal(database), lambda _run, _count: None)
+def _in_sqlite(folder: Path, size: int, mode: Fsync) -> str:
+    database = SqliteDatabase(str(folder / f"{mode.value}-{size}.db"), lambda: 0, FLOW_TABLES)
+    durability = Durability(SqliteJournal(database), mode)
+    seconds = _seconds(size, durability.journal, lambda _run, _count: None, durability.episode_ended)
     database.close()
-    return seconds
+    return figure(seconds / size * 1e6)
 
 
 class _Context(Struct, frozen=True):
@@ -76,7 +89,9 @@ class _Context(Struct, frozen=True):
     values: Mapping[str, Any] = {}
 
 
-def _seconds(size: int, journal: EventJournal, forget: Callable[[str, int], object]) -> float:
+def _seconds(
+    size: int, journal: EventJournal, forget: Callable[[str, int], object], episode_ended: Callable[[], object]
+) -> float:
     """Seconds of a flow from its first event to its end."""
     program = five_stages.program
     flow = MemoryFlow(program.flow_id(), journal, forget=forget)
@@ -87,6 +102,7 @@ def _seconds(size: int, journal: EventJournal, forget: Callable[[str, int], obje
         assert ended is Outcome.COMPLETED, ended
         invoker.drain()
         invoker.drain_journals()
+        episode_ended()
     invoker.close(interrupted=False)
     return time.perf_counter() - start
 
