@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from benchmarks.tables import figure, show
-from ergo_cli.programs.plan.engine import Engine, Phase, StartRun
+from ergo_cli.programs.plan.engine import Engine, OneByOne, Phase, StartRun
 from ergo_cli.programs.plan.events import Envelope
 from ergo_cli.programs.plan.ids import RunId
 from ergo_cli.programs.plan.program import PlanProgram
@@ -79,7 +79,7 @@ def _resumed(program: PlanProgram, journal: EventJournal, artifacts: ArtifactSto
 def _replayed(program: PlanProgram, journal: EventJournal, artifacts: MemoryArtifacts) -> float:
     """Seconds of judging every attempt of a recorded run."""
     recorded = RecordedJournal({_RUN: _events(program, journal, artifacts)}, {})
-    engine = served_engine(program, recorded, artifacts, ServedTransports(recorded))
+    engine = served_engine(program, recorded, artifacts, ServedTransports(recorded), OneByOne())
     return _timed(lambda: engine.start(_start(program, engine)).phase)
 
 

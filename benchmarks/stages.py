@@ -15,7 +15,7 @@ from ergo_cli.bundle.schema import Header, Version
 from ergo_cli.bundle.writer import BundleWriter
 from ergo_cli.core.digest_set import DigestSet
 from ergo_cli.events.adapter import bind_together
-from ergo_cli.events.external import ExternalEvent
+from ergo_cli.events.external import Context, ExternalEvent
 from ergo_cli.events.stream import EventStream, SemanticKinds
 from ergo_cli.host.effects import ApplyEffects
 from ergo_cli.host.loop import run_stream
@@ -146,5 +146,5 @@ class _Entries:
 
 
 class _Completes:
-    def run(self, *_: object) -> Outcome:
+    def run(self, graph_id: str, event_id: str, context: Context, deadline: int | None) -> Outcome:
         return Outcome.COMPLETED
