@@ -29,13 +29,20 @@ from ergo_cli.cli.commands import (
     QuietOption,
     VerboseOption,
     VersionOption,
+    place_option,
 )
 
 if TYPE_CHECKING:
+    from ergo_cli.replay.results import Window
     from ergo_cli.report.command_result import CommandResult
 
 BundlesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[BUNDLE]...", help="Bundles, folders, globs; else those of the project.")
+]
+FromOption = Annotated[int | None, place_option("--from", "N", "The first decision that is compared, from 0.")]
+UntilOption = Annotated[int | None, place_option("--until", "N", "The last decision that is compared.")]
+OnlyEventOption = Annotated[
+    str | None, typer.Option("--event", metavar="ID", help="The event whose decision alone is compared.")
 ]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse a program or an adapter that changed.")]
 
@@ -51,6 +58,9 @@ def replay(
     project: ProjectOption = None,
     ignore: IgnoreOption = None,
     max_divergences: MaxDivergencesOption = 1000,
+    first: FromOption = None,
+    last: UntilOption = None,
+    event: OnlyEventOption = None,
     listed: ListOption = False,
     jobs: JobsOption = 1,
     numbers: NumbersOption = None,
@@ -76,10 +86,12 @@ def replay(
 
     session = Session("replay", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
-    request = ReplayRequest(flags, strict, None if ignore is None else tuple(ignore), max_divergences, numbers)
 
     def work() -> CommandResult:
         begun = monotonic()
+        window = _window(first, last, event)
+        patterns = None if ignore is None else tuple(ignore)
+        request = ReplayRequest(flags, strict, patterns, max_divergences, numbers, window)
         replays = ReplaySession(request, ProgramStore.of_user())
         refuse_second_standard_input(bundles or ())
         selection = select_bundles(bundles or (), profile, project, strict=strict)
@@ -107,3 +119,17 @@ def replay(
         return render_comparison("replay", results, REPLAY, notices, shown, selection.searched)
 
     return session.conclude(work)
+
+
+def _window(first: int | None, last: int | None, event: str | None) -> Window:
+    """The decisions that are compared. Raises UsageError for a window without any, or given twice."""
+    from ergo_cli.errors import UsageError
+    from ergo_cli.replay.results import Window
+
+    if event is not None and (first is not None or last is not None):
+        message = "--event names one decision, --from and --until name others"
+        raise UsageError("cli.conflicting_options", message, where="option --event", fix="leave one of them out")
+    if first is not None and last is not None and last < first:
+        message = f"no decision lies from {first} on and until {last}"
+        raise UsageError("cli.invalid_option_value", message, where="option --until", fix=f"give {first} or more")
+    return Window(first, last, event)

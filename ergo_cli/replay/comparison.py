@@ -126,6 +126,7 @@ class Comparison:
             differing=self._found.decisions,
             before_first=tuple(_episode(*each) for each in self._before) if self._found.count else (),
             failures=self._failures.summary(),
+            window=self._options.window,
         )
 
     def _compared(self, warnings: list[Notice]) -> ErgoError | None:
@@ -134,7 +135,10 @@ class Comparison:
         try:
             for recorded, played in self._pairs():
                 self._compare(recorded, played)
-            self._compare_closing()
+            if self._options.window.last is None:
+                self._compare_closing()
+            else:
+                self._journals.check()
             warnings += self._referee.notices() if isinstance(self._referee, Warns) else ()
             return None
         except BundleError:
@@ -156,6 +160,8 @@ class Comparison:
             key = (event.event_id, 0) if occurrences is None else occurrences.key(event.event_id)
             row = Row(seq, key, was)
             yield row, self._step(Row(seq, key, event), row)
+            if seq == self._options.window.last:
+                break
 
     def _joined(self) -> Iterator[Pair]:
         reader = self._scan.reader
@@ -190,7 +196,8 @@ class Comparison:
         except StepError as fault:
             why = f"{fault.message} ({', '.join(fault.details) or fault.name})"
             raise _BrokenOff(event, recorded, why) from fault
-        self._counts[entry.decision] += 1
+        if self._options.window.holds(event.seq):
+            self._counts[entry.decision] += 1
         if self._on_event is not None:
             self._on_event()
         captured = tuple([self._captured(effect.text) for effect in effects])
@@ -207,6 +214,10 @@ class Comparison:
         return Row(event.seq, event.key, Played(record, finding, self._witness.ran, error))
 
     def _compare(self, recorded: Row[Recorded] | None, played: Row[Played] | None) -> None:
+        at = recorded or played
+        if at is None or not self._options.window.holds(at.seq):
+            self._remember(played)
+            return
         if recorded is None or played is None:
             self._one_sided(recorded, played)
             return
@@ -218,8 +229,12 @@ class Comparison:
             self._add_journal(recorded.seq, recorded.key, was.record.episode_id, difference)
         if not was.is_same(now.record) or not all_matched(self._options.ignore):
             self._compare_records(recorded, was.record, now)
-        if not self._found.count:
-            self._before.append((recorded.seq, now.record))
+        self._remember(played)
+
+    def _remember(self, played: Row[Played] | None) -> None:
+        """Keep a decision as what came before the first that differs."""
+        if played is not None and not self._found.count:
+            self._before.append((played.seq, played.record.record))
 
     def _note_failure(self, recorded: RunTermination | None, now: Played, error: BaseException) -> None:
         """Remember why today's episode failed, where that is not how the recorded one ended."""

@@ -17,8 +17,16 @@ from ergo_cli.errors import ErgoError, ProjectError, UsageError
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.replay.byte_match import match_bytes
 from ergo_cli.replay.number_form import in_form_of
-from ergo_cli.replay.preflight import PROGRAM_CHANGES, Scan, check_comparable, check_kind, scan_bundle, scan_value
-from ergo_cli.replay.results import BundleResult, Changes, Outcome, ReplayOptions, Target, failure
+from ergo_cli.replay.preflight import (
+    PROGRAM_CHANGES,
+    Scan,
+    check_comparable,
+    check_kind,
+    scan_bundle,
+    scan_value,
+    window_in,
+)
+from ergo_cli.replay.results import WHOLE, BundleResult, Changes, Outcome, ReplayOptions, Target, failure
 
 Bundle = str | PathLike[str] | CaptureBundle
 """A bundle by the path of its file, or as a value."""
@@ -113,6 +121,8 @@ def _matched(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRes
         return None
     with suppress(ErgoError), skim_bundle(fspath(bundle)) as reader:
         found = find(reader)
+        if found.options.window != WHOLE:
+            return None
         return match_bytes(reader, found.target, found.options, on_event)
     return None
 
@@ -123,6 +133,10 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
     found = find(scan.reader)
     options, target = found.options, in_form_of(scan.reader, replace(found.target, recorded=found.recall()))
     check_kind(scan.reader, target.program, strict=options.strict)
+    window = window_in(scan, options.window)
+    if isinstance(window, ErgoError):
+        return BundleResult(scan.reader.path, Outcome.REFUSED, window, graph_id=scan.reader.graph_id)
+    options = replace(options, window=window)
     journals = BundleJournals(scan.reader)
     try:
         warnings = check_comparable(scan, journals, target, strict=options.strict)

@@ -159,13 +159,36 @@ class Divergences:
         self._last = key if number else self._last
 
 
+class Window(Struct, frozen=True):
+    """The decisions to compare, by their places from 0, both inclusive; None has no bound. ``event`` names one instead.
+
+    Decisions before are stepped all the same, since later ones may depend on them; nothing behind it is.
+    """
+
+    first: int | None = None
+    last: int | None = None
+    event: str | None = None
+
+    def holds(self, seq: int) -> bool:
+        """Whether the decision at a place is to be compared."""
+        return (self.first or 0) <= seq and (self.last is None or seq <= self.last)
+
+
+WHOLE = Window()
+"""Every decision, and what closing the program recorded."""
+
+
 class ReplayOptions(Struct, frozen=True):
-    """How to compare: ``ignore`` leaves parts of decisions out, ``max_divergences`` bounds what is listed."""
+    """How to compare: ``ignore`` leaves parts of decisions out, ``max_divergences`` bounds what is listed.
+
+    ``window`` leaves all decisions out but some.
+    """
 
     strict: bool = True
     ignore: tuple[Pattern, ...] = ()
     max_divergences: int = 1000
     numbers: Numbers = Numbers.EXACT
+    window: Window = WHOLE
 
 
 class Target(Struct, frozen=True):
@@ -234,6 +257,8 @@ class BundleResult(Struct, frozen=True):
     """Why episodes fail today that did not fail so when they were recorded."""
     changes: tuple[Change, ...] = ()
     """What differs between the program of the capture and today's."""
+    window: Window = WHOLE
+    """Which decisions were compared; ``events`` and ``decisions`` count those alone."""
 
 
 def failure(result: BundleResult) -> ErgoError | None:

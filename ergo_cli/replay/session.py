@@ -22,7 +22,16 @@ from ergo_cli.replay.engine import Assignment, replay
 from ergo_cli.replay.paths import Pattern, parse_patterns, unmatched
 from ergo_cli.replay.preflight import replay_setup_failed
 from ergo_cli.replay.reasons import BothPrograms
-from ergo_cli.replay.results import BundleResult, Changes, Divergence, ReplayOptions, Target, as_shown
+from ergo_cli.replay.results import (
+    WHOLE,
+    BundleResult,
+    Changes,
+    Divergence,
+    ReplayOptions,
+    Target,
+    Window,
+    as_shown,
+)
 from ergo_cli.replay.selection import BundlePath
 
 
@@ -34,6 +43,7 @@ class ReplayRequest(Struct, frozen=True):
     ignore: tuple[str, ...] | None = None
     max_divergences: int = 1000
     numbers: Numbers | None = None
+    window: Window = WHOLE
 
 
 class ReplaySession:
@@ -91,6 +101,7 @@ class ReplaySession:
             ignore=tuple(self._pattern(text) for text in ignore),
             max_divergences=asked.max_divergences,
             numbers=numbers_for(found, asked.numbers),
+            window=asked.window,
         )
 
     def _pattern(self, text: str) -> Pattern:

@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct
 from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.core.diagnostics import Notice, counted
 from ergo_cli.errors import ErgoError, exit_code
-from ergo_cli.replay.results import BundleResult, Divergence, Outcome, as_shown
+from ergo_cli.replay.results import WHOLE, BundleResult, Divergence, Outcome, Window, as_shown
 from ergo_cli.report.changes import change_documents, change_rows
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
@@ -19,6 +19,7 @@ from ergo_cli.report.document import (
     BundleDocument,
     DivergenceDocument,
     Report,
+    WindowDocument,
     error_document,
     failure_outcome,
     gravest,
@@ -94,6 +95,7 @@ def bundle_document(result: BundleResult) -> BundleDocument:
         divergences=tuple(divergence_document(divergence) for divergence in result.divergences),
         failures=failure_documents(result.failures) or UNSET,
         changes=change_documents(result.changes) or UNSET,
+        window=UNSET if result.window == WHOLE else WindowDocument(result.window.first, result.window.last),
     )
 
 
@@ -204,7 +206,7 @@ def _refusals(error: ErgoError, results: Sequence[BundleResult]) -> Line:
 def _verdict(result: BundleResult) -> Line:
     if result.error is not None:
         return _refusals(result.error, (result,))
-    parts = [_VERDICTS[result.outcome], _name(result)]
+    parts = [_VERDICTS[result.outcome], _name(result), *_window(result.window)]
     if result.outcome is Outcome.DIVERGED:
         parts.append(_extent(result))
     elif result.events is not None and result.decisions is not None:
@@ -231,6 +233,15 @@ def _sum(results: Sequence[BundleResult], diverged: Sequence[BundleResult], seco
 def _name(result: BundleResult) -> str:
     path = near(result.path)
     return path if result.base is None else f"{near(result.base)} → {path}"
+
+
+def _window(window: Window) -> Iterator[str]:
+    """Which decisions were compared, where not all were."""
+    if window.event is not None:
+        yield f"event {window.event} alone"
+    elif window != WHOLE:
+        parts = (("from", window.first), ("until", window.last))
+        yield "decisions " + " ".join(f"{word} {place}" for word, place in parts if place is not None)
 
 
 def _counts(events: int, decisions: DecisionCounts) -> str:

@@ -120,11 +120,18 @@ class ChangeDocument(Struct, frozen=True):
     without_effect: bool
 
 
+class WindowDocument(Struct, frozen=True):
+    """The decisions that were compared, by their places from 0, both inclusive; null has no bound."""
+
+    first: int | None
+    last: int | None
+
+
 class BundleDocument(Struct, frozen=True, kw_only=True):
     """The result of one bundle; only ``diff`` writes ``base``.
 
     Only a replay writes ``failures``, episodes that fail today, and ``changes``, the differences from the capture's
-    program.
+    program, and ``window``, where not every decision was compared.
     """
 
     path: str
@@ -138,6 +145,7 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
     divergences: tuple[DivergenceDocument, ...]
     failures: tuple[FailureDocument, ...] | UnsetType = UNSET
     changes: tuple[ChangeDocument, ...] | UnsetType = UNSET
+    window: WindowDocument | UnsetType = UNSET
 
 
 class WrittenDocument(Struct, frozen=True):
