@@ -142,6 +142,19 @@ def test_c60_97_the_journal_of_a_source_must_be_there(tmp_path: Path) -> None:
     assert source_refusal(archive, "ledger") == "pipeline.stage_type_mismatch"
 
 
+@pytest.mark.parametrize("label", ["data:unknown", "error:unknown", "data:orders_in"])
+def test_the_events_of_a_journal_that_is_not_there_are_refused(label: str, tmp_path: Path) -> None:
+    folder = orders(tmp_path)
+    os.remove(data_file(folder, "orders_in"))
+    with pytest.raises(ArchiveError) as refused:
+        list(open_archive(folder).events(label))
+    assert refused.value.code == "pipeline.missing_journal"
+    assert label in refused.value.message
+    assert refused.value.where == str(folder)
+    assert refused.value.fix is not None
+    assert "data:ledger" in refused.value.fix
+
+
 @pytest.mark.parametrize("requested", list(StageType))
 def test_c60_97_only_sources_are_requested(requested: StageType, tmp_path: Path) -> None:
     """Finite and infinite sources are interchangeable."""

@@ -95,10 +95,15 @@ class Archive(Struct, frozen=True):
                 yield record
 
     def events(self, label: str) -> Iterator[ChainEvent]:
-        """The events of a stage's journal. Raises ArchiveError ``pipeline.corrupted_archive``.
+        """The events of a stage's journal. Raises ArchiveError ``pipeline.missing_journal`` and
+        ``pipeline.corrupted_archive``.
 
         The journal of a run that has ended must end with a whole record.
         """
+        if label not in self.files:
+            message = f"the archive '{self.path}' has no journal '{label}'"
+            known = ", ".join(sorted(self.files.keys() - {SYSTEM}))
+            raise ArchiveError("pipeline.missing_journal", message, where=self.path, fix=f"name one of {known}")
         try:
             for record in _records(self, label, read_chain_event, is_whole=self.ended.chosen is not _UNKNOWN):
                 yield record.event
