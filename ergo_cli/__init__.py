@@ -81,7 +81,7 @@ if TYPE_CHECKING:
     from ergo_cli.replay.engine import iter_replays, replay_bundle, replay_bundles
     from ergo_cli.replay.explaining import Assigned, Explanation, explain_event
     from ergo_cli.replay.paths import Pattern
-    from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Outcome, ReplayOptions, Target
+    from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Outcome, ReplayOptions, Target, Window
     from ergo_cli.supervisor.seam import Constraints
     from ergo_cli.tools.file_checks import Surroundings
     from ergo_cli.tools.validation import FileResult, validate_files
@@ -99,7 +99,7 @@ __all__ = [
     "Pattern", "Primitive", "Process", "ProfileRunner", "Program", "ProjectSummary", "ReplayConfig", "ReplayError",
     "ReplayOptions", "ResumedRun", "Resumption", "Route", "RunConfig", "RunError", "RunSummary", "RunnerError",
     "ShownRun", "SourceManifest", "Standing", "StepError", "StepOutcome", "StopHandle", "Surroundings", "Target",
-    "TimedRun", "TriggerEvent", "TriggerManifest", "ValidationError", "build_inventory", "diff_bundles",
+    "TimedRun", "TriggerEvent", "TriggerManifest", "ValidationError", "Window", "build_inventory", "diff_bundles",
     "exec_transport", "explain_event", "inspect_bundle", "iter_replays", "load_adapter_file", "load_egress_config",
     "load_graph_assets_from_memory", "load_program_from_files", "open_bundle", "parse_egress_config", "replay_bundle",
     "replay_bundles", "validate_files", "write_capture_bundle",
@@ -144,7 +144,7 @@ _NAMES = {
     "replay.engine": "iter_replays replay_bundle replay_bundles",
     "replay.explaining": "Assigned Explanation explain_event",
     "replay.paths": "Pattern",
-    "replay.results": "BundleResult Divergence DivergenceKind Outcome ReplayOptions Target",
+    "replay.results": "BundleResult Divergence DivergenceKind Outcome ReplayOptions Target Window",
     "supervisor.seam": "Constraints",
     "tools.file_checks": "Surroundings",
     "tools.validation": "FileResult validate_files",

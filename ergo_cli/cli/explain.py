@@ -26,11 +26,16 @@ from ergo_cli.cli.commands import (
 )
 
 if TYPE_CHECKING:
+    from ergo_cli.bundle.reader import BundleReader
     from ergo_cli.core.diagnostics import Notice
+    from ergo_cli.replay.explaining import Assigned
     from ergo_cli.report.command_result import CommandResult
 
 BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help="The bundle.")]
 EventOption = Annotated[str, typer.Option("--event", metavar="ID", help="The event whose episode is shown.")]
+OnlyDifferingOption = Annotated[
+    bool, typer.Option("--diff", help="Only nodes that did otherwise with the program of the capture.")
+]
 OccurrenceOption = Annotated[int, place_option("--occurrence", "N", "Which of several events of one id, from 0.")]
 
 
@@ -45,6 +50,7 @@ def explain(
     profile: ProfileOption = None,
     project: ProjectOption = None,
     numbers: NumbersOption = None,
+    diff: OnlyDifferingOption = False,
     max_input: MaxInputOption = None,
     form: FormatOption = Format.TEXT,
     quiet: QuietOption = False,
@@ -53,12 +59,12 @@ def explain(
     version: VersionOption = False,
 ) -> int:
     """Say what every node of the program did for one event, and why an action ran or did not."""
-    from ergo_cli.bundle.reader import BundleReader, open_bundle
+    from ergo_cli.bundle.reader import open_bundle
     from ergo_cli.cli.session import Session
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
-    from ergo_cli.replay.explaining import Assigned, explain_event
-    from ergo_cli.replay.session import find_for_bundle, numbers_for
+    from ergo_cli.replay.explaining import explain_event
+    from ergo_cli.replay.session import both_programs
     from ergo_cli.report.episodes import render_explanation
 
     session = Session("explain", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
@@ -68,13 +74,13 @@ def explain(
         notices: list[Notice] = []
 
         def find(reader: BundleReader) -> Assigned:
-            found = find_for_bundle(reader, flags, ProgramStore.of_user())
+            found = both_programs(reader, flags, ProgramStore.of_user(), numbers)
             session.note(f"{bundle}: program '{found.program.graph_id}' found by {found.rule}")
             notices.extend(found.notices)
-            return Assigned(found.program, numbers_for(found, numbers))
+            return found
 
         with open_bundle(bundle) as reader:
             explained = explain_event(reader, find, event, occurrence)
-        return render_explanation(explained, tuple(notices))
+        return render_explanation(explained, tuple(notices), only_differing=diff)
 
     return session.conclude(work)

@@ -41,7 +41,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--rebuild",
         "runs resume --force",
     ),
-    COMPARED: ("replay --strict", "--ignore", "replay --from", "replay --until", "replay --event"),
+    COMPARED: ("replay --strict", "--ignore", "replay --from", "replay --until", "replay --event", "explain --diff"),
     CHECKED: ("validate --strict", "validate --adapter"),
     WRITTEN: (
         "--capture",

@@ -29,7 +29,7 @@ from ergo_cli.cli.explain import BundleArgument
 if TYPE_CHECKING:
     from ergo_cli.bundle.reader import BundleReader
     from ergo_cli.core.diagnostics import Notice
-    from ergo_cli.replay.reasons import BothPrograms
+    from ergo_cli.replay.explaining import Assigned
     from ergo_cli.report.command_result import CommandResult
 
 EventArgument = Annotated[
@@ -79,7 +79,7 @@ def why(
         notices: list[Notice] = []
         event_id, at, node = event, occurrence, path
 
-        def find(reader: BundleReader) -> BothPrograms:
+        def find(reader: BundleReader) -> Assigned:
             found = both_programs(reader, flags, store, numbers)
             notices.extend(found.notices)
             return found

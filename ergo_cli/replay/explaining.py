@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from msgspec import Struct
@@ -26,17 +26,25 @@ _CANDIDATES = 10_000
 
 
 class Assigned(Struct, frozen=True):
-    """Today's program for a bundle, and how its payloads are read."""
+    """Today's program for a bundle, and how its payloads are read.
+
+    ``recorded`` is the program of the capture where it is another and known; ``notices`` are what finding them said,
+    ``rule`` is the rule that found today's (spec 00 §3).
+    """
 
     program: AnyProgram
     numbers: Numbers = Numbers.EXACT
+    recorded: AnyProgram | None = None
+    notices: tuple[Notice, ...] = ()
+    rule: str | None = None
 
 
 class Part(Struct, frozen=True):
     """Lines that belong together: the nodes of a pass, or the records of one call with its ``attempt`` and ``end``.
 
     ``run_id`` is the run that the call drove, or that it spawned: the records of such a run have no ``end``.
-    ``reasons`` says of each state of the run why it ran; the first part of a run has them.
+    ``reasons`` says of each state of the run why it ran; the first part of a run has them. ``recorded`` are the lines
+    of the capture's program, by their paths, where it is another and known.
     """
 
     lines: tuple[Line, ...]
@@ -44,6 +52,7 @@ class Part(Struct, frozen=True):
     attempt: int = 0
     end: End | None = None
     reasons: Sequence[tuple[str, str]] = ()
+    recorded: Mapping[str, Line] | None = None
 
 
 class Explanation(Struct, frozen=True):
@@ -96,8 +105,11 @@ def _traced(found: Decided, today: Assigned) -> tuple[Part, ...]:
     program = today.program
     assert program.kind.computing is not None, "a kind computes or acts"
     context = rehydrate_for_replay(found.origin, today.numbers).context
-    lines = program.kind.computing.trace(program.value, found.origin.event_id, context)
-    return (Part(tuple(lines)),) if lines else ()
+    lines = tuple(program.kind.computing.trace(program.value, found.origin.event_id, context))
+    if today.recorded is None:
+        return (Part(lines),) if lines else ()
+    recorded = program.kind.computing.trace(today.recorded.value, found.origin.event_id, context)
+    return (Part(lines, recorded={line.path: line for line in recorded}),)
 
 
 def _recorded(reader: BundleReader, seq: int) -> tuple[Part, ...]:

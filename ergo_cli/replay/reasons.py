@@ -10,27 +10,14 @@ from msgspec import Struct
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import rehydrate_for_replay
-from ergo_cli.core.diagnostics import Notice, did_you_mean
-from ergo_cli.core.numbers import Numbers
+from ergo_cli.core.diagnostics import did_you_mean
 from ergo_cli.core.values import Effect, Value
 from ergo_cli.errors import ProgramError, UsageError
 from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.kind import Computing, Line, Ran
 from ergo_cli.programs.program import AnyProgram
-from ergo_cli.replay.explaining import Decided, find_decision
+from ergo_cli.replay.explaining import Assigned, Decided, find_decision
 from ergo_cli.replay.preflight import check_kind, check_version
-
-
-class BothPrograms(Struct, frozen=True):
-    """Today's program of a bundle, that of its capture where it is another and known, and how payloads are read.
-
-    ``notices`` are what finding them had to say.
-    """
-
-    today: AnyProgram
-    recorded: AnyProgram | None = None
-    numbers: Numbers = Numbers.EXACT
-    notices: tuple[Notice, ...] = ()
 
 
 class Written(Struct, frozen=True):
@@ -60,7 +47,7 @@ class Why(Struct, frozen=True):
 
 def why_event(
     reader: BundleReader,
-    find: Callable[[BundleReader], BothPrograms],
+    find: Callable[[BundleReader], Assigned],
     event_id: str,
     path: str | None = None,
     occurrence: int = 0,
@@ -76,7 +63,7 @@ def why_event(
         fix = "look at the records with ergo explain BUNDLE --event ID"
         raise ProgramError("program.not_computed", message, where=reader.path, fix=fix)
     programs = find(reader)
-    check_kind(reader, programs.today)
+    check_kind(reader, programs.program)
     check_version(reader.capture_version)
     BundleJournals(reader).check()
     found = find_decision(reader, event_id, occurrence)
@@ -92,7 +79,7 @@ class _Episode:
         self,
         reader: BundleReader,
         computing: Computing[object],
-        programs: BothPrograms,
+        programs: Assigned,
         found: Decided,
         occurrence: int,
     ) -> None:
@@ -100,7 +87,7 @@ class _Episode:
         self._found, self._occurrence = found, occurrence
         context = rehydrate_for_replay(found.origin, programs.numbers).context
         self._ran = Ran(found.origin.event_id, context)
-        self._today = self._lines(programs.today)
+        self._today = self._lines(programs.program)
         self._before = self._today if programs.recorded is None else self._lines(programs.recorded)
 
     def why(self, path: str | None) -> Why | None:
@@ -109,7 +96,7 @@ class _Episode:
             return None
         programs = self._programs
         recorded = None if programs.recorded is None else programs.recorded.value
-        cause = self._computing.why(programs.today.value, recorded, self._ran, node)
+        cause = self._computing.why(programs.program.value, recorded, self._ran, node)
         return Why(
             self._found.event.event_id,
             self._found.seq,

@@ -19,9 +19,9 @@ from ergo_cli.programs.program import AnyProgram
 from ergo_cli.project.finding import FoundProgram, ProgramFlags, RecordedProgram, find_program_for_replay
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.engine import Assignment, replay
+from ergo_cli.replay.explaining import Assigned
 from ergo_cli.replay.paths import Pattern, parse_patterns, unmatched
 from ergo_cli.replay.preflight import replay_setup_failed
-from ergo_cli.replay.reasons import BothPrograms
 from ergo_cli.replay.results import (
     WHOLE,
     BundleResult,
@@ -119,13 +119,11 @@ def found_by(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> 
         return None
 
 
-def both_programs(
-    reader: BundleReader, flags: ProgramFlags, store: ProgramStore, numbers: Numbers | None
-) -> BothPrograms:
+def both_programs(reader: BundleReader, flags: ProgramFlags, store: ProgramStore, numbers: Numbers | None) -> Assigned:
     """Today's program of a bundle and that of its capture. Raises as ``find_for_bundle``."""
     found = find_for_bundle(reader, flags, store)
     recorded = _program_of_capture(reader, found.program, store)
-    return BothPrograms(found.program, recorded, numbers_for(found, numbers), found.notices)
+    return Assigned(found.program, numbers_for(found, numbers), recorded, found.notices, found.rule)
 
 
 def first_divergence(path: str, request: ReplayRequest, store: ProgramStore) -> Divergence | None:

@@ -260,8 +260,23 @@ class FileDocument(Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
+class RecordedNodeDocument(Struct, frozen=True):
+    """What the program of the capture did at a node."""
+
+    impl: str
+    params: Mapping[str, JsonValue]
+    inputs: Mapping[str, JsonValue]
+    outputs: Mapping[str, JsonValue]
+    ran: bool
+    why: str | None
+
+
 class NodeDocument(Struct, frozen=True):
-    """What happened at one node of an episode; values are tagged (spec 20 §2.5). Only one that failed has ``place``."""
+    """What happened at one node of an episode; values are tagged (spec 20 §2.5). Only one that failed has ``place``.
+
+    ``recorded`` is what the capture's program did there, null where it has no such node; a node that does as that did
+    has none.
+    """
 
     id: str
     path: str
@@ -273,6 +288,7 @@ class NodeDocument(Struct, frozen=True):
     ran: bool
     why: str | None
     place: PlaceDocument | UnsetType = UNSET
+    recorded: RecordedNodeDocument | UnsetType | None = UNSET
 
 
 class StateDocument(Struct, frozen=True):
@@ -286,7 +302,8 @@ class StateDocument(Struct, frozen=True):
 class EpisodeDocument(Struct, frozen=True):
     """One decision of a bundle, node by node as its program computes it now; what else it has is as recorded.
 
-    ``states`` are those of the runs of the episode, where its kind has states.
+    ``states`` are those of the runs of the episode, where its kind has states; ``gone`` are the nodes that only the
+    program of the capture has.
     """
 
     seq: int
@@ -296,6 +313,7 @@ class EpisodeDocument(Struct, frozen=True):
     termination: JsonValue
     nodes: tuple[NodeDocument, ...]
     effects: tuple[JsonValue, ...]
+    gone: tuple[str, ...] | UnsetType = UNSET
     states: tuple[StateDocument, ...] | UnsetType = UNSET
     intent_acks: tuple[JsonValue, ...] | UnsetType = UNSET
     interruption: str | UnsetType = UNSET

@@ -13,7 +13,15 @@ from ergo_cli.core.json import JsonValue
 from ergo_cli.programs.kind import Line as EpisodeLine
 from ergo_cli.replay.explaining import Explanation, Part
 from ergo_cli.report.command_result import CommandResult
-from ergo_cli.report.document import EpisodeDocument, NodeDocument, Report, StateDocument, unicode, warning_texts
+from ergo_cli.report.document import (
+    EpisodeDocument,
+    NodeDocument,
+    RecordedNodeDocument,
+    Report,
+    StateDocument,
+    unicode,
+    warning_texts,
+)
 from ergo_cli.report.facts import effect_facts
 from ergo_cli.report.failures import place_document, place_text
 from ergo_cli.report.text import Block, Line, Row, Rows, Table, Tone, fields, shorten
@@ -25,8 +33,13 @@ _NODE_COLUMNS = ("id", "path", "impl", "params", "inputs", "outputs", "ran")
 _RECORD_COLUMNS = ("seq", "event", "part", "value")
 
 
-def render_explanation(explained: Explanation, notices: tuple[Notice, ...]) -> CommandResult:
-    """Render an explained episode; ``notices`` come from finding the program."""
+def render_explanation(
+    explained: Explanation, notices: tuple[Notice, ...], *, only_differing: bool = False
+) -> CommandResult:
+    """Render an explained episode; ``notices`` come from finding the program.
+
+    ``only_differing`` leaves out of the text what the program of the capture did as well.
+    """
     remark = () if explained.remark is None else (Notice(explained.remark),)
     report = Report(
         command="explain",
@@ -35,7 +48,9 @@ def render_explanation(explained: Explanation, notices: tuple[Notice, ...]) -> C
         warnings=warning_texts((*notices, *explained.notices, *remark)),
         episode=_document(explained),
     )
-    return CommandResult(report, tuple(_blocks(explained)), notices=(*notices, *explained.notices))
+    return CommandResult(
+        report, tuple(_blocks(explained, only_differing=only_differing)), notices=(*notices, *explained.notices)
+    )
 
 
 def _document(explained: Explanation) -> EpisodeDocument:
@@ -46,7 +61,8 @@ def _document(explained: Explanation) -> EpisodeDocument:
         episode_id=record.episode_id,
         decision=record.decision.value,
         termination=msgspec.to_builtins(record.termination),
-        nodes=tuple(_node(line) for part in explained.parts for line in part.lines),
+        nodes=tuple(_node(line, part.recorded) for part in explained.parts for line in part.lines),
+        gone=tuple(sorted(_gone(explained))) or UNSET,
         effects=tuple(msgspec.json.decode(effect.text) for effect in record.effects),
         states=tuple(state for part in explained.parts for state in _states(part)) or UNSET,
         intent_acks=tuple(msgspec.to_builtins(ack) for ack in record.intent_acks) or UNSET,
@@ -59,7 +75,14 @@ def _states(part: Part) -> Iterator[StateDocument]:
         yield StateDocument(part.run_id or "", state, why)
 
 
-def _node(line: EpisodeLine) -> NodeDocument:
+def _gone(explained: Explanation) -> set[str]:
+    """The nodes that the program of the capture has, and today's has not."""
+    recorded = {path for part in explained.parts for path in part.recorded or ()}
+    return recorded - {line.path for part in explained.parts for line in part.lines}
+
+
+def _node(line: EpisodeLine, recorded: Mapping[str, EpisodeLine] | None) -> NodeDocument:
+    was = None if recorded is None else recorded.get(line.path)
     return NodeDocument(
         id=line.id,
         path=line.path,
@@ -71,10 +94,26 @@ def _node(line: EpisodeLine) -> NodeDocument:
         ran=line.ran,
         why=line.why,
         place=UNSET if line.place is None else place_document(line.place),
+        recorded=UNSET if recorded is None or not _differs(line, was) else _recorded_node(was),
     )
 
 
-def _blocks(explained: Explanation) -> Iterator[Block]:
+def _recorded_node(line: EpisodeLine | None) -> RecordedNodeDocument | None:
+    if line is None:
+        return None
+    return RecordedNodeDocument(line.impl, line.params, line.inputs, line.outputs, line.ran, line.why)
+
+
+def _differs(line: EpisodeLine, was: EpisodeLine | None) -> bool:
+    """Whether a node did otherwise with the program of the capture, or is new."""
+    return was is None or _did(line) != _did(was)
+
+
+def _did(line: EpisodeLine) -> tuple[object, ...]:
+    return line.impl, line.params, line.inputs, line.outputs, line.ran, line.why, line.effects
+
+
+def _blocks(explained: Explanation, *, only_differing: bool) -> Iterator[Block]:
     record = explained.record
     ended = "" if record.termination is None else f", {termination_name(record.termination)}"
     retries = f" after {record.retry_count} retries" if record.retry_count else ""
@@ -90,7 +129,8 @@ def _blocks(explained: Explanation) -> Iterator[Block]:
         yield Line(explained.remark)
     for part in explained.parts:
         yield Line()
-        yield from _part(part, run_id, several=sum(each.end is not None for each in explained.parts) > 1)
+        several = sum(each.end is not None for each in explained.parts) > 1
+        yield from _part(part, run_id, several=several, only_differing=only_differing)
     if record.effects:
         yield Line()
         yield Line("effects", Tone.STRONG)
@@ -101,10 +141,10 @@ def _blocks(explained: Explanation) -> Iterator[Block]:
         yield Table(("intent acknowledged", "channel", "acceptance", "reference"), rows)
 
 
-def _part(part: Part, run_id: str | None, *, several: bool) -> Iterator[Block]:
+def _part(part: Part, run_id: str | None, *, several: bool, only_differing: bool) -> Iterator[Block]:
     """``several``: more than one call of the program belongs to the episode."""
     if part.run_id is None:
-        yield from _pass(part)
+        yield from _pass(part, only_differing=only_differing)
     elif part.end is None:
         yield Line(f"spawned run {part.run_id}", Tone.STRONG)
         yield from _records(part)
@@ -112,19 +152,45 @@ def _part(part: Part, run_id: str | None, *, several: bool) -> Iterator[Block]:
         yield from _call(part, run_id, several=several)
 
 
-def _pass(part: Part) -> Iterator[Block]:
-    yield Table(_NODE_COLUMNS, tuple(map(_node_row, part.lines)))
+def _pass(part: Part, *, only_differing: bool) -> Iterator[Block]:
+    """The nodes; with the program of the capture beside today's the first column marks those that did otherwise."""
+    if part.recorded is None:
+        yield Table(_NODE_COLUMNS, tuple(_node_row(line, line) for line in part.lines))
+        return
+    rows: list[tuple[str, ...]] = []
+    for line in part.lines:
+        was = part.recorded.get(line.path)
+        sign = "+" if was is None else "~" if _differs(line, was) else ""
+        if sign or not only_differing:
+            rows.append((sign, *_node_row(line, was or line)))
+    today = {line.path for line in part.lines}
+    rows += (("-", *_node_row(line, line)) for path, line in part.recorded.items() if path not in today)
+    yield Table(("", *_NODE_COLUMNS), tuple(rows))
 
 
-def _node_row(line: EpisodeLine) -> tuple[str, ...]:
+def _node_row(line: EpisodeLine, was: EpisodeLine) -> tuple[str, ...]:
+    """A node; what differs from ``was`` with both values."""
+    values = ((was.params, line.params), (was.inputs, line.inputs), (was.outputs, line.outputs))
+    before, now = _ran(was), _ran(line)
+    place = "" if line.place is None else f" ({place_text(line.place)})"
+    ran = f"{now}{place}" if before == now else f"{before} -> {now}{place}"
+    impl = line.impl if line.impl == was.impl else f"{was.impl} -> {line.impl}"
+    return (line.id, line.path, impl, *(_named(*each) for each in values), ran)
+
+
+def _ran(line: EpisodeLine) -> str:
     ran = "yes" if line.ran else "no"
-    why = ran if line.why is None else f"{ran}: {line.why}"
-    why += "" if line.place is None else f" ({place_text(line.place)})"
-    return (line.id, line.path, line.impl, *map(_named, (line.params, line.inputs, line.outputs)), why)
+    return ran if line.why is None else f"{ran}: {line.why}"
 
 
-def _named(values: Mapping[str, JsonValue]) -> str:
-    return ", ".join(f"{name}={shorten(_short(value), _WIDTH)}" for name, value in values.items())
+def _named(was: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> str:
+    return ", ".join(f"{name}={_both(was.get(name), now.get(name))}" for name in dict.fromkeys((*now, *was)))
+
+
+def _both(was: JsonValue, now: JsonValue) -> str:
+    """A value, with the recorded one where that is another."""
+    before, after = ("(none)" if value is None else shorten(_short(value), _WIDTH) for value in (was, now))
+    return after if was == now else f"{before} -> {after}"
 
 
 def _short(value: JsonValue) -> str:

@@ -147,3 +147,65 @@ def test_an_episode_that_was_aborted_ran_nothing(ergo: Ergo, conformance: Path, 
     event_id = json.loads((tmp_path / "b.json").read_text())["events"][0]["event_id"]
     ran = ergo("explain", "b.json", "--event", event_id, "-g", case / "graph.yaml")
     assert "nothing ran: the deadline is zero" in ran.stdout
+
+
+@pytest.fixture
+def lowered(ergo: Ergo, desk: Path) -> Path:
+    """Captured here, so that the program store has the texts; the level to enter at was lowered since."""
+    assert ergo("capture", cwd=desk).exit_code == 0
+    graph = desk / "graphs" / "order_threshold.yaml"
+    graph.write_text(graph.read_text().replace("value: 105.0", "value: 104.0"))
+    return desk
+
+
+DIFFERING = ["enter_level", "above", "may_enter", "enter", "bought_at", "buy"]
+
+
+def test_nodes_that_did_otherwise_are_shown_with_both_sides(ergo: Ergo, lowered: Path) -> None:
+    explain = ("explain", "captures/monday.json", "--event", "q-0910")
+    lines = ergo(*explain, cwd=lowered).stdout.splitlines()
+    marked = [line.split()[2] for line in lines if line.startswith("~  ")]
+    assert sorted(marked) == sorted(DIFFERING)
+    [above] = [line for line in lines if line.split()[2:3] == ["above"]]
+    assert "b=105.0 -> 104.0" in above
+    assert "result=false -> true" in above
+    [buy] = [line for line in lines if line.split()[2:3] == ["buy"]]
+    assert buy.endswith("no: not emitted: event -> yes")
+    assert len([line for line in lines if "@0.1.0" in line]) == 20
+    alone = ergo(*explain, "--diff", cwd=lowered).stdout.splitlines()
+    assert len([line for line in alone if "@0.1.0" in line]) == len(DIFFERING)
+
+
+def test_the_report_holds_both_sides_of_nodes_that_did_otherwise(ergo: Ergo, lowered: Path) -> None:
+    explain = ("explain", "captures/monday.json", "--event", "q-0910", "--format", "json")
+    episode = ergo(*explain, cwd=lowered).report["episode"]
+    recorded = {node["path"]: node["recorded"] for node in episode["nodes"] if "recorded" in node}
+    assert sorted(recorded) == sorted(DIFFERING)
+    assert recorded["above"] == {
+        "impl": "gt@0.1.0",
+        "params": {},
+        "inputs": {"a": {"Number": 104.25}, "b": {"Number": 105.0}},
+        "outputs": {"result": {"Bool": False}},
+        "ran": True,
+        "why": None,
+    }
+    assert "gone" not in episode
+
+
+def test_nodes_of_one_side_alone_are_marked(ergo: Ergo, lowered: Path) -> None:
+    graph = lowered / "graphs" / "order_threshold.yaml"
+    graph.write_text(graph.read_text().replace("above", "over"))
+    explain = ("explain", "captures/monday.json", "--event", "q-0910")
+    lines = ergo(*explain, "--diff", cwd=lowered).stdout.splitlines()
+    assert [line.split()[2] for line in lines if line.startswith("+")] == ["over"]
+    assert [line.split()[2] for line in lines if line.startswith("-")] == ["above"]
+    episode = ergo(*explain, "--format", "json", cwd=lowered).report["episode"]
+    assert episode["gone"] == ["above"]
+    [over] = [node for node in episode["nodes"] if node["path"] == "over"]
+    assert over["recorded"] is None
+
+
+def test_diff_shows_nothing_where_both_programs_do_the_same(ergo: Ergo, lowered: Path) -> None:
+    ran = ergo("explain", "captures/monday.json", "--event", "q-0900", "--diff", cwd=lowered)
+    shown = [line.split()[2] for line in ran.stdout.splitlines() if "@0.1.0" in line]
+    assert shown == ["enter_level", "above"]
