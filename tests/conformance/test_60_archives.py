@@ -568,10 +568,10 @@ def test_an_effect_that_was_not_recorded_fails_its_stage(tmp_path: Path) -> None
         return [each for each in records if not each["event"]["content"].get("event_type", "").startswith("obzenflow.")]
 
     changed = replayed(charging(executed, "b"), open_archive(folder))
-    assert "descriptor" in " ".join(facts(changed, "till")) or "it asks for" in " ".join(facts(changed, "till"))
+    assert "'charge' asks for" in " ".join(facts(changed, "till"))
     edit_records(data_file(folder, "till"), LineFormat.RECORDS, edited)
     missed = replayed(charging(executed), open_archive(folder))
-    assert "it was never recorded" in " ".join(facts(missed, "till"))
+    assert "'charge' was never recorded" in " ".join(facts(missed, "till"))
     assert len(executed) == 1
 
 

@@ -147,6 +147,7 @@ def test_c60_105_an_attempt_without_an_outcome() -> None:
     world = World()
     driven = replayed(charging(world, Safety.NON_IDEMPOTENT_AT_LEAST_ONCE), started, {"id": 1})
     assert driven.scheduler.stages[1].crash.code == "pipeline.effect_in_doubt"
+    assert "attempt 1 of 'charge' was started" in fault_of(driven)
     assert world.calls == []
     resumed = Driven(
         charging(world, Safety.NON_IDEMPOTENT_AT_LEAST_ONCE), RecordedHistory(started, is_replay=False)
@@ -156,6 +157,13 @@ def test_c60_105_an_attempt_without_an_outcome() -> None:
     assert attempts == [AttemptStarted(1), AttemptStarted(2), Succeeded({"charged": 1})]
     names = [name for name in resumed.names("tr") if name in EFFECT_EVENTS]
     assert names == [EFFECT_ATTEMPT, EFFECT_ATTEMPT, EFFECT_RECORD]
+
+
+def test_an_executor_that_was_not_loaded_is_to_be_given_itself() -> None:
+    program = replace(charging(World()), effects={"charge": "bank:charge"})
+    crash = Driven(program).all({"id": 1}).scheduler.stages[1].crash
+    assert (crash.code, "'bank:charge' was not loaded" in crash.message) == ("pipeline.effect_not_loaded", True)
+    assert "give the function itself" in crash.fix
 
 
 def test_c60_105_a_missing_key_comes_before_history_and_is_recorded_nowhere() -> None:

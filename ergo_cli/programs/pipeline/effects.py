@@ -405,7 +405,7 @@ class EffectsOfStage:
         if self._flow.history.is_replay:
             raise _unrecorded(cursor, descriptor, attempts)
         if attempts and kind.safety is not Safety.NON_IDEMPOTENT_AT_LEAST_ONCE:
-            raise _in_doubt(cursor, attempts)
+            raise _in_doubt(cursor, descriptor, attempts)
         if kind.safety is Safety.NON_IDEMPOTENT_AT_LEAST_ONCE:
             self._append_again(recorded)
             self._append([EffectRecord(cursor, descriptor.hash, descriptor, AttemptStarted(attempts + 1))])
@@ -457,7 +457,8 @@ def _recorded_outcome(
     """The one outcome among the records of a call; None where it has none. Raises EffectFault."""
     for record in recorded:
         if record.descriptor_hash != descriptor.hash:
-            message = f"it asks for {descriptor.hash[:12]}, recorded is {record.descriptor_hash[:12]}"
+            asked, kept = descriptor.hash[:12], record.descriptor_hash[:12]
+            message = f"'{descriptor.effect_type}' asks for {asked}, recorded is {kept}"
             raise _fault("pipeline.descriptor_mismatch", cursor, message, descriptor)
     outcomes = [record.outcome for record in recorded if not isinstance(record.outcome, AttemptStarted)]
     if not outcomes:
@@ -482,17 +483,19 @@ def _result(outcome: Succeeded | SucceededFact | FailedOutcome) -> FreeValue:
 
 def _unrecorded(cursor: Cursor, descriptor: Descriptor, attempts: int) -> EffectFault:
     if attempts:
-        return _in_doubt(cursor, attempts)
-    message = "it was never recorded, and a replay executes nothing"
+        return _in_doubt(cursor, descriptor, attempts)
+    message = f"'{descriptor.effect_type}' was never recorded there, and a replay executes nothing"
     return _fault("pipeline.missing_recorded_effect", cursor, message, descriptor)
 
 
-def _in_doubt(cursor: Cursor, attempt: int) -> EffectFault:
-    return _fault("pipeline.effect_in_doubt", cursor, f"attempt {attempt} was started, how it ended is not recorded")
+def _in_doubt(cursor: Cursor, descriptor: Descriptor, attempt: int) -> EffectFault:
+    started = f"attempt {attempt} of '{descriptor.effect_type}' was started"
+    return _fault("pipeline.effect_in_doubt", cursor, f"{started}, how it ended is not recorded")
 
 
 _FIXES = {
     "pipeline.effect_unknown": "name it in the effects of the program",
+    "pipeline.effect_not_loaded": "give the function itself: an executor named by a text is imported by ergo alone",
     "pipeline.missing_idempotency_key": "give effects.perform a key that names this effect and no other",
     "pipeline.not_canonical": "give it finite floats, integers of 64 bits, valid text and at most 127 levels",
     "pipeline.effect_in_doubt": "find out whether it took place, then capture again",
