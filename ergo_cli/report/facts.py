@@ -25,6 +25,7 @@ _EFFECT = re.compile(r"effects\[\d+\]")
 _WRITE = re.compile(r"effects\[\d+\]\.writes\[(\d+)\](?:\.value(?:\.\w+)?)?")
 _INTENT = re.compile(r"effects\[\d+\]\.intents\[(\d+)\]")
 _FIELD = re.compile(r"effects\[\d+\]\.intents\[(\d+)\]\.fields\[(\d+)\](?:\.value(?:\.\w+)?)?")
+_END = re.compile(r"journals\[\d+\]\.records\[\d+\]\.end\.termination")
 SIGN_TONES = {"-": Tone.REMOVED, "+": Tone.ADDED, "~": Tone.PLAIN}
 _LINE = 76
 _LEAST = 16
@@ -119,7 +120,7 @@ def _facts(divergence: Divergence) -> Iterator[Fact]:
 
 
 def _place(divergence: Divergence) -> Fact:
-    """A leaf: of a write or an intent by its key or field, else by its path."""
+    """A leaf: of a write or an intent by its key or field, of the end of a call by what ended, else by its path."""
     path, effect = divergence.path, divergence.effect
     by = "" if divergence.node is None else f"by {divergence.node}"
     if isinstance(effect, dict):
@@ -131,6 +132,9 @@ def _place(divergence: Divergence) -> Fact:
         if (at := _FIELD.fullmatch(path)) is not None:
             intent = _item(_items(effect, "intents"), int(at[1]))
             return _one_field(divergence, intent, int(at[2]), by)
+    if _END.fullmatch(path):
+        ended = "at the end" if divergence.event_id is None else "of an attempt"
+        return _leaf(f"termination {ended}", divergence, by)
     return _leaf(path, divergence, by)
 
 

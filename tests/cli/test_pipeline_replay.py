@@ -218,6 +218,9 @@ def test_an_effect_that_was_never_performed_fails_its_stage_and_reaches_nothing(
         ("e2", "Completed", "Aborted"),
         ("e3", "Completed", "Aborted"),
     ]
+    ran = ergo("replay", BUNDLE, cwd=paying.root)
+    assert '~ termination at the end  "Completed" -> "Aborted"' in ran.stdout
+    assert "'bank.pay' was never recorded there" in ran.stderr
 
 
 def test_an_effect_that_is_left_out_is_a_missing_row(ergo: Ergo, paying: Home) -> None:
