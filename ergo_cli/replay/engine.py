@@ -24,7 +24,6 @@ from ergo_cli.replay.preflight import (
     check_kind,
     scan_bundle,
     scan_value,
-    window_in,
 )
 from ergo_cli.replay.results import WHOLE, BundleResult, Changes, Outcome, ReplayOptions, Target, failure
 
@@ -133,10 +132,13 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
     found = find(scan.reader)
     options, target = found.options, in_form_of(scan.reader, replace(found.target, recorded=found.recall()))
     check_kind(scan.reader, target.program, strict=options.strict)
-    window = window_in(scan, options.window)
-    if isinstance(window, ErgoError):
-        return BundleResult(scan.reader.path, Outcome.REFUSED, window, graph_id=scan.reader.graph_id)
-    options = replace(options, window=window)
+    if options.window != WHOLE:
+        from ergo_cli.replay.windows import window_in  # imported here: most replays compare everything
+
+        window = window_in(scan, options.window)
+        if isinstance(window, ErgoError):
+            return BundleResult(scan.reader.path, Outcome.REFUSED, window, graph_id=scan.reader.graph_id)
+        options = replace(options, window=window)
     journals = BundleJournals(scan.reader)
     try:
         warnings = check_comparable(scan, journals, target, strict=options.strict)

@@ -12,13 +12,13 @@ from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import BundleReader, open_bundle
 from ergo_cli.bundle.schema import NO_ADAPTER, parse_failed, payload_hash
-from ergo_cli.core.diagnostics import Notice, counted
+from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.digest_set import DigestSet
-from ergo_cli.errors import AdapterError, BundleError, ErgoError, ProgramError, ReplayError, UsageError
+from ergo_cli.errors import AdapterError, BundleError, ErgoError, ProgramError, ReplayError
 from ergo_cli.events.adapter import Adapter, adapter_provenance
 from ergo_cli.host.effects import HANDLER_KINDS, replay_owned_kinds
 from ergo_cli.programs.program import AnyProgram
-from ergo_cli.replay.results import Target, Window
+from ergo_cli.replay.results import Target
 
 _PROGRAM_CHANGED = "replay.runtime_provenance_mismatch"
 _ADAPTER_CHANGED = "replay.adapter_provenance_mismatch"
@@ -157,23 +157,6 @@ def check_kind(reader: BundleReader, program: AnyProgram, *, strict: bool = Fals
     )
     fix = "name the program of the capture: a graph with --graph FILE, others with --program MODULE:ATTRIBUTE"
     raise ProgramError("program.wrong_kind", message, where=reader.path, fix=fix)
-
-
-def window_in(scan: Scan, asked: Window) -> Window | UsageError:
-    """The window in this bundle, an event in it by its place; an error where the bundle has none of its decisions."""
-    if asked.event is not None:
-        from ergo_cli.replay.explaining import find_decision  # imported here: only ``--event`` needs it
-
-        try:
-            seq = find_decision(scan.reader, asked.event, 0).seq
-        except UsageError as error:
-            return error
-        return Window(seq, seq, asked.event)
-    if asked.first is not None and asked.first >= scan.decisions:
-        message = f"'{scan.reader.path}' has {counted(scan.decisions, 'decision')}, none from {asked.first} on"
-        fix = f"give --from 0 to {scan.decisions - 1}" if scan.decisions else "leave --from out"
-        return UsageError("cli.invalid_option_value", message, where="option --from", fix=fix)
-    return asked
 
 
 def check_fit(program: AnyProgram, adapter: Adapter | None) -> None:
