@@ -124,8 +124,9 @@ def _checked_text(run: str, seq: int, text: bytes | str) -> str:
     try:
         _check_json(text)
         return text if isinstance(text, str) else text.decode()
-    except ValueError as error:
-        raise _corrupt(run, seq, f"row decode: {error}") from error
+    except (ValueError, RecursionError) as error:
+        reason = "it nests too deep" if isinstance(error, RecursionError) else error
+        raise _corrupt(run, seq, f"row decode: {reason}") from error
 
 
 def _corrupt(run: str, seq: int, why: str) -> StoreError:

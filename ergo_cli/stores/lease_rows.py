@@ -159,7 +159,7 @@ def _lease(columns: Sequence[object]) -> Lease:
         values = (each.decode() if isinstance(each, bytes) else each for each in columns)
         row = msgspec.convert(dict(zip(_Row.__struct_fields__, values, strict=True)), _Row)
         owner = msgspec.json.decode(row.owner, type=Owner)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         run = columns[0].decode(errors="replace") if isinstance(columns[0], bytes) else columns[0]
         message = f"the lease of run '{run}' is damaged: {error}"
         fix = f"delete its row from the table {LEASES}, if no process drives the run"

@@ -534,6 +534,7 @@ def test_a_file_holds_one_format(form: LineFormat, tmp_path: Path) -> None:
         b'{"frame_kind":"atomic_group_v2","group_id":"g","records":[]}',
         b'{"frame_kind":"atomic_group_v3","group_id":"g","records":[{}]}',
         b'{"frame_kind":"record_v2"}',
+        b'{"frame_kind":"record_v2","record":' + b"[" * 100_000,
         b"[]",
         b"",
     ],

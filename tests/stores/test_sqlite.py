@@ -74,7 +74,7 @@ def test_a_gap_is_told_where_it_is(file: Path, database: SqliteDatabase, seq: in
     assert journal.head("r") == 3
 
 
-@pytest.mark.parametrize("broken", ["'{\"a\":'", "''", "x'22ff22'", "'NaN'", "'1 2'", "x''"])
+@pytest.mark.parametrize("broken", ["'{\"a\":'", "''", "x'22ff22'", "'NaN'", "'1 2'", "x''", f"'{'[' * 100_000}'"])
 def test_a_broken_record_is_told_where_it_is(file: Path, database: SqliteDatabase, broken: str) -> None:
     change(file, f"UPDATE kernel_events SET event_json = {broken} WHERE seq = 2")
     journal = SqliteJournal(database)
@@ -143,6 +143,7 @@ beat_ms = 1.5
 parent = x'ff'
 is_cancelled = 'x'
 is_cancelled = 2
+owner = '{"x":' || replace(hex(zeroblob(50000)), '0', '[')
 """
 
 

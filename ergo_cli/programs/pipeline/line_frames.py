@@ -149,6 +149,8 @@ def texts_in(body: bytes, form: LineFormat) -> list[str]:
         frame = _decode_frame(body)
     except (UnicodeDecodeError, msgspec.DecodeError) as error:
         raise LineFault(str(error)) from error
+    except RecursionError as error:
+        raise LineFault("it nests too deep") from error
     if isinstance(frame, _RecordFrame):
         return [bytes(frame.record).decode()]
     if not frame.group_id or not frame.records:
