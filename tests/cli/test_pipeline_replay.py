@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from replayed_kernels import resealed_entry, sealed
 
+from ergo_cli.programs.pipeline.effects import canonical_hash
 from tests.cli.pipeline_projects import BUNDLE, GONE, KEPT, Home, data, divergences, edit, frames, orders, records
 from tests.conftest import Ergo
 
@@ -73,7 +74,9 @@ def test_every_row_of_the_example_counts_and_nothing_else_does(ergo: Ergo, proje
         at = f"journals[{entry}].records[{place}].record.event.content"
         content = event.get("content", {})
         if content.get("event_type") == "obzenflow.effect_record.v1":
-            content["payload"]["descriptor"]["label"] = "another"
+            descriptor = content["payload"]["descriptor"]
+            descriptor["label"] = "another"
+            content["payload"]["descriptor_hash"] = canonical_hash(descriptor)
             finding = (f"{at}.payload.descriptor.label", "effect_identity", journal.partition(":")[2])
         elif content.get("content_type") == "data":
             content["payload"] = [1]

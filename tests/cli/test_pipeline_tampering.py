@@ -183,3 +183,91 @@ def test_a_missing_closing_entry_is_a_warning_and_strictly_not_comparable(ergo: 
     assert (ran.exit_code, "there is no closing entry" in ran.stderr) == (0, True)
     strict = ergo("replay", "cut.json", "--strict", "--format", "json", cwd=project)
     assert (strict.exit_code, strict.report["bundles"][0]["error"]["code"]) == (4, "pipeline.not_comparable")
+
+
+def system_event(bundle: Any, member: str, fact: str, number: int = 0) -> Any:
+    """The event of one of the facts of this name that the lifecycle of the flow, or of its stages, has."""
+    events = [each["record"]["event"] for entry in bundle["journals"] for each in entry["records"] if "record" in each]
+    return [event for event in events if event.get(member) == fact][number]
+
+
+def effect(bundle: Any) -> Any:
+    """The record of the first effect."""
+    contents = [
+        each["record"]["event"].get("content", {})
+        for entry in bundle["journals"]
+        for each in entry["records"]
+        if "record" in each
+    ]
+    return next(each["payload"] for each in contents if each.get("event_type") == "obzenflow.effect_record.v1")
+
+
+STAGE, FLOW = "lifecycle_event", "pipeline_event"
+OTHER_FLOW = "flow_1ZE1STVZH6JR1MTYKEYHVHPR10"
+
+
+def starting_instead_of_ready(bundle: Any) -> None:
+    event = system_event(bundle, FLOW, "ready_for_run")
+    event["pipeline_event"] = "starting"
+    del event["stage_count"]
+
+
+FACTS: dict[str, tuple[Callable[[Any], object], str]] = {
+    "a stage drains that never ran": (
+        lambda b: system_event(b, STAGE, "running").update(lifecycle_event="draining"),
+        "says `draining`, but not `running` before it",
+    ),
+    "a stage runs twice": (
+        lambda b: system_event(b, STAGE, "running", 1).update(stage_id=system_event(b, STAGE, "running")["stage_id"]),
+        "says `running`, but has said `running` before it",
+    ),
+    "a fact of a stage that is not there": (
+        lambda b: system_event(b, STAGE, "running").update(stage_id="1" * 26),
+        f"the flow has no stage 'stage_{'1' * 26}'",
+    ),
+    "starting, but not ready": (
+        starting_instead_of_ready,
+        "the flow says `starting`, but not `ready_for_run` before it",
+    ),
+    "draining twice": (
+        lambda b: system_event(b, FLOW, "all_stages_completed").update(pipeline_event="draining"),
+        "the flow says `draining`, but has said `draining` before it",
+    ),
+    "stages counted wrong": (
+        lambda b: system_event(b, FLOW, "running").update(stage_count=7),
+        "the flow has 6 stages, `running` counts 7",
+    ),
+    "stages not counted": (
+        lambda b: system_event(b, FLOW, "ready_for_run").pop("stage_count"),
+        "the flow has 6 stages, `ready_for_run` counts None",
+    ),
+    "an effect of another flow": (
+        lambda b: effect(b)["cursor"].update(recorded_flow_id=OTHER_FLOW),
+        f"its effect is one of flow '{OTHER_FLOW}'",
+    ),
+    "an effect of another stage": (
+        lambda b: effect(b)["cursor"].update(stage_key="price"),
+        "its effect is one of stage 'price'",
+    ),
+    "an effect that asks for something else": (
+        lambda b: effect(b)["descriptor"].update(label="another"),
+        "its `descriptor_hash` is not that of its descriptor",
+    ),
+}
+
+
+def test_facts_and_effects_that_no_flow_says_are_refused(ergo: Ergo, tmp_path: Path) -> None:
+    """§9, §17.4, §21: neither takes part in the rows, so that a replay would not see that they were changed."""
+    project = orders(tmp_path)
+    text = (project / KEPT).read_text()
+    (project / "damaged").mkdir()
+    for name, (change, _) in FACTS.items():
+        bundle = json.loads(text)
+        change(bundle)
+        (project / "damaged" / f"{name}.json").write_bytes(resealed(bundle))
+    ran = ergo("replay", "damaged", "--strict", "--format", "json", cwd=project)
+    errors = {Path(each["path"]).stem: each["error"] for each in ran.report["bundles"]}
+    assert (ran.exit_code, errors.keys()) == (3, FACTS.keys())
+    for name, (_, why) in FACTS.items():
+        assert errors[name] is not None, name
+        assert (errors[name]["code"], why in errors[name]["message"]) == ("bundle.journal_invalid", True), errors[name]

@@ -224,10 +224,11 @@ def _fault_of(flow: RecordedFlow, text: bytes) -> str | None:
         record = JournalRecord.of(text)
         if record.text != text:
             return "it is not in canonical form"
-        _ = record.effect
+        effect = record.effect
     except (JsonError, WireError, NotCanonicalError) as error:
         return f"it is not a record of a pipeline: {error}"
-    return flow.append(record.head, record.envelope.event)
+    fault = flow.append(record.head, record.envelope.event)
+    return fault if fault is not None or effect is None else flow.foreign(record.label, effect)
 
 
 def _end_fault(flow: RecordedFlow, call: PipelineCall, *, is_closing: bool) -> str | None:

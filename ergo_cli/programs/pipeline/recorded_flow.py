@@ -8,8 +8,10 @@ stop, how it ended, and last of all ``drained`` (spec 60 §17.4, §23.2).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
+from ergo_cli.programs.pipeline.build import data_label
+from ergo_cli.programs.pipeline.effects import EffectRecord
+from ergo_cli.programs.pipeline.fact_order import FactOrder, name_of
 from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
 from ergo_cli.programs.pipeline.lifecycle import Drained, Failed
 from ergo_cli.programs.pipeline.record_forms import RecordHead
@@ -54,6 +56,7 @@ class RecordedFlow:
         self._journals: dict[str, str] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._working = {stage.stage_id: name for name, stage in manifest.stages.items()}
+        self._facts = FactOrder(manifest)
         self._is_asked_to_stop = False
         self._terminal: TerminalFact | None = None
         self._has_ended = False
@@ -63,7 +66,18 @@ class RecordedFlow:
     def append(self, head: RecordHead, event: object = None) -> str | None:
         """Take a record, with its event where it may be a fact of the lifecycle; returns why it cannot stand there."""
         fact = event.event if isinstance(event, SystemEvent) else None
-        return self._late(fact) or self._misplaced(head) or self._said(fact)
+        return self._late(fact) or self._misplaced(head) or self._said(fact) or self._facts.take(fact)
+
+    def foreign(self, label: str, effect: EffectRecord) -> str | None:
+        """Why an effect that stands in this journal is not one of the flow, or not the one that it says it is."""
+        cursor = effect.cursor
+        if cursor.recorded_flow_id != self.manifest.flow_id:
+            return f"its effect is one of flow '{cursor.recorded_flow_id}'"
+        if label != data_label(cursor.stage_key):
+            return f"its effect is one of stage '{cursor.stage_key}'"
+        if effect.descriptor_hash != effect.descriptor.hash:
+            return "its `descriptor_hash` is not that of its descriptor"
+        return None
 
     def _late(self, fact: SystemFact | None) -> str | None:
         """Why nothing but `drained` can be said, or nothing any more."""
@@ -71,7 +85,7 @@ class RecordedFlow:
             return "the flow has ended with `drained` before it"
         if self._terminal is None or (isinstance(fact, PipelineLifecycle) and isinstance(fact.fact, PipelineDrained)):
             return None
-        return f"the flow has said `{_name_of(self._terminal)}` before it, which only `drained` follows"
+        return f"the flow has said `{name_of(type(self._terminal))}` before it, which only `drained` follows"
 
     def _misplaced(self, head: RecordHead) -> str | None:
         """Why a record cannot be the next one of its journal, or of its writer."""
@@ -136,7 +150,7 @@ class RecordedFlow:
         if not is_terminal and (self._has_ended or is_closing):
             return f"its status is '{status}', but the flow has ended"
         if is_terminal and isinstance(self._terminal, PipelineCompleted if status == _FAILED else PipelineFailed):
-            return f"its status is '{status}', but the flow said `{_name_of(self._terminal)}`"
+            return f"its status is '{status}', but the flow said `{name_of(type(self._terminal))}`"
         return None
 
     def _unfit(self, end: End, *, had_ended: bool, is_idle: bool) -> str | None:
@@ -146,7 +160,7 @@ class RecordedFlow:
         if had_ended:
             return "the flow had ended before it: such a call is aborted, and nothing is recorded"
         if self._terminal is not None and end.termination not in _TERMINATIONS[type(self._terminal)]:
-            return f"its termination is not that of a flow that said `{_name_of(self._terminal)}`"
+            return f"its termination is not that of a flow that said `{name_of(type(self._terminal))}`"
         if self._terminal is None and not (end.termination is Outcome.COMPLETED or _is_refusal(end)):
             return "its termination is that of a flow that ended, but the flow has not"
         return None
@@ -155,7 +169,3 @@ class RecordedFlow:
 def _is_refusal(end: End) -> bool:
     """Whether a call says that no source took its event, which ends nothing."""
     return end.termination == _REFUSED and end.error is not None
-
-
-def _name_of(fact: TerminalFact) -> str:
-    return cast("str", fact.__struct_config__.tag)
