@@ -154,14 +154,14 @@ def find_program_for_run(flags: ProgramFlags, events: Path | None = None) -> Fou
 def find_named_program(flags: ProgramFlags) -> FoundProgram:
     """The program of a flag, else of the profile that is meant.
 
-    Raises UsageError ``cli.missing_required_option`` if neither names one, else as ``find_program_for_run``.
+    Raises UsageError ``cli.missing_required_argument`` if neither names one, else as ``find_program_for_run``.
     """
     project, profile = choose_profile(flags)
     found = _from_files(flags, project, profile)
     if found is None:
         message = "no program is named, and no file"
         fix = "name a FILE, a program with --program MODULE:ATTR, or a profile with --profile NAME"
-        raise UsageError("cli.missing_required_option", message, where="option --program", fix=fix)
+        raise UsageError("cli.missing_required_argument", message, where="argument FILE", fix=fix)
     return found
 
 

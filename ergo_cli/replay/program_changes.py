@@ -32,7 +32,7 @@ def changes_since(
     notices: tuple[Notice, ...] = ()
     if reader.runtime_provenance != found.program.provenance:
         changes += _program_changes(texts, found, recorded)
-        notices = () if changes else (UNKNOWN,)
+        notices = () if changes or found.python is None else (UNKNOWN,)
     changes += _adapter_changes(reader.adapter_provenance, texts, found)
     return Changes(tuple(changes), notices)
 

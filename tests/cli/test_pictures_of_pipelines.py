@@ -404,7 +404,7 @@ def test_a_manifest_whose_edges_lead_nowhere(ergo: Ergo, tmp_path: Path) -> None
 
 
 def test_what_the_command_line_must_not_say(ergo: Ergo, tmp_path: Path) -> None:
-    assert refusal(ergo)[:2] == (2, "cli.missing_required_option")
+    assert refusal(ergo)[:2] == (2, "cli.missing_required_argument")
     assert refusal(ergo, KEPT, "-P", "orders.pipeline:program", cwd=ORDERS)[:2] == (2, "cli.conflicting_options")
     assert refusal(ergo, KEPT, "-p", "default", cwd=ORDERS)[:2] == (2, "cli.conflicting_options")
     assert refusal(ergo, "--show-ports", cwd=ORDERS)[:2] == (2, "cli.conflicting_options")
