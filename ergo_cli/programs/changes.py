@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Layer(Enum):
-    """What changed: the program, the adapter that binds its events, or what neither holds."""
+    """What changed: the program, or the adapter that binds its events."""
 
     PROGRAM = "program"
     ADAPTER = "adapter"

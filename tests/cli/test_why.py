@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_a_value_that_an_earlier_event_wrote_names_that_event(ergo: Ergo, desk: 
     assert "        b  holding  true  holding written by event q-0920, :11" in lines
 
 
-def test_a_wire_and_a_primitive_that_changed_are_marked(ergo: Ergo, desk: Path) -> None:
+def test_a_primitive_that_changed_is_marked(ergo: Ergo, desk: Path) -> None:
     edit(desk / "graphs" / "order_threshold.yaml", "above: { impl: gt@0.1.0 }", "above: { impl: lt@0.1.0 }")
     marked = [line.strip() for line in ergo("why", BUNDLE, cwd=desk).stdout.splitlines() if line.endswith("the change")]
     assert marked == ["a  above  false -> true  lt(a, b), :25  <- the change"]
@@ -153,3 +154,20 @@ def test_a_program_that_acts_has_no_chain(ergo: Ergo) -> None:
     ran = ergo("why", "captures/tuesday.json", "t-0900", "--format", "json", cwd=agent)
     assert (ran.exit_code, ran.report["error"]["code"]) == (3, "program.not_computed")
     assert "ergo explain" in ran.report["error"]["fix"]
+
+
+def test_a_chain_of_thousands_of_nodes_goes_back_a_hundred_steps(ergo: Ergo, tmp_path: Path) -> None:
+    names = [f"n{number}" for number in range(2000)]
+    nodes = "".join(f"  {name}: {{ impl: not@0.1.0 }}\n" for name in names)
+    edges = "".join(f"  - {one}.result -> {other}.value\n" for one, other in pairwise(names))
+    first = "  first: { impl: const_bool@0.1.0, params: { value: true } }\n"
+    head = 'kind: cluster\nid: row\nversion: "1.0.0"\nnodes:\n'
+    (tmp_path / "row.yaml").write_text(f"{head}{first}{nodes}edges:\n  - first.value -> n0.value\n{edges}")
+    event = '{"kind":"event","event":{"type":"Command","id":"e1"}}'
+    (tmp_path / "events.jsonl").write_text('{"kind":"episode_start","id":"row"}\n' + event + "\n")
+    captured = ergo("capture", "events.jsonl", "-g", "row.yaml", "-o", "b.json")
+    assert captured.exit_code == 0, captured.stderr
+    ran = ergo("why", "b.json", "e1", "n1999", "-g", "row.yaml")
+    assert ran.exit_code == 0, ran.stderr
+    assert "n1899" in ran.stdout
+    assert "n1898" not in ran.stdout

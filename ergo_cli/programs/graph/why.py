@@ -17,6 +17,9 @@ from ergo_cli.programs.graph.run.steps import PortValue
 Traces = Mapping[str, NodeTrace]
 """One pass by the authoring paths of its nodes."""
 
+DEEPEST = 100
+"""How many steps a chain goes back, so that a graph of thousands of nodes in a row cannot exhaust the stack."""
+
 
 def chain_of(
     path: str,
@@ -44,13 +47,14 @@ class _Chain:
 
     def of(self, path: str) -> Cause:
         """The chain behind all that a node gives."""
-        return self._node(path, None, "")
+        return self._node(path, None, "", DEEPEST)
 
-    def _node(self, path: str, output: str | None, role: str, *, follow: bool = True) -> Cause:
+    def _node(self, path: str, output: str | None, role: str, steps: int) -> Cause:
+        """One step; its sources as far as ``steps``."""
         now, was = self._now.get(path), self._was.get(path)
         recorded, today = _output(was, output), _output(now, output)
         is_new = path not in self._shown
-        sources = tuple(self._sources(path)) if follow and is_new else ()
+        sources = tuple(self._sources(path, steps - 1)) if steps and is_new else ()
         trace = now or was
         file, line = self._place(path)
         is_change = (now is None) != (was is None) or _impl(now) != _impl(was)
@@ -67,17 +71,18 @@ class _Chain:
             file=file,
             line=line,
             is_change=is_change,
-            is_repeated=follow and not is_new and bool(self._wires.get(path)),
+            is_repeated=steps > 0 and not is_new and bool(self._wires.get(path)),
             sources=sources,
         )
 
-    def _sources(self, path: str) -> Iterator[Cause]:
+    def _sources(self, path: str, steps: int) -> Iterator[Cause]:
         self._shown.add(path)
         yield from self._parameters(path)
         wires = self._wires.get(path, ())
         differing = [wire for wire in wires if self._differs(wire)]
         for wire in wires:
-            yield self._node(wire.producer.path, wire.output, wire.input, follow=not differing or wire in differing)
+            is_followed = not differing or wire in differing
+            yield self._node(wire.producer.path, wire.output, wire.input, steps if is_followed else 0)
 
     def _differs(self, wire: Inbound) -> bool:
         path = wire.producer.path
