@@ -68,12 +68,14 @@ def why(
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
     from ergo_cli.replay.reasons import why_event
-    from ergo_cli.replay.session import ReplayRequest, both_programs, first_divergence
+    from ergo_cli.replay.record_reasons import why_recorded
+    from ergo_cli.replay.session import ReplayRequest, both_programs, first_divergence, one_decision
     from ergo_cli.report.why import render_why
 
     session = Session("why", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project)
     store = ProgramStore.of_user()
+    request = ReplayRequest(flags, strict=False, numbers=numbers)
 
     def work() -> CommandResult:
         notices: list[Notice] = []
@@ -85,12 +87,17 @@ def why(
             return found
 
         if event_id is None:
-            first = first_divergence(bundle, ReplayRequest(flags, strict=False, numbers=numbers), store)
+            first = first_divergence(bundle, request, store)
             if first is None or first.event_id is None:
                 return render_why(None, f"nothing of {bundle} differs; name an event", ())
-            event_id, at, node = first.event_id, first.occurrence, first.node
+            event_id, at, node = first.event_id, first.occurrence, None if first.journal else first.node
         with open_bundle(bundle) as reader:
-            found = why_event(reader, find, event_id, node, at)
-        return render_why(found, f"nothing of event '{event_id}' differs; name a node or an effect", (*notices,), depth)
+            if reader.kind.computing is not None:
+                found = why_event(reader, find, event_id, node, at)
+            else:
+                found = why_recorded(
+                    reader, find, lambda seq: one_decision(bundle, request, store, seq), event_id, node, at
+                )
+        return render_why(found, f"nothing of event '{event_id}' differs; name a part of it", (*notices,), depth)
 
     return session.conclude(work)

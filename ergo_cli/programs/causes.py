@@ -8,10 +8,11 @@ from msgspec import Struct
 class Cause(Struct, frozen=True, kw_only=True):
     """One step of the chain behind a value.
 
-    ``part`` is the node or parameter that has the value, ``role`` what it is for the step that it is a source of: the
-    name of an input. ``recorded`` and ``today`` are its value as texts, None where that side has none. ``made`` says
-    how it comes about, ``key`` which member of the context it is read from. ``is_change``: the program itself differs
-    here. ``is_repeated``: its own sources are shown elsewhere in the chain.
+    ``part`` is what has the value: a node, a parameter, a record, a member of a state, a function; ``role`` what it is
+    for the step that it is a source of: the name of an input. ``recorded`` and ``today`` are its value as texts, None
+    where that side has none. ``made`` says how it comes about, ``key`` which member of the context it is read from,
+    ``episode`` which earlier episode recorded it. ``is_change``: the program itself differs here. ``is_repeated``: its
+    own sources are shown elsewhere in the chain. ``is_unknown``: of the recorded value nothing but a digest is kept.
     """
 
     part: str
@@ -20,13 +21,15 @@ class Cause(Struct, frozen=True, kw_only=True):
     today: str | None = None
     made: str = ""
     key: str | None = None
+    episode: int | None = None
     file: str | None = None
     line: int | None = None
     is_change: bool = False
     is_repeated: bool = False
+    is_unknown: bool = False
     sources: tuple[Cause, ...] = ()
 
     @property
     def differs(self) -> bool:
-        """Whether both sides have another value."""
-        return self.recorded != self.today
+        """Whether both sides are known to have another value."""
+        return self.recorded != self.today and not self.is_unknown

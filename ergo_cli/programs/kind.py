@@ -7,7 +7,7 @@ while they run and record that in journals. ``computing`` or ``acting`` holds th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
@@ -142,6 +142,35 @@ class Acting(Protocol[P]):
         ``own_runs`` names the run of this event alone on each side: run ids that differ only so count as equal.
         """
         ...
+
+
+@runtime_checkable
+class SaysWhy(Protocol):
+    """An ``Acting`` of a kind that can say why an episode is not as it was recorded."""
+
+    def parts(self, program: Any, episode: Episode) -> Sequence[str]:
+        """What the parts of a recorded episode are called, for ``Asked.path``."""
+        ...
+
+    def why(self, program: Any, episode: Episode, asked: Asked) -> Cause:
+        """The chain behind what is asked of a recorded episode.
+
+        There is a difference, or a path, which is one of ``parts``.
+        """
+        ...
+
+
+class Asked(Struct, frozen=True):
+    """What is asked of a recorded episode: why it differs, or else what is behind the part of it at ``path``.
+
+    ``ran`` are the arguments that it ran with, ``differences`` what the referee found in it, ``changes`` what differs
+    between its program and today's.
+    """
+
+    ran: Ran
+    differences: Sequence[JournalDifference] = ()
+    path: str | None = None
+    changes: Sequence[Change] = ()
 
 
 class Referee(EffectfulInvoker, Protocol):

@@ -346,6 +346,7 @@ class Comparison:
                 origin=difference.origin,
                 cause=difference.cause or self._cause,
                 log=difference.log,
+                journal=difference,
             )
         )
 

@@ -12,7 +12,8 @@ from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.schema import rehydrate_for_replay
 from ergo_cli.core.diagnostics import did_you_mean
 from ergo_cli.core.values import Effect, Value
-from ergo_cli.errors import ProgramError, UsageError
+from ergo_cli.errors import UsageError
+from ergo_cli.host.failures import FailureSummary
 from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.kind import Computing, Line, Ran
 from ergo_cli.programs.program import AnyProgram
@@ -31,7 +32,9 @@ class Why(Struct, frozen=True):
     """Why a node of an episode did what it did.
 
     ``recorded`` and ``actual`` are the compact JSON of its effects. ``memory`` says which earlier event wrote the
-    members of the context that the chain reads. ``knows_capture``: the chain has the values of the capture's program.
+    members of the context that the chain reads, ``episodes`` which event the earlier episodes of the chain are of.
+    ``knows_capture``: the chain has the values of the capture's program. ``failures`` says why today's episode fails.
+    ``is_recorded``: the chain is behind a part of a recorded episode, of a program that acts.
     """
 
     event_id: str
@@ -43,6 +46,9 @@ class Why(Struct, frozen=True):
     cause: Cause
     memory: Mapping[str, Written]
     knows_capture: bool
+    episodes: Mapping[int, Written] = {}
+    failures: FailureSummary = FailureSummary()
+    is_recorded: bool = False
 
 
 def why_event(
@@ -54,14 +60,19 @@ def why_event(
 ) -> Why | None:
     """The chain behind a node, or behind the effect with a key or of a kind; by default of the first that differs.
 
-    None where nothing of the event differs and no path is given. Raises as ``explain_event``; ProgramError
-    ``program.not_computed`` for a program that acts, UsageError for a path that the episode does not have.
+    None where nothing of the event differs and no path is given. For a program that computes; raises as
+    ``explain_event``, and UsageError for a path that the episode does not have.
     """
     computing = reader.kind.computing
-    if computing is None:
-        message = f"a {reader.kind_name} program computes no values from node to node: its journals hold what happened"
-        fix = "look at the records with ergo explain BUNDLE --event ID"
-        raise ProgramError("program.not_computed", message, where=reader.path, fix=fix)
+    assert computing is not None, "of a program that computes"
+    programs, found = asked_episode(reader, find, event_id, occurrence)
+    return _Episode(reader, computing, programs, found, occurrence).why(path)
+
+
+def asked_episode(
+    reader: BundleReader, find: Callable[[BundleReader], Assigned], event_id: str, occurrence: int
+) -> tuple[Assigned, Decided]:
+    """The programs of a bundle, and the decision for an event, whose episode ran. Raises as ``why_event``."""
     programs = find(reader)
     check_kind(reader, programs.program)
     check_version(reader.capture_version)
@@ -69,7 +80,7 @@ def why_event(
     found = find_decision(reader, event_id, occurrence)
     if not found.has_run:
         raise UsageError("cli.invalid_option_value", f"event '{event_id}': {found.remark}", where="event")
-    return _Episode(reader, computing, programs, found, occurrence).why(path)
+    return programs, found
 
 
 class _Episode:

@@ -17,7 +17,7 @@ from ergo_cli.events.adapter import Adapter
 from ergo_cli.host.failures import FailureSummary
 from ergo_cli.programs.changes import Change
 from ergo_cli.programs.program import AnyProgram
-from ergo_cli.programs.recorded import LogDifference
+from ergo_cli.programs.recorded import JournalDifference, LogDifference
 from ergo_cli.replay.paths import Pattern
 
 
@@ -90,6 +90,8 @@ class Divergence(Struct, frozen=True):
     """
     log: LogDifference | None = None
     """Of a journal: the difference in full."""
+    journal: JournalDifference | None = None
+    """Of a journal: the difference as its kind found it."""
     effect: JsonValue = None
     """Of a changed effect: the recorded one, whole."""
     changes: tuple[int, ...] = ()

@@ -128,10 +128,20 @@ def both_programs(reader: BundleReader, flags: ProgramFlags, store: ProgramStore
 
 def first_divergence(path: str, request: ReplayRequest, store: ProgramStore) -> Divergence | None:
     """The first difference of a bundle in a decision; None where there is none. Raises what refuses the bundle."""
+    result = _compared(path, request, store)
+    return next((each for each in as_shown(result.divergences) if each.event_id is not None), None)
+
+
+def one_decision(path: str, request: ReplayRequest, store: ProgramStore, seq: int) -> BundleResult:
+    """The decision of a bundle at ``seq`` compared alone. Raises what refuses the bundle."""
+    return _compared(path, replace(request, window=Window(seq, seq)), store)
+
+
+def _compared(path: str, request: ReplayRequest, store: ProgramStore) -> BundleResult:
     [result] = ReplaySession(request, store).results([BundlePath(path)])
     if result.error is not None:
         raise result.error
-    return next((each for each in as_shown(result.divergences) if each.event_id is not None), None)
+    return result
 
 
 def numbers_for(found: FoundProgram, asked: Numbers | None) -> Numbers:

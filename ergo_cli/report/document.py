@@ -156,7 +156,7 @@ class WrittenDocument(Struct, frozen=True):
 
 
 class CauseDocument(Struct, frozen=True):
-    """One step of the chain behind a value, with its sources."""
+    """One step of the chain behind a value, with its sources; ``event`` is the earlier one that recorded it."""
 
     part: str
     role: str
@@ -169,6 +169,8 @@ class CauseDocument(Struct, frozen=True):
     line: int | None
     is_change: bool
     is_repeated: bool
+    is_unknown: bool
+    event: WrittenDocument | None
     sources: tuple[CauseDocument, ...]
 
 
@@ -188,6 +190,7 @@ class WhyDocument(Struct, frozen=True):
     memory: dict[str, WrittenDocument]
     knows_capture: bool
     chain: CauseDocument
+    failures: tuple[FailureDocument, ...] | UnsetType = UNSET
 
 
 class InterruptionDocument(Struct, frozen=True, omit_defaults=True):

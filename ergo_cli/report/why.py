@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
+from msgspec import UNSET
 
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.programs.causes import Cause
@@ -21,9 +22,11 @@ from ergo_cli.report.document import (
 )
 from ergo_cli.report.error_text import near
 from ergo_cli.report.facts import effect_facts
+from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone, shorten_pair
 
 _VALUE_WIDTH = 32
+_SIDE_WIDTH = 76
 
 
 def render_why(why: Why | None, nothing: str, notices: tuple[Notice, ...], depth: int | None = None) -> CommandResult:
@@ -47,12 +50,14 @@ def _document(why: Why, depth: int | None) -> WhyDocument:
         actual=tuple(map(msgspec.json.decode, why.actual)),
         memory={key: WrittenDocument(each.event_id, each.seq) for key, each in sorted(why.memory.items())},
         knows_capture=why.knows_capture,
-        chain=_step(why.cause, depth),
+        chain=_step(why, why.cause, depth),
+        failures=failure_documents(why.failures) or UNSET,
     )
 
 
-def _step(cause: Cause, depth: int | None) -> CauseDocument:
+def _step(why: Why, cause: Cause, depth: int | None) -> CauseDocument:
     inner = None if depth is None else depth - 1
+    earlier = None if cause.episode is None else why.episodes.get(cause.episode)
     return CauseDocument(
         part=unicode(cause.part),
         role=unicode(cause.role),
@@ -65,14 +70,17 @@ def _step(cause: Cause, depth: int | None) -> CauseDocument:
         line=cause.line,
         is_change=cause.is_change,
         is_repeated=cause.is_repeated,
-        sources=() if depth == 0 else tuple(_step(source, inner) for source in cause.sources),
+        is_unknown=cause.is_unknown,
+        event=None if earlier is None else WrittenDocument(earlier.event_id, earlier.seq),
+        sources=() if depth == 0 else tuple(_step(why, source, inner) for source in cause.sources),
     )
 
 
 def _blocks(why: Why, depth: int | None) -> Iterator[Block]:
-    yield Rows(tuple(_effects(why)))
+    yield Rows(tuple(_sides(why) if why.is_recorded else _effects(why)))
     yield from _Chain(why, depth).blocks()
-    if not why.knows_capture:
+    yield from (Line(line, whole=True) for line in failure_lines(why.failures))
+    if not why.knows_capture and not why.is_recorded:
         yield Line()
         yield Line(
             "today's values alone: the program of the capture is today's, or its texts are not known", Tone.FAINT
@@ -92,6 +100,20 @@ def _effects(why: Why) -> Iterator[Row]:
         yield Row((why.node,), Tone.STRONG)
 
 
+def _sides(why: Why) -> Iterator[Row]:
+    """A part of a recorded episode, with what it is on both sides."""
+    cause = why.cause
+    yield Row((f"event {why.event_id}  {cause.part}",), Tone.STRONG)
+    recorded, today = shorten_pair(cause.recorded or "", cause.today or "", _SIDE_WIDTH)
+    if not cause.differs:
+        yield Row((f"  {today}",))
+        return
+    if cause.recorded is not None:
+        yield Row((f"- {recorded}",), Tone.REMOVED)
+    if cause.today is not None:
+        yield Row((f"+ {today}",), Tone.ADDED)
+
+
 class _Chain:
     """The steps, each below the one that it is a source of; a file is named where it is not the last one's."""
 
@@ -101,17 +123,20 @@ class _Chain:
         self._file: str | None = None
 
     def blocks(self) -> Iterator[Block]:
-        return self._blocks(self._why.cause, 0)
+        if not self._why.is_recorded:
+            return self._blocks(self._why.cause, 0)
+        return (block for source in self._sources(self._why.cause, 0) for block in self._blocks(source, 0))
 
     def _blocks(self, cause: Cause, level: int) -> Iterator[Block]:
         role = f"{cause.role}  " if cause.role else "by  " if level == 0 else ""
         differs = self._why.knows_capture and cause.differs
         tone = Tone.STRONG if cause.is_change else Tone.PLAIN if differs or level == 0 else Tone.FAINT
         yield Rows((Row((f"{role}{cause.part}", _value(cause), self._note(cause)), tone),), 2 * level + 2)
-        if level == self._depth:
-            return
-        for source in cause.sources:
+        for source in self._sources(cause, level):
             yield from self._blocks(source, level + 1)
+
+    def _sources(self, cause: Cause, level: int) -> Sequence[Cause]:
+        return () if level == self._depth else cause.sources
 
     def _note(self, cause: Cause) -> str:
         parts = (cause.made, self._origin(cause), self._place(cause), "(above)" if cause.is_repeated else "")
@@ -120,6 +145,8 @@ class _Chain:
 
     def _origin(self, cause: Cause) -> str:
         """Where a value comes from that no node makes: an earlier event, or the payload."""
+        if cause.episode is not None:
+            return f"event {self._why.episodes[cause.episode].event_id}"
         if cause.key is None:
             return ""
         written = self._why.memory.get(cause.key)

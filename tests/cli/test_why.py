@@ -129,7 +129,7 @@ def test_where_nothing_differs_the_outcome_is_empty(ergo: Ergo, desk: Path) -> N
     ran = ergo("why", BUNDLE, "q-0910", cwd=desk)
     assert (ran.exit_code, ran.stdout) == (
         5,
-        "empty: nothing of event 'q-0910' differs; name a node or an effect\n",
+        "empty: nothing of event 'q-0910' differs; name a part of it\n",
     )
 
 
@@ -149,9 +149,11 @@ def test_what_is_not_there_is_refused_with_what_is_near(
     assert fix in ran.stderr
 
 
-def test_a_program_that_acts_has_no_chain(ergo: Ergo) -> None:
-    agent = FIXTURES / "agent"
-    ran = ergo("why", "captures/tuesday.json", "t-0900", "--format", "json", cwd=agent)
+def test_a_kind_that_says_nothing_of_its_records_has_no_chain(ergo: Ergo) -> None:
+    plan = FIXTURES / "settlement"
+    bundle = next(plan.glob("captures/*.json"))
+    event = json.loads(bundle.read_text())["events"][0]["event_id"]
+    ran = ergo("why", bundle, event, "--format", "json", cwd=plan)
     assert (ran.exit_code, ran.report["error"]["code"]) == (3, "program.not_computed")
     assert "ergo explain" in ran.report["error"]["fix"]
 

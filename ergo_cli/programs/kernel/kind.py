@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from ergo_cli.core.json import JsonValue
 from ergo_cli.core.wire import FreeValue
 from ergo_cli.errors import EgressError, ProjectError
 from ergo_cli.events.external import HostedEvent
+from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.kernel.calls import RunIdRule
 from ergo_cli.programs.kernel.differences import journal_differences
 from ergo_cli.programs.kernel.engine.actions import Action, ActionCall, Executor
@@ -33,7 +34,7 @@ from ergo_cli.programs.kernel.program import KernelProgram
 from ergo_cli.programs.kernel.recorded import KernelEpisode, KernelReader
 from ergo_cli.programs.kernel.referee import KernelReferee
 from ergo_cli.programs.kernel.signatures import check_executor, check_functions, check_pure_functions
-from ergo_cli.programs.kind import Line
+from ergo_cli.programs.kind import Asked, Line
 from ergo_cli.programs.recorded import Episode, JournalDifference
 from ergo_cli.programs.seat import CallWithin, DeadlinePassed, Seat, Surroundings
 from ergo_cli.stores.memory import MemoryJournal
@@ -91,6 +92,20 @@ class KernelActing(Struct, frozen=True):
         assert isinstance(a, KernelEpisode)
         assert isinstance(b, KernelEpisode)
         return journal_differences(a, b, own_runs)
+
+    def parts(self, program: KernelProgram[Any], episode: Episode) -> Sequence[str]:
+        """The numbers of the run's records, its steps and actions, the members of its states."""
+        from ergo_cli.programs.kernel.why import parts_of  # imported here: nothing else needs it
+
+        assert isinstance(episode, KernelEpisode)
+        return parts_of(program, episode)
+
+    def why(self, program: KernelProgram[Any], episode: Episode, asked: Asked) -> Cause:
+        """The record that differs, the state before it, the records that wrote its members, what they answered."""
+        from ergo_cli.programs.kernel.why import cause_of  # imported here: nothing else needs it
+
+        assert isinstance(episode, KernelEpisode)
+        return cause_of(program, episode, asked)
 
 
 class KernelKind(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -25,11 +26,20 @@ _DENIALS = ("kernel.policy", "kernel.budget_exceeded")
 
 
 class KernelRun:
-    """A run as read so far: its events from seq 1 on, its initial state as canonical text."""
+    """A run as read so far: its events from seq 1 on, its initial state as canonical text.
+
+    ``episodes`` are those that drove it, each with how many events the run had before.
+    """
 
     def __init__(self) -> None:
         self.events: list[SequencedEvent] = []
         self.initial: bytes | None = None
+        self.episodes: list[tuple[int, int | None]] = []
+
+    def episode_of(self, seq: int) -> int | None:
+        """The episode that recorded an event; None for one from before the bundle."""
+        behind = bisect_left(self.episodes, seq, key=lambda driven: driven[0])
+        return self.episodes[behind - 1][1] if behind else None
 
 
 class KernelCall(Struct, frozen=True):
@@ -103,6 +113,7 @@ class KernelReader:
         calls: list[KernelCall] = []
         for call in entry.calls:
             self.named.update(name for name in (call.begin.prior, call.begin.initial) if name is not None)
+            run.episodes.append((call.begin.head, entry.episode_id))
             calls.append(self._call(entry, call, run))
         return KernelEpisode(entry, tuple(calls))
 
