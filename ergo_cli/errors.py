@@ -274,6 +274,7 @@ _EXIT_BY_CODE = {
     "cli.init_target_read_failed": 6,
     "cli.init_current_dir_unavailable": 6,
     "capture.write_failed": 6,
+    "capture.not_verified": 1,
     "store.locked": 6,
     "store.read_only": 6,
     "store.full": 6,

@@ -197,12 +197,13 @@ class BundleWriter:
         artifacts: Mapping[str, bytes] | None = None,
         *,
         is_partial: bool = False,
+        is_beside: bool = False,
         check: Callable[[], None] = lambda: None,
     ) -> str:
         """Write the rest, call ``check``, which may raise, and move the bundle into place; returns its path.
 
         ``artifacts`` are compact JSON by their digest (v4). A bundle that ``is_partial`` goes beside one that is at the
-        destination already (``AtomicFile.commit``).
+        destination already, one that ``is_beside`` in any case (``AtomicFile.commit``).
         """
         self._hand_on()
         decisions, journals = self._decision_spool.blocks(), self._journal_spool.blocks()
@@ -211,7 +212,7 @@ class BundleWriter:
             self._file.write(self._compressor.flush())
         self._close_spools()
         check()
-        return self._file.commit(is_partial=is_partial)
+        return self._file.commit(is_partial=is_partial, is_beside=is_beside)
 
     def abort(self) -> None:
         """Remove everything written; does nothing after a commit."""

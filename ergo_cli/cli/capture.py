@@ -46,10 +46,15 @@ from ergo_cli.cli.commands import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ergo_cli.report.command_result import CommandResult
 
 PrettyOption = Annotated[bool | None, typer.Option("--pretty/--compact", help="Indented, or as short as can be.")]
 EmbedOption = Annotated[bool | None, typer.Option("--embed", help="Put the program's texts into the bundle (v4).")]
+VerifyOption = Annotated[
+    bool, typer.Option("--verify", help="Keep the bundle only if it replays in another process and surroundings.")
+]
 
 
 def capture(
@@ -63,6 +68,7 @@ def capture(
     project: ProjectOption = None,
     pretty: PrettyOption = None,
     embed: EmbedOption = None,
+    verify: VerifyOption = False,
     fail_on_error: FailOnErrorOption = False,
     numbers: NumbersOption = None,
     guard: GuardOption = False,
@@ -98,9 +104,11 @@ def capture(
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
     limits = Limits(max_in_flight, max_per_window, rate_window, deadline, max_retries)
     bounds = Bounds(max_events, max_duration)
-    keep = KeepRequest(output, pretty, embed, continue_)
+    keep = KeepRequest(output, pretty, embed, continue_, is_beside=verify)
 
     def work() -> CommandResult:
+        if verify:
+            _check_is_file(output)
         driver = driver_command(driver_cmd, driver_arg)
         request = RunRequest(
             flags,
@@ -118,3 +126,14 @@ def capture(
         return run_and_report("capture", session, request, keep, journal, fail_on_error=fail_on_error)
 
     return session.conclude(work)
+
+
+def _check_is_file(output: Path | None) -> None:
+    """Raise UsageError for standard output: what was written there cannot be taken back."""
+    from ergo_cli.errors import UsageError
+    from ergo_cli.stores.standard_output import STANDARD_OUTPUT
+
+    if output is not None and str(output) == STANDARD_OUTPUT:
+        message = "--verify keeps only a bundle that holds, and what is on standard output is out of reach"
+        fix = "name a file with --output, or leave --verify out"
+        raise UsageError("cli.conflicting_options", message, where="option --verify", fix=fix)

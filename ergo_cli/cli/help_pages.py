@@ -42,7 +42,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "runs resume --force",
     ),
     COMPARED: ("replay --strict", "--ignore", "replay --from", "replay --until", "replay --event", "explain --diff"),
-    CHECKED: ("validate --strict", "validate --adapter"),
+    CHECKED: ("--verify", "validate --strict", "validate --adapter"),
     WRITTEN: (
         "--capture",
         "--output",

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from time import monotonic_ns
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from ergo_cli.cli.commands import Color, Format
@@ -26,8 +27,9 @@ from ergo_cli.signals import Interrupted, is_of_a_signal, requesting_stop
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ergo_cli.host.perform import KeepRequest
-    from ergo_cli.host.run_plan import RunRequest
+    from ergo_cli.host.perform import KeepRequest, RunResult
+    from ergo_cli.host.run_plan import RunPlan, RunRequest
+    from ergo_cli.replay.verification import Verification
 
 
 class Done(NamedTuple):
@@ -210,6 +212,8 @@ def run_and_report(
 ) -> CommandResult:
     """Perform the run of ``run`` or ``capture``, write its bundle if ``keep`` is given, and render the result.
 
+    A bundle that is written beside its destination is moved into place only if it holds elsewhere.
+
     The first signal stops the run after the current step, the second at once. Before the run waits for its first event,
     the first one ends it at once.
     """
@@ -223,7 +227,7 @@ def run_and_report(
     plan = plan_run(request)
     session.note(f"program '{plan.found.program.graph_id}' found by {plan.found.rule}")
     session.warn(plan.notices)
-    stop, reading = StopHandle(), Reading()
+    stop, reading, begun = StopHandle(), Reading(), monotonic_ns()
     done = None if plan.bounds.max_events is not None else lambda: Done(*reading.done, "bytes")
     try:
         with session.progress(command, done) as on_step, requesting_stop(stop.stop_if_heeded):
@@ -237,7 +241,10 @@ def run_and_report(
             raise
         return refusal(command, stopped_too_soon(), INTERRUPTED)
     signalled = stop.stopped and result.interruption is not None
-    return render_run(
+    verification = None
+    if keep is not None and keep.is_beside:
+        result, verification = _settled(result, request, plan, monotonic_ns() - begun)
+    rendered = render_run(
         command,
         result,
         plan.notices,
@@ -246,3 +253,17 @@ def run_and_report(
         fail_on_error=fail_on_error,
         signalled=signalled,
     )
+    if verification is None:
+        return rendered
+    from ergo_cli.report.verification import with_verification  # imported here: only --verify needs it
+
+    return with_verification(rendered, result, verification, request.flags.words)
+
+
+def _settled(
+    result: RunResult, request: RunRequest, plan: RunPlan, spent_ns: int
+) -> tuple[RunResult, Verification | ErgoError | None]:
+    """The bundle of a run in its place, if it holds elsewhere, and what it came to there."""
+    from ergo_cli.replay.verification import flags_from_anywhere, settle  # imported here: only --verify needs it
+
+    return settle(result, flags_from_anywhere(request.flags, plan.found), plan.prepared.numbers, spent_ns)

@@ -123,15 +123,17 @@ class Outputs:
         for name, data in artifacts.items():
             self._artifacts.setdefault(name, artifact_text(data))
 
-    def keep(self, egress_provenance: str | None, *, is_broken: bool, is_stopped: bool) -> Kept:
+    def keep(self, egress_provenance: str | None, *, is_broken: bool, is_stopped: bool, is_beside: bool) -> Kept:
         """Write the bundle, then remove the crash journal; without a bundle, a broken run's journal stays.
 
-        The bundle of a run that broke or was stopped replaces no other. Raises CaptureWriteError.
+        The bundle of a run that broke or was stopped replaces no other; one that ``is_beside`` replaces none in any
+        case. Raises CaptureWriteError.
         """
         path, notices = None, ()
+        is_partial = is_broken or is_stopped
         if self._writer is not None:
-            path = self._writer.commit(egress_provenance, self._artifacts, is_partial=is_broken or is_stopped)
-            notices = beside_notices(self._writer.destination, path)
+            path = self._writer.commit(egress_provenance, self._artifacts, is_partial=is_partial, is_beside=is_beside)
+            notices = beside_notices(self._writer.destination, path) if is_partial else ()
         if self._journal is not None and not (self._writer is None and is_broken):
             notices += self._journal.discard()
         notices += () if self._journal is None else self._journal.notices

@@ -52,13 +52,15 @@ OnStep = Callable[[], None]
 class KeepRequest(Struct, frozen=True):
     """How to keep the bundle; None takes a setting from the profile, then its default.
 
-    ``continues``: events may belong to runs that the store has as done; otherwise they are refused.
+    ``continues``: events may belong to runs that the store has as done; otherwise they are refused. ``is_beside``: the
+    bundle is written beside its destination, which stays as it is.
     """
 
     output: Path | None = None
     pretty: bool | None = None
     embed: bool | None = None
     continues: bool = False
+    is_beside: bool = False
 
 
 class RunOptions(Struct, frozen=True):
@@ -75,7 +77,10 @@ class RunOptions(Struct, frozen=True):
 
 
 class RunResult(Struct, frozen=True):
-    """A run that ended; ``bundle`` is the path of the written bundle, ``error`` the failure of a channel."""
+    """A run that ended; ``bundle`` is the path of the written bundle, ``error`` the failure of a channel.
+
+    ``destination`` is where the bundle was to go; ``is_whole``: no channel failed, and no signal stopped the run.
+    """
 
     summary: RunSummary
     bundle: str | None = None
@@ -84,6 +89,8 @@ class RunResult(Struct, frozen=True):
     error: ErgoError | None = None
     failures: FailureSummary = FailureSummary()
     waiting: WaitingRuns = WaitingRuns()
+    destination: str | None = None
+    is_whole: bool = True
 
 
 def perform(
@@ -116,13 +123,25 @@ def perform(
             )
             end = run_arrivals(plan.prepared, arrivals, outputs.sink, control, resources, on_step)
         end = end if egress is None else _settled(end, egress)
+        is_broken, is_stopped = end.error is not None, end.interruption is not None and control.handle.stopped
         kept = outputs.keep(
             None if egress is None else egress.provenance,
-            is_broken=end.error is not None,
-            is_stopped=end.interruption is not None and control.handle.stopped,
+            is_broken=is_broken,
+            is_stopped=is_stopped,
+            is_beside=keep is not None and keep.is_beside,
         )
     notices = end.notices + (kept.notices if keep is None else kept.notices + _keep_program(plan))
-    return RunResult(end.summary, kept.bundle, notices, end.interruption, end.error, end.failures, end.waiting)
+    return RunResult(
+        end.summary,
+        kept.bundle,
+        notices,
+        end.interruption,
+        end.error,
+        end.failures,
+        end.waiting,
+        destination,
+        is_whole=not (is_broken or is_stopped),
+    )
 
 
 def _stream(plan: RunPlan, control: RunControl, stack: ExitStack, reading: Reading | None) -> Arrivals | None:

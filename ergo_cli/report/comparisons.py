@@ -208,7 +208,7 @@ def _verdict(result: BundleResult) -> Line:
         return _refusals(result.error, (result,))
     parts = [_VERDICTS[result.outcome], _name(result), *_window(result.window)]
     if result.outcome is Outcome.DIVERGED:
-        parts.append(_extent(result))
+        parts.append(extent(result))
     elif result.events is not None and result.decisions is not None:
         parts.append(_counts(result.events, result.decisions))
     return Line("  ".join(parts), Tone.GOOD if result.outcome is Outcome.MATCH else Tone.BAD)
@@ -249,7 +249,7 @@ def _counts(events: int, decisions: DecisionCounts) -> str:
     return ", ".join([counted(events, "event"), *(f"{number:,} {name}" for number, name in parts if number)])
 
 
-def _extent(result: BundleResult) -> str:
+def extent(result: BundleResult) -> str:
     """How much differs: decisions, or what is no decision's."""
     if result.decisions is None or not result.differing:
         return counted(result.divergence_count, "difference")

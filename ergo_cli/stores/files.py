@@ -185,11 +185,11 @@ class AtomicFile:
             message = f"cannot write '{self.destination}': cannot create a spool in its folder: {reason(error)}"
             raise self._failure("CreateTempFile", message, error) from error
 
-    def commit(self, *, is_partial: bool = False) -> str:
+    def commit(self, *, is_partial: bool = False, is_beside: bool = False) -> str:
         """Flush, fsync, close, replace the destination: stages 5 to 8. Returns the path of the file.
 
         A file that ``is_partial`` replaces only another one: if something is at the destination, it is named as
-        ``partial_path`` says.
+        ``partial_path`` says. One that ``is_beside`` is named so in any case; ``move_into_place`` does the rest.
         """
         try:
             self._file.flush()
@@ -200,7 +200,7 @@ class AtomicFile:
             self._file.close()
         except OSError as error:
             self._fail("SyncTempFile", "cannot sync the temporary file", error)
-        is_beside = is_partial and os.path.lexists(self._target)
+        is_beside = is_beside or (is_partial and os.path.lexists(self._target))
         target = partial_path(self._target) if is_beside else self._target
         try:
             _replace(self.temp_path, target)
@@ -312,6 +312,18 @@ class AtomicFile:
 
     def _message(self, what: str, path: str, error: Exception) -> str:
         return f"cannot write '{self.destination}': {what} '{path}': {reason(error)}"
+
+
+def move_into_place(partial: str, destination: str) -> None:
+    """Replace the destination by the file that was committed beside it. Raises CaptureWriteError; then both stay."""
+    target = os.path.realpath(destination) if os.path.islink(destination) else destination
+    try:
+        _replace(partial, target)
+        sync_folder(os.path.dirname(target))
+    except OSError as error:
+        message = f"cannot write '{destination}': '{partial}' cannot be moved into place: {reason(error)}"
+        fix = f"move '{partial}' to another name, or copy it over '{destination}'"
+        raise CaptureWriteError("RenameTempFile", message, where=destination, fix=fix) from error
 
 
 def partial_path(path: str) -> str:

@@ -62,7 +62,7 @@ class StandardOutput:
             self.abort()
             raise _no_temporary("create a spool for", "CreateTempFile", error) from error
 
-    def commit(self, *, is_partial: bool = False) -> str:
+    def commit(self, *, is_partial: bool = False, is_beside: bool = False) -> str:
         """Pass everything on; nothing is replaced, so a partial content is passed on too. Returns ``-``."""
         try:
             self._file.seek(0)
