@@ -135,6 +135,10 @@ class BundleReader:
         """The size of the file, as it is compressed."""
         return self._file.seek(0, 2) if self.path == STANDARD_INPUT else os.path.getsize(self.path)
 
+    def fingerprint(self) -> str:
+        """The SHA-256 of the whole text in its compact form, in whatever layout and compression it is kept."""
+        return _digest_of(self._file, self._file.seek(0, 2))
+
     @property
     def style(self) -> Style:
         """The layout: ``PRETTY`` if a line feed follows the first brace."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import BinaryIO, Self, TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -105,7 +105,7 @@ _BLOCK = 1 << 16  # bytes passed on at once, small enough to stay in the process
 class BundleWriter:
     """Writes one bundle: v3, or v4 where a program record is given; compressed by the destination's suffix.
 
-    ``-`` is standard output. ``copy`` gets the same text, never compressed; its OSErrors are passed on.
+    ``-`` is standard output. ``copy`` is given the same text, never compressed; its OSErrors are passed on.
 
     The folder and a temporary file are created on construction; events go to that file, decisions and journals to
     unnamed spools beside it. Only ``commit`` creates the destination; without it, nothing is left behind. Every method
@@ -119,7 +119,7 @@ class BundleWriter:
         *,
         pretty: bool = False,
         program: ProgramRecord | None = None,
-        copy: BinaryIO | None = None,
+        copy: Callable[[bytes], object] | None = None,
     ) -> None:
         self._style = Style.PRETTY if pretty else Style.COMPACT
         self._version = Version.V3 if program is None else Version.V4
@@ -235,7 +235,7 @@ class BundleWriter:
 
     def _put(self, text: bytes) -> None:
         if self._copy is not None:
-            self._copy.write(text)
+            self._copy(text)
         self._file.write(text if self._compressor is None else self._compressor.compress(text))
 
     def _serialized(self, work: Callable[[], T]) -> T:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ergo_cli.bundle.schema import BundleSink
+from ergo_cli.bundle.schema import BundleSink, TextDigest
 from ergo_cli.bundle.writer import BundleWriter
 from ergo_cli.channels.interruption import HOST_STEP_FAILED, HOST_STOP_REQUESTED, IngressFailure, Interruption
 from ergo_cli.channels.timeouts import ChannelPolicy
@@ -104,10 +104,11 @@ def perform(
     control = RunControl(options.stop, plan.bounds.max_events, plan.bounds.max_duration)
     destination = None if keep is None else str(capture_path(keep.output, plan.found.profile, plan.named_after))
     check_outputs(plan, destination, options.journal)
+    digest = TextDigest() if keep is not None and _has_own_code(plan) else None
     with ExitStack() as stack:
         stream = _stream(plan, control, stack, options.reading)
         store = stack.enter_context(open_run_store(plan, is_captured=keep is not None))
-        outputs = stack.enter_context(_outputs(plan, keep, destination, options))
+        outputs = stack.enter_context(_outputs(plan, keep, destination, options, digest))
         egress = stack.enter_context(open_channels(plan, options.policy))
         with _arrivals(plan, stream, control, options.policy) as arrivals:
             control.start()
@@ -130,7 +131,7 @@ def perform(
             is_stopped=is_stopped,
             is_beside=keep is not None and keep.is_beside,
         )
-    notices = end.notices + (kept.notices if keep is None else kept.notices + _keep_program(plan))
+    notices = end.notices + (kept.notices if keep is None else kept.notices + _keep_program(plan, digest))
     return RunResult(
         end.summary,
         kept.bundle,
@@ -185,24 +186,29 @@ def open_run_store(plan: RunPlan, *, is_captured: bool) -> Generator[RunStore | 
 
 @contextmanager
 def _outputs(
-    plan: RunPlan, keep: KeepRequest | None, destination: str | None, options: RunOptions
+    plan: RunPlan,
+    keep: KeepRequest | None,
+    destination: str | None,
+    options: RunOptions,
+    digest: TextDigest | None,
 ) -> Generator[Outputs]:
     provenance = None if plan.egress is None else plan.egress.config.provenance
     with ExitStack() as stack:
         writer = None
         if keep is not None and destination is not None:
-            writer = stack.enter_context(_writer(plan, keep, destination))
+            writer = stack.enter_context(_writer(plan, keep, destination, digest))
         journal = options.journal
         program = plan.record(embed=_is_embedded(plan, keep))
         log = None if journal is None else stack.enter_context(CrashJournal(journal, plan.header, provenance, program))
         yield Outputs(writer, log, options.sink)
 
 
-def _writer(plan: RunPlan, keep: KeepRequest, destination: str) -> BundleWriter:
+def _writer(plan: RunPlan, keep: KeepRequest, destination: str, digest: TextDigest | None) -> BundleWriter:
     profile = plan.found.profile
     pretty = _chosen(keep.pretty, profile is not None and profile.pretty)
     program = plan.record(embed=_is_embedded(plan, keep))
-    return BundleWriter(destination, plan.header, pretty=pretty, program=program)
+    copy = None if digest is None else digest.update
+    return BundleWriter(destination, plan.header, pretty=pretty, program=program, copy=copy)
 
 
 def _is_embedded(plan: RunPlan, keep: KeepRequest | None) -> bool:
@@ -258,10 +264,21 @@ def _chosen(asked: bool | None, default: bool) -> bool:
     return default if asked is None else asked
 
 
-def _keep_program(plan: RunPlan) -> tuple[Notice, ...]:
+def _has_own_code(plan: RunPlan) -> bool:
+    has_own_code = plan.prepared.program.has_own_code
+    return has_own_code is not None and has_own_code()
+
+
+def _keep_program(plan: RunPlan, digest: TextDigest | None) -> tuple[Notice, ...]:
+    """Keep the texts of the program; with the digest of the bundle also those of its own primitives."""
     program, adapter = plan.prepared.program, plan.prepared.adapter_provenance
-    texts = plan.found.kept_texts
-    if not texts:
-        return ()
-    notice = ProgramStore.of_user().keep(program.ref, program.provenance, adapter, texts, program.kind.name)
-    return () if notice is None else (notice,)
+    store, texts = ProgramStore.of_user(), plan.found.kept_texts
+    notices: list[Notice | None] = []
+    if texts:
+        notices.append(store.keep(program.ref, program.provenance, adapter, texts, program.kind.name))
+    if digest is not None:
+        from ergo_cli.project.own_code import keep_own_code, own_code  # imported here: most graphs have none
+
+        code = own_code(program, plan.found.project)
+        notices.append(keep_own_code(store, digest.text(), code) if code else None)
+    return tuple(notice for notice in notices if notice is not None)

@@ -87,7 +87,7 @@ def recover(journal: Path, destination: str) -> Recovered:
         program = None if head.program is UNSET else head.program
         with (
             _copy(destination) as copy,
-            BundleWriter(destination, header, program=program, copy=copy) as writer,
+            BundleWriter(destination, header, program=program, copy=copy.write) as writer,
         ):
             for event, decision in lines.steps():
                 writer.event(event)

@@ -94,6 +94,10 @@ class Computing(Protocol[P_contra]):
         """The file of each of the program's texts, by the name under which bundles and stores keep it."""
         ...
 
+    def own_code(self, program: P_contra) -> Mapping[str, CodePlace]:
+        """Where the code of each node is written that runs code of the user's, by its authoring path."""
+        ...
+
     def emits(self, program: P_contra) -> frozenset[str]:
         """The effect kinds that an episode can emit."""
         ...

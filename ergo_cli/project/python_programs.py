@@ -61,20 +61,35 @@ def python_provenance(kind: str, tag: str, ref: str, version: str, sources: Iter
 def python_sources(module: str, file: Path) -> tuple[PythonSource, ...]:
     """``module``, which is ``file``, and all modules of its top-level package that it imports, ascending by name.
 
+    Raises as ``followed``.
+    """
+    package = _Package.of(module, file)
+    return followed([module], package.folder, package.place)
+
+
+def followed(modules: Iterable[str], folder: Path, place_of: Callable[[str], Path | None]) -> tuple[PythonSource, ...]:
+    """``modules`` and all that they import of those that have a place below ``folder``, ascending by name.
+
     Import statements are found in the syntax tree, at any depth and whether or not they are executed.
     Raises OSError for a file that cannot be read, SyntaxError for one that is not valid Python.
     """
-    package = _Package.of(module, file)
     found: dict[str, PythonSource] = {}
-    waiting = [module]
+    waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        place = None if name in found else package.place(name)
+        place = None if name in found else place_of(name)
         if place is not None:
-            path = place.relative_to(package.folder).as_posix()
+            path = place.relative_to(folder).as_posix()
             found[name] = PythonSource(name, path, place.read_bytes(), place)
             waiting += _imported(found[name])
     return tuple(found[name] for name in sorted(found))
+
+
+def module_file(folder: Path, module: str) -> Path | None:
+    """The file of a module in the folder that holds its top-level package; None if it has none there."""
+    base = folder.joinpath(*module.split("."))
+    places = (base / "__init__.py", base.with_name(f"{base.name}.py"))
+    return next((place for place in places if place.is_file()), None)
 
 
 class _Package(Struct, frozen=True):
@@ -92,9 +107,7 @@ class _Package(Struct, frozen=True):
         """The file of a module of this package; None if it is not in the package."""
         if module.partition(".")[0] != self.name:
             return None
-        base = self.folder.joinpath(*module.split("."))
-        places = (base / "__init__.py", base.with_name(f"{base.name}.py"))
-        return next((place for place in places if place.is_file()), None)
+        return module_file(self.folder, module)
 
 
 def _imported(source: PythonSource) -> Iterator[str]:

@@ -13,10 +13,11 @@ from msgspec import Struct
 
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.documents import NO_ADAPTER, ProgramSource, is_source_path
-from ergo_cli.errors import reason
+from ergo_cli.errors import CaptureWriteError, reason
 from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.project.authored import read_text
 from ergo_cli.stores.durable import sync_folder
+from ergo_cli.stores.files import AtomicFile
 from ergo_cli.stores.private import opened_privately, private_folder
 from ergo_cli.stores.temporaries import temporary_folder
 
@@ -100,6 +101,30 @@ class ProgramStore:
             return tuple(_read_source(folder, source) for source in record.sources)
         except (OSError, ValueError) as error:
             return Notice(f"a program of the program store was passed over: {reason(error)}", str(folder))
+
+    def keep_capture(self, bundle: str, code: str) -> Notice | None:
+        """Keep which code the capture of a bundle ran; both are fingerprints. A notice as of ``keep``."""
+        place = self._capture(bundle)
+        try:
+            if self.find_capture(bundle) != code:
+                private_folder(place.parent)
+                with AtomicFile(str(place), opened_privately) as file:
+                    file.write(code.encode() + b"\n")
+                    file.commit()
+        except (OSError, ValueError, CaptureWriteError) as error:
+            why = error.message if isinstance(error, CaptureWriteError) else reason(error)
+            return Notice(f"which code was run could not be kept in the program store: {why}", str(place))
+        return None
+
+    def find_capture(self, bundle: str) -> str | None:
+        """The fingerprint of the code that the capture of a bundle ran; None if it is not kept."""
+        try:
+            return read_text(self._capture(bundle)).strip()
+        except (OSError, ValueError):
+            return None
+
+    def _capture(self, bundle: str) -> Path:
+        return self.root / "captures" / (_hex(bundle) or "")
 
     def _folder(self, runtime_provenance: str, adapter_provenance: str) -> Path | None:
         runtime, adapter = _hex(runtime_provenance), _hex(adapter_provenance)

@@ -41,6 +41,7 @@ from ergo_cli.replay.paths import all_matched
 from ergo_cli.replay.preflight import Scan
 from ergo_cli.replay.results import (
     BUNDLE_EDITED,
+    PRIMITIVE_CODE,
     BundleResult,
     DecisionCounts,
     Divergence,
@@ -425,4 +426,4 @@ def _cause(scan: Scan, target: Target, options: ReplayOptions) -> str | None:
 def _cause_in_code(target: Target) -> str | None:
     """The cause of results that differ though no provenance does: code that the provenance does not cover."""
     has_own_code = target.program.has_own_code
-    return "primitive_code" if has_own_code is not None and has_own_code() else None
+    return PRIMITIVE_CODE if has_own_code is not None and has_own_code() else None

@@ -34,11 +34,23 @@ IN_MEMORY = "<bundle>"
 """The name in errors of a bundle that is not a file."""
 
 
+FindChanges = Callable[[BundleReader, AnyProgram | None, bool], Changes]
+"""What changed since a bundle's capture, given its program, None where it is not known.
+
+The last argument is whether code that no fingerprint covers may decide otherwise than it did.
+"""
+
+
+def no_changes(reader: BundleReader, recorded: AnyProgram | None, in_code: bool) -> Changes:
+    """Nothing: for callers who give the program themselves."""
+    return Changes()
+
+
 class Assignment(Struct, frozen=True):
     """What one bundle is replayed with. ``recall`` gives the program of its capture, where that is known.
 
-    ``changes`` says what differs from that program, None where it is not known; ``rule`` says which rule found the
-    program (spec 00 §3), ``notices`` what finding it had to say.
+    ``changes`` says what differs since a bundle's capture. ``rule`` says which rule found the program (spec 00 §3),
+    ``notices`` what finding it had to say.
     """
 
     target: Target
@@ -46,7 +58,7 @@ class Assignment(Struct, frozen=True):
     recall: Callable[[], AnyProgram | None]
     rule: str | None = None
     notices: tuple[Notice, ...] = ()
-    changes: Callable[[AnyProgram | None], Changes] = lambda _: Changes()
+    changes: FindChanges = no_changes
 
 
 Assign = Callable[[BundleReader], Assignment]
@@ -143,7 +155,7 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
     try:
         warnings = check_comparable(scan, journals, target, strict=options.strict)
     except ErgoError as error:
-        changes = found.changes(target.recorded) if error.code in PROGRAM_CHANGES else Changes()
+        changes = found.changes(scan.reader, target.recorded, False) if error.code in PROGRAM_CHANGES else Changes()
         return BundleResult(
             scan.reader.path,
             Outcome.REFUSED,
@@ -153,10 +165,11 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
             changes=changes.found,
         )
     from ergo_cli.replay.comparison import Comparison  # imported here: a byte match does not need them
-    from ergo_cli.replay.reaching import with_changes
+    from ergo_cli.replay.reaching import differs_in_code, with_changes
 
     result = Comparison(scan, journals, target, options, on_event).run(warnings)
-    return with_changes(result, found.changes(target.recorded), target.program)
+    changes = found.changes(scan.reader, target.recorded, differs_in_code(result))
+    return with_changes(result, changes, target.program)
 
 
 def _scan(bundle: Bundle) -> Scan:

@@ -11,13 +11,21 @@ from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.programs.changes import Change, Layer, Verb
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.project.finding import FoundProgram
+from ergo_cli.project.own_code import own_code, own_code_of
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.document_changes import document_changes
+from ergo_cli.replay.primitive_changes import primitive_changes
 from ergo_cli.replay.python_changes import python_changes
 from ergo_cli.replay.results import Changes
 
 UNKNOWN = Notice("what changed is not known: the texts of the capture are not in the program store")
 """The notice for a changed program of which only the fingerprint is recorded."""
+
+
+UNKNOWN_CODE = Notice(
+    "whether the code of own primitives changed is not known: the texts of the capture are not in the program store"
+)
+"""The notice for a graph with own primitives whose bundle was captured elsewhere, or by an older ergo."""
 
 
 def changes_since(
@@ -33,8 +41,23 @@ def changes_since(
     if reader.runtime_provenance != found.program.provenance:
         changes += _program_changes(texts, found, recorded)
         notices = () if changes or found.python is None else (UNKNOWN,)
+    code = _code_changes(reader, found, store)
+    changes += code.found
+    notices += code.notices
     changes += _adapter_changes(reader.adapter_provenance, texts, found)
     return Changes(tuple(changes), notices)
+
+
+def _code_changes(reader: BundleReader, found: FoundProgram, store: ProgramStore) -> Changes:
+    """The differences in the code of own primitives, of which the fingerprint knows the manifests alone."""
+    computing = found.program.kind.computing
+    own = None if computing is None else computing.own_code(found.program.value)
+    if not own:
+        return Changes()
+    recorded = own_code_of(store, reader.fingerprint())
+    if recorded is None:
+        return Changes(notices=(UNKNOWN_CODE,))
+    return Changes(tuple(primitive_changes(recorded, own_code(found.program, found.project), own)))
 
 
 def _recorded_texts(reader: BundleReader, store: ProgramStore) -> tuple[ProgramSource, ...]:

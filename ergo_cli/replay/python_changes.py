@@ -4,119 +4,62 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
-
-from msgspec import Struct
 
 from ergo_cli.core.documents import ProgramSource
 from ergo_cli.programs.changes import Change, Verb
-
-LARGEST_COMPARED = 1024 * 1024
-"""How many characters a file may have to be compared by its syntax tree; of larger ones only the file is named."""
+from ergo_cli.replay.python_parts import Part, parsed, parts_of
 
 _IDLE = "comments, blank lines or docstrings only"
 _LONGEST_VALUE = 40
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def python_changes(recorded: Sequence[ProgramSource], today: Sequence[ProgramSource]) -> list[Change]:
     """The differences of all files, by path; within a file in the order of today's lines, then what is gone."""
+    return [change for _, change in part_changes(recorded, today)]
+
+
+def part_changes(
+    recorded: Sequence[ProgramSource], today: Sequence[ProgramSource]
+) -> Iterator[tuple[str | None, Change]]:
+    """As ``python_changes``, each with the name of its part; None for one of a whole file."""
     before, after = ({source.path: source for source in sources} for sources in (recorded, today))
-    return [
-        change
-        for path in sorted(before.keys() | after.keys())
-        for change in _file_changes(path, before.get(path), after.get(path))
-    ]
+    for path in sorted(before.keys() | after.keys()):
+        yield from _file_changes(path, before.get(path), after.get(path))
 
 
-def _file_changes(path: str, before: ProgramSource | None, after: ProgramSource | None) -> Iterator[Change]:
+def _file_changes(
+    path: str, before: ProgramSource | None, after: ProgramSource | None
+) -> Iterator[tuple[str | None, Change]]:
     if before is None or after is None:
         verb = Verb.ADDED if before is None else Verb.REMOVED
-        yield Change(subject="the file", verb=verb, file=path)
+        yield None, Change(subject="the file", verb=verb, file=path)
     elif before.sha256 != after.sha256:
         yield from _text_changes(path, before.text, after.text)
 
 
-def _text_changes(path: str, before: str, after: str) -> Iterator[Change]:
-    old, new = _parsed(before), _parsed(after)
+def _text_changes(path: str, before: str, after: str) -> Iterator[tuple[str | None, Change]]:
+    old, new = parsed(before), parsed(after)
     if old is None or new is None:
-        yield Change(subject="the file", file=path)
+        yield None, Change(subject="the file", file=path)
         return
-    changes = [*_part_changes(path, _parts(old), _parts(new))]
-    yield from changes or [Change(subject=_IDLE, file=path, idle=True)]
+    changes = [*_part_changes(path, parts_of(old), parts_of(new))]
+    yield from changes or [(None, Change(subject=_IDLE, file=path, idle=True))]
 
 
-def _parsed(text: str) -> ast.Module | None:
-    """The syntax tree without docstrings; None for a text that is too large, or that Python cannot read."""
-    if len(text) > LARGEST_COMPARED:
-        return None
-    try:
-        tree = ast.parse(text)
-        for node in ast.walk(tree):
-            if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-                del node.body[0]
-        ast.dump(tree)  # the comparisons below go no deeper than this
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    return tree
-
-
-class _Part(Struct, frozen=True):
-    """A definition of a file, or the statements that are none."""
-
-    nodes: tuple[ast.AST, ...]
-    text: str
-
-    @property
-    def line(self) -> int | None:
-        return next((getattr(node, "lineno", None) for node in self.nodes), None)
-
-
-def _parts(tree: ast.Module) -> Mapping[str, _Part]:
-    """The definitions of a module by name: ``step``, ``Basket.add``, ``LIMIT``; all other statements as one part."""
-    found: dict[str, list[ast.AST]] = {}
-    for name, node in _definitions(tree.body, ""):
-        found.setdefault(name, []).append(node)
-    return {name: _Part(tuple(nodes), "\n".join(map(ast.dump, nodes))) for name, nodes in found.items()}
-
-
-def _definitions(body: Sequence[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.AST]]:
-    for statement in body:
-        match statement:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                yield prefix + name, statement
-            case ast.ClassDef(name=name):
-                yield prefix + name, _heading(statement)
-                yield from _definitions(statement.body, f"{prefix}{name}.")
-            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-                yield prefix + name, statement
-            case ast.Pass():
-                continue
-            case _:
-                yield prefix.rstrip("."), statement
-
-
-def _heading(node: ast.ClassDef) -> ast.ClassDef:
-    """A class without its body: name, bases and decorators."""
-    heading = copy(node)
-    heading.body = []
-    return heading
-
-
-def _part_changes(path: str, before: Mapping[str, _Part], after: Mapping[str, _Part]) -> Iterator[Change]:
+def _part_changes(path: str, before: Mapping[str, Part], after: Mapping[str, Part]) -> Iterator[tuple[str, Change]]:
     for name, part in after.items():
         old = before.get(name)
         if old is None:
-            yield Change(subject=_subject(name), verb=Verb.ADDED, file=path, line=part.line)
+            yield name, Change(subject=_subject(name), verb=Verb.ADDED, file=path, line=part.line)
         elif old.text != part.text:
-            yield _changed(path, name, old, part)
+            yield name, _changed(path, name, old, part)
     for name in before:
         if name not in after:
-            yield Change(subject=_subject(name), verb=Verb.REMOVED, file=path)
+            yield name, Change(subject=_subject(name), verb=Verb.REMOVED, file=path)
 
 
-def _changed(path: str, name: str, before: _Part, after: _Part) -> Change:
+def _changed(path: str, name: str, before: Part, after: Part) -> Change:
     """A part that differs, at its first line that does; with both values where one short expression is another."""
     old, new = _first_difference(before.nodes, after.nodes)
     values = _values(old, new)

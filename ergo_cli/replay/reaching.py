@@ -8,9 +8,14 @@ from msgspec.structs import replace
 
 from ergo_cli.programs.changes import Change, Layer, Verb
 from ergo_cli.programs.program import AnyProgram
-from ergo_cli.replay.results import BundleResult, Changes, Divergence, Outcome
+from ergo_cli.replay.results import PRIMITIVE_CODE, BundleResult, Changes, Divergence, Outcome
 
 NOTHING: Mapping[str, frozenset[str]] = {}
+
+
+def differs_in_code(result: BundleResult) -> bool:
+    """Whether a difference may come from code that no fingerprint covers."""
+    return any(each.cause == PRIMITIVE_CODE for each in result.divergences)
 
 
 def with_changes(result: BundleResult, changes: Changes, program: AnyProgram) -> BundleResult:

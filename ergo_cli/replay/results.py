@@ -48,6 +48,9 @@ Key = tuple[str | None, int]
 BUNDLE_EDITED = "bundle_edited"
 """The cause of a difference in an effect whose recorded hash is not its own: the bundle was changed by hand."""
 
+PRIMITIVE_CODE = "primitive_code"
+"""The cause of a difference in what the code of an own primitive decides: no fingerprint covers that code."""
+
 _EFFECT_KINDS = frozenset(
     {
         DivergenceKind.EFFECT_CHANGED,

@@ -85,7 +85,7 @@ class ReplaySession:
         found = find_for_bundle(reader, flags, self._store)
         target, options = Target(found.program, found.adapter), self._options(found)
         recall = partial(_program_of_capture, reader, found.program, self._store)
-        changes = partial(_changes, reader, found, self._store)
+        changes = partial(_changes, found, self._store)
         return Assignment(target, options, recall, found.rule, found.notices, changes)
 
     def _flags(self, bundle: BundlePath) -> ProgramFlags:
@@ -193,10 +193,12 @@ def _program_of_capture(reader: BundleReader, today: AnyProgram, store: ProgramS
     return program if program.provenance == recorded.runtime_provenance else None
 
 
-def _changes(reader: BundleReader, found: FoundProgram, store: ProgramStore, recorded: AnyProgram | None) -> Changes:
-    """What changed since the capture; nothing is read where both fingerprints are today's."""
+def _changes(
+    found: FoundProgram, store: ProgramStore, reader: BundleReader, recorded: AnyProgram | None, in_code: bool
+) -> Changes:
+    """What changed since the capture; nothing is read where both fingerprints are today's, and no code is suspected."""
     same_adapter = reader.adapter_provenance == adapter_provenance(found.adapter)
-    if same_adapter and reader.runtime_provenance == found.program.provenance:
+    if not in_code and same_adapter and reader.runtime_provenance == found.program.provenance:
         return Changes()
     from ergo_cli.replay.program_changes import changes_since  # imported here: a match does not need it
 

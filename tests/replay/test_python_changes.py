@@ -6,7 +6,8 @@ import pytest
 
 from ergo_cli.core.documents import ProgramSource
 from ergo_cli.programs.changes import Change, Verb
-from ergo_cli.replay.python_changes import LARGEST_COMPARED, python_changes
+from ergo_cli.replay.python_changes import python_changes
+from ergo_cli.replay.python_parts import LARGEST_COMPARED
 
 BEFORE = '"""What it does."""\nX = 1\n\n\ndef f(a):\n    """Add."""\n    return a + 1  # one\n'
 

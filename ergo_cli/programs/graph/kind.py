@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from ergo_cli.core.code_places import CodePlace
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import JsonValue
 from ergo_cli.core.values import Effect, Value, encode_effect
@@ -67,6 +68,10 @@ class GraphComputing(Struct, frozen=True):
     def files(self, program: GraphProgram) -> Mapping[str, str]:
         """The files of the root and of its clusters."""
         return files_of(program.assets)
+
+    def own_code(self, program: GraphProgram) -> Mapping[str, CodePlace]:
+        """The functions of the nodes' own primitives."""
+        return program.own_code()
 
     def emits(self, program: GraphProgram) -> frozenset[str]:
         """The effect kinds that a pass can emit (spec 20 §11.4)."""

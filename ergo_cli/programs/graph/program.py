@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from ergo_cli.core.code_places import CodePlace
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.documents import ProgramSource, is_source_path
 from ergo_cli.core.values import Effect, ProducedEffect
@@ -18,7 +19,7 @@ from ergo_cli.programs.graph.check.catalog import Inventory, standard_inventory
 from ergo_cli.programs.graph.check.validation import ValidatedGraph, validate
 from ergo_cli.programs.graph.expand.expansion import expand
 from ergo_cli.programs.graph.files.cluster_file import Decoded, decode_graph_json, decode_graph_yaml
-from ergo_cli.programs.graph.model import ClusterDefinition, ClusterKey, ExpandedGraph, GraphAssets
+from ergo_cli.programs.graph.model import ClusterDefinition, ClusterKey, ExpandedGraph, ExpandedNode, GraphAssets
 from ergo_cli.programs.graph.run.compiler import GraphPass, graph_pass
 from ergo_cli.programs.graph.run.interpreter import termination_of
 from ergo_cli.programs.graph.run.provenance import runtime_provenance
@@ -179,8 +180,17 @@ class GraphProgram(Struct, frozen=True):
 
     def has_own_code(self) -> bool:
         """Whether a node runs code that the provenance does not cover: that of an own primitive."""
+        return next(self._own_nodes(), None) is not None
+
+    def own_code(self) -> dict[str, CodePlace]:
+        """Where the function of each own primitive is written, by the authoring paths of the nodes that run it."""
+        primitives = ((node.path, self.inventory.primitive(node.impl_id)) for node in self._own_nodes())
+        places = ((path, _code_place(each.place)) for path, each in primitives if each is not None and each.place)
+        return {path: place for path, place in places if place is not None}
+
+    def _own_nodes(self) -> Iterator[ExpandedNode]:
         standard = standard_inventory()
-        return any(standard.primitive(node.impl_id) is None for node in self.expanded.nodes.values())
+        return (node for node in self.expanded.nodes.values() if standard.primitive(node.impl_id) is None)
 
     def declared_sources(self) -> Iterator[SourceNode]:
         """Every source with its context needs, by runtime id."""
@@ -195,6 +205,15 @@ class GraphProgram(Struct, frozen=True):
             action = self.inventory.actions.get(node.impl_id)
             if action is not None:
                 yield ActionNode(runtime_id, node.path, action.manifest.effects, native_parameters(node))
+
+
+def _code_place(place: str) -> CodePlace | None:
+    """The place of a primitive: ``file:line`` of a function, ``file name`` of a value of its module."""
+    file, _, line = place.rpartition(":")
+    if line.isdecimal():
+        return CodePlace(file, int(line), "")
+    file, _, name = place.rpartition(" ")
+    return CodePlace(file, 0, name) if file else None
 
 
 def _schedule() -> GraphProgram:
