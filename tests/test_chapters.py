@@ -128,3 +128,13 @@ def test_the_plan_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> 
     ran = ergo("replay", cwd=tmp_path / "settlement")
     assert ran.exit_code == 1
     assert shown in ran.stdout
+
+
+def test_the_chain_behind_the_plan_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> None:
+    (shown,) = re.findall(r"^```\n(event f-0900.*?)^```", (DOCS / "plans.md").read_text(), re.MULTILINE | re.DOTALL)
+    home = tmp_path / "settlement"
+    shutil.copytree(ROOT / "fixtures" / "settlement", home)
+    assert ergo("capture", cwd=home).exit_code == 0
+    plan = home / "settlement" / "plan.py"
+    plan.write_text(plan.read_text().replace('FEE = Decimal("0.002")', 'FEE = Decimal("0.003")'))
+    assert ergo("why", "captures/friday.json", cwd=home).stdout == shown

@@ -150,10 +150,10 @@ def test_what_is_not_there_is_refused_with_what_is_near(
 
 
 def test_a_kind_that_says_nothing_of_its_records_has_no_chain(ergo: Ergo) -> None:
-    plan = FIXTURES / "settlement"
-    bundle = next(plan.glob("captures/*.json"))
+    flow = FIXTURES / "orders"
+    bundle = next(flow.glob("captures/*.json"))
     event = json.loads(bundle.read_text())["events"][0]["event_id"]
-    ran = ergo("why", bundle, event, "--format", "json", cwd=plan)
+    ran = ergo("why", bundle, event, "--format", "json", cwd=flow)
     assert (ran.exit_code, ran.report["error"]["code"]) == (3, "program.not_computed")
     assert "ergo explain" in ran.report["error"]["fix"]
 

@@ -8,10 +8,11 @@ import msgspec
 from msgspec import Struct
 
 from ergo_cli.core.json import Item, JsonValue, Leaf, Location, Member, decode
-from ergo_cli.core.tree_differences import differing_members, first_leaf
+from ergo_cli.core.tree_differences import first_leaf
 from ergo_cli.errors import ErgoError
 from ergo_cli.programs.plan.engine import RunResult
-from ergo_cli.programs.plan.events import Envelope, KernelEvent, RunStarted, StateCompleted, line
+from ergo_cli.programs.plan.events import Envelope, KernelEvent, RunStarted, line
+from ergo_cli.programs.plan.named_contents import differing_contents
 from ergo_cli.programs.plan.record_lines import record_line
 from ergo_cli.programs.plan.recorded import PlanCall, PlanChild, PlanEpisode
 from ergo_cli.programs.plan.served import Parting
@@ -66,13 +67,13 @@ def _end_difference(episode: PlanEpisode, judged: Judged) -> Iterator[JournalDif
 def parting_difference(
     episode: PlanEpisode, call: PlanCall, parting: Parting, artifacts: ArtifactStore
 ) -> JournalDifference:
-    """The difference of two records of a run, or of a child of it; of two contexts the members that differ."""
+    """The difference of two records of a run, or of a child of it; of what they name by id the members that differ."""
     location = _place(episode, call, parting)
     expected, actual = _tree(parting.expected), _tree(parting.actual)
     leaf: Leaf = (location, expected, actual)
     if parting.expected is not None and parting.actual is not None:
         leaf = first_leaf(expected, actual, location)
-    contexts = _contexts(artifacts, parting)
+    contents = differing_contents(parting.expected, parting.actual, artifacts)
     log = LogDifference(
         parting.run_id,
         parting.seq,
@@ -81,8 +82,8 @@ def parting_difference(
         actual,
         None if parting.expected is None else artifact_id(line(parting.expected)),
         None if parting.actual is None else artifact_id(line(parting.actual)),
-        lines=(None, None) if contexts else (_line(parting.expected), _line(parting.actual)),
-        state=contexts,
+        lines=(None, None) if contents else (_line(parting.expected), _line(parting.actual)),
+        state=contents,
     )
     return JournalDifference(*leaf, node=parting.attempt, cause=parting.cause, log=log)
 
@@ -163,12 +164,3 @@ def _tree(envelope: Envelope | None) -> JsonValue:
 
 def _line(envelope: Envelope | None) -> RecordLine | None:
     return None if envelope is None else record_line(envelope)
-
-
-def _contexts(artifacts: ArtifactStore, parting: Parting) -> tuple[tuple[str, JsonValue, JsonValue], ...]:
-    """The members in which two contexts differ, where those of both sides are known."""
-    expected, actual = _kernel(parting.expected), _kernel(parting.actual)
-    if not (isinstance(expected, StateCompleted) and isinstance(actual, StateCompleted)):
-        return ()
-    ids = expected.context_snapshot_id, actual.context_snapshot_id
-    return differing_members(*(artifacts.get(name) if artifacts.exists(name) else None for name in ids))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import cast
 
 from msgspec import Struct
@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import EgressError, ProjectError, StepError
 from ergo_cli.events.external import HostedEvent
-from ergo_cli.programs.kind import Line
+from ergo_cli.programs.causes import Cause
+from ergo_cli.programs.kind import Asked, Line
 from ergo_cli.programs.plan.checks import check_plan
 from ergo_cli.programs.plan.differences import journal_differences
 from ergo_cli.programs.plan.effects import IO
@@ -82,6 +83,20 @@ class PlanActing(Struct, frozen=True):
         assert isinstance(a, PlanEpisode)
         assert isinstance(b, PlanEpisode)
         return journal_differences(a, b, own_runs)
+
+    def parts(self, program: PlanProgram, episode: Episode) -> Sequence[str]:
+        """States, keys of their contexts, facts, the numbers of the run's records."""
+        from ergo_cli.programs.plan.why import parts_of  # imported here: nothing else needs it
+
+        assert isinstance(episode, PlanEpisode)
+        return parts_of(episode)
+
+    def why(self, program: PlanProgram, episode: Episode, asked: Asked) -> Cause:
+        """The event that differs, the state that made it, what that read, and the states and facts that wrote it."""
+        from ergo_cli.programs.plan.why import cause_of  # imported here: nothing else needs it
+
+        assert isinstance(episode, PlanEpisode)
+        return cause_of(program, episode, asked)
 
 
 class PlanKind(Struct, frozen=True):
