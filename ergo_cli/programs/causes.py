@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from ergo_cli.core.code_places import CodePlace
+
+
+class Raised(Struct, frozen=True):
+    """How a part failed: what it raised, by type and message, and the user's line where it did."""
+
+    message: str
+    place: CodePlace | None = None
+
 
 class Cause(Struct, frozen=True, kw_only=True):
     """One step of the chain behind a value.
@@ -11,8 +20,10 @@ class Cause(Struct, frozen=True, kw_only=True):
     ``part`` is what has the value: a node, a parameter, a record, a member of a state, a function; ``role`` what it is
     for the step that it is a source of: the name of an input. ``recorded`` and ``today`` are its value as texts, None
     where that side has none. ``made`` says how it comes about, ``key`` which member of the context it is read from,
-    ``episode`` which earlier episode recorded it. ``is_change``: the program itself differs here. ``is_repeated``: its
-    own sources are shown elsewhere in the chain. ``is_unknown``: of the recorded value nothing but a digest is kept.
+    ``episode`` which earlier episode recorded it. ``is_change``: the program itself differs here. ``rewired`` says how
+    an input was fed at the capture, where that is another way. ``is_repeated``: its own sources are shown elsewhere in
+    the chain. ``is_unknown``: of the recorded value nothing but a digest is kept. ``recorded_failure`` and
+    ``today_failure`` say how the part failed.
     """
 
     part: str
@@ -25,8 +36,11 @@ class Cause(Struct, frozen=True, kw_only=True):
     file: str | None = None
     line: int | None = None
     is_change: bool = False
+    rewired: str = ""
     is_repeated: bool = False
     is_unknown: bool = False
+    recorded_failure: Raised | None = None
+    today_failure: Raised | None = None
     sources: tuple[Cause, ...] = ()
 
     @property

@@ -270,6 +270,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
     ``id`` is empty for a record that has no number of its own: it gets that of its place in the run, from 1.
     ``effects`` holds the compact JSON of what the node wants done, ``place`` the user's line where the node failed.
+    ``why`` says why it did not run, or of one that ran that it failed, and with what.
     """
 
     id: str
@@ -283,3 +284,8 @@ class Line(Struct, frozen=True, kw_only=True):
     why: str | None = None
     effects: tuple[bytes, ...] = ()
     place: CodePlace | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended its episode."""
+        return self.ran and self.why is not None

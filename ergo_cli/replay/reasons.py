@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.bundle.journals import BundleJournals
 from ergo_cli.bundle.reader import BundleReader
@@ -19,6 +20,7 @@ from ergo_cli.programs.kind import Computing, Line, Ran
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.replay.explaining import Assigned, Decided, find_decision
 from ergo_cli.replay.preflight import check_kind, check_version
+from ergo_cli.supervisor.seam import Outcome
 
 
 class Written(Struct, frozen=True):
@@ -121,10 +123,24 @@ class _Episode:
         )
 
     def _lines(self, program: AnyProgram) -> Sequence[Line]:
-        return self._computing.trace(program.value, self._ran.event_id, self._ran.context)
+        """The nodes; in an episode that failed none has effects."""
+        lines = self._computing.trace(program.value, self._ran.event_id, self._ran.context)
+        if any(line.has_failed for line in lines):
+            return [replace(line, effects=()) for line in lines]
+        return lines
 
     def _first_difference(self) -> str | None:
-        """The maker of the first effect that is not the recorded one."""
+        """The maker of the first effect that is not the recorded one, else the node that fails on one side alone."""
+        return self._first_other_effect() or self._only_failure()
+
+    def _only_failure(self) -> str | None:
+        was, now = (next((line for line in lines if line.has_failed), None) for lines in (self._before, self._today))
+        if self._programs.recorded is None and self._found.record.termination is Outcome.COMPLETED:
+            was = None
+        one = now or was
+        return None if one is None or (was and was.why) == (now and now.why) else one.path
+
+    def _first_other_effect(self) -> str | None:
         recorded = [effect.text for effect in self._found.record.effects]
         today = [(line.path, effect) for line in self._today for effect in line.effects]
         for index, effect in enumerate(recorded):

@@ -155,6 +155,13 @@ class WrittenDocument(Struct, frozen=True):
     seq: int
 
 
+class RaisedDocument(Struct, frozen=True):
+    """How a part failed, and the line of the user's code where it did."""
+
+    message: str
+    place: PlaceDocument | None
+
+
 class CauseDocument(Struct, frozen=True):
     """One step of the chain behind a value, with its sources; ``event`` is the earlier one that recorded it."""
 
@@ -168,9 +175,12 @@ class CauseDocument(Struct, frozen=True):
     file: str | None
     line: int | None
     is_change: bool
+    rewired: str
     is_repeated: bool
     is_unknown: bool
     event: WrittenDocument | None
+    recorded_failure: RaisedDocument | None
+    today_failure: RaisedDocument | None
     sources: tuple[CauseDocument, ...]
 
 
@@ -272,6 +282,7 @@ class RecordedNodeDocument(Struct, frozen=True):
     outputs: Mapping[str, JsonValue]
     ran: bool
     why: str | None
+    place: PlaceDocument | UnsetType = UNSET
 
 
 class NodeDocument(Struct, frozen=True):

@@ -101,7 +101,8 @@ def _node(line: EpisodeLine, recorded: Mapping[str, EpisodeLine] | None) -> Node
 def _recorded_node(line: EpisodeLine | None) -> RecordedNodeDocument | None:
     if line is None:
         return None
-    return RecordedNodeDocument(line.impl, line.params, line.inputs, line.outputs, line.ran, line.why)
+    place = UNSET if line.place is None else place_document(line.place)
+    return RecordedNodeDocument(line.impl, line.params, line.inputs, line.outputs, line.ran, line.why, place)
 
 
 def _differs(line: EpisodeLine, was: EpisodeLine | None) -> bool:
@@ -172,15 +173,15 @@ def _node_row(line: EpisodeLine, was: EpisodeLine) -> tuple[str, ...]:
     """A node; what differs from ``was`` with both values."""
     values = ((was.params, line.params), (was.inputs, line.inputs), (was.outputs, line.outputs))
     before, now = _ran(was), _ran(line)
-    place = "" if line.place is None else f" ({place_text(line.place)})"
-    ran = f"{now}{place}" if before == now else f"{before} -> {now}{place}"
+    ran = now if before == now else f"{before} -> {now}"
     impl = line.impl if line.impl == was.impl else f"{was.impl} -> {line.impl}"
     return (line.id, line.path, impl, *(_named(*each) for each in values), ran)
 
 
 def _ran(line: EpisodeLine) -> str:
     ran = "yes" if line.ran else "no"
-    return ran if line.why is None else f"{ran}: {line.why}"
+    place = "" if line.place is None else f" ({place_text(line.place)})"
+    return ran if line.why is None else f"{ran}: {line.why}{place}"
 
 
 def _named(was: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> str:

@@ -8,12 +8,13 @@ import msgspec
 from msgspec import UNSET
 
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.programs.causes import Cause
+from ergo_cli.programs.causes import Cause, Raised
 from ergo_cli.replay.reasons import Why
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
     CauseDocument,
+    RaisedDocument,
     Report,
     WhyDocument,
     WrittenDocument,
@@ -22,7 +23,7 @@ from ergo_cli.report.document import (
 )
 from ergo_cli.report.error_text import near
 from ergo_cli.report.facts import effect_facts
-from ergo_cli.report.failures import failure_documents, failure_lines
+from ergo_cli.report.failures import failure_documents, failure_lines, place_document, place_text
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone, shorten_pair
 
 _VALUE_WIDTH = 32
@@ -69,11 +70,21 @@ def _step(why: Why, cause: Cause, depth: int | None) -> CauseDocument:
         file=None if cause.file is None else unicode(near(cause.file)),
         line=cause.line,
         is_change=cause.is_change,
+        rewired=unicode(cause.rewired),
         is_repeated=cause.is_repeated,
         is_unknown=cause.is_unknown,
         event=None if earlier is None else WrittenDocument(earlier.event_id, earlier.seq),
+        recorded_failure=_raised(cause.recorded_failure),
+        today_failure=_raised(cause.today_failure),
         sources=() if depth == 0 else tuple(_step(why, source, inner) for source in cause.sources),
     )
+
+
+def _raised(failure: Raised | None) -> RaisedDocument | None:
+    if failure is None:
+        return None
+    place = None if failure.place is None else place_document(failure.place)
+    return RaisedDocument(unicode(failure.message), place)
 
 
 def _blocks(why: Why, depth: int | None) -> Iterator[Block]:
@@ -132,6 +143,7 @@ class _Chain:
         differs = self._why.knows_capture and cause.differs
         tone = Tone.STRONG if cause.is_change else Tone.PLAIN if differs or level == 0 else Tone.FAINT
         yield Rows((Row((f"{role}{cause.part}", _value(cause), self._note(cause)), tone),), 2 * level + 2)
+        yield from (Line(" " * (2 * level + 4) + text, tone) for text in _failures(cause))
         for source in self._sources(cause, level):
             yield from self._blocks(source, level + 1)
 
@@ -139,7 +151,8 @@ class _Chain:
         return () if level == self._depth else cause.sources
 
     def _note(self, cause: Cause) -> str:
-        parts = (cause.made, self._origin(cause), self._place(cause), "(above)" if cause.is_repeated else "")
+        repeated = "(above)" if cause.is_repeated else ""
+        parts = (cause.made, self._origin(cause), cause.rewired, self._place(cause), repeated)
         note = ", ".join(filter(None, parts))
         return f"{note}  <- the change".strip() if cause.is_change else note
 
@@ -160,6 +173,20 @@ class _Chain:
         name = "" if cause.file == self._file else near(cause.file)
         self._file = cause.file
         return name if cause.line is None else f"{name}:{cause.line}"
+
+
+def _failures(cause: Cause) -> Iterator[str]:
+    """How a part failed; the side is named where it did on one alone."""
+    was, now = cause.recorded_failure, cause.today_failure
+    if now is not None:
+        yield _failure(now) if was == now else f"today: {_failure(now)}"
+    if was is not None and was != now:
+        yield f"recorded: {_failure(was)}"
+
+
+def _failure(failure: Raised) -> str:
+    place = "" if failure.place is None else f" ({place_text(failure.place)})"
+    return f"{failure.message}{place}"
 
 
 def _value(cause: Cause) -> str:

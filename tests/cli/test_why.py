@@ -68,6 +68,43 @@ def test_a_primitive_that_changed_is_marked(ergo: Ergo, desk: Path) -> None:
     assert marked == ["a  above  false -> true  lt(a, b), :25  <- the change"]
 
 
+def test_an_input_that_is_fed_from_elsewhere_is_marked_at_its_wire(ergo: Ergo, desk: Path) -> None:
+    edit(desk / "graphs" / "order_threshold.yaml", "enter_level.value -> above.b", "leave_level.value -> above.b")
+    marked = [line.strip() for line in ergo("why", BUNDLE, cwd=desk).stdout.splitlines() if line.endswith("the change")]
+    assert marked == ["b  leave_level  105.0 -> 98.0  was enter_level.value, :57  <- the change"]
+
+
+@pytest.mark.parametrize(
+    ("was_fed", "values", "note"),
+    [(True, "101.28125 -> (none)", "not fed any more, :11"), (False, "(none) -> 104.0", "not fed before, :31")],
+)
+def test_an_input_that_one_side_alone_feeds_is_marked(
+    ergo: Ergo, tmp_path: Path, was_fed: bool, values: str, note: str
+) -> None:
+    home = tmp_path / "trend"
+    shutil.copytree(FIXTURES / "own_primitives", home)
+    edit(home / "trend" / "primitives.py", "before: float, *, alpha", "before: float | None = None, *, alpha")
+    graph, wire = home / "graphs" / "trend.yaml", "  - history.value -> smooth.before\n"
+    fed, unfed = graph.read_text(), graph.read_text().replace(wire, "")
+    graph.write_text(fed if was_fed else unfed)
+    assert ergo("capture", cwd=home).exit_code == 0
+    graph.write_text(unfed if was_fed else fed)
+    lines = ergo("why", "captures/prices.json", "t4", "average", cwd=home).stdout.splitlines()
+    marked = [each.strip() for each in lines if each.endswith("<- the change")]
+    assert marked == [f"before  history  {values}  average written by event t3, {note}  <- the change"]
+
+
+def test_where_a_parameter_is_the_reason_its_node_is_followed_no_further(ergo: Ergo, desk: Path) -> None:
+    edit(desk / "graphs" / "order_threshold.yaml", "size: 3", "size: 1")
+    assert ergo("why", BUNDLE, cwd=desk).stdout.splitlines()[2:] == [
+        "  by  remember  acts  graphs/order_threshold.yaml:51",
+        "    event  tick  emitted  emit_if_true(input), :40",
+        "    value  recent  [101.5,104.25] -> [104.25]  window(series), :34",
+        "      recent.size  3 -> 1  :36  <- the change",
+        "      series  grown  [101.5,104.25]  append(series, value), :33",
+    ]
+
+
 @pytest.mark.parametrize("path", ["remember", "history"])
 def test_a_path_names_a_node_or_the_key_of_an_effect(ergo: Ergo, lowered: Path, path: str) -> None:
     ran = ergo("why", BUNDLE, "q-0910", path, cwd=lowered)

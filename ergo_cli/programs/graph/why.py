@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from ergo_cli.core.json import free_text
-from ergo_cli.programs.causes import Cause
+from ergo_cli.programs.causes import Cause, Raised
 from ergo_cli.programs.changes import placed
 from ergo_cli.programs.graph.changes import binding_of, value_text
 from ergo_cli.programs.graph.check.validation import Inbound
+from ergo_cli.programs.graph.model import ExpandedNode, NodePort
 from ergo_cli.programs.graph.primitives.primitive import ActionOutcome, Family, TriggerEvent
 from ergo_cli.programs.graph.program import GraphProgram
 from ergo_cli.programs.graph.run.interpreter import NodeTrace
@@ -28,90 +32,207 @@ def chain_of(
 ) -> Cause:
     """The chain behind the node at ``path``; every node's sources are shown once.
 
-    Where values differ, equal sources are not followed further. Without ``recorded`` both sides are today's.
+    Where a node differs, only sources that differ are followed further. A node that ended a pass before ``path`` was
+    reached, and that it does not depend on, is the last source. Without ``recorded`` both sides are today's.
     """
-    return _Chain(today, recorded or today).of(path)
+    return _Chain(_Side.of(*today), _Side.of(*(recorded or today))).of(path)
+
+
+class _Side(Struct, frozen=True):
+    """A program and its pass, by the authoring paths of its nodes.
+
+    ``failed`` is the node that ended the pass; ``cut_off`` are those behind it that do not depend on it.
+    """
+
+    program: GraphProgram
+    traces: Traces
+    nodes: Mapping[str, ExpandedNode]
+    wires: Mapping[str, tuple[Inbound, ...]]
+    keys: Mapping[str, str]
+    failed: str | None
+    cut_off: frozenset[str]
+
+    @classmethod
+    def of(cls, program: GraphProgram, traces: Sequence[NodeTrace]) -> _Side:
+        """One side of a chain."""
+        failed = next((trace.path for trace in traces if trace.has_failed), None)
+        return cls(
+            program,
+            {trace.path: trace for trace in traces},
+            {node.path: node for node in program.expanded.nodes.values()},
+            {node.node.path: node.inbound for node in program.validated.nodes.values()},
+            _keys(program),
+            failed,
+            frozenset() if failed is None else _cut_off(program, failed, [trace.path for trace in traces]),
+        )
+
+    def made(self, path: str) -> tuple[str, str] | None:
+        """The primitive and its version; None for a node that the program does not have."""
+        node = self.nodes.get(path)
+        return None if node is None else (node.impl_id, node.version)
+
+    def given(self, wire: Inbound | None) -> str | None:
+        """What comes over a wire."""
+        return None if wire is None else _output(self.traces.get(wire.producer.path), wire.output)
+
+
+class _Feed(Struct, frozen=True):
+    """An input of a node with its wire at the capture, and today's; not both are None."""
+
+    name: str
+    was: Inbound | None
+    now: Inbound | None
+
+    @property
+    def shown(self) -> Inbound:
+        """Today's wire, else that of the capture."""
+        wire = self.now or self.was
+        assert wire is not None
+        return wire
+
+    @property
+    def is_rewired(self) -> bool:
+        """Whether today something else feeds the input."""
+        return _end(self.was) != _end(self.now)
 
 
 class _Chain:
-    def __init__(
-        self, today: tuple[GraphProgram, Sequence[NodeTrace]], recorded: tuple[GraphProgram, Sequence[NodeTrace]]
-    ) -> None:
-        self._today, self._recorded = today[0], recorded[0]
-        self._now: Traces = {trace.path: trace for trace in today[1]}
-        self._was: Traces = {trace.path: trace for trace in recorded[1]}
-        self._wires = {**_wires(self._recorded), **_wires(self._today)}
-        self._nodes = {node.path: node for node in self._today.expanded.nodes.values()}
-        self._keys = {**_keys(self._recorded), **_keys(self._today)}
+    def __init__(self, today: _Side, recorded: _Side) -> None:
+        self._today, self._recorded = today, recorded
         self._shown: set[str] = set()
 
     def of(self, path: str) -> Cause:
         """The chain behind all that a node gives."""
-        return self._node(path, None, "", DEEPEST)
+        cause = self._node(path, None, "", DEEPEST)
+        failed = dict.fromkeys((self._today.failed, self._recorded.failed))
+        beside = [each for each in failed if each is not None and not _holds(cause, each)]
+        return replace(
+            cause, sources=(*cause.sources, *(self._node(each, None, "ended by", DEEPEST) for each in beside))
+        )
 
     def _node(self, path: str, output: str | None, role: str, steps: int) -> Cause:
         """One step; its sources as far as ``steps``."""
-        now, was = self._now.get(path), self._was.get(path)
+        now, was = self._today.traces.get(path), self._recorded.traces.get(path)
         recorded, today = _output(was, output), _output(now, output)
         is_new = path not in self._shown
         sources = tuple(self._sources(path, steps - 1)) if steps and is_new else ()
-        trace = now or was
+        feeds = self._feeds(path)
         file, line = self._place(path)
-        is_change = (now is None) != (was is None) or _impl(now) != _impl(was)
-        if len(sources) == 1 and not self._wires.get(path):  # a constant: its parameter is its value
-            [parameter] = sources
+        is_change = self._today.made(path) != self._recorded.made(path)
+        if len(sources) == 1 and not feeds and (sources[0].recorded, sources[0].today) == (recorded, today):
+            [parameter] = sources  # a constant: its parameter is its value
             file, line, is_change, sources = parameter.file, parameter.line, True, ()
         return Cause(
             part=path,
             role=role,
             recorded=recorded,
             today=today,
-            made=_made(trace),
-            key=self._keys.get(path),
+            made=_made(now or was),
+            key=self._today.keys.get(path) or self._recorded.keys.get(path),
             file=file,
             line=line,
             is_change=is_change,
-            is_repeated=steps > 0 and not is_new and bool(self._wires.get(path)),
+            is_repeated=steps > 0 and not is_new and bool(feeds),
+            recorded_failure=_failure(was),
+            today_failure=_failure(now),
             sources=sources,
         )
 
     def _sources(self, path: str, steps: int) -> Iterator[Cause]:
+        """The parameters that differ, and every input; followed are those that differ, or all where nothing does."""
+        if path in self._today.cut_off | self._recorded.cut_off:
+            return
         self._shown.add(path)
-        yield from self._parameters(path)
-        wires = self._wires.get(path, ())
-        differing = [wire for wire in wires if self._differs(wire)]
-        for wire in wires:
-            is_followed = not differing or wire in differing
-            yield self._node(wire.producer.path, wire.output, wire.input, steps if is_followed else 0)
+        parameters = list(self._parameters(path))
+        yield from parameters
+        feeds = self._feeds(path)
+        differing = [feed for feed in feeds if self._differs(feed)]
+        is_other = bool(parameters) or self._differs_itself(path)
+        for feed in feeds:
+            is_followed = feed in differing if differing else not is_other
+            yield self._input(path, feed, steps if is_followed else 0)
 
-    def _differs(self, wire: Inbound) -> bool:
-        path = wire.producer.path
-        return _output(self._was.get(path), wire.output) != _output(self._now.get(path), wire.output)
+    def _differs_itself(self, path: str) -> bool:
+        """Whether a node is another, or gives something else, on the two sides."""
+        now, was = self._today, self._recorded
+        return now.made(path) != was.made(path) or _did(now.traces.get(path)) != _did(was.traces.get(path))
+
+    def _feeds(self, path: str) -> list[_Feed]:
+        """The inputs that are fed on either side, in the order of today's wires."""
+        was, now = ({wire.input: wire for wire in side.wires.get(path, ())} for side in (self._recorded, self._today))
+        return [_Feed(name, was.get(name), now.get(name)) for name in dict.fromkeys((*now, *was))]
+
+    def _differs(self, feed: _Feed) -> bool:
+        return self._recorded.given(feed.was) != self._today.given(feed.now)
+
+    def _input(self, path: str, feed: _Feed, steps: int) -> Cause:
+        """What feeds an input; of one that is fed from elsewhere the value of each side's own wire."""
+        shown = feed.shown
+        if not feed.is_rewired or self._today.made(path) is None or self._recorded.made(path) is None:
+            return self._node(shown.producer.path, shown.output, feed.name, steps)
+        is_other = self._differs(_Feed(feed.name, shown, shown))
+        cause = self._node(shown.producer.path, shown.output, feed.name, steps if is_other else 0)
+        file, line = self._place_of_wire(path, feed)
+        return replace(
+            cause,
+            recorded=self._recorded.given(feed.was),
+            today=self._today.given(feed.now),
+            file=file,
+            line=line,
+            is_change=True,
+            rewired=_rewired(feed),
+        )
 
     def _parameters(self, path: str) -> Iterator[Cause]:
         """The parameters of a node that differ."""
-        now, was = self._now.get(path), self._was.get(path)
+        now, was = self._today.nodes.get(path), self._recorded.nodes.get(path)
         if now is None or was is None:
             return
-        node = self._nodes[path]
         for name in dict.fromkeys((*now.parameters, *was.parameters)):
             recorded, today = value_text(was.parameters.get(name)), value_text(now.parameters.get(name))
             if recorded != today:
-                file, line = placed(binding_of(self._today.assets, node, name).place or node.place)
-                yield Cause(part=name, recorded=recorded, today=today, file=file, line=line, is_change=True)
+                file, line = placed(binding_of(self._today.program.assets, now, name).place or now.place)
+                part = f"{path}.{name}"
+                yield Cause(part=part, recorded=recorded, today=today, file=file, line=line, is_change=True)
 
     def _place(self, path: str) -> tuple[str | None, int | None]:
-        return placed(self._nodes[path].place) if path in self._nodes else (None, None)
+        node = self._today.nodes.get(path)
+        return (None, None) if node is None else placed(node.place)
+
+    def _place_of_wire(self, path: str, feed: _Feed) -> tuple[str | None, int | None]:
+        """The place of today's wire, else of the node that has it no more."""
+        node = self._today.nodes[path]
+        target = NodePort(node.runtime_id, feed.name)
+        wires = (edge.place for edge in self._today.program.expanded.edges if edge.target == target)
+        return placed(next(wires, None) or node.place)
 
 
-def _wires(program: GraphProgram) -> dict[str, tuple[Inbound, ...]]:
-    return {node.node.path: node.inbound for node in program.validated.nodes.values()}
+def _cut_off(program: GraphProgram, failed: str, paths: Sequence[str]) -> frozenset[str]:
+    behind, upstream = paths[paths.index(failed) + 1 :], program.upstream()
+    return frozenset(path for path in behind if failed not in upstream[path])
+
+
+def _end(wire: Inbound | None) -> str | None:
+    """The output that a wire comes from, as its author names it."""
+    return None if wire is None else f"{wire.producer.path}.{wire.output}"
+
+
+def _rewired(feed: _Feed) -> str:
+    if feed.now is None:
+        return "not fed any more"
+    return "not fed before" if feed.was is None else f"was {_end(feed.was)}"
+
+
+def _holds(cause: Cause, path: str) -> bool:
+    return cause.part == path or any(_holds(source, path) for source in cause.sources)
 
 
 def _output(trace: NodeTrace | None, output: str | None) -> str | None:
     """One output of a node, or all that it gives, as a text; None where it did not get that far."""
     if trace is None:
         return None
+    if trace.has_failed:
+        return "fails"
     if output is not None:
         return _text(trace.outputs[output]) if output in trace.outputs else None
     if trace.family is Family.ACTION:
@@ -131,6 +252,10 @@ def _text(value: PortValue) -> str:
             return free_text(native).decode()
 
 
+def _did(trace: NodeTrace | None) -> str:
+    return repr(trace and (trace.outputs, trace.why))
+
+
 def _made(trace: NodeTrace | None) -> str:
     """How a node's value comes about: its primitive with its inputs; empty for sources and actions."""
     if trace is None or not trace.inputs or trace.family is Family.ACTION:
@@ -138,12 +263,14 @@ def _made(trace: NodeTrace | None) -> str:
     return f"{trace.impl_id}({', '.join(trace.inputs)})"
 
 
+def _failure(trace: NodeTrace | None) -> Raised | None:
+    if trace is None or not trace.has_failed or trace.why is None:
+        return None
+    return Raised(trace.why, trace.place)
+
+
 def _keys(program: GraphProgram) -> dict[str, str]:
     """The member of the context that each source reads, of several the first."""
     needs = ((source, source.needs[0].name) for source in program.declared_sources() if source.needs)
     named = ((source, str(source.parameters.get(name[1:])) if name.startswith("$") else name) for source, name in needs)
     return {source.path: name for source, name in named}
-
-
-def _impl(trace: NodeTrace | None) -> str | None:
-    return None if trace is None else trace.impl_id

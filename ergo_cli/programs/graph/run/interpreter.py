@@ -49,7 +49,7 @@ class Report(Struct, frozen=True):
 
 
 class NodeTrace(Struct, frozen=True):
-    """What happened at one node. ``why`` says why an action was skipped, or what went wrong where the pass failed.
+    """What happened at one node. ``why`` says why it did not run, or what went wrong where the pass failed.
 
     ``place`` is the user's line where it failed.
     """
@@ -65,6 +65,11 @@ class NodeTrace(Struct, frozen=True):
     why: str | None
     effects: list[Effect]
     place: CodePlace | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the pass failed here."""
+        return self.ran and self.why is not None
 
 
 class _Pass(Struct):
@@ -100,7 +105,7 @@ class Interpreter:
         return self.execute(context, "graph", "event")
 
     def trace(self, context: Values, graph_id: str, event_id: str) -> list[NodeTrace]:
-        """One pass, node by node in execution order, up to and including the node that made it fail, if any."""
+        """One pass, node by node in execution order; nodes behind one that made it fail did not run."""
         found, failure = _Pass({}, {}), None
         try:
             self._walk(found, context, graph_id, event_id)
@@ -108,7 +113,10 @@ class Interpreter:
             failure = error
         traces = [_traced(step, found) for step in self._steps[: len(found.outputs)]]
         if failure is not None:
-            traces.append(_failed(self._steps[len(found.outputs)], found, failure))
+            failed, *unreached = self._steps[len(traces) :]
+            traces.append(_failed(failed, found, failure))
+            why = f"not reached: '{failed.node.path}' failed"
+            traces += [_node_trace(step, {}, {}, False, why, []) for step in unreached]
         return traces
 
     def _walk(self, found: _Pass, context: Values, graph_id: str, event_id: str) -> None:
