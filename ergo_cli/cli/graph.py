@@ -94,7 +94,7 @@ def graph(
         loaded = load_picture(file, flags)
         drawn = draw(loaded.picture, chosen, Shown(show_ports, show_impl, show_runtime_id))
         if output is not None:
-            write_picture(output, drawn.data, loaded)
+            write_picture(output, drawn.data, loaded.files)
         return render_picture(loaded, drawn, output)
 
     return session.conclude(work)

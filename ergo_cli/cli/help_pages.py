@@ -50,6 +50,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--pretty",
         "--embed",
         "graph --as",
+        "why --as",
         "--semantic-kind",
         "--event-kind",
         "--episode-id",

@@ -25,6 +25,7 @@ from ergo_cli.cli.commands import (
     place_option,
 )
 from ergo_cli.cli.explain import BundleArgument
+from ergo_cli.cli.graph import As, OutputOption
 
 if TYPE_CHECKING:
     from ergo_cli.bundle.reader import BundleReader
@@ -39,6 +40,9 @@ PathArgument = Annotated[
     str | None, typer.Argument(metavar="[PATH]", help="A node, or the key or kind of an effect; else what differs.")
 ]
 OccurrenceOption = Annotated[int, place_option("--occurrence", "N", "Which of several events of one id, from 0.")]
+AsOption = Annotated[
+    As | None, typer.Option("--as", help="Draw the chain; else by the suffix of the output, else text.")
+]
 DepthOption = Annotated[int | None, place_option("--depth", "N", "How many steps of the chain are shown.")]
 
 
@@ -48,6 +52,8 @@ def why(
     path: PathArgument = None,
     occurrence: OccurrenceOption = 0,
     depth: DepthOption = None,
+    as_: AsOption = None,
+    output: OutputOption = None,
     graph: GraphOption = None,
     program: ProgramOption = None,
     adapter: AdapterOption = None,
@@ -70,20 +76,24 @@ def why(
     from ergo_cli.replay.reasons import why_event
     from ergo_cli.replay.record_reasons import why_recorded
     from ergo_cli.replay.session import ReplayRequest, both_programs, first_divergence, one_decision
+    from ergo_cli.report.picture_forms import Form, form_of
     from ergo_cli.report.why import render_why
 
-    session = Session("why", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
+    session = Session("why", form, color, quiet=quiet, verbose=verbose, output=output, max_input=max_input)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project)
     store = ProgramStore.of_user()
     request = ReplayRequest(flags, strict=False, numbers=numbers)
 
     def work() -> CommandResult:
+        chosen = form_of(output, None if as_ is None else Form(as_.value))
         notices: list[Notice] = []
+        files = [bundle]
         event_id, at, node = event, occurrence, path
 
         def find(reader: BundleReader) -> Assigned:
             found = both_programs(reader, flags, store, numbers)
             notices.extend(found.notices)
+            files.extend(found.files)
             return found
 
         if event_id is None:
@@ -98,6 +108,14 @@ def why(
                 found = why_recorded(
                     reader, find, lambda seq: one_decision(bundle, request, store, seq), event_id, node, at
                 )
-        return render_why(found, f"nothing of event '{event_id}' differs; name a part of it", (*notices,), depth)
+        if found is None or (chosen is Form.TEXT and output is None):
+            return render_why(found, f"nothing of event '{event_id}' differs; name a part of it", (*notices,), depth)
+        from ergo_cli.report.why_picture import draw_why, render_drawn_why
+        from ergo_cli.tools.pictures import write_picture
+
+        drawn = draw_why(found, chosen, depth)
+        if output is not None:
+            write_picture(output, drawn.data, files)
+        return render_drawn_why(found, drawn, output, (*notices,), depth)
 
     return session.conclude(work)

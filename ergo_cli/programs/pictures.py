@@ -45,8 +45,20 @@ class NodeRun(Struct, frozen=True):
     has_errors: bool = False
 
 
+class Standing(Enum):
+    """How a part of two programs, or what it did, stands between them."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    CHANGE = "change"
+    """The programs themselves differ here."""
+
+
 class Node(Struct, frozen=True, kw_only=True):
-    """A part of a program; ``path`` are the names that lead to it, ``type`` is its kind's own word for what it is."""
+    """A part of a program; ``path`` are the names that lead to it, ``type`` is its kind's own word for what it is.
+
+    ``notes`` are further lines of its label, ``standing`` is given where a picture compares two programs.
+    """
 
     id: str
     path: tuple[str, ...]
@@ -55,6 +67,8 @@ class Node(Struct, frozen=True, kw_only=True):
     impl: str
     runtime_id: str
     run: NodeRun | None = None
+    notes: tuple[str, ...] = ()
+    standing: Standing | None = None
 
     @property
     def name(self) -> str:
@@ -77,12 +91,17 @@ class Delivered(Struct, frozen=True):
 
 
 class Edge(Struct, frozen=True):
-    """A way that data takes; its ends are ids of nodes. ``ports`` are those at its ends, None where there are none."""
+    """A way that data takes; its ends are ids of nodes. ``ports`` are those at its ends, None where there are none.
+
+    ``note`` is written at it; ``standing`` as that of a node.
+    """
 
     source: str | Input
     target: str | Input
     ports: tuple[str, str] | None = None
     delivered: Delivered | None = None
+    note: str = ""
+    standing: Standing | None = None
 
 
 class Output(Struct, frozen=True):

@@ -29,7 +29,7 @@ class Assigned(Struct, frozen=True):
     """Today's program for a bundle, and how its payloads are read.
 
     ``recorded`` is the program of the capture where it is another and known; ``notices`` are what finding them said,
-    ``rule`` is the rule that found today's (spec 00 §3).
+    ``rule`` is the rule that found today's (spec 00 §3), ``files`` are those that it was made of.
     """
 
     program: AnyProgram
@@ -37,6 +37,7 @@ class Assigned(Struct, frozen=True):
     recorded: AnyProgram | None = None
     notices: tuple[Notice, ...] = ()
     rule: str | None = None
+    files: tuple[str, ...] = ()
 
 
 class Part(Struct, frozen=True):

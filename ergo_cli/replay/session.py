@@ -123,7 +123,7 @@ def both_programs(reader: BundleReader, flags: ProgramFlags, store: ProgramStore
     """Today's program of a bundle and that of its capture. Raises as ``find_for_bundle``."""
     found = find_for_bundle(reader, flags, store)
     recorded = _program_of_capture(reader, found.program, store)
-    return Assigned(found.program, numbers_for(found, numbers), recorded, found.notices, found.rule)
+    return Assigned(found.program, numbers_for(found, numbers), recorded, found.notices, found.rule, found.files)
 
 
 def first_divergence(path: str, request: ReplayRequest, store: ProgramStore) -> Divergence | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ergo_cli.programs.pictures import Edge, Input, Node, Picture, Role
-from ergo_cli.report.picture_looks import INPUT_COLOR, Shown, drawable, edge_label, node_label, paint_of
+from ergo_cli.report.picture_looks import INPUT_COLOR, Shown, color_of, drawable, edge_label, node_label, paint_of
 
 _SHAPES: Mapping[Role, str] = {
     Role.SOURCE: "box",
@@ -63,9 +63,11 @@ def _rank(rank: str, ids: Sequence[str]) -> Iterator[str]:
 
 
 def _edge(edge: Edge, shown: Shown) -> str:
-    label = edge_label(edge, shown, "->")
-    attributes = "" if label is None else f" [label={_label([label])}]"
-    return f"  {_end(edge.source)} -> {_end(edge.target)}{attributes}"
+    label, color = edge_label(edge, shown, "->"), color_of(edge)
+    attributes = [] if label is None else [f"label={_label([label])}"]
+    attributes += [] if color is None else [f'color="{color}"', "penwidth=2"]
+    ending = f" [{', '.join(attributes)}]" if attributes else ""
+    return f"  {_end(edge.source)} -> {_end(edge.target)}{ending}"
 
 
 def _end(end: str | Input) -> str:

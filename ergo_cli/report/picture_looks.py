@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from ergo_cli.programs.pictures import Delivered, Edge, Node, NodeOutcome, NodeRun, Role
+from ergo_cli.programs.pictures import Delivered, Edge, Node, NodeOutcome, NodeRun, Role, Standing
 
 
 class Shown(Struct, frozen=True):
@@ -44,14 +44,21 @@ _OF_OUTCOMES: Mapping[NodeOutcome, Paint] = {
     NodeOutcome.CUT_OFF: Paint("cut_off", "#ffe0b2", "#bf360c"),
 }
 _WITH_ERRORS = Paint("with_errors", "#fff8e1", "#e65100")
-PAINTS = (*_OF_ROLES.values(), *_OF_OUTCOMES.values(), _WITH_ERRORS)
+_OF_STANDINGS: Mapping[Standing, Paint] = {
+    Standing.SAME: Paint("same", "#f5f5f5", "#9e9e9e"),
+    Standing.DIFFERS: Paint("differs", "#fff3e0", "#e65100"),
+    Standing.CHANGE: Paint("change", "#ffcdd2", "#b71c1c"),
+}
+PAINTS = (*_OF_ROLES.values(), *_OF_OUTCOMES.values(), _WITH_ERRORS, *_OF_STANDINGS.values())
 """All paints, in the order in which pictures define them."""
 
 INPUT_COLOR = "#6a6a6a"
 
 
 def paint_of(node: Node) -> Paint:
-    """The paint of a node's role; of a node in a run, that of its outcome."""
+    """The paint of a node's role; of a node in a run that of its outcome, of a comparison that of its standing."""
+    if node.standing is not None:
+        return _OF_STANDINGS[node.standing]
     if node.run is None:
         return _OF_ROLES[node.role]
     if node.run.has_errors and node.run.outcome is not NodeOutcome.FAILED:
@@ -59,9 +66,15 @@ def paint_of(node: Node) -> Paint:
     return _OF_OUTCOMES[node.run.outcome]
 
 
+def color_of(edge: Edge) -> str | None:
+    """The colour of an edge that is not like the others."""
+    return None if edge.standing in (None, Standing.SAME) else _OF_STANDINGS[edge.standing].color
+
+
 def node_label(node: Node, shown: Shown) -> Iterator[str]:
-    """The lines of a node's label: names, details that are asked for, outcome and counts."""
+    """The lines of a node's label: names, notes, details that are asked for, outcome and counts."""
     yield node.name
+    yield from node.notes
     if shown.runtime_id:
         yield f"runtime: {node.runtime_id}"
     if shown.impl:
@@ -74,10 +87,10 @@ def node_label(node: Node, shown: Shown) -> Iterator[str]:
 
 
 def edge_label(edge: Edge, shown: Shown, arrow: str) -> str | None:
-    """The label of an edge: ports if they are asked for, and how many events it delivered; None without either."""
+    """The label of an edge: its note, ports if they are asked for, how many events it delivered; None without any."""
     ports = f" {arrow} ".join(edge.ports) if shown.ports and edge.ports is not None else None
     delivered = None if edge.delivered is None else delivered_text(edge.delivered)
-    return ": ".join(part for part in (ports, delivered) if part is not None) or None
+    return ": ".join(part for part in (edge.note, ports, delivered) if part) or None
 
 
 def outcome_text(run: NodeRun) -> str:

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ergo_cli.programs.pictures import Edge, Input, Node, Picture, Role
 from ergo_cli.report.picture_dot import inputs_of
-from ergo_cli.report.picture_looks import INPUT_COLOR, PAINTS, Shown, drawable, edge_label, node_label, paint_of
+from ergo_cli.report.picture_looks import (
+    INPUT_COLOR,
+    PAINTS,
+    Shown,
+    color_of,
+    drawable,
+    edge_label,
+    node_label,
+    paint_of,
+)
 
 _BRACKETS: Mapping[Role, tuple[str, str]] = {
     Role.SOURCE: ("[", "]"),
@@ -35,8 +44,10 @@ def _lines(picture: Picture, shown: Shown) -> Iterator[str]:
     yield from (f"    {_node(node, shown)}" for node in nodes)
     yield from (f"    {names[end.key]}[/{_quoted([f'input: {end.name}'])}/]" for end in inputs)
     yield "  end"
-    yield from sorted(f"  {_edge(edge, names, shown)}" for edge in picture.edges)
+    edges = sorted((f"  {_edge(edge, names, shown)}", color_of(edge) or "") for edge in picture.edges)
+    yield from (line for line, _ in edges)
     yield from _styles(nodes, list(names.values()))
+    yield from _strokes([color for _, color in edges])
 
 
 def _node(node: Node, shown: Shown) -> str:
@@ -59,6 +70,13 @@ def _styles(nodes: Sequence[Node], inputs: Sequence[str]) -> Iterator[str]:
     if inputs:
         yield f"  classDef input stroke:{INPUT_COLOR},stroke-dasharray:4"
         yield f"  class {','.join(inputs)} input"
+
+
+def _strokes(colors: Sequence[str]) -> Iterator[str]:
+    """The colours of edges, which Mermaid knows by their places."""
+    for color in sorted(set(colors) - {""}):
+        places = ",".join(str(index) for index, each in enumerate(colors) if each == color)
+        yield f"  linkStyle {places} stroke:{color},stroke-width:2px"
 
 
 def _end(end: str | Input, names: Mapping[str, str]) -> str:

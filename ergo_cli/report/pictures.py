@@ -67,10 +67,17 @@ def _check_ports(picture: Picture, shown: Shown) -> None:
 def render_picture(loaded: LoadedPicture, drawn: Drawn, output: Path | None) -> CommandResult:
     """Render a picture for standard output, or the message that it was written to ``output``."""
     notices = loaded.notices
-    place = None if output is None else unicode(str(output))
-    text = drawn.text if output is None else None
-    document = GraphDocument(unicode(loaded.picture.graph_id), drawn.form.value, place, text)
+    document = graph_document(loaded.picture.graph_id, drawn, output)
     report = Report(command="graph", outcome="ok", exit_code=0, warnings=warning_texts(notices), graph=document)
-    return CommandResult(
-        report, drawn.blocks if output is None else (Line(f"wrote {near(str(output))}"),), notices=notices
-    )
+    return CommandResult(report, drawn_blocks(drawn, output), notices=notices)
+
+
+def graph_document(name: str, drawn: Drawn, output: Path | None) -> GraphDocument:
+    """What a report says of a picture: its text, or where it was written."""
+    place = None if output is None else unicode(str(output))
+    return GraphDocument(unicode(name), drawn.form.value, place, drawn.text if output is None else None)
+
+
+def drawn_blocks(drawn: Drawn, output: Path | None) -> tuple[Block, ...]:
+    """The picture for standard output, or the message that it was written."""
+    return drawn.blocks if output is None else (Line(f"wrote {near(str(output))}"),)

@@ -10,6 +10,7 @@ from msgspec import UNSET
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.programs.causes import Cause, Raised
 from ergo_cli.replay.reasons import Why
+from ergo_cli.report.chain_texts import failure_texts, origin_text, sides_text
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
@@ -23,10 +24,9 @@ from ergo_cli.report.document import (
 )
 from ergo_cli.report.error_text import near
 from ergo_cli.report.facts import effect_facts
-from ergo_cli.report.failures import failure_documents, failure_lines, place_document, place_text
+from ergo_cli.report.failures import failure_documents, failure_lines, place_document
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone, shorten_pair
 
-_VALUE_WIDTH = 32
 _SIDE_WIDTH = 76
 
 
@@ -36,12 +36,13 @@ def render_why(why: Why | None, nothing: str, notices: tuple[Notice, ...], depth
         report = Report(command="why", outcome="empty", exit_code=NOTHING_TO_DO, warnings=warning_texts(notices))
         return CommandResult(report, (Line(f"empty: {nothing}"),), notices=notices)
     report = Report(
-        command="why", outcome="ok", exit_code=0, warnings=warning_texts(notices), why=_document(why, depth)
+        command="why", outcome="ok", exit_code=0, warnings=warning_texts(notices), why=why_document(why, depth)
     )
-    return CommandResult(report, tuple(_blocks(why, depth)), notices=notices)
+    return CommandResult(report, tuple(why_blocks(why, depth)), notices=notices)
 
 
-def _document(why: Why, depth: int | None) -> WhyDocument:
+def why_document(why: Why, depth: int | None) -> WhyDocument:
+    """The chain, as far as ``depth`` steps, for the report."""
     return WhyDocument(
         event_id=why.event_id,
         seq=why.seq,
@@ -87,7 +88,8 @@ def _raised(failure: Raised | None) -> RaisedDocument | None:
     return RaisedDocument(unicode(failure.message), place)
 
 
-def _blocks(why: Why, depth: int | None) -> Iterator[Block]:
+def why_blocks(why: Why, depth: int | None) -> Iterator[Block]:
+    """The effects on both sides, and the chain behind them, as far as ``depth`` steps."""
     yield Rows(tuple(_sides(why) if why.is_recorded else _effects(why)))
     yield from _Chain(why, depth).blocks()
     yield from (Line(line, whole=True) for line in failure_lines(why.failures))
@@ -142,8 +144,8 @@ class _Chain:
         role = f"{cause.role}  " if cause.role else "by  " if level == 0 else ""
         differs = self._why.knows_capture and cause.differs
         tone = Tone.STRONG if cause.is_change else Tone.PLAIN if differs or level == 0 else Tone.FAINT
-        yield Rows((Row((f"{role}{cause.part}", _value(cause), self._note(cause)), tone),), 2 * level + 2)
-        yield from (Line(" " * (2 * level + 4) + text, tone) for text in _failures(cause))
+        yield Rows((Row((f"{role}{cause.part}", sides_text(cause), self._note(cause)), tone),), 2 * level + 2)
+        yield from (Line(" " * (2 * level + 4) + text, tone) for text in failure_texts(cause))
         for source in self._sources(cause, level):
             yield from self._blocks(source, level + 1)
 
@@ -152,20 +154,9 @@ class _Chain:
 
     def _note(self, cause: Cause) -> str:
         repeated = "(above)" if cause.is_repeated else ""
-        parts = (cause.made, self._origin(cause), cause.rewired, self._place(cause), repeated)
+        parts = (cause.made, origin_text(self._why, cause), cause.rewired, self._place(cause), repeated)
         note = ", ".join(filter(None, parts))
         return f"{note}  <- the change".strip() if cause.is_change else note
-
-    def _origin(self, cause: Cause) -> str:
-        """Where a value comes from that no node makes: an earlier event, or the payload."""
-        if cause.episode is not None:
-            return f"event {self._why.episodes[cause.episode].event_id}"
-        if cause.key is None:
-            return ""
-        written = self._why.memory.get(cause.key)
-        if written is not None:
-            return f"{cause.key} written by event {written.event_id}"
-        return f"{cause.key} of the payload"
 
     def _place(self, cause: Cause) -> str:
         if cause.file is None:
@@ -173,24 +164,3 @@ class _Chain:
         name = "" if cause.file == self._file else near(cause.file)
         self._file = cause.file
         return name if cause.line is None else f"{name}:{cause.line}"
-
-
-def _failures(cause: Cause) -> Iterator[str]:
-    """How a part failed; the side is named where it did on one alone."""
-    was, now = cause.recorded_failure, cause.today_failure
-    if now is not None:
-        yield _failure(now) if was == now else f"today: {_failure(now)}"
-    if was is not None and was != now:
-        yield f"recorded: {_failure(was)}"
-
-
-def _failure(failure: Raised) -> str:
-    place = "" if failure.place is None else f" ({place_text(failure.place)})"
-    return f"{failure.message}{place}"
-
-
-def _value(cause: Cause) -> str:
-    if not cause.differs:
-        return "" if cause.today is None else shorten_pair(cause.today, cause.today, _VALUE_WIDTH)[0]
-    recorded, today = shorten_pair(cause.recorded or "(none)", cause.today or "(none)", _VALUE_WIDTH)
-    return f"{recorded} -> {today}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from msgspec import Struct
@@ -158,13 +158,13 @@ def _failed(code: str, message: str, cause: ErgoError, details: tuple[str, ...] 
     )
 
 
-def write_picture(path: Path, data: bytes, picture: LoadedPicture) -> None:
+def write_picture(path: Path, data: bytes, files: Iterable[str]) -> None:
     """Write a picture atomically, or to standard output for ``-``.
 
-    Raises UsageError ``cli.conflicting_options`` for a file that the picture was made of, ErgoError
+    Raises UsageError ``cli.conflicting_options`` for one of ``files``, of which the picture was made, ErgoError
     ``cli.graph_to_dot_write_failed``.
     """
-    refuse_replacing(path, (Read(file, "a file of the picture") for file in picture.files))
+    refuse_replacing(path, (Read(file, "a file of the picture") for file in files))
     try:
         with open_output(str(path)) as file:
             file.write(data)

@@ -107,5 +107,5 @@ def test_a_picture_replaces_no_file_of_its_graph(sample: Path, name: str) -> Non
     picture = picture_of_file(sample / "graphs" / "strategy.yaml", named=sample)
     before = files(sample)
     with pytest.raises(UsageError, match="writing there would destroy it"):
-        write_picture(sample / name, "", picture)
+        write_picture(sample / name, b"", picture.files)
     assert files(sample) == before

@@ -1,0 +1,46 @@
+"""The words for one step of a chain behind a value, in text and in pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ergo_cli.programs.causes import Cause, Raised
+from ergo_cli.replay.reasons import Why
+from ergo_cli.report.failures import place_text
+from ergo_cli.report.text import shorten_pair
+
+_VALUE_WIDTH = 32
+
+
+def sides_text(cause: Cause) -> str:
+    """The value of a step: ``105.0``; ``105.0 -> 104.0`` where today's is another."""
+    if not cause.differs:
+        return "" if cause.today is None else shorten_pair(cause.today, cause.today, _VALUE_WIDTH)[0]
+    recorded, today = shorten_pair(cause.recorded or "(none)", cause.today or "(none)", _VALUE_WIDTH)
+    return f"{recorded} -> {today}"
+
+
+def origin_text(why: Why, cause: Cause) -> str:
+    """Where a value comes from that no node makes: an earlier event, or the payload."""
+    if cause.episode is not None:
+        return f"event {why.episodes[cause.episode].event_id}"
+    if cause.key is None:
+        return ""
+    written = why.memory.get(cause.key)
+    if written is not None:
+        return f"{cause.key} written by event {written.event_id}"
+    return f"{cause.key} of the payload"
+
+
+def failure_texts(cause: Cause) -> Iterator[str]:
+    """How a part failed; the side is named where it did on one alone."""
+    was, now = cause.recorded_failure, cause.today_failure
+    if now is not None:
+        yield _failure(now) if was == now else f"today: {_failure(now)}"
+    if was is not None and was != now:
+        yield f"recorded: {_failure(was)}"
+
+
+def _failure(failure: Raised) -> str:
+    place = "" if failure.place is None else f" ({place_text(failure.place)})"
+    return f"{failure.message}{place}"
