@@ -266,6 +266,7 @@ _EXIT_BY_CODE = {
     "replay.effect_mismatch": 1,
     "replay.journal_mismatch": 1,
     "replay.host_step_failed": 1,
+    "shrink.flaky": 1,
     "cli.egress_config_read_failed": 3,
     "cli.egress_config_parse_failed": 3,
     "cli.graph_to_dot_load_failed": 3,

@@ -271,6 +271,7 @@ _COMMANDS = {
         "inspect",
         "explain",
         "why",
+        "shrink",
         "validate",
         "init",
         "graph",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Done(NamedTuple):
-    """How much of a whole is done, counted in ``unit``: bundles, or bytes."""
+    """How much of a whole is done, counted in ``unit``: bundles, events, or bytes."""
 
     part: int
     whole: int
@@ -99,10 +99,13 @@ class Session:
             self._say(f"warning: {fitting(text if self._verbose else without_hashes(text))}")
 
     @contextmanager
-    def progress(self, label: str, done: Callable[[], Done] | None = None) -> Generator[Callable[[], None] | None]:
+    def progress(
+        self, label: str, done: Callable[[], Done] | None = None, counts: str = "event"
+    ) -> Generator[Callable[[], None] | None]:
         """A counter to call once per event, shown on a terminal; None without a terminal, with ``-q`` or in CI.
 
-        ``done`` says how much of the whole is done, where the whole is known; it is asked when the line is drawn.
+        ``counts`` is what is counted in the place of events. ``done`` says how much of the whole is done, where the
+        whole is known; it is asked when the line is drawn.
         """
         if self._quiet or os.environ.get("CI") or not is_terminal(sys.stderr):
             yield None
@@ -110,7 +113,7 @@ class Session:
         from ergo_cli.report.terminal import EventProgress  # only terminals pay for Rich
 
         colored = is_colored(self._color, sys.stderr)
-        with EventProgress(label, sys.stderr, colored=colored, done=done) as progress:
+        with EventProgress(label, sys.stderr, colored=colored, done=done, counts=counts) as progress:
             yield progress.step
 
     def _result_of(self, work: Callable[[], CommandResult]) -> CommandResult:

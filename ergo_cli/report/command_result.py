@@ -51,6 +51,8 @@ def _without_result(command: str | None, exit_code: int, error: ErrorDocument | 
             return replace(report, init=None)
         case "explain":
             return replace(report, episode=None)
+        case "shrink":
+            return replace(report, shrink=None)
         case "graph":
             return replace(report, graph=None)
         case "runs.list":

@@ -203,6 +203,29 @@ class WhyDocument(Struct, frozen=True):
     failures: tuple[FailureDocument, ...] | UnsetType = UNSET
 
 
+class ShrinkDocument(Struct, frozen=True, kw_only=True):
+    """The smallest stream that was found: its ``events``, of ``events_before``, in the file ``output``.
+
+    ``stopped`` says why there may be a smaller one: ``max_tries``, ``max_seconds``, ``hung`` or ``interrupted``; null:
+    nothing of it can go. ``tries`` counts all, ``event_tries`` those before payloads, ``hung`` those given up. A bundle
+    has ``divergence``, the first one of the result; a stream has ``command`` and ``status``, its exit code there,
+    negative for a signal.
+    """
+
+    path: str
+    output: str
+    test: str | None
+    events_before: int
+    events: int
+    tries: int
+    event_tries: int
+    hung: int
+    stopped: str | None
+    divergence: DivergenceDocument | None = None
+    command: tuple[str, ...] | None = None
+    status: int | None = None
+
+
 class InterruptionDocument(Struct, frozen=True, omit_defaults=True):
     """Why a run ended early (spec 30 §13.1); members that do not apply are left out."""
 
@@ -485,6 +508,7 @@ class Report(Struct, frozen=True, kw_only=True):
     files: tuple[FileDocument, ...] | UnsetType = UNSET
     episode: EpisodeDocument | UnsetType | None = UNSET
     why: WhyDocument | UnsetType | None = UNSET
+    shrink: ShrinkDocument | UnsetType | None = UNSET
     graph: GraphDocument | UnsetType | None = UNSET
     fixture: ConversionDocument | UnsetType = UNSET
     recovery: RecoveryDocument | UnsetType | None = UNSET

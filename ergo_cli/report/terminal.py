@@ -64,10 +64,16 @@ class EventProgress:
     """Counts events and, after a second, shows them on a transient line. A context manager."""
 
     def __init__(
-        self, label: str, file: TextIO, *, colored: bool, done: Callable[[], tuple[int, int, str]] | None = None
+        self,
+        label: str,
+        file: TextIO,
+        *,
+        colored: bool,
+        done: Callable[[], tuple[int, int, str]] | None = None,
+        counts: str = "event",
     ) -> None:
         self._label = label
-        self._counter = _Counter(done)
+        self._counter = _Counter(done, counts)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), self._counter, TimeElapsedColumn())
         self._bar = Progress(*columns, console=console(file, colored=colored), transient=True)
         self._timer = threading.Timer(_PATIENCE, self._show)
@@ -93,17 +99,18 @@ class EventProgress:
 
 
 class _Counter(ProgressColumn):
-    """How much of the whole is done, if that is known, and events so far and per second."""
+    """How much of the whole is done, if that is known, and events, or what else is counted, so far and per second."""
 
-    def __init__(self, done: Callable[[], tuple[int, int, str]] | None) -> None:
+    def __init__(self, done: Callable[[], tuple[int, int, str]] | None, counts: str) -> None:
         super().__init__()
         self._done = done
+        self._counts = counts
         self.events = 0
         self.begun = time.monotonic()
 
     def render(self, task: Task) -> Text:
         speed = self.events / (time.monotonic() - self.begun)
-        return Text(f"{self._share()}{counted(self.events, 'event')}, {speed:,.0f}/s")
+        return Text(f"{self._share()}{counted(self.events, self._counts)}, {speed:,.0f}/s")
 
     def _share(self) -> str:
         part, whole, unit = (0, 0, "") if self._done is None else self._done()
