@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ergo_cli.channels.interruption import Interruption
     from ergo_cli.channels.timeouts import ChannelPolicy
     from ergo_cli.core.diagnostics import Notice
+    from ergo_cli.core.levels import FailOn, Level
     from ergo_cli.core.numbers import Numbers
     from ergo_cli.errors import ErgoError
     from ergo_cli.events.adapter import Adapter
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from ergo_cli.replay.diffing import diff_bundles
     from ergo_cli.replay.engine import iter_replays, replay_bundle, replay_bundles
     from ergo_cli.replay.explaining import Assigned, Explanation, explain_event
+    from ergo_cli.replay.level_counts import LevelCounts
     from ergo_cli.replay.paths import Pattern
     from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Outcome, ReplayOptions, Target, Window
     from ergo_cli.supervisor.seam import Constraints
@@ -93,16 +95,16 @@ __all__ = [
     "ActionManifest", "ActionOutcome", "Adapter", "AdapterText", "Assigned", "BuildError", "BundleReader",
     "BundleResult", "CaptureBundle", "CaptureError", "ChannelPolicy", "Completed", "ComputeManifest", "ConfigError",
     "ConfigForm", "Constraints", "Divergence", "DivergenceKind", "EgressConfig", "EpisodeStart", "Ergo", "ErgoBuilder",
-    "ErgoError", "EventKind", "Explanation", "ExportedRun", "FileResult", "Fixture", "ForkedRun", "GraphAssets",
-    "HostedEvent", "InMemoryProject", "InMemorySource", "Inspection", "Interrupted", "Interruption", "Inventory",
-    "Items", "KeptRunError", "KeptRuns", "LibraryError", "ListedRun", "LoadedProgram", "Notice", "Numbers", "Outcome",
-    "Pattern", "Primitive", "Process", "ProfileRunner", "Program", "ProjectSummary", "ReplayConfig", "ReplayError",
-    "ReplayOptions", "ResumedRun", "Resumption", "Route", "RunConfig", "RunError", "RunSummary", "RunnerError",
-    "ShownRun", "SourceManifest", "Standing", "StepError", "StepOutcome", "StopHandle", "Surroundings", "Target",
-    "TimedRun", "TriggerEvent", "TriggerManifest", "ValidationError", "Window", "build_inventory", "diff_bundles",
-    "exec_transport", "explain_event", "inspect_bundle", "iter_replays", "load_adapter_file", "load_egress_config",
-    "load_graph_assets_from_memory", "load_program_from_files", "open_bundle", "parse_egress_config", "replay_bundle",
-    "replay_bundles", "validate_files", "write_capture_bundle",
+    "ErgoError", "EventKind", "Explanation", "ExportedRun", "FailOn", "FileResult", "Fixture", "ForkedRun",
+    "GraphAssets", "HostedEvent", "InMemoryProject", "InMemorySource", "Inspection", "Interrupted", "Interruption",
+    "Inventory", "Items", "KeptRunError", "KeptRuns", "Level", "LevelCounts", "LibraryError", "ListedRun",
+    "LoadedProgram", "Notice", "Numbers", "Outcome", "Pattern", "Primitive", "Process", "ProfileRunner", "Program",
+    "ProjectSummary", "ReplayConfig", "ReplayError", "ReplayOptions", "ResumedRun", "Resumption", "Route", "RunConfig",
+    "RunError", "RunSummary", "RunnerError", "ShownRun", "SourceManifest", "Standing", "StepError", "StepOutcome",
+    "StopHandle", "Surroundings", "Target", "TimedRun", "TriggerEvent", "TriggerManifest", "ValidationError", "Window",
+    "build_inventory", "diff_bundles", "exec_transport", "explain_event", "inspect_bundle", "iter_replays",
+    "load_adapter_file", "load_egress_config", "load_graph_assets_from_memory", "load_program_from_files",
+    "open_bundle", "parse_egress_config", "replay_bundle", "replay_bundles", "validate_files", "write_capture_bundle",
 ]
 # fmt: on
 
@@ -115,6 +117,7 @@ _NAMES = {
     "channels.interruption": "Interruption",
     "channels.timeouts": "ChannelPolicy",
     "core.diagnostics": "Notice",
+    "core.levels": "FailOn Level",
     "core.numbers": "Numbers",
     "errors": "ErgoError",
     "events.adapter": "Adapter",
@@ -143,6 +146,7 @@ _NAMES = {
     "replay.diffing": "diff_bundles",
     "replay.engine": "iter_replays replay_bundle replay_bundles",
     "replay.explaining": "Assigned Explanation explain_event",
+    "replay.level_counts": "LevelCounts",
     "replay.paths": "Pattern",
     "replay.results": "BundleResult Divergence DivergenceKind Outcome ReplayOptions Target Window",
     "supervisor.seam": "Constraints",

@@ -21,6 +21,8 @@ from ergo_cli.cli.commands import (
     VerboseOption,
     VersionOption,
 )
+from ergo_cli.cli.fail_on import FailOnOption
+from ergo_cli.core.levels import FailOn
 
 if TYPE_CHECKING:
     from ergo_cli.report.command_result import CommandResult
@@ -33,6 +35,7 @@ def diff(
     base: BaseArgument,
     bundle: BundleArgument,
     ignore: IgnoreOption = None,
+    fail_on: FailOnOption = FailOn.ANY,
     max_divergences: MaxDivergencesOption = 1000,
     listed: ListOption = False,
     project: ProjectOption = None,
@@ -55,7 +58,7 @@ def diff(
     def work() -> CommandResult:
         refuse_second_standard_input((base, bundle))
         patterns = patterns_of_project(ignore, Path(base), project)
-        result = diff_bundles(base, bundle, patterns, max_divergences)
+        result = diff_bundles(base, bundle, patterns, max_divergences, fail_on)
         return render_comparison("diff", [result], DIFF, unmatched(patterns), Shown(listed, verbose))
 
     return session.conclude(work)

@@ -42,7 +42,15 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "runs resume --force",
         "shrink --run",
     ),
-    COMPARED: ("replay --strict", "--ignore", "replay --from", "replay --until", "replay --event", "explain --diff"),
+    COMPARED: (
+        "replay --strict",
+        "--ignore",
+        "replay --from",
+        "replay --until",
+        "replay --event",
+        "--fail-on",
+        "explain --diff",
+    ),
     CHECKED: ("--verify", "validate --strict", "validate --adapter"),
     WRITTEN: (
         "--capture",

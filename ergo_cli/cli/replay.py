@@ -31,6 +31,8 @@ from ergo_cli.cli.commands import (
     VersionOption,
     place_option,
 )
+from ergo_cli.cli.fail_on import FailOnOption
+from ergo_cli.core.levels import FailOn
 
 if TYPE_CHECKING:
     from ergo_cli.replay.results import Window
@@ -57,6 +59,7 @@ def replay(
     profile: ProfileOption = None,
     project: ProjectOption = None,
     ignore: IgnoreOption = None,
+    fail_on: FailOnOption = FailOn.ANY,
     max_divergences: MaxDivergencesOption = 1000,
     first: FromOption = None,
     last: UntilOption = None,
@@ -91,7 +94,7 @@ def replay(
         begun = monotonic()
         window = _window(first, last, event)
         patterns = None if ignore is None else tuple(ignore)
-        request = ReplayRequest(flags, strict, patterns, max_divergences, numbers, window)
+        request = ReplayRequest(flags, strict, patterns, max_divergences, numbers, window, fail_on)
         replays = ReplaySession(request, ProgramStore.of_user())
         refuse_second_standard_input(bundles or ())
         selection = select_bundles(bundles or (), profile, project, strict=strict)

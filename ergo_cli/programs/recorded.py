@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from msgspec import Struct
 
 from ergo_cli.core.json import JsonValue, Location
+from ergo_cli.core.levels import Level
 from ergo_cli.supervisor.journals import Begin, End
 
 
@@ -113,7 +114,8 @@ class JournalDifference(Struct, frozen=True):
     """One difference inside a journal; ``location`` starts at ``journals``.
 
     ``node`` is the step, action, state or stage; ``cause`` the name that the kind's specification gives the difference;
-    ``origin`` the first stage upstream whose output differs, where the kind knows.
+    ``origin`` the first stage upstream whose output differs, where the kind knows. ``level`` is the gravest unless the
+    kind says that the same was decided and done.
     """
 
     location: Location
@@ -123,3 +125,4 @@ class JournalDifference(Struct, frozen=True):
     cause: str | None = None
     log: LogDifference | None = None
     origin: str | None = None
+    level: Level = Level.DECISION

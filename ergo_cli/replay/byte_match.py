@@ -49,7 +49,15 @@ def match_bytes(
     if counts is None:
         return None
     decisions = DecisionCounts(*counts.values())
-    return BundleResult(reader.path, Outcome.MATCH, None, sum(counts.values()), decisions, graph_id=reader.graph_id)
+    return BundleResult(
+        reader.path,
+        Outcome.MATCH,
+        None,
+        sum(counts.values()),
+        decisions,
+        graph_id=reader.graph_id,
+        fail_on=options.fail_on,
+    )
 
 
 def _is_of(reader: BundleReader, target: Target) -> bool:

@@ -14,6 +14,7 @@ from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.bundle.record_forms import WireConstraints
 from ergo_cli.bundle.schema import DecisionRecord, EventRecord
 from ergo_cli.core.json import Item, JsonError, JsonValue, Leaf, Location, Member, canonical, decode
+from ergo_cli.core.levels import Level
 from ergo_cli.core.time import Duration
 from ergo_cli.core.values import ValueType, effect_hash
 from ergo_cli.replay.paths import Ignored, Pattern, prune, without_ignored
@@ -129,6 +130,23 @@ class Difference(Struct, frozen=True):
     effect: int | None = None
     within: JsonValue = None
     """The recorded effect that the leaf is in."""
+
+    @property
+    def level(self) -> Level:
+        """How much it weighs; what follows from it in other fields or effects is a difference of its own."""
+        match self.kind, self.location:
+            case DivergenceKind.DECISION, (Member("schedule_at" | "deadline"),):
+                return Level.TIMING
+            case DivergenceKind.EVENT_CHANGED, (_, Member("event_time"), *_):
+                return Level.TIMING
+            case DivergenceKind.HEADER, (_, Member("config"), *_):
+                return Level.TIMING
+            case DivergenceKind.EFFECT_CHANGED, (_, _, Member("effect_hash")):
+                return Level.EVIDENCE
+            case DivergenceKind.EVENT_CHANGED | DivergenceKind.HEADER | DivergenceKind.EVIDENCE, _:
+                return Level.EVIDENCE
+            case _:
+                return Level.DECISION
 
 
 def compare_decisions(expected: Tree, actual: Tree) -> Iterator[Difference]:

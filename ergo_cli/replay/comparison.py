@@ -128,6 +128,8 @@ class Comparison:
             before_first=tuple(_episode(*each) for each in self._before) if self._found.count else (),
             failures=self._failures.summary(),
             window=self._options.window,
+            levels=self._found.levels,
+            fail_on=self._options.fail_on,
         )
 
     def _compared(self, warnings: list[Notice]) -> ErgoError | None:
@@ -247,7 +249,7 @@ class Comparison:
         expected, actual = (decision_tree(record, self._options.ignore) for record in (was, now.record))
         differences = list(compare_decisions(expected, actual))
         if not differences or self._found.full:
-            self._found.only_count(at.key, len(differences))
+            self._found.only_count(at.key, [each.level for each in differences])
             return
         again = self._reread_tree(now)
         misread = None if again is None else list(compare_decisions(expected, again))
@@ -348,6 +350,7 @@ class Comparison:
                 cause=difference.cause or self._cause,
                 log=difference.log,
                 journal=difference,
+                level=difference.level,
             )
         )
 
@@ -374,6 +377,7 @@ def _divergence(
         blame.node,
         blame.origin,
         cause,
+        level=difference.level,
         effect=difference.within,
     )
 

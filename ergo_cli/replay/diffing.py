@@ -14,6 +14,7 @@ from ergo_cli.bundle.decoding import decode_decision, decode_event
 from ergo_cli.bundle.schema import EventRecord, RecordFault
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import Item, JsonValue, Leaf, Location, Member, render
+from ergo_cli.core.levels import FailOn
 from ergo_cli.errors import BundleError, ReplayError
 from ergo_cli.programs.kind import Acting
 from ergo_cli.programs.recorded import Episode, JournalDifference
@@ -50,8 +51,9 @@ def diff_bundles(
     path_b: str | PathLike[str],
     ignore: Sequence[Pattern] = (),
     max_divergences: int = 1000,
+    fail_on: FailOn = FailOn.ANY,
 ) -> BundleResult:
-    """List every difference of B from A.
+    """List every difference of B from A; ``fail_on`` says which of them fail the comparison.
 
     Raises BundleError for an unreadable bundle, ReplayError ``replay.unsupported_capture_version``. Records with equal
     texts on both sides are not decoded.
@@ -59,10 +61,10 @@ def diff_bundles(
     path_a, path_b = fspath(path_a), fspath(path_b)
     if not ignore:  # patterns remember matches, so an abandoned quick attempt would leave some behind
         with suppress(BundleError, ReplayError, RecursionError, *_MALFORMED):  # the full path reports the fault
-            return _Diff(Side(path_a, quick=True), Side(path_b, quick=True), (), max_divergences).run()
+            return _Diff(Side(path_a, quick=True), Side(path_b, quick=True), (), max_divergences, fail_on).run()
     a, b = Side(path_a), Side(path_b)
     try:
-        return _Diff(a, b, ignore, max_divergences).run()
+        return _Diff(a, b, ignore, max_divergences, fail_on).run()
     except _MALFORMED:
         for side in (a, b):
             side.check()
@@ -72,8 +74,8 @@ def diff_bundles(
 class _Diff:
     """The comparison of two sides."""
 
-    def __init__(self, a: Side, b: Side, ignore: Sequence[Pattern], limit: int) -> None:
-        self._a, self._b, self._ignore = a, b, ignore
+    def __init__(self, a: Side, b: Side, ignore: Sequence[Pattern], limit: int, fail_on: FailOn) -> None:
+        self._a, self._b, self._ignore, self._fail_on = a, b, ignore, fail_on
         self._found = Divergences(limit)
         self._seen_all = False
 
@@ -105,6 +107,8 @@ class _Diff:
             base=a.reader.path,
             differing=self._found.decisions,
             warnings=self._uncompared(),
+            levels=self._found.levels,
+            fail_on=self._fail_on,
         )
 
     def _uncompared(self) -> tuple[Notice, ...]:
@@ -118,7 +122,8 @@ class _Diff:
     def _compare_headers(self) -> None:
         here, there = (header_tree(side.reader, self._ignore) for side in (self._a, self._b))
         for location, expected, actual in leaves(dict(here), dict(there), (Member("header"),)):
-            self._found.add(Divergence(0, None, None, DivergenceKind.HEADER, render(location), expected, actual))
+            found = Difference(DivergenceKind.HEADER, location, expected, actual)
+            self._found.add(_divergence(0, (None, 0), None, found))
 
     def _compare(self, left: Row[Entry] | None, right: Row[Entry] | None, elsewhere: Set[Key]) -> None:
         if not self._seen_all:
@@ -172,8 +177,8 @@ class _Diff:
         here, there = self._decision_trees(left.record, right.record)
         found = [*compare_decisions(here, there), *_evidence(here, there)]
         by_key = compare_by_key(here, there) if found and not self._found.full else None
-        pairs = None if by_key is None else [_divergence(left, each) for each in by_key]
-        for divergence in with_pairs_by_key((_divergence(left, each) for each in found), pairs):
+        pairs = None if by_key is None else [_divergence_at(left, each) for each in by_key]
+        for divergence in with_pairs_by_key((_divergence_at(left, each) for each in found), pairs):
             self._found.add(divergence)
 
     @cached_property
@@ -214,7 +219,7 @@ class _Diff:
     def _add(
         self, at: Row[Entry], kind: DivergenceKind, location: Location, expected: JsonValue, actual: JsonValue
     ) -> None:
-        self._found.add(_divergence(at, Difference(kind, location, expected, actual)))
+        self._found.add(_divergence_at(at, Difference(kind, location, expected, actual)))
 
     def _add_journal(
         self, seq: int, key: tuple[str | None, int], episode_id: int | None, found: JournalDifference
@@ -233,14 +238,18 @@ class _Diff:
                 origin=found.origin,
                 cause=found.cause,
                 log=found.log,
+                level=found.level,
             )
         )
 
 
-def _divergence(at: Row[Entry], found: Difference) -> Divergence:
-    path, (event_id, occurrence), episode_id = render(found.location), at.key, at.record.episode_id
-    sides = found.expected, found.actual
-    return Divergence(at.seq, event_id, episode_id, found.kind, path, *sides, occurrence, effect=found.within)
+def _divergence_at(at: Row[Entry], found: Difference) -> Divergence:
+    return _divergence(at.seq, at.key, at.record.episode_id, found)
+
+
+def _divergence(seq: int, key: tuple[str | None, int], episode_id: int | None, found: Difference) -> Divergence:
+    path, sides = render(found.location), (found.expected, found.actual)
+    return Divergence(seq, key[0], episode_id, found.kind, path, *sides, key[1], level=found.level, effect=found.within)
 
 
 def _evidence(here: Tree, there: Tree) -> Iterator[Difference]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.core.diagnostics import Notice, counted
 from ergo_cli.core.json import JsonValue
+from ergo_cli.core.levels import FailOn, Level
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError, ReplayError
 from ergo_cli.events.adapter import Adapter
@@ -18,6 +20,7 @@ from ergo_cli.host.failures import FailureSummary
 from ergo_cli.programs.changes import Change
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.recorded import JournalDifference, LogDifference
+from ergo_cli.replay.level_counts import LevelCounts
 from ergo_cli.replay.paths import Pattern
 
 
@@ -95,6 +98,7 @@ class Divergence(Struct, frozen=True):
     """Of a journal: the difference in full."""
     journal: JournalDifference | None = None
     """Of a journal: the difference as its kind found it."""
+    level: Level = Level.DECISION
     effect: JsonValue = None
     """Of a changed effect: the recorded one, whole."""
     changes: tuple[int, ...] = ()
@@ -135,7 +139,7 @@ def replay_code(kind: DivergenceKind) -> str:
 
 
 class Divergences:
-    """Collects divergences in the order of their decisions: counts all, keeps the first ``limit``."""
+    """Collects divergences in the order of their decisions: counts all by level, keeps the first ``limit``."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -143,7 +147,13 @@ class Divergences:
         self.decisions = 0
         """How many decisions differ."""
         self.kept: list[Divergence] = []
+        self._levels = Counter[Level]()
         self._last: Key | None = None
+
+    @property
+    def levels(self) -> LevelCounts:
+        """How many there are of each level."""
+        return LevelCounts(*(self._levels[level] for level in Level))
 
     @property
     def full(self) -> bool:
@@ -152,16 +162,19 @@ class Divergences:
 
     def add(self, divergence: Divergence) -> None:
         """Count one more; keep it while there is room."""
-        self.only_count((divergence.event_id, divergence.occurrence), 1)
+        self.only_count((divergence.event_id, divergence.occurrence), (divergence.level,))
         if not self.full:
             self.kept.append(divergence)
 
-    def only_count(self, key: Key, number: int) -> None:
+    def only_count(self, key: Key, levels: Collection[Level]) -> None:
         """Count the differences of one decision; ``key`` is its event id and occurrence, without id of none."""
-        self.count += number
-        if number and key != self._last and key[0] is not None:
+        if not levels:
+            return
+        self.count += len(levels)
+        self._levels.update(levels)
+        if key != self._last and key[0] is not None:
             self.decisions += 1
-        self._last = key if number else self._last
+        self._last = key
 
 
 class Window(Struct, frozen=True):
@@ -186,7 +199,8 @@ WHOLE = Window()
 class ReplayOptions(Struct, frozen=True):
     """How to compare: ``ignore`` leaves parts of decisions out, ``max_divergences`` bounds what is listed.
 
-    ``window`` leaves all decisions out but some.
+    ``window`` leaves all decisions out but some. ``fail_on`` says which differences fail the replay: the others are in
+    the result all the same.
     """
 
     strict: bool = True
@@ -194,6 +208,7 @@ class ReplayOptions(Struct, frozen=True):
     max_divergences: int = 1000
     numbers: Numbers = Numbers.EXACT
     window: Window = WHOLE
+    fail_on: FailOn = FailOn.ANY
 
 
 class Target(Struct, frozen=True):
@@ -239,7 +254,7 @@ class Changes(Struct, frozen=True):
 class BundleResult(Struct, frozen=True):
     """One bundle's result; ``events`` and ``decisions`` are None where it was refused before anything ran.
 
-    ``base`` is A of a diff. ``divergence_count`` is exact, ``divergences`` holds the first of them.
+    ``base`` is A of a diff. ``divergence_count`` and ``levels`` are exact, ``divergences`` holds the first of them.
     """
 
     path: str
@@ -264,10 +279,27 @@ class BundleResult(Struct, frozen=True):
     """What differs between the program of the capture and today's."""
     window: Window = WHOLE
     """Which decisions were compared; ``events`` and ``decisions`` count those alone."""
+    levels: LevelCounts = LevelCounts()
+    """How many divergences there are of each level."""
+    fail_on: FailOn = FailOn.ANY
+    """Which of them fail the comparison."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether both sides are equal, or differ less than ``fail_on`` says."""
+        match self.outcome:
+            case Outcome.MATCH:
+                return True
+            case Outcome.REFUSED:
+                return False
+            case Outcome.DIVERGED:
+                return self.fail_on is not FailOn.ANY and not self.levels.reach(self.fail_on)
 
 
 def failure(result: BundleResult) -> ErgoError | None:
-    """The error of a result that is not a match: its own, else a ReplayError for its divergences."""
+    """The error of a result that does not pass: its own, else a ReplayError for its divergences."""
+    if result.passes:
+        return None
     if result.outcome is not Outcome.DIVERGED:
         return result.error
     first = result.divergences[0] if result.divergences else None

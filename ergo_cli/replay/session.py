@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.levels import FailOn
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import AdapterError, ErgoError, ProgramError
 from ergo_cli.events.adapter import adapter_provenance
@@ -44,6 +45,7 @@ class ReplayRequest(Struct, frozen=True):
     max_divergences: int = 1000
     numbers: Numbers | None = None
     window: Window = WHOLE
+    fail_on: FailOn = FailOn.ANY
 
 
 class ReplaySession:
@@ -102,6 +104,7 @@ class ReplaySession:
             max_divergences=asked.max_divergences,
             numbers=numbers_for(found, asked.numbers),
             window=asked.window,
+            fail_on=asked.fail_on,
         )
 
     def _pattern(self, text: str) -> Pattern:

@@ -10,7 +10,9 @@ from msgspec import UNSET, Struct
 
 from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.core.diagnostics import Notice, counted
+from ergo_cli.core.levels import FailOn
 from ergo_cli.errors import ErgoError, exit_code
+from ergo_cli.replay.level_counts import LevelCounts
 from ergo_cli.replay.results import WHOLE, BundleResult, Divergence, Outcome, Window, as_shown
 from ergo_cli.report.changes import change_documents, change_rows
 from ergo_cli.report.command_result import CommandResult
@@ -31,6 +33,7 @@ from ergo_cli.report.facts import facts
 from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.first_decision import MOST_FACTS, Sides, event_text, first_decision
 from ergo_cli.report.grouping import Refused, bundle_rows, first_of, group_rows, groups, refused_alike
+from ergo_cli.report.levels import below_gate, level_mark, levels_text
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone
 
 
@@ -64,16 +67,19 @@ def render_comparison(
     ``searched`` are the places that were looked at, which are named if there are no results.
     """
     codes = [_exit_code(result) for result in results] or [NOTHING_TO_DO]
-    code = gravest(codes)
+    code, levels = gravest(codes), sum((result.levels for result in results), LevelCounts())
+    gate = next((result.fail_on for result in results), FailOn.ANY)
     errors = [result.error for result in results if result.error is not None]
     headline = next((error for error in errors if exit_code(error.code) == code), None)
     report = Report(
         command=command,
-        outcome=_outcome(code),
+        outcome=_outcome(code, results),
         exit_code=code,
         error=None if headline is None else error_document(headline),
         bundles=tuple(bundle_document(result) for result in results),
         warnings=warning_texts(notices),
+        levels=levels or UNSET,
+        fail_on=UNSET if gate is FailOn.ANY else gate.value,
     )
     blocks = tuple(_blocks(results, sides, shown)) if results else tuple(_empty(searched))
     messages = failure_lines(*(result.failures for result in results))
@@ -93,6 +99,7 @@ def bundle_document(result: BundleResult) -> BundleDocument:
         warnings=warning_texts(result.warnings),
         divergence_count=result.divergence_count,
         divergences=tuple(divergence_document(divergence) for divergence in result.divergences),
+        levels=result.levels or UNSET,
         failures=failure_documents(result.failures) or UNSET,
         changes=change_documents(result.changes) or UNSET,
         window=UNSET if result.window == WHOLE else WindowDocument(result.window.first, result.window.last),
@@ -107,6 +114,7 @@ def divergence_document(divergence: Divergence) -> DivergenceDocument:
         episode_id=divergence.episode_id,
         occurrence=divergence.occurrence,
         kind=divergence.kind.value,
+        level=divergence.level.value,
         code=divergence.code,
         path=divergence.path,
         expected=divergence.expected,
@@ -121,17 +129,14 @@ def divergence_document(divergence: Divergence) -> DivergenceDocument:
 def _exit_code(result: BundleResult) -> int:
     if result.error is not None:
         return exit_code(result.error.code)
-    return 1 if result.outcome is Outcome.DIVERGED else 0
+    return 0 if result.passes else 1
 
 
-def _outcome(code: int) -> str:
-    match code:
-        case 0:
-            return Outcome.MATCH.value
-        case 1:
-            return Outcome.DIVERGED.value
-        case _:
-            return failure_outcome(code)
+def _outcome(code: int, results: Sequence[BundleResult]) -> str:
+    """The outcome of all: what differs less than the gate has exit code 0, and is no match."""
+    if code > 1:
+        return failure_outcome(code)
+    return (Outcome.DIVERGED if any(result.outcome is Outcome.DIVERGED for result in results) else Outcome.MATCH).value
 
 
 def _bundle_notices(results: Sequence[BundleResult]) -> Iterator[Notice]:
@@ -173,9 +178,10 @@ def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iter
     else:
         yield _sum(results, diverged, shown.seconds)
         if shown.listed:
-            yield from map(_verdict, results)
+            yield from (_verdict(result, listed=True) for result in results)
         else:
             yield from (_refusals(*refused) for refused in refused_alike(results))
+    yield from below_gate(results)
     yield from change_rows([result.changes for result in results], listed=shown.listed)
     if diverged:
         yield from _divergences(diverged, sides, shown)
@@ -203,31 +209,44 @@ def _refusals(error: ErgoError, results: Sequence[BundleResult]) -> Line:
     return Line("  ".join(filter(None, (_VERDICTS[Outcome.REFUSED], names, _reason(error)))), Tone.BAD)
 
 
-def _verdict(result: BundleResult) -> Line:
+def _verdict(result: BundleResult, *, listed: bool = False) -> Line:
+    """The verdict on one bundle; ``listed``: among those on others, so that it says of itself whether it passes."""
     if result.error is not None:
         return _refusals(result.error, (result,))
     parts = [_VERDICTS[result.outcome], _name(result), *_window(result.window)]
     if result.outcome is Outcome.DIVERGED:
-        parts.append(extent(result))
+        parts += (extent(result), *levels_text(result.levels), *(("passes",) if listed and result.passes else ()))
     elif result.events is not None and result.decisions is not None:
         parts.append(_counts(result.events, result.decisions))
-    return Line("  ".join(parts), Tone.GOOD if result.outcome is Outcome.MATCH else Tone.BAD)
+    return Line("  ".join(parts), _tone(result.outcome, passes=result.passes))
 
 
 def _sum(results: Sequence[BundleResult], diverged: Sequence[BundleResult], seconds: float | None) -> Line:
-    """The verdict over several bundles: the gravest of theirs, how many have it, and how many events there were."""
+    """The verdict over several bundles: the gravest of theirs, how many have it, and how many events there were.
+
+    How many of those that differ pass is said where not all do.
+    """
     refused = sum(result.outcome is Outcome.REFUSED for result in results)
     verdict = Outcome.REFUSED if refused else Outcome.DIVERGED if diverged else Outcome.MATCH
-    bundles = f"{len(results):,} bundles"
+    passing, bundles = sum(result.passes for result in diverged), f"{len(results):,} bundles"
     parts = [_VERDICTS[verdict]]
     if refused:
         parts.append(f"{refused:,} of {bundles}" + (f", {len(diverged):,} differ" if diverged else ""))
     else:
         parts.append(f"{len(diverged):,} of {bundles}" if diverged else bundles)
+    if 0 < passing < len(diverged) or (passing and refused):
+        parts[-1] += f", {passing:,} below --fail-on {diverged[0].fail_on.value}"
+    parts += levels_text(sum((result.levels for result in results), LevelCounts()))
     parts.append(counted(sum(result.events or 0 for result in results), "event"))
     if seconds is not None:
         parts.append(f"({seconds:.1f} s)")
-    return Line("  ".join(parts), Tone.GOOD if verdict is Outcome.MATCH else Tone.BAD)
+    return Line("  ".join(parts), _tone(verdict, passes=passing == len(diverged)))
+
+
+def _tone(verdict: Outcome, *, passes: bool) -> Tone:
+    if verdict is Outcome.MATCH:
+        return Tone.GOOD
+    return Tone.STRONG if verdict is Outcome.DIVERGED and passes else Tone.BAD
 
 
 def _name(result: BundleResult) -> str:
@@ -266,7 +285,8 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
     elif len({(each.event_id, each.occurrence) for each in diverged[0].divergences}) > 1:
         yield Line()
         yield Rows(tuple(group_rows(found)), 2, frozenset({0}))
-    yield from first_decision(diverged[0], sides, shown.program, verbose=shown.verbose, named=len(diverged) > 1)
+    in_full = next((result for result in diverged if not result.passes), diverged[0])
+    yield from first_decision(in_full, sides, shown.program, verbose=shown.verbose, named=len(diverged) > 1)
     for result in diverged if shown.listed else ():
         if result.divergences:
             yield Line()
@@ -280,7 +300,8 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
 
 
 def _list(divergences: Sequence[Divergence]) -> Iterator[Row]:
-    """Every divergence: its decision, its event, what differs."""
+    """Every divergence: its decision, its event, its level if that is no decision's, what differs."""
     for each in divergences:
         for fact in facts(each):
-            yield Row((str(each.seq), event_text(each) or "", *fact.row.cells), fact.row.tone)
+            at = str(each.seq), event_text(each) or "", level_mark(each.level)
+            yield Row((*at, *fact.row.cells), fact.row.tone)

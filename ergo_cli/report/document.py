@@ -15,6 +15,7 @@ from ergo_cli.bundle.inspection import DecisionCounts, Inspection
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import JsonValue
 from ergo_cli.errors import ErgoError
+from ergo_cli.replay.level_counts import LevelCounts
 from ergo_cli.signals import INTERRUPTED
 
 SCHEMA = "ergo.report/1"
@@ -65,6 +66,7 @@ class DivergenceDocument(Struct, frozen=True, omit_defaults=True):
     episode_id: int | None
     occurrence: int
     kind: str
+    level: str
     code: str | None
     path: str
     expected: JsonValue
@@ -131,7 +133,8 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
     """The result of one bundle; only ``diff`` writes ``base``.
 
     Only a replay writes ``failures``, episodes that fail today, and ``changes``, the differences from the capture's
-    program, and ``window``, where not every decision was compared.
+    program, and ``window``, where not every decision was compared. ``levels`` counts the divergences of each level,
+    where there are any.
     """
 
     path: str
@@ -143,6 +146,7 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     divergence_count: int
     divergences: tuple[DivergenceDocument, ...]
+    levels: LevelCounts | UnsetType = UNSET
     failures: tuple[FailureDocument, ...] | UnsetType = UNSET
     changes: tuple[ChangeDocument, ...] | UnsetType = UNSET
     window: WindowDocument | UnsetType = UNSET
@@ -494,7 +498,10 @@ class ForkDocument(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """The document of one command; its own member (``run``, ``inspect``, ``files`` …) comes last."""
+    """The document of one command; its own member (``run``, ``inspect``, ``files`` …) comes last.
+
+    ``levels`` sums those of the bundles, where there are any; ``fail_on`` is absent where any difference fails.
+    """
 
     schema: str = SCHEMA
     command: str | None
@@ -503,6 +510,8 @@ class Report(Struct, frozen=True, kw_only=True):
     error: ErrorDocument | None = None
     bundles: tuple[BundleDocument, ...] = ()
     warnings: tuple[str, ...] = ()
+    levels: LevelCounts | UnsetType = UNSET
+    fail_on: str | UnsetType = UNSET
     run: RunDocument | UnsetType | None = UNSET
     inspect: Inspection | UnsetType | None = UNSET
     files: tuple[FileDocument, ...] | UnsetType = UNSET

@@ -14,6 +14,7 @@ from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, as
 from ergo_cli.report.changes import values_of
 from ergo_cli.report.error_text import near
 from ergo_cli.report.facts import effect_facts, facts
+from ergo_cli.report.levels import gravest_mark
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone, fields, shorten, value_texts
 
 _FULL_WIDTH = 160
@@ -61,12 +62,14 @@ def first_decision(
 ) -> Iterator[Block]:
     """The first decision of a bundle that differs: what differs, why, what came before, what to do next.
 
+    Where not every difference fails the comparison, it is the first that does.
     ``program`` are the words of a command line that select the program.
     """
     found = as_shown(result.divergences)
     if not found:
         return
-    first = next((each for each in found if each.event_id is not None), found[0])
+    earliest = next((each for each in found if each.event_id is not None), found[0])
+    first = next((each for each in found if each.event_id is not None and _fails(result, each)), earliest)
     header = [each for each in found if each.kind is DivergenceKind.HEADER]
     if header and first not in header:
         yield from _in_lines(DivergenceKind.HEADER.value, header)
@@ -75,7 +78,7 @@ def first_decision(
     together = [each for each in found if (each.seq, each.event_id) == (first.seq, first.event_id)]
     yield from _in_lines(_place(result, first, named=named), together)
     yield Rows(tuple(_reasons(together, result.changes)), 2)
-    yield Rows(tuple(_before(result)), 2)
+    yield Rows(tuple(_before(result)) if first.seq == earliest.seq else (), 2)
     if verbose:
         yield fields(_in_full(first, sides), indent=2)
     closer = _closer(result, first, program)
@@ -84,11 +87,15 @@ def first_decision(
         yield Line(f"closer     {closer}", whole=True)
 
 
+def _fails(result: BundleResult, divergence: Divergence) -> bool:
+    return result.fail_on.is_reached(divergence.level)
+
+
 def _in_lines(title: str, together: Sequence[Divergence]) -> Iterator[Block]:
-    """Divergences of one place in lines, below its name."""
+    """Divergences of one place in lines, below its name and their level."""
     rows = [fact.row for each in together for fact in facts(each)]
     yield Line()
-    yield Line(title, Tone.STRONG)
+    yield Line("  ".join(filter(None, (title, gravest_mark(together)))), Tone.STRONG)
     yield Rows(tuple(rows[:MOST_FACTS]), 2)
     if len(rows) > MOST_FACTS:
         yield Line(f"  and {len(rows) - MOST_FACTS:,} more of this decision", Tone.FAINT)
@@ -156,6 +163,7 @@ def _in_full(divergence: Divergence, sides: Sides) -> list[tuple[str, object | N
         ("event", event_text(divergence)),
         ("episode", divergence.episode_id),
         ("kind", divergence.kind.value),
+        ("level", divergence.level.value),
         ("path", divergence.path or None),
         (sides.expected, expected),
         (sides.actual, actual),

@@ -6,16 +6,19 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ergo_cli.core.diagnostics import counted
+from ergo_cli.core.levels import Level
 from ergo_cli.errors import ErgoError
 from ergo_cli.replay.results import BundleResult, Divergence, Outcome, as_shown
 from ergo_cli.report.facts import SIGN_TONES, Fact, facts, pair_within, records
 from ergo_cli.report.layout import WIDTH, cell_width
+from ergo_cli.report.levels import level_mark
 from ergo_cli.report.text import GAP, Row, shorten
 
 _NUMBERS = re.compile(r"\[\d+\]")
 _WIDTH = 34
 _LINE = WIDTH - 2
 _LEAST = 12
+_WEIGHTS = {level: place for place, level in enumerate(Level)}
 _NAMED = 3
 """How many bundles a group names."""
 
@@ -42,9 +45,10 @@ def refused_alike(results: Iterable[BundleResult]) -> list[Refused]:
 class Group:
     """Divergences that differ in their values only; ``fact`` is the first of them."""
 
-    def __init__(self, fact: Fact, node: str) -> None:
+    def __init__(self, fact: Fact, node: str, level: Level) -> None:
         self.fact = fact
         self.node = node
+        self.level = level
         self.count = 0
         self.first: str | None = None
         self.last: str | None = None
@@ -87,19 +91,20 @@ class Group:
 
 
 def groups(results: Iterable[BundleResult], names: Sequence[str]) -> list[Group]:
-    """The groups of all kept divergences, the largest first; ``names`` are those of the bundles."""
+    """The groups of all kept divergences, the gravest first, then the largest; ``names`` are those of the bundles."""
     found: dict[tuple[object, ...], Group] = {}
     for result, name in zip(results, names, strict=True):
         for divergence in as_shown(result.divergences):
             for node, fact in _grouped(divergence):
                 path = _NUMBERS.sub("[]", divergence.path)
-                key = (divergence.cause, node, divergence.kind, path, fact.sign, fact.subject)
-                found.setdefault(key, Group(fact, node)).add(name, divergence, fact)
-    return sorted(found.values(), key=lambda group: -group.count)
+                level = divergence.level
+                key = (divergence.cause, node, divergence.kind, level, path, fact.sign, fact.subject)
+                found.setdefault(key, Group(fact, node, level)).add(name, divergence, fact)
+    return sorted(found.values(), key=lambda group: (_WEIGHTS[group.level], -group.count))
 
 
 def group_rows(found: Sequence[Group]) -> list[Row]:
-    """One row a group of one bundle: how many, the node, what, the first event and the last."""
+    """One row a group of one bundle: how many, the level, the node, what, the first event and the last."""
     return _rows(found, [(f"{group.count:,}", group.events) for group in found])
 
 
@@ -118,12 +123,13 @@ def _rows(found: Sequence[Group], ends: Sequence[tuple[str, str]]) -> list[Row]:
 
     A last cell that leaves too little of a line stands on a line of its own.
     """
-    left = _LINE - _room(first for first, _ in ends) - _room(group.node for group in found)
+    left = _LINE - _room(first for first, _ in ends)
+    left -= _room(level_mark(group.level) for group in found) + _room(group.node for group in found)
     beside = left - _room(last for _, last in ends)
     rows: list[Row] = []
     for group, (first, last) in zip(found, ends, strict=True):
         what = group.what(beside if last and beside >= _WIDTH else left)
-        rows.append(Row((first, group.node, what, last), SIGN_TONES[group.fact.sign]))
+        rows.append(Row((first, level_mark(group.level), group.node, what, last), SIGN_TONES[group.fact.sign]))
     return rows
 
 

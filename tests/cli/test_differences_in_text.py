@@ -38,12 +38,15 @@ def test_groups_show_both_values_of_a_change_and_a_diff_its_first_decision(ergo:
     assert ergo("capture", "-o", "new.json", cwd=threshold).exit_code == 0
     ran = ergo("diff", "captures/monday.json", "new.json", cwd=threshold, COLUMNS="80")
     assert ran.exit_code == 1
-    provenance = r"~ header.runtime_provenance  \S{1,20}256:[0-9a-f]{10,}… -> \S{1,20}256:[0-9a-f]{10,}…"
+    provenance = r"~ header.runtime_provenance  \S{1,20}56:[0-9a-f]{10,}… -> \S{1,20}56:[0-9a-f]{10,}…"
     groups, header, decision, closer = ran.stdout.split("\n\n")[1:]
-    assert groups.splitlines()[0] == "  5  ~ event.payload.bought_at  105.75 -> 104.25  first q-0930, last q-1010"
-    assert re.fullmatch(rf"  1  {provenance}", groups.splitlines()[1])
-    assert "  1  - bought_at = 105.75                         q-0920" in groups.splitlines()
-    assert re.fullmatch(rf"header\n  {provenance}", header)
+    assert groups.splitlines()[0] == "  1  + bought_at = 104.25  q-0910"
+    assert groups.splitlines()[4:6] == [
+        "  5  evidence  ~ event.payload.bought_at  105.75 -> 104.25",
+        "      first q-0930, last q-1010",
+    ]
+    assert re.fullmatch(rf"  1  evidence  {provenance}", groups.splitlines()[6])
+    assert re.fullmatch(rf"header  evidence\n  {provenance}", header)
     assert decision.splitlines() == [
         "decision 1  event q-0910",
         "  + bought_at = 104.25  set_context",

@@ -59,6 +59,7 @@ def test_a_divergence_as_json(ergo: Ergo, case: Path) -> None:
             "episode_id": 1,
             "occurrence": 0,
             "kind": "effect_changed",
+            "level": "decision",
             "code": "replay.effect_mismatch",
             "path": "effects[1].writes[0].value.Number",
             "expected": 999.0,

@@ -55,6 +55,7 @@ def test_members_of_a_divergence_stand_in_the_documented_order() -> None:
         ("episode_id", 3),
         ("occurrence", 0),
         ("kind", "effect_changed"),
+        ("level", "decision"),
         ("code", "replay.effect_mismatch"),
         ("path", "effects[0].writes[0].value.Number"),
         ("expected", 1.5),

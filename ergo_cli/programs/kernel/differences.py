@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ergo_cli.core import wire
 from ergo_cli.core.json import Item, JsonValue, Leaf, Location, Member, canonical, decode
+from ergo_cli.core.levels import Level
 from ergo_cli.core.tree_differences import differing_members, first_leaf
 from ergo_cli.programs.kernel.engine.errors import KernelError
 from ergo_cli.programs.kernel.engine.events import (
@@ -87,20 +88,28 @@ def state_difference(
     hashes: tuple[str | None, str | None],
     error: KernelError | None = None,
     texts: tuple[bytes | None, bytes | None] = (None, None),
+    *,
+    is_compared_on: bool = True,
 ) -> JournalDifference:
-    """States that differ after ``seq`` equal events: their hashes and, where known, texts, the recorded one first."""
+    """States that differ after ``seq`` equal events: their hashes and, where known, texts, the recorded one first.
+
+    Equal events decide the same, so that the states are evidence: unless an ``error`` took the place of today's, or the
+    call is not compared on from here.
+    """
     ended = None if error is None else f"{error.code}: {error.message}"
+    level = Level.EVIDENCE if is_compared_on and error is None else Level.DECISION
     log = LogDifference(spot.run_id, seq, seq, None, None, *hashes, ended, state=differing_members(*texts))
-    return JournalDifference(location, *hashes, cause=LogKind.STATE_MISMATCH.value, log=log)
+    return JournalDifference(location, *hashes, cause=LogKind.STATE_MISMATCH.value, log=log, level=level)
 
 
 def orphan_difference(spot: Spot, request: SequencedEvent, digest: str) -> JournalDifference:
-    """The difference of a request that lacks a result without a reason."""
+    """The difference of a request that lacks a result without a reason: a fault of the record, not of what it holds."""
     place = spot.call.place(request.seq - 1 - spot.call.begin.head)
     tree = _tree(request)
     lines = record_line(request), None
     log = LogDifference(spot.run_id, request.seq, request.seq - 1, tree, None, digest, digest, lines=lines)
-    return JournalDifference(spot.record(place), tree, None, _maker(request), LogKind.ORPHAN_ACTION.value, log)
+    cause = LogKind.ORPHAN_ACTION.value
+    return JournalDifference(spot.record(place), tree, None, _maker(request), cause, log, level=Level.EVIDENCE)
 
 
 def termination_difference(spot: Spot, today: RunTermination) -> JournalDifference | None:

@@ -162,7 +162,8 @@ class _OtherInitialState(Exception):
         super().__init__()
         hashes = spot.call.begin.initial, None if today is None else artifact_id(today)
         texts = spot.call.initial, today
-        self.difference = state_difference(spot, (*spot.begin, Member("initial")), 0, hashes, error, texts)
+        at = (*spot.begin, Member("initial"))
+        self.difference = state_difference(spot, at, 0, hashes, error, texts, is_compared_on=False)
 
 
 def _nothing_done(call: KernelCall, termination: RunTermination, error: KernelError | CallError | None) -> _Made:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ergo_cli.core import wire
 from ergo_cli.core.json import Item, JsonValue, Location, Member, decode
+from ergo_cli.core.levels import Level
 from ergo_cli.core.tree_differences import first_leaf
 from ergo_cli.programs.pipeline.effects import EffectFault
 from ergo_cli.programs.pipeline.flow_manifest import FlowManifest, blocking_stages
@@ -182,6 +183,7 @@ class _Site(Struct, frozen=True):
         sides: tuple[_Held | None, _Held | None],
         cause: str,
         leaf: tuple[Location, JsonValue, JsonValue],
+        level: Level,
     ) -> JournalDifference:
         """The difference of two records, the ``number``-th of this journal in this call, down to a leaf."""
         texts = [None if side is None else side.record.text for side in sides]
@@ -193,14 +195,13 @@ class _Site(Struct, frozen=True):
         )
         place = self.call.end_place if sides[0] is None else self.call.place(sides[0].place)
         location, expected, actual = leaf
-        return JournalDifference(
-            (*record_place(self.entry, place), *location), expected, actual, self.label.partition(":")[2], cause, log
-        )
+        at, stage = (*record_place(self.entry, place), *location), self.label.partition(":")[2]
+        return JournalDifference(at, expected, actual, stage, cause, log, level=level)
 
-    def missing(self, number: int, one: _Held | None, other: _Held | None) -> JournalDifference:
+    def missing(self, number: int, one: _Held | None, other: _Held | None, level: Level) -> JournalDifference:
         """The difference of a record that one side alone has."""
         trees = [None if side is None else decode(side.record.text) for side in (one, other)]
-        return self.difference(number, (one, other), MISSING_ROW, ((), trees[0], trees[1]))
+        return self.difference(number, (one, other), MISSING_ROW, ((), trees[0], trees[1]), level)
 
 
 def _labels(manifests: Sequence[FlowManifest]) -> Iterator[str]:
@@ -220,11 +221,16 @@ def _row_differences(site: _Site, one: _Rows, other: _Rows, *, is_prefix: bool) 
             found = difference_of(here[1], there[1])
             if found is not None:
                 leaf = ((*_EVENT, *found.place), found.expected, found.actual)
-                yield site.difference(number, (here[0], there[0]), found.name, leaf)
+                yield site.difference(number, (here[0], there[0]), found.name, leaf, _level(here[1], there[1]))
         elif here is not None:
-            yield site.missing(number, here[0], None)
+            yield site.missing(number, here[0], None, _level(here[1]))
         elif there is not None and not is_prefix:
-            yield site.missing(number, None, there[0])
+            yield site.missing(number, None, there[0], _level(there[1]))
+
+
+def _level(*rows: Row) -> Level:
+    """Timing of rows that are about time alone; else what a stage wrote or did is another."""
+    return Level.TIMING if all(row.is_time for row in rows) else Level.DECISION
 
 
 def _evidence_differences(site: _Site, one: _Rows, other: _Rows) -> Iterator[JournalDifference]:
@@ -235,6 +241,7 @@ def _evidence_differences(site: _Site, one: _Rows, other: _Rows) -> Iterator[Jou
         number = index if index is not None else len(expected)
         if here is not None and there is not None:
             leaf = first_leaf(here[1].value, there[1].value, (*_EVENT, *here[1].place))
-            yield site.difference(number, (here[0], there[0]), "payload", leaf)
+            yield site.difference(number, (here[0], there[0]), "payload", leaf, Level.EVIDENCE)
         else:
-            yield site.missing(number, None if here is None else here[0], None if there is None else there[0])
+            sides = None if here is None else here[0], None if there is None else there[0]
+            yield site.missing(number, *sides, Level.EVIDENCE)

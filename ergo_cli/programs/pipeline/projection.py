@@ -32,13 +32,17 @@ class Part(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """What is compared of an event, part by part. ``lineage`` is the flow whose effect it records."""
+    """What is compared of an event, part by part. ``lineage`` is the flow whose effect it records.
+
+    ``is_time``: it says how far time has come, and nothing else.
+    """
 
     kind: Part
     payload: Part
     status: Part = Part(None, _STATUS)
     effect_identity: Part = Part(None, _PAYLOAD)
     lineage: str | None = None
+    is_time: bool = False
 
 
 class PartDifference(Struct, frozen=True):
@@ -59,7 +63,7 @@ def row_of(event: ChainEvent) -> Row | None:
             return Row(Part(event_type, _TYPE), Part(payload, _PAYLOAD), _status(event))
         case FlowSignal(Watermark() as watermark):
             name = Part(watermark.name, (*_CONTENT, Member("flow_control_type")))
-            return Row(name, Part(watermark.timestamp, (*_CONTENT, Member("timestamp"))))
+            return Row(name, Part(watermark.timestamp, (*_CONTENT, Member("timestamp"))), is_time=True)
         case _:
             return None
 

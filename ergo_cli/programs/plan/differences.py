@@ -8,10 +8,21 @@ import msgspec
 from msgspec import Struct
 
 from ergo_cli.core.json import Item, JsonValue, Leaf, Location, Member, decode
+from ergo_cli.core.levels import Level
 from ergo_cli.core.tree_differences import first_leaf
 from ergo_cli.errors import ErgoError
 from ergo_cli.programs.plan.engine import RunResult
-from ergo_cli.programs.plan.events import Envelope, KernelEvent, RunStarted, line
+from ergo_cli.programs.plan.events import (
+    Envelope,
+    KernelEvent,
+    RunCompleted,
+    RunStarted,
+    StateCompleted,
+    StateEntered,
+    StateFailed,
+    line,
+)
+from ergo_cli.programs.plan.ids import run_of_event
 from ergo_cli.programs.plan.named_contents import differing_contents
 from ergo_cli.programs.plan.record_lines import record_line
 from ergo_cli.programs.plan.recorded import PlanCall, PlanChild, PlanEpisode
@@ -85,23 +96,22 @@ def parting_difference(
         lines=(None, None) if contents else (_line(parting.expected), _line(parting.actual)),
         state=contents,
     )
-    return JournalDifference(*leaf, node=parting.attempt, cause=parting.cause, log=log)
+    return JournalDifference(*leaf, node=parting.attempt, cause=parting.cause, log=log, level=_level(parting))
 
 
 def journal_differences(
     here: PlanEpisode, there: PlanEpisode, own_runs: tuple[str, str]
 ) -> Iterator[JournalDifference]:
-    """The first record that differs of each call and of each child, placed in A.
+    """The records that differ of each call and of each child, up to the first that decides otherwise, placed in A.
 
-    ``own_runs`` is the id of a run of this event alone on each side: those are equal.
+    ``own_runs`` names the run of this event alone on each side, by graph and event: those are equal.
     """
     artifacts = MemoryArtifacts({**there.artifacts, **here.artifacts})
     runs = here.run_id, there.run_id
-    if runs[0] != runs[1] and runs != own_runs:
+    if runs[0] != runs[1] and runs != tuple(map(_run_named, own_runs)):
         yield JournalDifference((Member("journals"), Item(here.entry.index), Member("run_id")), *runs)
     for call, counterpart in zip(here.calls, there.calls, strict=False):
-        found = _first_difference(call.events, counterpart.events)
-        if found is not None:
+        for found in _partings(call.events, counterpart.events):
             yield parting_difference(here, call, found, artifacts)
         if call is not here.calls[-1] and call.end.termination != counterpart.end.termination:
             location = (*_record(here.entry.index, call.end_place), Member("end"), Member("termination"))
@@ -109,12 +119,17 @@ def journal_differences(
                 location, msgspec.to_builtins(call.end.termination), msgspec.to_builtins(counterpart.end.termination)
             )
     for child, other in zip(here.children, there.children, strict=False):
-        found = _first_difference(child.events, other.events)
-        if found is not None:
+        for found in _partings(child.events, other.events):
             yield parting_difference(here, here.calls[-1], found, artifacts)
 
 
-def _first_difference(here: Sequence[Envelope], there: Sequence[Envelope]) -> Parting | None:
+def _run_named(graph_and_event: str) -> str:
+    graph_id, _, event_id = graph_and_event.partition("/")
+    return run_of_event(graph_id, event_id)
+
+
+def _partings(here: Sequence[Envelope], there: Sequence[Envelope]) -> Iterator[Parting]:
+    """The records that differ, up to the first that decides otherwise: behind it the streams are not about the same."""
     for place in range(max(len(here), len(there))):
         one = here[place] if place < len(here) else None
         other = there[place] if place < len(there) else None
@@ -122,8 +137,32 @@ def _first_difference(here: Sequence[Envelope], there: Sequence[Envelope]) -> Pa
             known = one or other
             assert known is not None
             run, seq = (here[0].run_id if here else known.run_id), (here[0].seq if here else 1) + place
-            return Parting(run, seq, "event_mismatch", one, other)
-    return None
+            found = Parting(run, seq, "event_mismatch", one, other)
+            yield found
+            if _level(found) is Level.DECISION:
+                return
+
+
+def _level(parting: Parting) -> Level:
+    """Evidence where both records decide the same: another manifest, another snapshot that no state wrote."""
+    expected, actual = _kernel(parting.expected), _kernel(parting.actual)
+    if expected is None or actual is None or _decided(expected) != _decided(actual):
+        return Level.DECISION
+    return Level.EVIDENCE
+
+
+def _decided(event: KernelEvent) -> tuple[object, ...]:
+    """What a record says of what was decided: of a failure, what retries and the end of the run depend on."""
+    match event:
+        case RunStarted(op, _, initial):
+            return RunStarted, op, initial
+        case StateFailed(state, failure, _):
+            info = failure.info
+            return StateFailed, state, failure.state_id, info.code, info.category, info.retryable
+        case RunCompleted(status, _):
+            return RunCompleted, status
+        case StateEntered() | StateCompleted():
+            return (event,)
 
 
 def _is_only_strict(parting: Parting) -> bool:

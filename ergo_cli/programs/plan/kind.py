@@ -79,7 +79,7 @@ class PlanActing(Struct, frozen=True):
         return Line(id=str(envelope.seq), path=place, impl=name, family="event", outputs=fields)
 
     def compare(self, a: Episode, b: Episode, own_runs: tuple[str, str]) -> Iterable[JournalDifference]:
-        """The first record that differs of each call and each child."""
+        """The records that differ of each call and each child, up to the first that decides otherwise."""
         assert isinstance(a, PlanEpisode)
         assert isinstance(b, PlanEpisode)
         return journal_differences(a, b, own_runs)
