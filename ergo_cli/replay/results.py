@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import Enum
 
@@ -147,13 +146,13 @@ class Divergences:
         self.decisions = 0
         """How many decisions differ."""
         self.kept: list[Divergence] = []
-        self._levels = Counter[Level]()
+        self._levels = dict.fromkeys(Level, 0)
         self._last: Key | None = None
 
     @property
     def levels(self) -> LevelCounts:
         """How many there are of each level."""
-        return LevelCounts(*(self._levels[level] for level in Level))
+        return LevelCounts(*self._levels.values())
 
     @property
     def full(self) -> bool:
@@ -171,7 +170,8 @@ class Divergences:
         if not levels:
             return
         self.count += len(levels)
-        self._levels.update(levels)
+        for level in levels:
+            self._levels[level] += 1
         if key != self._last and key[0] is not None:
             self.decisions += 1
         self._last = key
