@@ -138,3 +138,13 @@ def test_the_chain_behind_the_plan_divergence_is_what_a_user_sees(ergo: Ergo, tm
     plan = home / "settlement" / "plan.py"
     plan.write_text(plan.read_text().replace('FEE = Decimal("0.002")', 'FEE = Decimal("0.003")'))
     assert ergo("why", "captures/friday.json", cwd=home).stdout == shown
+
+
+def test_the_chain_behind_the_pipeline_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> None:
+    (shown,) = re.findall(r"^```\n(event m-0905.*?)^```", (DOCS / "pipelines.md").read_text(), re.MULTILINE | re.DOTALL)
+    home = tmp_path / "orders"
+    shutil.copytree(ROOT / "fixtures" / "orders", home)
+    assert ergo("capture", cwd=home).exit_code == 0
+    program = home / "orders" / "pipeline.py"
+    program.write_text(program.read_text().replace('"cents": payload["cents"]}', '"cents": payload["cents"] + 1}'))
+    assert ergo("why", "captures/morning.json", "m-0905", cwd=home).stdout == shown

@@ -74,8 +74,8 @@ def why(
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
     from ergo_cli.replay.reasons import why_event
-    from ergo_cli.replay.record_reasons import why_recorded
-    from ergo_cli.replay.session import ReplayRequest, both_programs, first_divergence, one_decision
+    from ergo_cli.replay.record_reasons import why_closing, why_recorded
+    from ergo_cli.replay.session import ReplayRequest, all_decisions, both_programs, first_divergence, one_decision
     from ergo_cli.report.picture_forms import Form, form_of
     from ergo_cli.report.why import render_why
 
@@ -98,18 +98,21 @@ def why(
 
         if event_id is None:
             first = first_divergence(bundle, request, store)
-            if first is None or first.event_id is None:
+            if first is None:
                 return render_why(None, f"nothing of {bundle} differs; name an event", ())
             event_id, at, node = first.event_id, first.occurrence, None if first.journal else first.node
         with open_bundle(bundle) as reader:
-            if reader.kind.computing is not None:
+            if event_id is None:
+                found = why_closing(reader, find, lambda: all_decisions(bundle, request, store))
+            elif reader.kind.computing is not None:
                 found = why_event(reader, find, event_id, node, at)
             else:
                 found = why_recorded(
                     reader, find, lambda seq: one_decision(bundle, request, store, seq), event_id, node, at
                 )
         if found is None or (chosen is Form.TEXT and output is None):
-            return render_why(found, f"nothing of event '{event_id}' differs; name a part of it", (*notices,), depth)
+            of = "of the end" if event_id is None else f"of event '{event_id}'"
+            return render_why(found, f"nothing {of} differs; name a part of it", (*notices,), depth)
         from ergo_cli.report.why_picture import draw_why, render_drawn_why
         from ergo_cli.tools.pictures import write_picture
 

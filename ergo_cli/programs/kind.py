@@ -167,14 +167,17 @@ class SaysWhy(Protocol):
 class Asked(Struct, frozen=True):
     """What is asked of a recorded episode: why it differs, or else what is behind the part of it at ``path``.
 
-    ``ran`` are the arguments that it ran with, ``differences`` what the referee found in it, ``changes`` what differs
-    between its program and today's.
+    ``ran`` are the arguments that it ran with, None for what closing the program recorded, ``differences`` what the
+    referee found in it, ``changes`` what differs between its program and today's. ``effects`` are its recorded ones, as
+    compact JSON; ``before`` gives the episodes before it with their arguments.
     """
 
-    ran: Ran
+    ran: Ran | None
     differences: Sequence[JournalDifference] = ()
     path: str | None = None
     changes: Sequence[Change] = ()
+    effects: Sequence[bytes] = ()
+    before: Callable[[], Iterable[tuple[Ran, Episode]]] = tuple
 
 
 class Referee(EffectfulInvoker, Protocol):

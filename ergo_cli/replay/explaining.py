@@ -167,15 +167,15 @@ def find_decision(reader: BundleReader, event_id: str, occurrence: int) -> Decid
 
     Raises UsageError ``cli.invalid_option_value`` for an event that the bundle does not have, BundleError.
     """
-    walk = _walk(reader)
-    matching = (decided for decided in walk if decided.event.event_id == event_id)
+    walk = decided_in(reader)
+    matching = (each for each in walk if each.event.event_id == event_id)
     found = next(islice(matching, occurrence, None), None)
     if found is None:
         raise _no_such_event(reader, event_id, occurrence)
     return replace(found, remark=_remark(found, walk))
 
 
-def _walk(reader: BundleReader) -> Iterator[Decided]:
+def decided_in(reader: BundleReader) -> Iterator[Decided]:
     """The decisions in order; what is deferred is held until its episode has run (spec 10 §19.4)."""
     deferred: dict[int, EventRecord] = {}
     for seq, (event, record) in enumerate(zip(reader.events(), reader.decisions(), strict=False)):

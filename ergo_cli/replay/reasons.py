@@ -39,7 +39,7 @@ class Why(Struct, frozen=True):
     ``is_recorded``: the chain is behind a part of a recorded episode, of a program that acts.
     """
 
-    event_id: str
+    event_id: str | None
     seq: int
     occurrence: int
     node: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 
 from ergo_cli.bundle.journals import BundleJournals
@@ -13,7 +14,8 @@ from ergo_cli.errors import ProgramError, UsageError
 from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.kind import Asked, Ran, SaysWhy
 from ergo_cli.programs.recorded import Episode
-from ergo_cli.replay.explaining import Assigned, Decided
+from ergo_cli.replay.explaining import Assigned, Decided, decided_in
+from ergo_cli.replay.preflight import check_kind
 from ergo_cli.replay.reasons import Why, Written, asked_episode
 from ergo_cli.replay.results import BundleResult
 
@@ -31,11 +33,7 @@ def why_recorded(
     ``compare`` replays one decision, by its place. None where nothing of the episode differs and no path is given.
     Raises as ``why_event``; ProgramError ``program.not_computed`` for a kind that says nothing of its records.
     """
-    acting = reader.kind.acting
-    if not isinstance(acting, SaysWhy):
-        message = f"a {reader.kind_name} program computes no values from node to node: its journals hold what happened"
-        fix = "look at the records with ergo explain BUNDLE --event ID"
-        raise ProgramError("program.not_computed", message, where=reader.path, fix=fix)
+    acting = _says_why(reader)
     programs, found = asked_episode(reader, find, event_id, occurrence)
     program, episode, result = programs.program.value, _recorded(reader, found), compare(found.seq)
     differences = tuple(each.journal for each in result.divergences if each.journal is not None)
@@ -44,22 +42,71 @@ def why_recorded(
     if path is not None:
         _check_path(path, acting.parts(program, episode), event_id)
     context = rehydrate_for_replay(found.origin, programs.numbers).context
-    asked = Asked(Ran(found.origin.event_id, context), differences, path, result.changes)
+    ran, effects = Ran(found.origin.event_id, context), [effect.text for effect in found.record.effects]
+    before = partial(_before, reader, programs, found.seq)
+    asked = Asked(ran, differences, path, result.changes, effects, before)
     cause = acting.why(program, episode, asked)
+    return _why(reader, cause, result, found.event.event_id, found.seq, occurrence)
+
+
+def why_closing(
+    reader: BundleReader, find: Callable[[BundleReader], Assigned], compare: Callable[[], BundleResult]
+) -> Why | None:
+    """The chain behind the first difference of what closing the program recorded; None where there is none.
+
+    ``compare`` replays the whole bundle. Raises as ``why_recorded``.
+    """
+    acting, journals = _says_why(reader), BundleJournals(reader)
+    programs = find(reader)
+    check_kind(reader, programs.program)
+    decisions = sum(1 for _ in journals.episodes())
+    result = compare()
+    found = (each.journal for each in result.divergences if each.event_id is None)
+    differences = tuple(journal for journal in found if journal is not None)
+    if journals.closing is None or not differences:
+        return None
+    before = partial(_before, reader, programs, decisions)
+    asked = Asked(None, differences, changes=result.changes, before=before)
+    cause = acting.why(programs.program.value, journals.closing, asked)
+    return _why(reader, cause, result, None, decisions, 0)
+
+
+def _says_why(reader: BundleReader) -> SaysWhy:
+    acting = reader.kind.acting
+    if isinstance(acting, SaysWhy):
+        return acting
+    message = f"a {reader.kind_name} program computes no values from node to node: its journals hold what happened"
+    fix = "look at the records with ergo explain BUNDLE --event ID"
+    raise ProgramError("program.not_computed", message, where=reader.path, fix=fix)
+
+
+def _why(
+    reader: BundleReader, cause: Cause, result: BundleResult, event_id: str | None, seq: int, occurrence: int
+) -> Why:
+    steps = list(_steps(cause))
     return Why(
-        found.event.event_id,
-        found.seq,
+        event_id,
+        seq,
         occurrence,
         cause.part,
         (),
         (),
         cause,
         {},
-        not any(each.is_unknown for each in _steps(cause)),
-        _events_of(reader, {each.episode for each in _steps(cause) if each.episode is not None}),
+        not any(each.is_unknown for each in steps),
+        _events_of(reader, {each.episode for each in steps if each.episode is not None}),
         result.failures,
         is_recorded=True,
     )
+
+
+def _before(reader: BundleReader, programs: Assigned, until: int) -> Iterator[tuple[Ran, Episode]]:
+    """The episodes of the decisions before one, with their arguments."""
+    recorded = BundleJournals(reader).episodes()
+    for found, each in zip(islice(decided_in(reader), until), recorded, strict=False):
+        if each.episode is not None:
+            context = rehydrate_for_replay(found.origin, programs.numbers).context
+            yield Ran(found.origin.event_id, context), each.episode
 
 
 def _recorded(reader: BundleReader, found: Decided) -> Episode:

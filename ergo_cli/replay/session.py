@@ -130,9 +130,16 @@ def both_programs(reader: BundleReader, flags: ProgramFlags, store: ProgramStore
 
 
 def first_divergence(path: str, request: ReplayRequest, store: ProgramStore) -> Divergence | None:
-    """The first difference of a bundle in a decision; None where there is none. Raises what refuses the bundle."""
-    result = _compared(path, request, store)
-    return next((each for each in as_shown(result.divergences) if each.event_id is not None), None)
+    """The first difference of a bundle, of what closing recorded the last; None where there is none.
+
+    Raises what refuses the bundle.
+    """
+    return next(iter(as_shown(all_decisions(path, request, store).divergences)), None)
+
+
+def all_decisions(path: str, request: ReplayRequest, store: ProgramStore) -> BundleResult:
+    """A bundle compared to its end. Raises what refuses the bundle."""
+    return _compared(path, request, store)
 
 
 def one_decision(path: str, request: ReplayRequest, store: ProgramStore, seq: int) -> BundleResult:

@@ -12,6 +12,11 @@ from ergo_cli.report.text import shorten_pair
 _VALUE_WIDTH = 32
 
 
+def event_text(why: Why) -> str:
+    """What a chain is about: ``event q-0910``, or ``the end`` of what closing the program recorded."""
+    return "the end" if why.event_id is None else f"event {why.event_id}"
+
+
 def sides_text(cause: Cause) -> str:
     """The value of a step: ``105.0``; ``105.0 -> 104.0`` where today's is another."""
     if not cause.differs:

@@ -195,7 +195,7 @@ class WhyDocument(Struct, frozen=True):
     the values of the capture's program.
     """
 
-    event_id: str
+    event_id: str | None
     seq: int
     occurrence: int
     node: str

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.programs.causes import Cause, Raised
 from ergo_cli.replay.reasons import Why
-from ergo_cli.report.chain_texts import failure_texts, origin_text, sides_text
+from ergo_cli.report.chain_texts import event_text, failure_texts, origin_text, sides_text
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
@@ -116,7 +116,7 @@ def _effects(why: Why) -> Iterator[Row]:
 def _sides(why: Why) -> Iterator[Row]:
     """A part of a recorded episode, with what it is on both sides."""
     cause = why.cause
-    yield Row((f"event {why.event_id}  {cause.part}",), Tone.STRONG)
+    yield Row((f"{event_text(why)}  {cause.part}",), Tone.STRONG)
     recorded, today = shorten_pair(cause.recorded or "", cause.today or "", _SIDE_WIDTH)
     if not cause.differs:
         yield Row((f"  {today}",))

@@ -12,7 +12,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.pictures import Edge, Node, Picture, Role, Standing
 from ergo_cli.replay.reasons import Why
-from ergo_cli.report.chain_texts import failure_texts, origin_text, sides_text
+from ergo_cli.report.chain_texts import event_text, failure_texts, origin_text, sides_text
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import Report, warning_texts
 from ergo_cli.report.error_text import near
@@ -53,8 +53,8 @@ def picture_of_chain(why: Why, depth: int | None = None) -> Picture:
     drawing.add(why.cause, None, depth)
     return Picture(
         graph_id=why.node,
-        title=f"event {why.event_id}: {why.node}",
-        headline=f"event {why.event_id}: {why.node}",
+        title=f"{event_text(why)}: {why.node}",
+        headline=f"{event_text(why)}: {why.node}",
         headings=("part", "made by", "from"),
         nodes=tuple(map(drawing.node, drawing.boxes)),
         edges=tuple(drawing.edges),

@@ -208,6 +208,13 @@ def test_an_episode_is_explained_by_its_records(home: Home):
     assert "talk/e1/answer" in home.ergo("explain", "bundle.json", "--event", "e1")
 
 
+def test_a_kind_that_says_nothing_of_its_records_has_no_chain(home: Home):
+    said = home.ergo("why", "bundle.json", "e1", code=3)
+    assert "a echo program" in said
+    assert "ergo explain BUNDLE --event ID" in said
+    assert '"program.not_computed"' in home.ergo("why", "bundle.json", "e1", "--format", "json", code=3)
+
+
 def test_it_is_inspected_with_its_closing_entry(home: Home):
     journals = home.report("inspect", "bundle.json")["inspect"]["journals"]
     assert journals == {"entries": 7, "calls": 7, "runs": 7, "records": {"answers": 1, "heard": 3, "said": 3}}

@@ -186,15 +186,6 @@ def test_what_is_not_there_is_refused_with_what_is_near(
     assert fix in ran.stderr
 
 
-def test_a_kind_that_says_nothing_of_its_records_has_no_chain(ergo: Ergo) -> None:
-    flow = FIXTURES / "orders"
-    bundle = next(flow.glob("captures/*.json"))
-    event = json.loads(bundle.read_text())["events"][0]["event_id"]
-    ran = ergo("why", bundle, event, "--format", "json", cwd=flow)
-    assert (ran.exit_code, ran.report["error"]["code"]) == (3, "program.not_computed")
-    assert "ergo explain" in ran.report["error"]["fix"]
-
-
 def test_a_chain_of_thousands_of_nodes_goes_back_a_hundred_steps(ergo: Ergo, tmp_path: Path) -> None:
     names = [f"n{number}" for number in range(2000)]
     nodes = "".join(f"  {name}: {{ impl: not@0.1.0 }}\n" for name in names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import EgressError, ProjectError
 from ergo_cli.events.external import HostedEvent
-from ergo_cli.programs.kind import Line
+from ergo_cli.programs.causes import Cause
+from ergo_cli.programs.kind import Asked, Line
 from ergo_cli.programs.pictures import Picture
 from ergo_cli.programs.pipeline.checks import check_pipeline
 from ergo_cli.programs.pipeline.differences import journal_differences
@@ -75,6 +76,20 @@ class PipelineActing(Struct, frozen=True):
         assert isinstance(a, PipelineEpisode)
         assert isinstance(b, PipelineEpisode)
         return journal_differences(a, b)
+
+    def parts(self, program: PipelineProgram, episode: Episode) -> Sequence[str]:
+        """Stages, types of effects, rows and receipts, ids of events."""
+        from ergo_cli.programs.pipeline.why import parts_of  # imported here: nothing else needs it
+
+        assert isinstance(episode, PipelineEpisode)
+        return parts_of(episode)
+
+    def why(self, program: PipelineProgram, episode: Episode, asked: Asked) -> Cause:
+        """The record that differs, the stage that made it, and the rows that it was made of, back to the source."""
+        from ergo_cli.programs.pipeline.why import cause_of  # imported here: nothing else needs it
+
+        assert isinstance(episode, PipelineEpisode)
+        return cause_of(program, episode, asked)
 
     def run_picture(self, episodes: Iterable[Episode]) -> Picture | None:
         """The stages by what the records say became of them, from the manifest that the records name."""

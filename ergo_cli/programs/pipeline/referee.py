@@ -151,6 +151,10 @@ class PipelineReferee:
         is_known = not last.is_cut_off and not last.had_ended
         return Finding(differences, last.termination, effects_known=is_known)
 
+    def played(self) -> Sequence[PipelineCall]:
+        """Today's calls of the episode that was served last, or of closing; recorded ones where nothing was called."""
+        return [judged.recorded if judged.today is None else judged.today for judged in self._judged]
+
     def blame(self, places: Sequence[EffectPlace | None], ran: Ran | None) -> Sequence[Blame]:
         """Name the stage behind each difference, and the first one upstream whose output differs.
 
@@ -222,6 +226,7 @@ class PipelineReferee:
         self._effects.is_cut_off = False
         interrupted = recorded.end.termination in (Outcome.ABORTED, Outcome.TIMED_OUT)
         judged = self._judge(recorded, lambda: self._invoker.close(interrupted))
+        self._judged = [judged]
         yield from self._differences(closing, judged, is_last=False)
 
     def _differences(self, episode: PipelineEpisode, judged: _Judged, *, is_last: bool) -> Iterator[JournalDifference]:

@@ -40,6 +40,7 @@ class Origins:
     """What is known of the values of an episode; today's are those that today's handlers leave and ask for."""
 
     def __init__(self, program: PlanProgram, episode: PlanEpisode, asked: Asked) -> None:
+        assert asked.ran is not None, "closing records nothing of a plan"
         self.runs = EpisodeRuns(episode)
         self._program = program
         self._ran = asked.ran
