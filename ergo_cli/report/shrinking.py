@@ -33,8 +33,8 @@ from ergo_cli.tools.shrink.tries import Stop
 _STOPS = {
     Stop.TRIES: "--max-tries was reached",
     Stop.SECONDS: "--max-seconds was reached",
-    Stop.HUNG: "tries that hung",
-    Stop.INTERRUPTED: "a signal",
+    Stop.HUNG: "too many tries hung",
+    Stop.INTERRUPTED: "a signal stopped the search",
 }
 
 
@@ -107,7 +107,7 @@ def _blocks(document: ShrinkDocument, stop: Stop | None, body: Iterator[Block]) 
     tries = counted(document.tries, "try").replace("trys", "tries")
     yield Line(f"shrunk  {near(document.path)}  {sizes}  ({tries})", Tone.GOOD)
     if stop is not None:
-        yield Line(f"  not the smallest: stopped by {_STOPS[stop]}", Tone.BAD)
+        yield Line(f"  not the smallest: {_STOPS[stop]}", Tone.BAD)
     yield from body
     yield Line()
     if document.output != STANDARD_OUTPUT:
