@@ -37,7 +37,10 @@ EventArgument = Annotated[
     str | None, typer.Argument(metavar="[EVENT]", help="The event; else that of the first divergence.")
 ]
 PathArgument = Annotated[
-    str | None, typer.Argument(metavar="[PATH]", help="A node, or the key or kind of an effect; else what differs.")
+    str | None,
+    typer.Argument(
+        metavar="[PATH]", help="A node, a record, a member of a state, the key or kind of an effect; else what differs."
+    ),
 ]
 OccurrenceOption = Annotated[int, place_option("--occurrence", "N", "Which of several events of one id, from 0.")]
 AsOption = Annotated[

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sysconfig
 from collections.abc import Iterator
+from itertools import islice
 from types import TracebackType
 
 from msgspec import Struct
 
 _ERGO = __file__.removesuffix("core/code_places.py")
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+_MOST_FRAMES = 10
 
 
 class CodePlace(Struct, frozen=True):
@@ -30,6 +34,12 @@ def user_place(error: BaseException, package: str | None = None) -> CodePlace | 
     own = (place for _, place in lines if not place.file.startswith(_INSTALLED))
     of_package = (place for name, place in lines if name == package)
     return next(own, next(of_package, lines[0][1] if lines else None))
+
+
+def user_frames(error: BaseException) -> tuple[CodePlace, ...]:
+    """The user's lines that led to a failure, outside ergo and installed packages, the innermost first; at most ten."""
+    own = (place for _, place in _lines(error) if not place.file.startswith(_INSTALLED))
+    return tuple(islice(dict.fromkeys(own), _MOST_FRAMES))
 
 
 def packages_of(error: BaseException) -> Iterator[str]:

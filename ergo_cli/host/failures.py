@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from ergo_cli.bundle.schema import termination_name
-from ergo_cli.core.code_places import CodePlace, user_place
+from ergo_cli.core.code_places import CodePlace, user_frames, user_place
 from ergo_cli.errors import ErgoError, RuleError, text_of
 from ergo_cli.supervisor.seam import RunTermination
 
@@ -38,7 +38,8 @@ class Cause(Struct, frozen=True):
 class FailureGroup(Struct):
     """The failures of one cause: their number, the first and the last event; ``where`` is the place of the first.
 
-    Closing the program, after the last event, fails without one.
+    ``frames`` are the user's lines that led to the first, the innermost first. Closing the program, after the last
+    event, fails without an event.
     """
 
     cause: Cause
@@ -46,6 +47,7 @@ class FailureGroup(Struct):
     last: str | None
     where: str | None = None
     count: int = 1
+    frames: tuple[CodePlace, ...] = ()
 
 
 class FailureSummary(Struct, frozen=True):
@@ -84,7 +86,8 @@ class Failures:
             group.last = event_id or group.last
         elif len(self._groups) < MOST_CAUSES:
             where = error.where if isinstance(error, ErgoError) else None
-            self._groups[cause] = FailureGroup(cause, event_id, event_id, where)
+            frames = () if error is None else user_frames(error)
+            self._groups[cause] = FailureGroup(cause, event_id, event_id, where, frames=frames)
         else:
             self._others += 1
             if len(self._other_causes) < _COUNTED:

@@ -108,6 +108,10 @@ class LogDifference(Struct, frozen=True):
     """Both records for readers."""
     state: tuple[tuple[str, JsonValue, JsonValue], ...] = ()
     """The members of a state that differ, each with both values; empty where only digests are known."""
+    states: tuple[bytes, ...] = ()
+    """Where only digests are known: today's states as JSON texts, in order; the last is the one that differs."""
+    before: tuple[tuple[str, JsonValue], ...] = ()
+    """The members of the state before the record, those that were looked at when it was made."""
 
 
 class JournalDifference(Struct, frozen=True):

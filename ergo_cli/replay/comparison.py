@@ -23,7 +23,7 @@ from ergo_cli.errors import BundleError, ErgoError, StepError
 from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.host.effects import ApplyEffects, EffectSink, IgnoreEffects, StepEvidence, replay_owned_kinds
 from ergo_cli.host.failures import Failures
-from ergo_cli.programs.kind import Blame, EffectPlace, Finding, SideEffectReached
+from ergo_cli.programs.kind import Blame, EffectPlace, Finding, SaysWhy, SideEffectReached
 from ergo_cli.programs.recorded import JournalDifference
 from ergo_cli.replay.attempts import Pair, Played, Recorded, Witness
 from ergo_cli.replay.by_key import compare_by_key
@@ -85,6 +85,7 @@ class Comparison:
         self._options = options
         self._on_event = on_event
         self._acts = program.kind.acting is not None
+        self._says_why = isinstance(program.kind.acting, SaysWhy)
         recorded = None if target.recorded is None else target.recorded.value
         self._referee = program.kind.referee(program.value, recorded, header.constraints.deadline)
         self._witness = Witness(self._referee)
@@ -130,6 +131,7 @@ class Comparison:
             window=self._options.window,
             levels=self._found.levels,
             fail_on=self._options.fail_on,
+            says_why=self._says_why,
         )
 
     def _compared(self, warnings: list[Notice]) -> ErgoError | None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from ergo_cli.programs.changes import Change, Layer, Verb
 from ergo_cli.programs.program import AnyProgram
+from ergo_cli.replay.digested_states import with_members
 from ergo_cli.replay.results import PRIMITIVE_CODE, BundleResult, Changes, Divergence, Outcome
 
 NOTHING: Mapping[str, frozenset[str]] = {}
@@ -25,10 +26,11 @@ def with_changes(result: BundleResult, changes: Changes, program: AnyProgram) ->
     as without effect, unless not all divergences were kept; in a match every change is.
     """
     warnings = result.warnings + changes.notices
+    divergences = tuple(with_members(each, changes.found) for each in result.divergences)
     if not changes.found:
-        return replace(result, warnings=warnings)
+        return replace(result, warnings=warnings, divergences=divergences)
     upstream = _upstream(program)
-    divergences = tuple(_joined(each, changes.found, upstream) for each in result.divergences)
+    divergences = tuple(_joined(each, changes.found, upstream) for each in divergences)
     reached = {number for each in divergences for number in each.changes}
     is_match, all_kept = result.outcome is Outcome.MATCH, result.divergence_count == len(divergences)
     found = tuple(

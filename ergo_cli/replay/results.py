@@ -283,6 +283,8 @@ class BundleResult(Struct, frozen=True):
     """How many divergences there are of each level."""
     fail_on: FailOn = FailOn.ANY
     """Which of them fail the comparison."""
+    says_why: bool = False
+    """Whether the kind of its program can say what is behind its records."""
 
     @property
     def passes(self) -> bool:

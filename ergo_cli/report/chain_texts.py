@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ergo_cli.programs.causes import Cause, Raised
 from ergo_cli.replay.reasons import Why
 from ergo_cli.report.failures import place_text
-from ergo_cli.report.text import shorten_pair
+from ergo_cli.report.text import shorten, shorten_pair
 
 _VALUE_WIDTH = 32
 
@@ -20,9 +20,14 @@ def event_text(why: Why) -> str:
 def sides_text(cause: Cause) -> str:
     """The value of a step: ``105.0``; ``105.0 -> 104.0`` where today's is another."""
     if not cause.differs:
-        return "" if cause.today is None else shorten_pair(cause.today, cause.today, _VALUE_WIDTH)[0]
-    recorded, today = shorten_pair(cause.recorded or "(none)", cause.today or "(none)", _VALUE_WIDTH)
+        return "" if cause.today is None else shorten(side_text(cause.today), _VALUE_WIDTH)
+    recorded, today = shorten_pair(side_text(cause.recorded), side_text(cause.today), _VALUE_WIDTH)
     return f"{recorded} -> {today}"
+
+
+def side_text(value: str | None) -> str:
+    """The value of one side, or the word for none."""
+    return "(none)" if value in (None, "null") else value
 
 
 def origin_text(why: Why, cause: Cause) -> str:

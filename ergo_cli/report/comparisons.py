@@ -21,6 +21,7 @@ from ergo_cli.report.document import (
     BundleDocument,
     DivergenceDocument,
     Report,
+    SidesDocument,
     WindowDocument,
     error_document,
     failure_outcome,
@@ -108,6 +109,7 @@ def bundle_document(result: BundleResult) -> BundleDocument:
 
 def divergence_document(divergence: Divergence) -> DivergenceDocument:
     """Return the document of one difference, members in wire order."""
+    log = divergence.log
     return DivergenceDocument(
         seq=divergence.seq,
         event_id=divergence.event_id,
@@ -123,6 +125,8 @@ def divergence_document(divergence: Divergence) -> DivergenceDocument:
         origin=divergence.origin,
         cause=divergence.cause,
         changes=divergence.changes,
+        state={path: SidesDocument(was, now) for path, was, now in log.state} if log else {},
+        state_before=dict(log.before) if log else {},
     )
 
 

@@ -59,7 +59,11 @@ class ErrorDocument(Struct, frozen=True):
 
 
 class DivergenceDocument(Struct, frozen=True, omit_defaults=True):
-    """One difference (spec 00 §12.7); ``changes`` are the numbers of the bundle's changes that reach it, if any do."""
+    """One difference (spec 00 §12.7); ``changes`` are the numbers of the bundle's changes that reach it, if any do.
+
+    ``state`` has the members of a state that differ, ``state_before`` those that were looked at before a record that
+    differs, by their paths, as far as they are known.
+    """
 
     seq: int
     event_id: str | None
@@ -75,6 +79,15 @@ class DivergenceDocument(Struct, frozen=True, omit_defaults=True):
     origin: str | None
     cause: str | None
     changes: tuple[int, ...] = ()
+    state: dict[str, SidesDocument] = {}
+    state_before: dict[str, JsonValue] = {}
+
+
+class SidesDocument(Struct, frozen=True):
+    """A value on both sides; null where one has none."""
+
+    expected: JsonValue
+    actual: JsonValue
 
 
 class PlaceDocument(Struct, frozen=True):
@@ -89,7 +102,7 @@ class FailureDocument(Struct, frozen=True):
     """The failures of one cause: ``count`` of them, from the first event to the last; null after the last event.
 
     ``error`` is the type of the exception or the code of the broken rule, ``where`` the place that the first error
-    named.
+    named, ``frames`` the user's lines that led to it, the innermost first.
     """
 
     count: int
@@ -101,6 +114,7 @@ class FailureDocument(Struct, frozen=True):
     node: str | None
     place: PlaceDocument | None
     where: str | None
+    frames: tuple[PlaceDocument, ...]
 
 
 class ChangeDocument(Struct, frozen=True):

@@ -7,13 +7,14 @@ program: records come named by their kind.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
 from msgspec import Struct
 
 from ergo_cli.core.json import JsonValue
+from ergo_cli.core.tree_differences import differing_members
 from ergo_cli.core.values import ValueType
 from ergo_cli.programs.recorded import LogDifference, RecordLine
 from ergo_cli.replay.results import Divergence, DivergenceKind
@@ -253,8 +254,8 @@ def _log_facts(divergence: Divergence, log: LogDifference) -> Iterator[Fact]:
     """The records of both sides; where the records are equal, the members of the state that differ."""
     here, there = log.lines
     if here is None and there is None:
-        if not log.state:
-            yield Fact("~", "the state, of which the recording holds only a digest")
+        if not log.state and log.error is None:
+            yield Fact("~", "the state, of which the recording holds only a digest", _written_since(log))
         for path, expected, actual in log.state:
             yield _changed(path, _or_none(expected), _or_none(actual))
     elif here is not None and there is not None and here.name == there.name:
@@ -266,6 +267,17 @@ def _log_facts(divergence: Divergence, log: LogDifference) -> Iterator[Fact]:
                 yield Fact(sign, line.name, fields, joint=" ")
     if log.error is not None:
         yield Fact("+", "the call ends with", log.error, joint=" ")
+
+
+def _written_since(log: LogDifference) -> str:
+    """The members of today's state that the call has written: the recorded ones are among them."""
+    changed = differing_members(log.states[0], log.states[-1]) if log.states else ()
+    return _fitting(f"today {named_values((path, now) for path, _, now in changed)}", "", _LINE) if changed else ""
+
+
+def named_values(pairs: Iterable[tuple[str, JsonValue]]) -> str:
+    """``plan = "refund", approved = (none)``."""
+    return ", ".join(f"{name} = {_or_none(value)}" for name, value in pairs)
 
 
 def _record_pair(divergence: Divergence, here: RecordLine, there: RecordLine) -> Iterator[Fact]:

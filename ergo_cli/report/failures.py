@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from ergo_cli.core.code_places import CodePlace
 from ergo_cli.host.failures import MOST_CAUSES, Cause, FailureGroup, FailureSummary
@@ -12,6 +13,8 @@ from ergo_cli.report.text import printable, shorten
 
 _WIDTH = 400
 """The characters of a message that the text shows; the document has more."""
+
+_MOST_CALLERS = 3
 
 
 def failure_documents(failures: FailureSummary) -> tuple[FailureDocument, ...]:
@@ -37,6 +40,7 @@ def _lines(failures: Sequence[FailureSummary]) -> Iterator[str]:
         place = _place_line(groups[0])
         if place is not None:
             yield indent + place
+        yield from (f"{indent}called at {frame}" for frame in _callers(groups[0]))
         yield indent + (_events(groups[0]) if len(groups) == 1 else f"{len(groups):,} bundles, {_events(groups[0])}")
 
 
@@ -63,6 +67,12 @@ def _place_line(group: FailureGroup) -> str | None:
     return printable(", ".join(parts)) if parts else None
 
 
+def _callers(group: FailureGroup) -> Iterator[str]:
+    """The user's lines that led to where the first failure was raised, the innermost first."""
+    frames = (frame for frame in group.frames if frame != group.cause.place)
+    return (printable(place_text(frame)) for frame in islice(frames, _MOST_CALLERS))
+
+
 def _events(group: FailureGroup) -> str:
     if group.first is None:
         return "after the last event"
@@ -83,6 +93,7 @@ def _document(group: FailureGroup) -> FailureDocument:
         cause.node,
         None if cause.place is None else place_document(cause.place),
         None if group.where is None else unicode(group.where),
+        tuple(map(place_document, group.frames)),
     )
 
 

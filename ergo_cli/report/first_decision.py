@@ -13,12 +13,13 @@ from ergo_cli.programs.recorded import LogDifference
 from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, as_shown
 from ergo_cli.report.changes import values_of
 from ergo_cli.report.error_text import near
-from ergo_cli.report.facts import effect_facts, facts
+from ergo_cli.report.facts import effect_facts, facts, named_values
 from ergo_cli.report.levels import gravest_mark
-from ergo_cli.report.text import Block, Line, Row, Rows, Tone, fields, shorten, value_texts
+from ergo_cli.report.text import GAP, Block, Line, Row, Rows, Tone, fields, shorten, value_texts
 
 _FULL_WIDTH = 160
 _CELL_WIDTH = 40
+_LINE_WIDTH = 80
 MOST_FACTS = 12
 """How many facts of one decision the text shows."""
 _CAUSES = {
@@ -77,6 +78,7 @@ def first_decision(
             yield fields(_in_full(each, sides), indent=2)
     together = [each for each in found if (each.seq, each.event_id) == (first.seq, first.event_id)]
     yield from _in_lines(_place(result, first, named=named), together)
+    yield from (Line(text) for text in dict.fromkeys(_seen(together)))
     yield Rows(tuple(_reasons(together, result.changes)), 2)
     yield Rows(tuple(_before(result)) if first.seq == earliest.seq else (), 2)
     if verbose:
@@ -93,7 +95,7 @@ def _fails(result: BundleResult, divergence: Divergence) -> bool:
 
 def _in_lines(title: str, together: Sequence[Divergence]) -> Iterator[Block]:
     """Divergences of one place in lines, below its name and their level."""
-    rows = [fact.row for each in together for fact in facts(each)]
+    rows = list(dict.fromkeys(fact.row for each in together for fact in facts(each)))
     yield Line()
     yield Line("  ".join(filter(None, (title, gravest_mark(together)))), Tone.STRONG)
     yield Rows(tuple(rows[:MOST_FACTS]), 2)
@@ -110,6 +112,13 @@ def _place(result: BundleResult, first: Divergence, *, named: bool) -> str:
     if first.log is not None:
         parts.append(f"run {first.log.run_id}  record {first.log.first_divergent_seq}")
     return "  ".join(parts)
+
+
+def _seen(together: Sequence[Divergence]) -> Iterator[str]:
+    """What the program looked at when it made a record that differs, as far as a line holds it."""
+    for log in (each.log for each in together if each.log is not None and each.log.before):
+        text = f"  state before  {named_values(log.before)}"
+        yield text if len(text) <= _LINE_WIDTH else f"{text[: _LINE_WIDTH - 2].rpartition(', ')[0]}, {GAP}"
 
 
 def _reasons(together: Sequence[Divergence], changes: Sequence[Change]) -> Iterator[Row]:
@@ -148,12 +157,19 @@ def _closer(result: BundleResult, first: Divergence, program: Sequence[str]) -> 
     """The command that says why: the chain behind the value of a node, else the event's records one by one."""
     if first.event_id is None or result.path == "-" or first.kind is DivergenceKind.EVENT_MISSING:
         return None
-    if result.base is None and first.node is not None and first.log is None and not first.event_id.startswith("-"):
+    if _has_reasons(result, first) and not first.event_id.startswith("-"):
         again = ("--occurrence", str(first.occurrence)) if first.occurrence else ()
         return shlex.join(("ergo", "why", near(result.path), first.event_id, *again, *program))
     event = (f"--event={first.event_id}",) if first.event_id.startswith("-") else ("--event", first.event_id)
     again = ("--occurrence", str(first.occurrence)) if first.occurrence else ()
     return shlex.join(("ergo", "explain", near(result.path), *event, *again, *program))
+
+
+def _has_reasons(result: BundleResult, first: Divergence) -> bool:
+    """Whether ``ergo why`` can say what is behind a divergence."""
+    if first.journal is not None:
+        return result.says_why
+    return result.base is None and first.node is not None
 
 
 def _in_full(divergence: Divergence, sides: Sides) -> list[tuple[str, object | None]]:

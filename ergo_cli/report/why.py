@@ -10,7 +10,7 @@ from msgspec import UNSET
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.programs.causes import Cause, Raised
 from ergo_cli.replay.reasons import Why
-from ergo_cli.report.chain_texts import event_text, failure_texts, origin_text, sides_text
+from ergo_cli.report.chain_texts import event_text, failure_texts, origin_text, side_text, sides_text
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
@@ -90,8 +90,13 @@ def _raised(failure: Raised | None) -> RaisedDocument | None:
 
 def why_blocks(why: Why, depth: int | None) -> Iterator[Block]:
     """The effects on both sides, and the chain behind them, as far as ``depth`` steps."""
-    yield Rows(tuple(_sides(why) if why.is_recorded else _effects(why)))
-    yield from _Chain(why, depth).blocks()
+    chain = _Chain(why, depth)
+    if why.is_recorded:
+        head, *sides = _sides(why, chain.note(why.cause))
+        yield from (Rows((head,)), Rows(tuple(sides), 0 if why.cause.differs else 2))
+    else:
+        yield Rows(tuple(_effects(why)))
+    yield from chain.blocks()
     yield from (Line(line, whole=True) for line in failure_lines(why.failures))
     if not why.knows_capture and not why.is_recorded:
         yield Line()
@@ -113,18 +118,20 @@ def _effects(why: Why) -> Iterator[Row]:
         yield Row((why.node,), Tone.STRONG)
 
 
-def _sides(why: Why) -> Iterator[Row]:
-    """A part of a recorded episode, with what it is on both sides."""
+def _sides(why: Why, note: str) -> Iterator[Row]:
+    """A part of a recorded episode, with what it is on both sides; ``note`` says how it comes about."""
     cause = why.cause
     yield Row((f"{event_text(why)}  {cause.part}",), Tone.STRONG)
-    recorded, today = shorten_pair(cause.recorded or "", cause.today or "", _SIDE_WIDTH)
+    recorded, today = shorten_pair(side_text(cause.recorded), side_text(cause.today), _SIDE_WIDTH)
     if not cause.differs:
-        yield Row((f"  {today}",))
+        said = tuple(text for text in ("" if cause.today is None else today, note) if text)
+        yield from (Row(said),) if said else ()
         return
     if cause.recorded is not None:
         yield Row((f"- {recorded}",), Tone.REMOVED)
     if cause.today is not None:
         yield Row((f"+ {today}",), Tone.ADDED)
+    yield from (Row((note,)),) if note else ()
 
 
 class _Chain:
@@ -138,23 +145,26 @@ class _Chain:
     def blocks(self) -> Iterator[Block]:
         if not self._why.is_recorded:
             return self._blocks(self._why.cause, 0)
-        return (block for source in self._sources(self._why.cause, 0) for block in self._blocks(source, 0))
+        return (block for source in self._sources(self._why.cause, 0) for block in self._blocks(source, 1))
 
     def _blocks(self, cause: Cause, level: int) -> Iterator[Block]:
         role = f"{cause.role}  " if cause.role else "by  " if level == 0 else ""
         differs = self._why.knows_capture and cause.differs
         tone = Tone.STRONG if cause.is_change else Tone.PLAIN if differs or level == 0 else Tone.FAINT
-        yield Rows((Row((f"{role}{cause.part}", sides_text(cause), self._note(cause)), tone),), 2 * level + 2)
-        yield from (Line(" " * (2 * level + 4) + text, tone) for text in failure_texts(cause))
+        indent = 2 * level if self._why.is_recorded else 2 * level + 2
+        yield Rows((Row((f"{role}{cause.part}", sides_text(cause), self.note(cause)), tone),), indent)
+        yield from (Line(" " * (indent + 2) + text, tone) for text in failure_texts(cause))
         for source in self._sources(cause, level):
             yield from self._blocks(source, level + 1)
 
     def _sources(self, cause: Cause, level: int) -> Sequence[Cause]:
         return () if level == self._depth else cause.sources
 
-    def _note(self, cause: Cause) -> str:
+    def note(self, cause: Cause) -> str:
+        """How a value comes about, where it stands, and whether the program differs there."""
+        unknown = "recorded value not kept" if cause.is_unknown else ""
         repeated = "(above)" if cause.is_repeated else ""
-        parts = (cause.made, origin_text(self._why, cause), cause.rewired, self._place(cause), repeated)
+        parts = (cause.made, unknown, origin_text(self._why, cause), cause.rewired, self._place(cause), repeated)
         note = ", ".join(filter(None, parts))
         return f"{note}  <- the change".strip() if cause.is_change else note
 

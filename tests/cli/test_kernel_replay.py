@@ -304,4 +304,5 @@ def test_one_cause_is_one_failure_with_the_termination_of_today(ergo: Ergo, agen
         "node": None,
         "place": {"file": "refunds/agent.py", "line": 36, "function": "step"},
         "where": "run 'c-1' seq 1",
+        "frames": [{"file": "refunds/agent.py", "line": 36, "function": "step"}],
     }

@@ -102,6 +102,15 @@ def state_difference(
     return JournalDifference(location, *hashes, cause=LogKind.STATE_MISMATCH.value, log=log, level=level)
 
 
+def made_by_step(record: JsonValue) -> bool:
+    """Whether a record is what a step function answered, not what came from outside."""
+    match record:
+        case {"event": "Completed"} | {"event": {"StateUpdated": _} | {"ActionRequested": _} | {"Interrupted": _}}:
+            return True
+        case _:
+            return False
+
+
 def orphan_difference(spot: Spot, request: SequencedEvent, digest: str) -> JournalDifference:
     """The difference of a request that lacks a result without a reason: a fault of the record, not of what it holds."""
     place = spot.call.place(request.seq - 1 - spot.call.begin.head)
@@ -109,7 +118,7 @@ def orphan_difference(spot: Spot, request: SequencedEvent, digest: str) -> Journ
     lines = record_line(request), None
     log = LogDifference(spot.run_id, request.seq, request.seq - 1, tree, None, digest, digest, lines=lines)
     cause = LogKind.ORPHAN_ACTION.value
-    return JournalDifference(spot.record(place), tree, None, _maker(request), cause, log, level=Level.EVIDENCE)
+    return JournalDifference(spot.record(place), tree, None, maker_of(request), cause, log, level=Level.EVIDENCE)
 
 
 def termination_difference(spot: Spot, today: RunTermination) -> JournalDifference | None:
@@ -167,10 +176,10 @@ def _line(event: SequencedEvent | None) -> RecordLine | None:
 
 
 def _node(report: DivergenceReport) -> str | None:
-    return _maker(report.expected) or _maker(report.actual)
+    return maker_of(report.expected) or maker_of(report.actual)
 
 
-def _maker(event: SequencedEvent | None) -> str | None:
+def maker_of(event: SequencedEvent | None) -> str | None:
     """The step or the action that an event belongs to."""
     match event and event.event:
         case StateUpdated(step_id):

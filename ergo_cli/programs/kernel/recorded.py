@@ -28,13 +28,15 @@ _DENIALS = ("kernel.policy", "kernel.budget_exceeded")
 class KernelRun:
     """A run as read so far: its events from seq 1 on, its initial state as canonical text.
 
-    ``episodes`` are those that drove it, each with how many events the run had before.
+    ``episodes`` are those that drove it, each with how many events the run had before; ``digests`` are those of the
+    states behind its events, by seq, as far as they are recorded.
     """
 
     def __init__(self) -> None:
         self.events: list[SequencedEvent] = []
         self.initial: bytes | None = None
         self.episodes: list[tuple[int, int | None]] = []
+        self.digests: dict[int, str | None] = {}
 
     def episode_of(self, seq: int) -> int | None:
         """The episode that recorded an event; None for one from before the bundle."""
@@ -130,6 +132,7 @@ class KernelReader:
             run.initial = self._artifact(entry, call, call.begin.initial)
         events = [self._event(entry, call, place, text) for place, text in enumerate(call.records)]
         run.events += events
+        run.digests[len(run.events)] = call.end.state
         status = self._status(entry, call)
         return KernelCall(run, call.begin, events, call.end, status, run.initial, call.first)
 

@@ -16,6 +16,7 @@ from ergo_cli.programs.kernel.differences import (
     Spot,
     end_differences,
     log_difference,
+    made_by_step,
     state_difference,
     termination_difference,
 )
@@ -23,6 +24,7 @@ from ergo_cli.programs.kernel.engine.actions import no_execution
 from ergo_cli.programs.kernel.engine.errors import KernelError, driver_error
 from ergo_cli.programs.kernel.engine.events import RunFailed, RunStatus, SequencedEvent
 from ergo_cli.programs.kernel.engine.state import fold
+from ergo_cli.programs.kernel.history import History
 from ergo_cli.programs.kernel.program import Kernel, KernelProgram
 from ergo_cli.programs.kernel.recorded import KernelCall, KernelEpisode, has_struck, recorded_ending
 from ergo_cli.programs.kernel.replay.divergence import LogVerdict, compare_logs
@@ -36,6 +38,12 @@ from ergo_cli.supervisor.journals import CallError
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 
 S = TypeVar("S")
+
+_MOST_EXPLAINED = 20
+"""How many differences of a bundle come with the states around them."""
+
+_MOST_FOLDED = 20_000
+"""How many records are folded for that."""
 
 _FAILURES = (Failed(ErrKind.NETWORK_TIMEOUT), Failed(ErrKind.SEMANTIC_ERROR))
 
@@ -84,6 +92,8 @@ class Redriver(Generic[S]):
         self._program = program
         self._kernel = program.kernel(MemoryJournal(), no_execution)
         self._folds = Folds(self._kernel)
+        self._differences = 0
+        self._folded = 0
 
     def judge(self, episode: KernelEpisode, attempt: int, context: CallContext) -> Verdict:
         """Make the call of this attempt again. Raises SideEffectReached."""
@@ -103,7 +113,8 @@ class Redriver(Generic[S]):
         except KernelError as error:
             return _compared(spot, _nothing_done(call, termination_of_error(error), error))
         verdict = _compared(spot, self._made(spot, turn, initial, context))
-        return replace(verdict, differences=(*verdict.differences, *self._fold(spot)))
+        differences = (*verdict.differences, *self._fold(spot))
+        return replace(verdict, differences=tuple(self._with_states(spot, each) for each in differences))
 
     def _initial(self, spot: Spot, payload: FreeValue) -> S:
         """The initial state of the call's run: at its first call what today's program makes of the payload.
@@ -153,6 +164,20 @@ class Redriver(Generic[S]):
             today, error = None, raised
         if recorded != today:
             yield state_difference(spot, (*spot.end, Member("state")), spot.call.head, (recorded, today), error)
+
+    def _with_states(self, spot: Spot, difference: JournalDifference) -> JournalDifference:
+        """A difference with the states around it; of the first alone, since each run is folded from its beginning."""
+        log, call = difference.log, spot.call
+        if log is None or self._differences >= _MOST_EXPLAINED or self._folded + call.head > _MOST_FOLDED:
+            return difference
+        self._differences += 1
+        self._folded += call.head
+        run = History(self._kernel, spot.run_id, call.initial, [*call.before, *call.events])
+        if log.lines == (None, None):
+            states = tuple(run.texts[call.begin.head :]) if len(run.texts) > call.head else ()
+            return replace(difference, log=replace(log, states=states))
+        seen = run.seen(log.first_divergent_seq) if made_by_step(log.actual) or made_by_step(log.expected) else ()
+        return replace(difference, log=replace(log, before=seen))
 
 
 class _OtherInitialState(Exception):

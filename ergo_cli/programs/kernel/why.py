@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 
-from ergo_cli.core.json import JsonValue, Location, render
+from ergo_cli.core.json import JsonValue, Location, Member, canonical, render
+from ergo_cli.core.members import value_at
 from ergo_cli.programs.causes import Cause
+from ergo_cli.programs.changes import Change
+from ergo_cli.programs.kernel.differences import made_by_step, maker_of
 from ergo_cli.programs.kernel.engine.events import (
     ActionFailed,
     ActionRequested,
     ActionSucceeded,
-    Resumed,
     SequencedEvent,
     StateUpdated,
 )
-from ergo_cli.programs.kernel.history import History, named_members, value_at
+from ergo_cli.programs.kernel.history import History, named_members
 from ergo_cli.programs.kernel.program import KernelProgram
 from ergo_cli.programs.kernel.record_lines import record_line
 from ergo_cli.programs.kernel.recorded import KernelEpisode
 from ergo_cli.programs.kind import Asked
-from ergo_cli.programs.recorded import JournalDifference, RecordLine
+from ergo_cli.programs.reached_code import name_of, place_of, reached_code
+from ergo_cli.programs.recorded import JournalDifference, LogDifference, RecordLine
 
 _MOST_MEMBERS = 8
-_FROM_OUTSIDE = ActionSucceeded | ActionFailed | Resumed
+_DEEPEST = 100
+"""How many steps a chain goes back."""
 
 
 def parts_of(program: KernelProgram[Any], episode: KernelEpisode) -> Sequence[str]:
     """The numbers of the run's records, its steps and actions, the members of its states."""
-    history = History(program, episode)
-    steps = filter(None, map(maker_of, history.events))
-    return [*(str(event.seq) for event in history.events), *dict.fromkeys(steps), *named_members(history.states)]
+    history = History.of_episode(program, episode)
+    makers = filter(None, map(maker_of, history.events))
+    return [*(str(event.seq) for event in history.events), *dict.fromkeys(makers), *named_members(history.states)]
 
 
 def cause_of(program: KernelProgram[Any], episode: KernelEpisode, asked: Asked) -> Cause:
@@ -45,114 +50,212 @@ class _Chain:
         self._program = program
         self._episode = episode
         self._asked = asked
-        self._history = History(program, episode)
-        self._shown: set[int] = set()
+        self._history = History.of_episode(program, episode)
+        self._states = _RecordedStates(self._history, episode, asked.differences)
+        self._shown: set[str] = set()
 
     def cause(self) -> Cause:
-        path = self._asked.path
+        path, differences = self._asked.path, self._asked.differences
         if path is None:
-            return self._of_difference(self._asked.differences[0])
+            return self._difference(differences[0])
         seq = self._seq_of(path)
-        if seq is not None:
-            return self._record(seq)
-        return self._member(named_members(self._history.states)[path], len(self._history.states), "")
-
-    def _of_difference(self, difference: JournalDifference) -> Cause:
-        log = difference.log
-        if log is None:
-            return Cause(
-                part=render(difference.location[2:]),
-                recorded=_json(difference.expected),
-                today=_json(difference.actual),
-            )
-        if log.lines == (None, None):
-            return Cause(part="state", recorded=log.expected_hash, today=log.actual_hash)
-        seq = log.first_divergent_seq
-        return Cause(
-            part=f"record {seq}",
-            recorded=_text(log.lines[0]),
-            today=_text(log.lines[1]),
-            sources=tuple(self._state_before(seq)),
-        )
+        if seq is None:
+            return self._member(named_members(self._history.states)[path], len(self._history.states), "", _DEEPEST)
+        logs = ((each, each.log) for each in differences if each.log is not None and each.log.lines != (None, None))
+        at_seq = (difference for difference, log in logs if log.first_divergent_seq == seq)
+        difference = next(at_seq, None)
+        return self._record(seq, "", _DEEPEST) if difference is None else self._difference(difference)
 
     def _seq_of(self, path: str) -> int | None:
-        """The record with a number, or the last of a step or an action."""
+        """The record with a number, or the last of a step or an action; None for a member of the state."""
         events = self._history.events
         named = (event.seq for event in reversed(events) if path in (str(event.seq), maker_of(event)))
         return next(named, None)
 
-    def _record(self, seq: int, role: str = "") -> Cause:
-        event = self._history.events[seq - 1]
+    def _difference(self, difference: JournalDifference) -> Cause:
+        log = difference.log
+        if log is None:
+            recorded, today = _json(difference.expected), _json(difference.actual)
+            part = render(difference.location[4:]) or render(difference.location)
+            return Cause(part=part, recorded=recorded, today=today, sources=(*self._function(self._program.step),))
+        if log.lines == (None, None):
+            return self._state(difference, log)
+        part, (recorded, today) = f"record {log.first_divergent_seq}", map(_text, log.lines)
+        made = "" if log.error is None else f"today the call ends with {log.error}"
+        return Cause(part=part, recorded=recorded, today=today, made=made, sources=tuple(self._behind_difference(log)))
+
+    def _behind_difference(self, log: LogDifference) -> Iterator[Cause]:
+        """The function that answers otherwise or raises, and what it had before it."""
+        seq, is_reduced = log.first_divergent_seq, (log.error or "").startswith("kernel.reducer")
+        yield from self._function(self._program.reduce if is_reduced else self._program.step)
+        if made_by_step(log.actual or log.expected):
+            yield from self._state_before(seq, _DEEPEST)
+        elif log.expected is not None:
+            yield from self._behind(self._history.events[seq - 1], _DEEPEST)
+
+    def _state(self, difference: JournalDifference, log: LogDifference) -> Cause:
+        """States that differ: the members, each with the record that wrote it, and the function that made them."""
+        seq, made = log.first_divergent_seq, log.error or ""
+        if Member("initial") in difference.location:
+            found = (Cause(part=path, role="state", recorded=_line(a), today=_line(b)) for path, a, b in log.state)
+            return Cause(part="first state", made=made, sources=(*found, *self._function(self._program.initial_state)))
+        members = [self._member(place, seq + 1, "state", _DEEPEST) for place in self._states.in_doubt(seq)]
+        named = {member.part for member in members}
+        members += [self._gone(path, was, seq) for path, was, _ in log.state if path not in named]
+        if not made and any(member.is_unknown for member in members):
+            made = f"only a digest is recorded; last the same after record {self._states.agreed}"
+        sources = (*members, *self._function(self._program.reduce))
+        return Cause(part=f"state after record {seq}", made=made, sources=sources)
+
+    def _gone(self, path: str, recorded: JsonValue, seq: int) -> Cause:
+        """A member that today's state lacks, and the record that wrote what it was in."""
+        named = named_members([self._history.before(seq + 1)])
+        above = [place for name, place in named.items() if path.startswith((f"{name}.", f"{name}["))]
+        writer = self._history.writer(above[-1], seq + 1) if above else 0
+        sources = (self._record(writer, "written by", _DEEPEST),) if writer else ()
+        return Cause(part=path, role="state", recorded=_line(recorded), today=_line(None), sources=sources)
+
+    def _function(self, function: object) -> Iterator[Cause]:
+        """A function of the program, with what changed in it, or in what it reaches; shown once."""
+        name, (file, line) = name_of(function), place_of(function)
+        if line is None or not self._is_new(f"{file}:{line}"):
+            return
+        reached = reached_code(function, self._program.state)
+        changes = [change for change in self._asked.changes if reached.holds(change)]
+        own = next((change for change in changes if (change.file, change.subject) == (file, f"in {name}")), None)
+        others = tuple(_changed(change) for change in changes if change is not own)
+        if own is None:
+            yield Cause(part=name, role="by", file=file, line=line, sources=others)
+        else:
+            yield msgspec.structs.replace(_changed(own), part=name, role="by", sources=others)
+
+    def _record(self, seq: int, role: str, steps: int) -> Cause:
+        event, part = self._history.events[seq - 1], f"record {seq}"
         text = _text(record_line(event))
-        is_new = seq not in self._shown
-        self._shown.add(seq)
+        is_new = self._is_new(part)
+        sources = tuple(self._behind(event, steps - 1)) if is_new and steps else ()
         return Cause(
-            part=f"record {seq}",
+            part=part,
             role=role,
             recorded=text,
             today=text,
             episode=self._earlier(seq),
-            is_repeated=not is_new,
-            sources=tuple(self._behind(event)) if is_new else (),
+            is_repeated=not is_new and self._has_sources(event),
+            sources=sources,
         )
 
-    def _behind(self, event: SequencedEvent) -> Iterator[Cause]:
-        """What a record answers, or what was there when a step function made it."""
+    def _behind(self, event: SequencedEvent, steps: int) -> Iterator[Cause]:
+        """The request that a result answers; of a step's new values the state that it made them of."""
         match event.event:
             case ActionSucceeded(action_id) | ActionFailed(action_id):
-                request = next(
-                    each.seq
-                    for each in reversed(self._history.events[: event.seq])
-                    if isinstance(each.event, ActionRequested) and each.event.action_id == action_id
-                )
-                yield self._record(request, "request")
+                requests = (each for each in reversed(self._history.events[: event.seq]) if _asks(each, action_id))
+                yield from (self._record(request.seq, "request", steps) for request in [*requests][:1])
             case StateUpdated():
-                yield from self._state_before(event.seq)
+                found = self._state_before(event.seq, steps)
+                yield from (member for member in found if member.today != _line(None))
             case _:
                 return
 
-    def _state_before(self, seq: int) -> Iterator[Cause]:
-        state = self._history.before(seq)
-        for path, place in [*named_members([state]).items()][:_MOST_MEMBERS]:
-            if len(place) == 1:
-                yield self._member(place, seq, "state")
-                assert path
+    def _has_sources(self, event: SequencedEvent) -> bool:
+        return isinstance(event.event, ActionSucceeded | ActionFailed | StateUpdated)
 
-    def _member(self, member: Location, seq: int, role: str) -> Cause:
+    def _state_before(self, seq: int, steps: int) -> Iterator[Cause]:
+        """The members that the step function looked at."""
+        for place in self._history.read(seq)[:_MOST_MEMBERS]:
+            yield self._member(place, seq, "state", steps)
+
+    def _member(self, place: Location, seq: int, role: str, steps: int) -> Cause:
         """A member of the state before a record, and the record that wrote it."""
-        text = _json(value_at(self._history.before(seq), member))
-        writer = self._history.writer(member, seq)
+        writer, today = self._history.writer(place, seq), value_at(self._history.before(seq), place)
+        is_known, recorded = self._states.recorded(place, today, writer)
+        differs = is_known and canonical(recorded) != canonical(today)
+        is_new = self._is_new(f"{render(place)} of {writer}")
+        sources = [self._record(writer, "written by", steps - 1)] if writer and steps and is_new else []
+        if differs or not is_known:
+            sources += self._function(self._program.reduce)
         return Cause(
-            part=render(member),
+            part=render(place),
             role=role,
-            recorded=text,
-            today=text,
-            made="" if writer else "first state",
-            sources=(self._record(writer, "written by"),) if writer else (),
+            recorded=_line(recorded) if is_known else None,
+            today=_line(today),
+            made="" if writer or today is None else "first state",
+            episode=None if writer or today is None else self._earlier(1),
+            is_unknown=not is_known,
+            is_repeated=bool(writer) and not is_new,
+            sources=tuple(sources),
         )
+
+    def _is_new(self, part: str) -> bool:
+        is_new = part not in self._shown
+        self._shown.add(part)
+        return is_new
 
     def _earlier(self, seq: int) -> int | None:
         """The episode that recorded an event, unless it is this one."""
-        found = self._history.run.episode_of(seq)
+        found = self._episode.calls[-1].run.episode_of(seq)
         return None if found == self._episode.entry.episode_id else found
 
 
-def maker_of(event: SequencedEvent) -> str | None:
-    """The step or the action that an event belongs to."""
-    match event.event:
-        case StateUpdated(step_id):
-            return step_id
-        case ActionRequested(action_id) | ActionSucceeded(action_id) | ActionFailed(action_id):
-            return action_id
-        case _:
-            return None
+class _RecordedStates:
+    """What is known of the states that were recorded, of which a bundle holds digests alone.
+
+    Where today's states have these, they are the same. Where one has not, the members that were written since the last
+    that has are in doubt, but for those that a difference gives with both values.
+    """
+
+    def __init__(self, history: History, episode: KernelEpisode, differences: Sequence[JournalDifference]) -> None:
+        digests = episode.calls[-1].run.digests
+        texts = history.texts
+        self._history = history
+        same = [seq for seq in range(len(texts)) if not seq or digests.get(seq) == sha256(texts[seq]).hexdigest()]
+        logs = [each.log for each in differences if each.log is not None and each.log.lines == (None, None)]
+        self._differ = bool(logs)
+        self.agreed = same[-1] if same else 0
+        """The last record after which today's state is the recorded one."""
+        self._members = {path: (recorded, today) for log in logs for path, recorded, today in log.state}
+
+    def recorded(self, place: Location, today: JsonValue, writer: int) -> tuple[bool, JsonValue]:
+        """Whether the recorded value of a member is known, and what it is; it was written by the record ``writer``."""
+        known = self._members.get(render(place))
+        if known is not None and canonical(known[1]) == canonical(today):
+            return True, known[0]
+        return not self._differ or writer <= self.agreed or bool(self._members), today
+
+    def in_doubt(self, seq: int) -> list[Location]:
+        """The members that differ after a record, as far as that is known; else those written since states agreed."""
+        after, agreed = self._history.before(seq + 1), self._history.before(self.agreed + 1)
+        named = named_members([after, agreed])
+        if self._members:
+            return [place for path, place in named.items() if path in self._members]
+        parts = [place for place in named.values() if not isinstance(value_at(after, place), dict)]
+        return [place for place in parts if canonical(value_at(after, place)) != canonical(value_at(agreed, place))]
+
+
+def _asks(event: SequencedEvent, action_id: str) -> bool:
+    return isinstance(event.event, ActionRequested) and event.event.action_id == action_id
+
+
+def _changed(change: Change) -> Cause:
+    return Cause(
+        part=change.subject,
+        recorded=change.before,
+        today=change.after,
+        file=change.file,
+        line=change.line,
+        is_change=True,
+    )
 
 
 def _text(line: RecordLine | None) -> str | None:
     if line is None:
         return None
-    return line.name if line.fields is None else f"{line.name} {_json(line.fields)}"
+    return line.name if line.fields is None else f"{line.name} {_line(line.fields)}"
 
 
 def _json(value: JsonValue) -> str | None:
-    return None if value is None else msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
+    return None if value is None else _line(value)
+
+
+def _line(value: JsonValue) -> str:
+    """A value on one line of JSON; a member that is missing as ``null``."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
