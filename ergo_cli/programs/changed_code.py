@@ -73,6 +73,9 @@ def _reached(function: object) -> Iterator[FunctionType | type]:
             continue
         seen.add(id(each))
         match each:
+            case FunctionType() if id(inner := inspect.unwrap(each)) not in seen:
+                waiting[:0] = [inner, each]
+                seen.discard(id(each))
             case FunctionType():
                 is_users = not each.__code__.co_filename.startswith(_ERGO)
                 if is_users:
@@ -109,8 +112,11 @@ def _is_filled(cell: Any) -> bool:
 
 
 def _named(function: FunctionType) -> list[object]:
-    """The values of the globals that the code of a function names."""
-    found = (function.__globals__.get(name) for name in _code_names(function.__code__))
+    """The values of the globals that the code of a function names, and those of the modules among them."""
+    names = list(_code_names(function.__code__))
+    found = [function.__globals__.get(name) for name in names]
+    modules = [vars(each) for each in found if isinstance(each, ModuleType)]
+    found += (members.get(name) for members in modules for name in names)
     return [each for each in found if isinstance(each, FunctionType | type)]
 
 

@@ -171,6 +171,7 @@ class _Chain:
     def _place(self, cause: Cause) -> str:
         if cause.file is None:
             return ""
-        name = "" if cause.file == self._file else near(cause.file)
-        self._file = cause.file
+        file = near(cause.file)
+        name = "" if file == self._file else file
+        self._file = file
         return name if cause.line is None else f"{name}:{cause.line}"

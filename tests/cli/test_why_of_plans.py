@@ -62,7 +62,7 @@ def test_another_write_is_followed_to_the_code_of_its_state_and_to_the_payload(e
     ]
     [change] = [line for line in found if line.endswith("<- the change")]
     assert change.startswith("    in fee  ")
-    assert change.endswith("  settlement/plan.py:43  <- the change")
+    assert change.endswith("  :43  <- the change")
     assert '      reads  amount  "120.5"  amount of the payload' in found
     assert not any(len(word) > 60 for line in found for word in line.split()), "no digest is shown"
 

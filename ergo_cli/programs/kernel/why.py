@@ -11,6 +11,7 @@ import msgspec
 from ergo_cli.core.json import JsonValue, Location, Member, canonical, render
 from ergo_cli.core.members import value_at
 from ergo_cli.programs.causes import Cause
+from ergo_cli.programs.changed_code import Code, change_cause, changes_in, code_of
 from ergo_cli.programs.changes import Change
 from ergo_cli.programs.kernel.differences import made_by_step, maker_of
 from ergo_cli.programs.kernel.engine.events import (
@@ -25,7 +26,6 @@ from ergo_cli.programs.kernel.program import KernelProgram
 from ergo_cli.programs.kernel.record_lines import record_line
 from ergo_cli.programs.kernel.recorded import KernelEpisode
 from ergo_cli.programs.kind import Asked
-from ergo_cli.programs.reached_code import name_of, place_of, reached_code
 from ergo_cli.programs.recorded import JournalDifference, LogDifference, RecordLine
 
 _MOST_MEMBERS = 8
@@ -116,18 +116,15 @@ class _Chain:
         return Cause(part=path, role="state", recorded=_line(recorded), today=_line(None), sources=sources)
 
     def _function(self, function: object) -> Iterator[Cause]:
-        """A function of the program, with what changed in it, or in what it reaches; shown once."""
-        name, (file, line) = name_of(function), place_of(function)
-        if line is None or not self._is_new(f"{file}:{line}"):
+        """A function of the program, with what changed in it, or in what it names; shown once."""
+        code = code_of(function)
+        if code is None or not self._is_new(f"{code.file}:{code.line}"):
             return
-        reached = reached_code(function, self._program.state)
-        changes = [change for change in self._asked.changes if reached.holds(change)]
-        own = next((change for change in changes if (change.file, change.subject) == (file, f"in {name}")), None)
-        others = tuple(_changed(change) for change in changes if change is not own)
-        if own is None:
-            yield Cause(part=name, role="by", file=file, line=line, sources=others)
-        else:
-            yield msgspec.structs.replace(_changed(own), part=name, role="by", sources=others)
+        changes = changes_in(function, self._asked.changes)
+        own = next((change for change in changes if _is_of(change, code)), None)
+        others = tuple(change_cause(change) for change in changes if change is not own)
+        whole = Cause(part=code.name, file=code.file, line=code.line) if own is None else change_cause(own)
+        yield msgspec.structs.replace(whole, part=code.name, role="by", file=code.file, sources=others)
 
     def _record(self, seq: int, role: str, steps: int) -> Cause:
         event, part = self._history.events[seq - 1], f"record {seq}"
@@ -235,15 +232,9 @@ def _asks(event: SequencedEvent, action_id: str) -> bool:
     return isinstance(event.event, ActionRequested) and event.event.action_id == action_id
 
 
-def _changed(change: Change) -> Cause:
-    return Cause(
-        part=change.subject,
-        recorded=change.before,
-        today=change.after,
-        file=change.file,
-        line=change.line,
-        is_change=True,
-    )
+def _is_of(change: Change, code: Code) -> bool:
+    """Whether a change is in this function itself."""
+    return change.file is not None and code.file.endswith(change.file) and change.subject == f"in {code.name}"
 
 
 def _text(line: RecordLine | None) -> str | None:

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from ergo_cli.programs.changed_code import changes_in, code_of
 from ergo_cli.programs.changes import Change
-from ergo_cli.programs.reached_code import name_of, place_of, reached_code
 
 MAIN = """\
 from functools import partial, wraps
@@ -69,8 +69,11 @@ def helper(value):
     return PROMPT + value
 
 
+SIGNED = "yours"
+
+
 def letter(state):
-    return "dear"
+    return "dear" + SIGNED
 """
 
 
@@ -86,31 +89,40 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
         del sys.modules[name]
 
 
-def change(subject: str, file: str = "reachedpkg/main.py") -> Change:
-    return Change(subject=subject, file=file)
+def holds(function: object, subject: str, file: str = "reachedpkg/main.py") -> bool:
+    return bool(changes_in(function, [Change(subject=subject, file=file)]))
 
 
-def test_functions_methods_and_constants_of_the_package_are_reached(module: ModuleType) -> None:
-    reached = reached_code(module.step)
-    inside = ["in step", "in far", "in Basket.total", "in Basket.inner", "Basket", "LIMIT"]
-    assert all(reached.holds(change(subject)) for subject in inside)
-    assert all(reached.holds(change(subject, "reachedpkg/texts.py")) for subject in ("in helper", "PROMPT"))
+@pytest.mark.parametrize("subject", ["in step", "in far", "in Basket.total", "in Basket.inner", "Basket", "LIMIT"])
+def test_functions_methods_and_constants_of_the_module_are_reached(module: ModuleType, subject: str) -> None:
+    assert holds(module.step, subject)
 
 
-def test_what_no_name_leads_to_is_not(module: ModuleType) -> None:
-    reached = reached_code(module.step)
-    assert not any(reached.holds(change(subject)) for subject in ("in unused", "OTHER", "in helper"))
-    assert not reached.holds(change("in letter", "reachedpkg/texts.py"))
-    assert not reached.holds(Change(subject="in step"))
-    assert not reached.holds(Change(subject="in step", file="reachedpkg/main.py", idle=True))
+@pytest.mark.parametrize("subject", ["in helper", "PROMPT"])
+def test_those_of_other_modules_too(module: ModuleType, subject: str) -> None:
+    assert holds(module.step, subject, "reachedpkg/texts.py")
+
+
+@pytest.mark.parametrize("subject", ["in unused", "OTHER", "in noted.inside"])
+def test_what_no_name_leads_to_is_not(module: ModuleType, subject: str) -> None:
+    assert not holds(module.step, subject)
+    assert not holds(module.step, "in letter", "reachedpkg/texts.py")
+
+
+def test_what_can_decide_nothing_or_has_no_place_is_not(module: ModuleType) -> None:
+    assert not changes_in(module.step, [Change(subject="in step", file="reachedpkg/main.py", idle=True)])
+    assert not changes_in(module.step, [Change(subject="in step")])
 
 
 def test_objects_that_are_called_and_partial_functions_are_followed(module: ModuleType) -> None:
-    assert reached_code(module.asking).holds(change("in letter", "reachedpkg/texts.py"))
-    assert reached_code(module.bound).holds(change("OTHER"))
+    assert holds(module.asking, "in letter", "reachedpkg/texts.py")
+    assert holds(module.asking, "SIGNED", "reachedpkg/texts.py")
+    assert holds(module.bound, "OTHER")
 
 
 def test_a_decorated_function_has_its_own_place_and_name(module: ModuleType) -> None:
-    line = 1 + MAIN.splitlines().index("@noted")
-    assert (name_of(module.step), place_of(module.step)) == ("step", ("reachedpkg/main.py", line))
-    assert place_of(3) == (None, None)
+    code = code_of(module.step)
+    assert code is not None
+    assert (code.name, code.line) == ("step", 1 + MAIN.splitlines().index("@noted"))
+    assert code.file.endswith("reachedpkg/main.py")
+    assert code_of(3) is None
