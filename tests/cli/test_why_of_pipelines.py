@@ -76,7 +76,7 @@ def test_a_row_of_a_join_leads_to_its_function_and_to_the_payload(ergo: Ergo, pr
         '+ line {"article":"pen","cents":1201,"customer":"anna","pieces":10}',
         "  member  cents  1200 -> 1201",
         "  by  price  join, the first that differs, orders/pipeline.py:48",
-        "    in priced  orders/pipeline.py:51  <- the change",
+        "    in priced  :51  <- the change",
     ]
     found = chain(ergo, project)
     assert sides(of(found, "cents")) == ("1200", "1201")
