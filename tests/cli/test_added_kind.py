@@ -124,6 +124,7 @@ def test_a_changed_program_diverges_in_journal_and_effect(home: Home):
         ("e0", "effect_changed", "effects[0].writes[0].value.String"),
     ]
     assert (bundle["divergence_count"], {event for event, _, _ in found}) == (6, {"e0", "e1", "e2"})
+    assert bundle["levels"] == {"decision": 6, "evidence": 0, "timing": 0}, "the kind says nothing of levels"
     assert "program" in home.ergo("replay", "bundle.json", "--strict", code=4)
 
 

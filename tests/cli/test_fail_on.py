@@ -155,6 +155,23 @@ def test_only_the_window_counts(
         assert ran.report.get("levels") == counts
 
 
+@pytest.mark.parametrize("jobs", ["1", "3"])
+@pytest.mark.parametrize(
+    ("window", "counts"),
+    [(("--until", "0"), levels(decision=2, timing=2)), (("--from", "1"), None), (("--event", "q-0930"), None)],
+)
+def test_the_windows_of_many_bundles_are_summed(
+    ergo: Ergo, desk: Path, window: tuple[str, ...], counts: dict[str, int] | None, jobs: str
+) -> None:
+    names = ("same.json", "late.json", "retried.json", "both.json")
+    for gate in GATES:
+        ran = ergo("replay", *names, *window, "--jobs", jobs, "--fail-on", gate, "--format", "json", cwd=desk)
+        assert (ran.report.get("levels"), ran.exit_code) == (counts, 0 if counts is None else 1)
+        assert [each.get("levels") for each in ran.report["bundles"]] == (
+            [None] * 4 if counts is None else [None, levels(timing=1), levels(decision=1), levels(decision=1, timing=1)]
+        )
+
+
 def test_a_list_that_is_cut_counts_all(ergo: Ergo, desk: Path) -> None:
     ran = ergo("replay", "both.json", "--max-divergences", "0", "--format", "json", cwd=desk)
     [bundle] = ran.report["bundles"]

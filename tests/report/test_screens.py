@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from ergo_cli.bundle.inspection import DecisionCounts
+from ergo_cli.core.levels import FailOn, Level
 from ergo_cli.errors import ErgoError, ReplayError
 from ergo_cli.programs.recorded import LogDifference, RecordLine
 from ergo_cli.programs.runs import RunRecord, RunTable, ShownRun, Standing
+from ergo_cli.replay.level_counts import LevelCounts
 from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Episode, Outcome
 from ergo_cli.report import terminal
 from ergo_cli.report.comparisons import DIFF, REPLAY, Shown, Sides, render_comparison
@@ -65,6 +67,23 @@ def _differs(path: str, differing: int, decisions: int, *found: Divergence, **mo
         divergences=found,
         differing=differing,
         **more,
+    )
+
+
+def _scheduled() -> BundleResult:
+    """What is below ``--fail-on decision``: deadlines, and a payload that was decided alike."""
+    kind, late = DivergenceKind.DECISION, {"secs": 5, "nanos": 0}
+    payload = ("event.payload.price", 104.25, 104.5)
+    return _differs(
+        "captures/tuesday.json",
+        3,
+        8,
+        Divergence(0, "q-0900", 0, kind, "deadline", None, late, level=Level.TIMING),
+        Divergence(1, "q-0910", 1, DivergenceKind.EVENT_CHANGED, *payload, level=Level.EVIDENCE),
+        Divergence(2, "q-0920", 2, kind, "deadline", None, late, level=Level.TIMING),
+        levels=LevelCounts(evidence=1, timing=2),
+        fail_on=FailOn.DECISION,
+        base="captures/monday.json",
     )
 
 
@@ -191,6 +210,7 @@ SCREENS: dict[str, Callable[[], tuple[Block, ...]]] = {
     ),
     "long": lambda: _shown([_differs("b.json", 1, 1, _extra(0, LONG, _write("key-" * 30, "value" * 60), LONG))]),
     "flow": lambda: tuple(render_run_state(FLOW).blocks),
+    "levels": lambda: _shown([_scheduled()], Shown(listed=True), DIFF),
     "diff": lambda: _shown([_differs("b.json", 1, 3, _level(1, "e1", 1.5, 2.5), base="a.json")], sides=DIFF),
 }
 
