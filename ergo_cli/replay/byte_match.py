@@ -49,15 +49,7 @@ def match_bytes(
     if counts is None:
         return None
     decisions = DecisionCounts(*counts.values())
-    return BundleResult(
-        reader.path,
-        Outcome.MATCH,
-        None,
-        sum(counts.values()),
-        decisions,
-        graph_id=reader.graph_id,
-        fail_on=options.fail_on,
-    )
+    return BundleResult(reader.path, Outcome.MATCH, None, sum(counts.values()), decisions, graph_id=reader.graph_id)
 
 
 def _is_of(reader: BundleReader, target: Target) -> bool:

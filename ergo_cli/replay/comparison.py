@@ -130,7 +130,6 @@ class Comparison:
             failures=self._failures.summary(),
             window=self._options.window,
             levels=self._found.levels,
-            fail_on=self._options.fail_on,
             says_why=self._says_why,
         )
 

@@ -123,7 +123,8 @@ def replay(bundle: Bundle, assign: Assign, on_event: OnEvent | None = None) -> B
         return BundleResult(_label(bundle), Outcome.REFUSED, error)
     found = find.found
     assert found is not None, "a result needs a program"
-    return replace(result, found_by=found.rule, warnings=found.notices + result.warnings)
+    warnings = found.notices + result.warnings
+    return replace(result, found_by=found.rule, warnings=warnings, fail_on=found.options.fail_on)
 
 
 def _matched(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleResult | None:

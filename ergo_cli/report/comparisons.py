@@ -69,7 +69,7 @@ def render_comparison(
     """
     codes = [_exit_code(result) for result in results] or [NOTHING_TO_DO]
     code, levels = gravest(codes), sum((result.levels for result in results), LevelCounts())
-    gate = next((result.fail_on for result in results), FailOn.ANY)
+    gate = next((result.fail_on for result in results if result.fail_on is not FailOn.ANY), FailOn.ANY)
     errors = [result.error for result in results if result.error is not None]
     headline = next((error for error in errors if exit_code(error.code) == code), None)
     report = Report(

@@ -123,8 +123,9 @@ def test_many_bundles_fail_by_the_gravest_of_theirs(ergo: Ergo, desk: Path) -> N
 def test_a_bundle_that_is_refused_outweighs_every_gate(ergo: Ergo, desk: Path) -> None:
     (desk / "broken.json").write_text("{}")
     assert exits(ergo, desk, "replay", "late.json", "broken.json") == dict.fromkeys(GATES, 3)
-    report = ergo("replay", "late.json", "broken.json", "--fail-on", "decision", "--format", "json", cwd=desk).report
-    assert (report["outcome"], report["levels"]) == ("refused", levels(timing=1))
+    for names in (("late.json", "broken.json"), ("broken.json", "late.json")):
+        report = ergo("replay", *names, "--fail-on", "decision", "--format", "json", cwd=desk).report
+        assert (report["outcome"], report["levels"], report["fail_on"]) == ("refused", levels(timing=1), "decision")
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
