@@ -276,6 +276,7 @@ _EXIT_BY_CODE = {
     "cli.init_current_dir_unavailable": 6,
     "capture.write_failed": 6,
     "capture.not_verified": 1,
+    "bisect.folder_create_failed": 6,
     "store.locked": 6,
     "store.read_only": 6,
     "store.full": 6,

@@ -272,6 +272,7 @@ _COMMANDS = {
         "explain",
         "why",
         "shrink",
+        "bisect",
         "validate",
         "init",
         "graph",

@@ -50,6 +50,9 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "replay --event",
         "--fail-on",
         "explain --diff",
+        "--good",
+        "--bad",
+        "--any",
     ),
     CHECKED: ("--verify", "validate --strict", "validate --adapter"),
     WRITTEN: (
@@ -84,6 +87,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--max-tries",
         "--max-seconds",
         "--max-input",
+        "--timeout",
         "runs cancel --wait",
         "runs gc --grace",
     ),

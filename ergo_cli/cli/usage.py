@@ -107,6 +107,13 @@ def refuse_second_standard_input(paths: Sequence[str]) -> None:
         raise UsageError("cli.conflicting_options", message, where="argument '-'", fix=fix)
 
 
+def refuse_standard_input(path: str) -> None:
+    """Raise UsageError ``cli.unexpected_argument`` where ``-`` is named for a file that is read again and again."""
+    if path == "-":
+        message, fix = "standard input can be read only once", "write the bundle to a file, and name that"
+        raise UsageError("cli.unexpected_argument", message, where="argument '-'", fix=fix)
+
+
 def refuse_program_beside_file(file: Path | None, program: str | None, profile: str | None) -> None:
     """Raise UsageError ``cli.conflicting_options`` where a file is named, and a program too."""
     option = "--program" if program is not None else "--profile" if profile is not None else None

@@ -81,6 +81,22 @@ def import_refused(project: Project | None, names: tuple[str, ...]) -> ProgramEr
     return ProgramError(IMPORT_REFUSED, message, where=str(project.file), fix=NAME_IT)
 
 
+def refuse_stranger(project: Project) -> None:
+    """Refuse a project that is not trusted, whatever it gives. Raises ProgramError ``program.import_refused``."""
+    if not project.trusted:
+        message = f"the project's repository is not used: {FOUND_BESIDE_INPUT}"
+        raise ProgramError(IMPORT_REFUSED, message, where=str(project.file), fix=NAME_IT)
+
+
+def repository_refused(top: Path) -> ProgramError:
+    """The error for a git repository that holds neither the current folder nor the project in use.
+
+    Its configuration may name programs that git starts.
+    """
+    message = "the repository is not used: it holds neither the current folder nor the project that was named"
+    return ProgramError(IMPORT_REFUSED, message, where=str(top), fix=NAME_IT)
+
+
 def check_settings(project: Project, name: str, unused: Set[str] = frozenset()) -> None:
     """Refuse a project that is not trusted if a key that it must not give is set; ``name`` is the profile in use.
 

@@ -53,6 +53,8 @@ def _without_result(command: str | None, exit_code: int, error: ErrorDocument | 
             return replace(report, episode=None)
         case "shrink":
             return replace(report, shrink=None)
+        case "bisect":
+            return replace(report, bisection=None)
         case "graph":
             return replace(report, graph=None)
         case "runs.list":

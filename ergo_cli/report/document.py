@@ -244,6 +244,41 @@ class ShrinkDocument(Struct, frozen=True, kw_only=True):
     status: int | None = None
 
 
+class CommitDocument(Struct, frozen=True):
+    """A commit of a git repository: its id, whole and abbreviated, and what it says of itself."""
+
+    commit: str
+    short: str
+    subject: str
+    author: str
+    author_date: str
+
+
+class SkippedCommitDocument(CommitDocument, frozen=True):
+    """A commit that cannot be run, and why."""
+
+    error: ErrorDocument
+
+
+class BisectionDocument(Struct, frozen=True):
+    """Which commit made a bundle differ.
+
+    ``commit`` is null where several ``candidates`` are left, or where nothing differs at ``bad``; ``changes`` and
+    ``files`` are those from the first parent of the first candidate to the last one. ``good`` is the commit that the
+    search began at, ``replays`` counts the commits that ran.
+    """
+
+    commit: CommitDocument | None
+    candidates: tuple[CommitDocument, ...]
+    divergence: DivergenceDocument | None
+    changes: tuple[ChangeDocument, ...]
+    files: tuple[str, ...]
+    good: CommitDocument | None
+    bad: CommitDocument
+    replays: int
+    skipped: tuple[SkippedCommitDocument, ...]
+
+
 class InterruptionDocument(Struct, frozen=True, omit_defaults=True):
     """Why a run ended early (spec 30 §13.1); members that do not apply are left out."""
 
@@ -532,6 +567,7 @@ class Report(Struct, frozen=True, kw_only=True):
     episode: EpisodeDocument | UnsetType | None = UNSET
     why: WhyDocument | UnsetType | None = UNSET
     shrink: ShrinkDocument | UnsetType | None = UNSET
+    bisection: BisectionDocument | UnsetType | None = UNSET
     graph: GraphDocument | UnsetType | None = UNSET
     fixture: ConversionDocument | UnsetType = UNSET
     recovery: RecoveryDocument | UnsetType | None = UNSET
