@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.calibration import calibration_us
 from benchmarks.growth import growth
+from benchmarks.shrinking import shrinking
 from benchmarks.single import comparisons, start_up
 from benchmarks.tables import figure
 from benchmarks.workloads import Workload
@@ -34,6 +35,7 @@ def main() -> None:
         start_up(Path(folder), runs=options.runs)
         growth(Path(folder), workloads, sizes, unit, runs=options.runs)
         comparisons(Path(folder), runs=options.runs)
+        shrinking(Path(folder))
         from benchmarks.kernels import kernels
         from benchmarks.pipelines import pipelines
         from benchmarks.plans import plans

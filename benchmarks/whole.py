@@ -32,8 +32,7 @@ def measure(command: Sequence[str], folder: Path, *, runs: int) -> Measured:
 
 def once(command: Sequence[str], folder: Path) -> Measured:
     """``command`` run in ``folder``. Raises RuntimeError if it fails."""
-    environment = {**os.environ, "XDG_DATA_HOME": str(folder / "data"), "CI": "1"}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile what it imports
+    environment = environment_of(folder)
     nowhere = subprocess.DEVNULL
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere)
@@ -43,3 +42,10 @@ def once(command: Sequence[str], folder: Path) -> Measured:
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
     return Measured(seconds, usage.ru_maxrss * _TO_MEBIBYTES)
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    """The environment of a measured process, whose data are below ``folder``."""
+    environment = {**os.environ, "XDG_DATA_HOME": str(folder / "data"), "CI": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile what it imports
+    return environment

@@ -29,7 +29,6 @@ from ergo_cli.cli.commands import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ergo_cli.project.finding import FoundProgram
     from ergo_cli.replay.session import ReplayRequest
     from ergo_cli.report.command_result import CommandResult
     from ergo_cli.tools.shrink.tries import Limits, Tries
@@ -134,15 +133,17 @@ def _of_bundle(
     *,
     verbose: bool,
 ) -> CommandResult:
+    from ergo_cli.project.finding import FoundProgram
     from ergo_cli.project.store import ProgramStore
     from ergo_cli.report.shrinking import render_nothing, render_shrunk_bundle
     from ergo_cli.tools.shrink.bundles import shrink_bundle
     from ergo_cli.tools.shrink.outputs import check_bundle_outputs, write_bundle, write_text
     from ergo_cli.tools.shrink.written_test import check_testable, test_text
 
-    flags = request.flags
+    flags, programs = request.flags, list[FoundProgram]()
 
     def check(found: FoundProgram) -> None:
+        programs.append(found)
         check_bundle_outputs(path, found, output, test)
         if test is not None:
             check_testable(found, flags)
@@ -152,7 +153,7 @@ def _of_bundle(
         return render_nothing(f"nothing of {path} differs")
     write_bundle(output, shrunk.bundle)
     if test is not None:
-        write_text(str(test), test_text(test, output, shrunk.bundle, shrunk.program, flags).encode())
+        write_text(str(test), test_text(test, output, shrunk.bundle, programs[0], flags).encode())
     written = None if test is None else str(test)
     return render_shrunk_bundle(shrunk, path, output, written, flags.words, verbose=verbose)
 

@@ -20,8 +20,8 @@ from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.seat import DeadlinePassed
 from ergo_cli.project.finding import FoundProgram
 from ergo_cli.project.store import ProgramStore
-from ergo_cli.replay.engine import Assignment, replay
-from ergo_cli.replay.results import BundleResult, Changes, DivergenceKind, as_shown
+from ergo_cli.replay.engine import IN_MEMORY, Assignment, no_changes, replay
+from ergo_cli.replay.results import BundleResult, DivergenceKind, as_shown
 from ergo_cli.replay.session import ReplayRequest, ReplaySession, find_for_bundle
 from ergo_cli.stores.files import STANDARD_INPUT
 from ergo_cli.tools.shrink.recording import Part, Recording, are_paired, indivisible, is_independent
@@ -32,6 +32,8 @@ _INDEX = re.compile(r"\[\d+\]")
 _LEAST_PATIENCE_NS = 10 * NANOS
 _PATIENCE = 10
 """How many times as long as the whole bundle a try may take."""
+
+_NOT_READ_AGAIN = (STANDARD_INPUT, IN_MEMORY)
 
 OnTry = Callable[[Tries[Part]], None]
 
@@ -51,16 +53,12 @@ class Way(Struct, frozen=True):
 
 
 class ShrunkBundle(Struct, frozen=True):
-    """The smallest bundle, what a replay of it gives, and how the search went; ``events`` are those of the whole.
-
-    ``program`` is today's, as it was found.
-    """
+    """The smallest bundle, what a replay of it gives, and how the search went; ``events`` are those of the whole."""
 
     bundle: CaptureBundle
     result: BundleResult
     found: Found[Part]
     events: int
-    program: FoundProgram
     notices: tuple[Notice, ...] = ()
 
 
@@ -75,26 +73,36 @@ def shrink_bundle(
     """The smallest bundle that parts as the one at ``path`` does first; None where that matches.
 
     ``check`` is called once today's program is found, before anything runs, and may raise.
-    Raises ErgoError: what refuses the bundle, ``shrink.indivisible``, ``shrink.flaky``.
+
+    Raises ErgoError: what refuses the bundle, and as ``shrink_replayed``.
     """
     with open_bundle(path) as reader:
-        program = find_for_bundle(reader, request.flags, store)
-        check(program)
-        assigned = _remembering(ReplaySession(request, store).assign(request.flags, reader))
-        assignment = replace(assigned, changes=_unchanged)
-        began = monotonic_ns()
-        whole = replay(reader.load() if path == STANDARD_INPUT else path, lambda _: assignment)
-        patience = max(_LEAST_PATIENCE_NS, _PATIENCE * (monotonic_ns() - began))
-        if whole.error is not None:
-            raise whole.error
-        way = Way.of(whole)
-        if way is None:
-            return None
-        subject = BundleSubject(_recording(reader, whole, assignment), assignment, way, patience)
-        events = reader.event_count
+        check(find_for_bundle(reader, request.flags, store))
+        return shrink_replayed(reader, ReplaySession(request, store).assign(request.flags, reader), limits, on_try)
+
+
+def shrink_replayed(
+    reader: BundleReader, assignment: Assignment, limits: Limits = Limits(), on_try: OnTry = lambda tries: None
+) -> ShrunkBundle | None:
+    """The smallest bundle that parts as ``reader``'s does first when it is replayed as assigned; None where it matches.
+
+    Raises ErgoError: that of the replay, ``shrink.indivisible``, ``shrink.flaky``.
+    """
+    assigned = _remembering(assignment)
+    trial = replace(assigned, changes=no_changes)
+    began = monotonic_ns()
+    whole = replay(reader.load() if reader.path in _NOT_READ_AGAIN else reader.path, lambda _: trial)
+    patience = max(_LEAST_PATIENCE_NS, _PATIENCE * (monotonic_ns() - began))
+    if whole.error is not None:
+        raise whole.error
+    way = Way.of(whole)
+    if way is None:
+        return None
+    subject = BundleSubject(_recording(reader, whole, trial), trial, way, patience)
     found = shrink(subject, limits, on_try)
     bundle = subject.recording.bundle_of(found.stream)
-    return ShrunkBundle(bundle, replay(bundle, lambda _: assigned), found, events, program, tuple(subject.notices))
+    result = replay(bundle, lambda _: assigned)
+    return ShrunkBundle(bundle, result, found, reader.event_count, tuple(subject.notices))
 
 
 def _remembering(assignment: Assignment) -> Assignment:
@@ -102,10 +110,6 @@ def _remembering(assignment: Assignment) -> Assignment:
     recorded = assignment.recall()
     options = replace(assignment.options, max_divergences=1)
     return replace(assignment, options=options, recall=lambda: recorded)
-
-
-def _unchanged(recorded: AnyProgram | None) -> Changes:
-    return Changes()
 
 
 def _recording(reader: BundleReader, whole: BundleResult, assignment: Assignment) -> Recording:
