@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
@@ -28,14 +28,18 @@ class Code(Struct, frozen=True):
 
 def code_of(function: object) -> Code | None:
     """The first function of a user's that a function is or wraps; None for one without Python code."""
-    return next((_code(each) for each in _reached(function) if isinstance(each, FunctionType)), None)
+    return next((_code(each) for each in _reached(function, frozenset()) if isinstance(each, FunctionType)), None)
 
 
 def changes_in(function: object, changes: Sequence[Change]) -> list[Change]:
-    """The changes in the code of a function, or of functions, classes and constants that it names, in their order."""
-    if not changes:
+    """The changes in the code of a function, or of functions, classes and constants that it names, in their order.
+
+    Names are followed in the packages that have changes.
+    """
+    packages = frozenset(_package_of(change.file) for change in changes if change.file)
+    if not packages:
         return []
-    names = {name for each in _reached(function) for name in _names(each)}
+    names = {name for each in _reached(function, packages) for name in _names(each)}
     files = {file for file, _ in names if file}
     return [change for change in changes if not change.idle and _is_in(change, names, files)]
 
@@ -63,8 +67,8 @@ def _is_in(change: Change, names: set[tuple[str, str]], files: set[str]) -> bool
     return any(name in wholes and (not file or file in own) for file, name in names)
 
 
-def _reached(function: object) -> Iterator[FunctionType | type]:
-    """The functions and classes of users behind a function, itself first."""
+def _reached(function: object, packages: Set[str]) -> Iterator[FunctionType | type]:
+    """The functions and classes of users behind a function, itself first; names are followed in some packages."""
     waiting: list[object] = [function]
     seen: set[int] = set()
     while waiting and len(seen) < _MOST:
@@ -77,31 +81,34 @@ def _reached(function: object) -> Iterator[FunctionType | type]:
                 waiting[:0] = [inner, each]
                 seen.discard(id(each))
             case FunctionType():
-                is_users = not each.__code__.co_filename.startswith(_ERGO)
-                if is_users:
+                if not each.__code__.co_filename.startswith(_ERGO):
                     yield each
-                waiting += _held(each)
-                if is_users:
-                    waiting += _named(each)
+                waiting += _held(each, packages)
             case MethodType():
                 waiting += [each.__func__, type(each.__self__)]
             case functools.partial():
                 partial = cast("functools.partial[Any]", each)
                 waiting += [partial.func, *partial.args, *partial.keywords.values()]
             case type():
-                if not _is_foreign(each):
+                if each.__module__.partition(".")[0] in packages:
                     yield each
-                    waiting += [member for member in vars(each).values() if isinstance(member, FunctionType)]
+                waiting += [member for member in vars(each).values() if isinstance(member, FunctionType)]
             case _ if callable(each):
-                waiting.append(inspect.unwrap(each) if hasattr(each, "__wrapped__") else type(each))
+                waiting.append(type(each))
             case _:
                 pass
 
 
-def _held(function: FunctionType) -> list[object]:
-    """What a function holds: the cells of its closure, and defaults."""
+def _held(function: FunctionType, packages: Set[str]) -> list[object]:
+    """What a function holds in its closure and its defaults, and in some packages what its code names."""
     cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-    return [each for each in (*cells, *(function.__defaults__ or ())) if callable(each)]
+    held = [*cells, *(function.__defaults__ or ())]
+    if function.__module__.partition(".")[0] in packages:
+        names = [*_code_names(function.__code__)]
+        held += [function.__globals__[name] for name in names if name in function.__globals__]
+        modules = [each for each in held if isinstance(each, ModuleType)]
+        held += [vars(module)[name] for module in modules for name in names if name in vars(module)]
+    return [each for each in held if callable(each)]
 
 
 def _is_filled(cell: Any) -> bool:
@@ -109,15 +116,6 @@ def _is_filled(cell: Any) -> bool:
         return cell.cell_contents is not cell
     except ValueError:
         return False
-
-
-def _named(function: FunctionType) -> list[object]:
-    """The values of the globals that the code of a function names, and those of the modules among them."""
-    names = list(_code_names(function.__code__))
-    found = [function.__globals__.get(name) for name in names]
-    modules = [vars(each) for each in found if isinstance(each, ModuleType)]
-    found += (members.get(name) for members in modules for name in names)
-    return [each for each in found if isinstance(each, FunctionType | type)]
 
 
 def _names(each: FunctionType | type) -> Iterator[tuple[str, str]]:
@@ -146,11 +144,12 @@ def _code_names(code: CodeType) -> Iterator[str]:
 
 def _code(function: FunctionType) -> Code:
     code = function.__code__
-    return Code(function.__qualname__.partition(".<locals>")[0], code.co_filename, code.co_firstlineno)
+    return Code(code.co_qualname.partition(".<locals>")[0], code.co_filename, code.co_firstlineno)
 
 
-def _is_foreign(found: type) -> bool:
-    return not _file_of(found) or _file_of(found).startswith(_ERGO)
+def _package_of(file: str) -> str:
+    """The top-level package of a file: ``shop`` of ``shop/plan.py`` and of ``shop.py``."""
+    return file.partition("/")[0].removesuffix(".py")
 
 
 def _file_of(found: type) -> str:

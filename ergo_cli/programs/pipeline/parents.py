@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ergo_cli.programs.pipeline.flow_manifest import FlowManifest
-from ergo_cli.programs.pipeline.played import RECEIPT, Key, Row, Side
+from ergo_cli.programs.pipeline.played import Row, Side
 from ergo_cli.programs.pipeline.topology import StageType
 
 
@@ -34,23 +34,17 @@ def inputs_of(side: Side, row: Row, manifest: FlowManifest) -> Inputs:
 
 def performed_for(side: Side, row: Row) -> Sequence[Row]:
     """The records of the effects that a stage performed for the input of which it made a row, in order."""
-    key = row.key
-    if _is_effect(row):
-        return ()
-    labels = (f"data:{key.stage}", f"error:{key.stage}", f"{RECEIPT}:{key.stage}")
-    near = (other for label in labels for other in side.journals.get(label, ()))
-    before = [other for other in near if _is_same_call(other.key, key) and other.order < row.order]
     found: list[Row] = []
-    for other in sorted(before, key=lambda other: other.order, reverse=True):
-        if not _is_effect(other):
+    for other in () if row.is_effect else side.beside(row):
+        if other.order >= row.order:
             break
-        found.append(other)
-    return found[::-1]
+        found = [*found, other] if other.is_effect else []
+    return found
 
 
 def _direct(side: Side, row: Row, inbound: Sequence[str], manifest: FlowManifest) -> Row | None:
     """The row of a stage upstream that a row is a copy of, or names as its parent."""
-    if _is_effect(row):
+    if row.is_effect:
         return _input_of_effect(side, row, inbound, manifest)
     ids = (row.id, *row.event.causality.parent_ids[:1])
     labels = {f"data:{name}" for name in inbound}
@@ -60,11 +54,8 @@ def _direct(side: Side, row: Row, inbound: Sequence[str], manifest: FlowManifest
 
 def _input_of_effect(side: Side, row: Row, inbound: Sequence[str], manifest: FlowManifest) -> Row | None:
     """The row that an effect was performed for: that of the next record of its stage which names one."""
-    key = row.key
-    labels = (f"data:{key.stage}", f"error:{key.stage}", f"{RECEIPT}:{key.stage}")
-    near = [other for label in labels for other in side.journals.get(label, ())]
-    behind = (other for other in near if _is_same_call(other.key, key) and other.order > row.order)
-    following = next((each for each in sorted(behind, key=lambda each: each.order) if not _is_effect(each)), None)
+    behind = (other for other in side.beside(row) if other.order > row.order and not other.is_effect)
+    following = next(behind, None)
     if following is not None:
         return _direct(side, following, inbound, manifest)
     read = [other for name in inbound for other in side.journals.get(f"data:{name}", ()) if other.order < row.order]
@@ -85,12 +76,4 @@ def _original(side: Side, row: Row, manifest: FlowManifest) -> Row:
 def _before(side: Side, row: Row, stages: Sequence[str]) -> Sequence[Row]:
     """The rows of some stages that the flow had appended before a row."""
     rows = (other for name in stages for other in side.journals.get(f"data:{name}", ()))
-    return [other for other in rows if other.order < row.order and not _is_effect(other)]
-
-
-def _is_same_call(one: Key, other: Key) -> bool:
-    return (one.episode, one.call) == (other.episode, other.call)
-
-
-def _is_effect(row: Row) -> bool:
-    return row.record.effect is not None
+    return [other for other in rows if other.order < row.order and not other.is_effect]

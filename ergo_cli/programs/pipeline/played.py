@@ -10,7 +10,7 @@ from msgspec import Struct
 from ergo_cli.core.json import JsonValue, decode
 from ergo_cli.programs.kind import Asked, Ran
 from ergo_cli.programs.pipeline.chain_events import ChainEvent, Delivery
-from ergo_cli.programs.pipeline.effects import AttemptStarted
+from ergo_cli.programs.pipeline.effects import AttemptStarted, effect_of
 from ergo_cli.programs.pipeline.program import PipelineProgram
 from ergo_cli.programs.pipeline.projection import row_of
 from ergo_cli.programs.pipeline.recorded import JournalRecord, PipelineCall, PipelineEpisode
@@ -40,11 +40,12 @@ class Key(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """A row of one side; ``order`` is its place among all rows of the flow."""
+    """A row of one side; ``order`` is its place among all rows of the flow. ``is_effect``: it records an effect."""
 
     key: Key
     order: int
     id: str
+    is_effect: bool
     text: bytes
 
     @property
@@ -68,6 +69,7 @@ class Side:
         self.rows: dict[Key, Row] = {}
         self.journals: dict[str, list[Row]] = {}
         self.by_id: dict[str, list[Row]] = {}
+        self._calls: dict[tuple[str, int, int], list[Row]] = {}
         self.requests: dict[Key, JsonValue] = {}
         """What the effects of the last episode were asked with."""
         self.unanswered: JsonValue = None
@@ -79,9 +81,14 @@ class Side:
             for key, event, text in rows_in(call, episode, number, self._stages):
                 other = None if like is None else like.rows.get(key)
                 text = other.text if other is not None and other.text == text else text
-                row = self.rows[key] = Row(key, len(self.rows), event.id, text)
+                row = self.rows[key] = Row(key, len(self.rows), event.id, effect_of(event) is not None, text)
+                self._calls.setdefault((key.stage, episode, number), []).append(row)
                 self.journals.setdefault(key.label, []).append(row)
                 self.by_id.setdefault(row.id, []).append(row)
+
+    def beside(self, row: Row) -> Sequence[Row]:
+        """The rows and receipts of the row's stage in its call, in their order."""
+        return self._calls[row.key.stage, row.key.episode, row.key.call]
 
     def ask(self, episode: int, effects: Iterable[bytes]) -> None:
         """Take in what the effects of an episode were asked with: the intents of the decision, in their order."""
@@ -161,5 +168,5 @@ def _request(intent: dict[str, Any]) -> JsonValue:
 
 
 def _is_performed(row: Row) -> bool:
-    effect = row.record.effect if row.key.label.startswith("data:") else None
+    effect = row.record.effect if row.is_effect else None
     return effect is not None and not isinstance(effect.outcome, AttemptStarted)

@@ -64,7 +64,10 @@ class Pair(Struct, frozen=True):
     @property
     def differs(self) -> bool:
         """Whether the sides say something else."""
-        return _said(self.recorded) != _said(self.today)
+        one, other = self.recorded, self.today
+        if one is not None and other is not None and one.text is other.text:
+            return False
+        return _said(one) != _said(other)
 
 
 class _Chain:
@@ -205,7 +208,7 @@ class _Chain:
         gathered = [self._pair(key) for key in self._keys(self._gathered, pair)]
         others = [each for each in gathered if each not in reads]
         differing = [each for each in others if each.differs]
-        shown = differing[:_MOST] if differing or reads else others[-1:]
+        shown = differing[-_MOST:] if differing or reads else others[-1:]
         is_any_other = any(each.differs for each in (*reads, *shown))
         for each in reads:
             yield self._row(each, "reads", steps if each.differs or not is_any_other else 0)
