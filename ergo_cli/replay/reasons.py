@@ -16,6 +16,7 @@ from ergo_cli.core.values import Effect, Value
 from ergo_cli.errors import UsageError
 from ergo_cli.host.failures import FailureSummary
 from ergo_cli.programs.causes import Cause
+from ergo_cli.programs.changes import Change
 from ergo_cli.programs.kind import Computing, Line, Ran
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.replay.explaining import Assigned, Decided, find_decision
@@ -37,6 +38,7 @@ class Why(Struct, frozen=True):
     members of the context that the chain reads, ``episodes`` which event the earlier episodes of the chain are of.
     ``knows_capture``: the chain has the values of the capture's program. ``failures`` says why today's episode fails.
     ``is_recorded``: the chain is behind a part of a recorded episode, of a program that acts.
+    ``changes`` are those of the program since the capture.
     """
 
     event_id: str | None
@@ -51,6 +53,7 @@ class Why(Struct, frozen=True):
     episodes: Mapping[int, Written] = {}
     failures: FailureSummary = FailureSummary()
     is_recorded: bool = False
+    changes: tuple[Change, ...] = ()
 
 
 def why_event(

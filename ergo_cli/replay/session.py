@@ -124,7 +124,19 @@ def found_by(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> 
 
 def both_programs(reader: BundleReader, flags: ProgramFlags, store: ProgramStore, numbers: Numbers | None) -> Assigned:
     """Today's program of a bundle and that of its capture. Raises as ``find_for_bundle``."""
+    return _both(reader, find_for_bundle(reader, flags, store), store, numbers)
+
+
+def programs_and_changes(
+    reader: BundleReader, flags: ProgramFlags, store: ProgramStore, numbers: Numbers | None
+) -> tuple[Assigned, Changes]:
+    """Both programs of a bundle, and what changed from the one to the other. Raises as ``find_for_bundle``."""
     found = find_for_bundle(reader, flags, store)
+    both = _both(reader, found, store, numbers)
+    return both, _changes(found, store, reader, both.recorded, in_code=True)
+
+
+def _both(reader: BundleReader, found: FoundProgram, store: ProgramStore, numbers: Numbers | None) -> Assigned:
     recorded = _program_of_capture(reader, found.program, store)
     return Assigned(found.program, numbers_for(found, numbers), recorded, found.notices, found.rule, found.files)
 

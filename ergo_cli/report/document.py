@@ -206,7 +206,7 @@ class WhyDocument(Struct, frozen=True):
     """Why a node did what it did in one episode: its effects on both sides, and the chain behind it.
 
     ``memory`` says which event wrote the members of the context that the chain reads; ``knows_capture``: the chain has
-    the values of the capture's program.
+    the values of the capture's program. ``changes`` are the differences from it.
     """
 
     event_id: str | None
@@ -219,6 +219,7 @@ class WhyDocument(Struct, frozen=True):
     knows_capture: bool
     chain: CauseDocument
     failures: tuple[FailureDocument, ...] | UnsetType = UNSET
+    changes: tuple[ChangeDocument, ...] | UnsetType = UNSET
 
 
 class ShrinkDocument(Struct, frozen=True, kw_only=True):

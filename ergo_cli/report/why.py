@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.programs.causes import Cause, Raised
+from ergo_cli.programs.changes import Change
 from ergo_cli.replay.reasons import Why
 from ergo_cli.report.chain_texts import event_text, failure_texts, origin_text, side_text, sides_text
+from ergo_cli.report.changes import change_documents, change_rows
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
@@ -30,14 +33,23 @@ from ergo_cli.report.text import Block, Line, Row, Rows, Tone, shorten_pair
 _SIDE_WIDTH = 76
 
 
-def render_why(why: Why | None, nothing: str, notices: tuple[Notice, ...], depth: int | None = None) -> CommandResult:
-    """Render the chain, as far as ``depth`` steps; ``nothing`` says what was looked at where there is no chain."""
+def render_why(
+    why: Why | None,
+    nothing: str,
+    notices: tuple[Notice, ...],
+    depth: int | None = None,
+    changes: Sequence[Change] = (),
+) -> CommandResult:
+    """Render the chain, as far as ``depth`` steps.
+
+    Where there is none, ``nothing`` says what was looked at, and ``changes`` what changed in the program nevertheless.
+    """
+    warnings = warning_texts(notices)
     if why is None:
-        report = Report(command="why", outcome="empty", exit_code=NOTHING_TO_DO, warnings=warning_texts(notices))
-        return CommandResult(report, (Line(f"empty: {nothing}"),), notices=notices)
-    report = Report(
-        command="why", outcome="ok", exit_code=0, warnings=warning_texts(notices), why=why_document(why, depth)
-    )
+        report = Report(command="why", outcome="empty", exit_code=NOTHING_TO_DO, warnings=warnings)
+        idle = [replace(change, effectless=True) for change in changes]
+        return CommandResult(report, (Line(f"empty: {nothing}"), *change_rows([idle], listed=False)), notices=notices)
+    report = Report(command="why", outcome="ok", exit_code=0, warnings=warnings, why=why_document(why, depth))
     return CommandResult(report, tuple(why_blocks(why, depth)), notices=notices)
 
 
@@ -54,6 +66,7 @@ def why_document(why: Why, depth: int | None) -> WhyDocument:
         knows_capture=why.knows_capture,
         chain=_step(why, why.cause, depth),
         failures=failure_documents(why.failures) or UNSET,
+        changes=change_documents(why.changes) or UNSET,
     )
 
 
@@ -96,13 +109,32 @@ def why_blocks(why: Why, depth: int | None) -> Iterator[Block]:
         yield from (Rows((head,)), Rows(tuple(sides), 0 if why.cause.differs else 2))
     else:
         yield Rows(tuple(_effects(why)))
-    yield from chain.blocks()
+    steps = tuple(chain.blocks())
+    unmarked = list(_unmarked(why))
+    if unmarked:
+        yield from change_rows([unmarked], listed=False)
+    if unmarked and steps:
+        yield Line()
+    yield from steps
     yield from (Line(line, whole=True) for line in failure_lines(why.failures))
     if not why.knows_capture and not why.is_recorded:
         yield Line()
-        yield Line(
-            "today's values alone: the program of the capture is today's, or its texts are not known", Tone.FAINT
-        )
+        yield Line("today's values alone: the capture's program is today's, or is not known", Tone.FAINT)
+
+
+def _unmarked(why: Why) -> Iterator[Change]:
+    """The changes that no step of the chain marks, where the two sides differ at all."""
+    if why.cause.differs or why.recorded != why.actual:
+        marked = set(_marked(why.cause))
+        yield from (change for change in why.changes if (change.file, change.line) not in marked)
+
+
+def _marked(cause: Cause) -> Iterator[tuple[str | None, int | None]]:
+    """The places of the changes that a chain names."""
+    if cause.is_change:
+        yield cause.file, cause.line
+    for source in cause.sources:
+        yield from _marked(source)
 
 
 def _effects(why: Why) -> Iterator[Row]:

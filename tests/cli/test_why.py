@@ -201,3 +201,29 @@ def test_a_chain_of_thousands_of_nodes_goes_back_a_hundred_steps(ergo: Ergo, tmp
     assert ran.exit_code == 0, ran.stderr
     assert "n1899" in ran.stdout
     assert "n1898" not in ran.stdout
+
+
+def test_a_change_that_no_step_marks_stands_before_the_chain(ergo: Ergo, tmp_path: Path) -> None:
+    home = Path(shutil.copytree(FIXTURES / "own_primitives", tmp_path / "trend"))
+    assert ergo("capture", cwd=home).exit_code == 0
+    edit(home / "trend" / "primitives.py", "return before < level <= now", "return level <= now")
+    shown = ergo("why", "captures/prices.json", cwd=home).stdout.splitlines()
+    at = shown.index("changed    trend/primitives.py:33  in rises_above  before < level <= now -> level <= now")
+    assert shown[at + 2].startswith("  by  buy")
+    [change] = ergo("why", "captures/prices.json", "--format", "json", cwd=home).report["why"]["changes"]
+    assert (change["file"], change["line"], change["subject"]) == ("trend/primitives.py", 33, "in rises_above")
+
+
+def test_a_change_of_which_nothing_differs_is_named_as_one_without_effect(ergo: Ergo, desk: Path) -> None:
+    edit(desk / "graphs" / "order_threshold.yaml", "value: 98.0", "value: 97.9")
+    shown = ergo("why", BUNDLE, cwd=desk)
+    assert shown.exit_code == 5
+    assert shown.stdout.splitlines() == [
+        f"empty: nothing of {BUNDLE} differs; name an event",
+        "",
+        "changed    graphs/order_threshold.yaml:23  leave_level.value  98.0 -> 97.9  without effect",
+    ]
+
+
+def test_a_value_that_does_not_differ_has_no_changes_before_it(ergo: Ergo, lowered: Path) -> None:
+    assert "changed" not in ergo("why", BUNDLE, "q-0910", "history", cwd=lowered).stdout
