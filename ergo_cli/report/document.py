@@ -227,8 +227,8 @@ class ShrinkDocument(Struct, frozen=True, kw_only=True):
 
     ``stopped`` says why there may be a smaller one: ``max_tries``, ``max_seconds``, ``hung`` or ``interrupted``; null:
     nothing of it can go. ``tries`` counts all, ``event_tries`` those before payloads, ``hung`` those given up. A bundle
-    has ``divergence``, the first one of the result; a stream has ``command`` and ``status``, its exit code there,
-    negative for a signal.
+    has ``divergence``, the first one of the result, and the ``changes`` since its capture; a stream has ``command`` and
+    ``status``, its exit code there, negative for a signal.
     """
 
     path: str
@@ -241,6 +241,7 @@ class ShrinkDocument(Struct, frozen=True, kw_only=True):
     hung: int
     stopped: str | None
     divergence: DivergenceDocument | None = None
+    changes: tuple[ChangeDocument, ...] = ()
     command: tuple[str, ...] | None = None
     status: int | None = None
 

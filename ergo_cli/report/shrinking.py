@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import Notice, counted
-from ergo_cli.report.changes import change_rows
+from ergo_cli.report.changes import change_documents, change_rows
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.comparisons import REPLAY, divergence_document
 from ergo_cli.report.document import (
@@ -54,7 +54,11 @@ def render_shrunk_bundle(
     result = replace(shrunk.result, path=output)
     first = result.divergences[0] if result.divergences else None
     document = _document(shrunk.found, path, output, test, shrunk.events, len(shrunk.bundle.events))
-    document = replace(document, divergence=None if first is None else divergence_document(first))
+    document = replace(
+        document,
+        divergence=None if first is None else divergence_document(first),
+        changes=tuple(change_documents(result.changes)),
+    )
     decision = first_decision(result, REPLAY, program, verbose=verbose, named=False)
     body = chain(change_rows([result.changes], listed=verbose), decision)
     return _result(document, shrunk.found, body, shrunk.notices)

@@ -90,6 +90,9 @@ def test_the_small_bundle_replays_to_the_same_divergence_and_payloads_are_simple
     assert first_way(small) == first_way(whole) == ("effect_extra", "bought_at")
     assert (document["events_before"], document["events"], document["stopped"]) == (8, 1, None)
     assert document["divergence"]["event_id"] == "q-0910"
+    [change] = document["changes"]
+    assert (change["subject"], change["before"], change["after"]) == ("enter_level.value", "105.0", "104.0")
+    assert document["divergence"]["changes"] == [0]
     assert document["event_tries"] <= document["tries"]
     assert payloads(lowered / "small.json") == [{"price": 104.2}]
     strict = ergo("replay", "small.json", "--strict", "--format", "json", cwd=lowered).report
@@ -203,6 +206,19 @@ def test_a_run_is_kept_up_to_the_event_that_differs(ergo: Ergo, tmp_path: Path) 
     assert first_way(small) == first_way(whole)
     edit(home / "refunds" / "agent.py", "We can not pay", "We cannot pay")
     assert ergo("replay", "s.json", "--strict", cwd=home).exit_code == 0
+
+
+def test_the_test_of_a_program_in_python_is_written_too(
+    ergo: Ergo, environment: dict[str, str], tmp_path: Path
+) -> None:
+    home = copied("agent", tmp_path)
+    edit(home / "refunds" / "agent.py", "We cannot pay", "We can not pay")
+    ran = ergo("shrink", "captures/tuesday.json", "-o", "s.json", "--test", "test_s.py", cwd=home)
+    assert ran.exit_code == 0, ran.stderr
+    assert pytest_of(home / "test_s.py", environment).returncode == 1
+    edit(home / "refunds" / "agent.py", "We can not pay", "We cannot pay")
+    done = pytest_of(home / "test_s.py", environment)
+    assert done.returncode == 0, done.stdout
 
 
 def test_of_plans_whole_runs_go_with_their_artifacts(ergo: Ergo, tmp_path: Path) -> None:
