@@ -124,7 +124,7 @@ class _Chain:
         own = next((change for change in changes if _is_of(change, code)), None)
         others = tuple(change_cause(change) for change in changes if change is not own)
         whole = Cause(part=code.name, file=code.file, line=code.line) if own is None else change_cause(own)
-        yield msgspec.structs.replace(whole, part=code.name, role="by", file=code.file, sources=others)
+        yield msgspec.structs.replace(whole, part=code.name, role="by", sources=others)
 
     def _record(self, seq: int, role: str, steps: int) -> Cause:
         event, part = self._history.events[seq - 1], f"record {seq}"
