@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import BundleReader, open_bundle
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.core.time import NANOS
 from ergo_cli.errors import ErgoError
 from ergo_cli.events.adapter import Adapter
 from ergo_cli.host.timing import call_within
@@ -29,10 +28,6 @@ from ergo_cli.tools.shrink.search import Found, shrink
 from ergo_cli.tools.shrink.tries import Limits, Tries, TryHung
 
 _INDEX = re.compile(r"\[\d+\]")
-_LEAST_PATIENCE_NS = 10 * NANOS
-_PATIENCE = 10
-"""How many times as long as the whole bundle a try may take."""
-
 _NOT_READ_AGAIN = (STANDARD_INPUT, IN_MEMORY)
 
 OnTry = Callable[[Tries[Part]], None]
@@ -92,7 +87,7 @@ def shrink_replayed(
     trial = replace(assigned, changes=no_changes)
     began = monotonic_ns()
     whole = replay(reader.load() if reader.path in _NOT_READ_AGAIN else reader.path, lambda _: trial)
-    patience = max(_LEAST_PATIENCE_NS, _PATIENCE * (monotonic_ns() - began))
+    patience = limits.patience(monotonic_ns() - began)
     if whole.error is not None:
         raise whole.error
     way = Way.of(whole)

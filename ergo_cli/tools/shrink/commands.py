@@ -22,10 +22,6 @@ PLACE = "{}"
 """What stands in a command for the path of the stream."""
 
 _KEPT_OUTPUT = 1 << 16
-_LEAST_PATIENCE_NS = 10 * NANOS
-_PATIENCE = 10
-"""How many times as long as on the whole stream a command may take."""
-
 _WHOLE_NS = 3600 * NANOS
 """How long a command may take on the whole stream where no limit is given."""
 
@@ -81,7 +77,7 @@ def shrink_events(
             raise _hung(command, path) from error
         if status == 0:
             return None
-        runs.patience = max(_LEAST_PATIENCE_NS, _PATIENCE * (monotonic_ns() - began))
+        runs.patience = limits.patience(monotonic_ns() - began)
         found = shrink(CommandSubject(events, runs, status), limits, on_try)
     return ShrunkEvents(text_of(found.stream), status, found, len(events))
 

@@ -9,7 +9,13 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from ergo_cli.core.time import NANOS
+
 T = TypeVar("T")
+
+_LEAST_PATIENCE = 10 * NANOS
+_PATIENCE = 10
+"""How many times as long as the whole stream a try may take."""
 
 MOST_HUNG = 3
 """How many tries may hang before no more are made."""
@@ -29,6 +35,11 @@ class Limits(Struct, frozen=True):
 
     tries: int | None = None
     seconds: float | None = None
+
+    def patience(self, whole: int) -> int:
+        """How long one try may take, in ns, where that of the whole stream took ``whole``."""
+        patience = max(_LEAST_PATIENCE, _PATIENCE * whole)
+        return patience if self.seconds is None else min(patience, int(self.seconds * NANOS))
 
 
 class TryHung(Exception):
