@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from ergo_cli.channels.bounded_run import Finished, run_bounded
+from ergo_cli.core.levels import Level
 from ergo_cli.core.time import NANOS
 from ergo_cli.errors import ErgoError, reason
 from ergo_cli.programs.changes import Change, Layer, Verb
@@ -49,6 +50,7 @@ class Difference(Struct, frozen=True):
     expected: Raw
     actual: Raw
     occurrence: int
+    level: Level
     code: str | None
     node: str | None
     origin: str | None
@@ -76,6 +78,7 @@ class Difference(Struct, frozen=True):
             self.node,
             self.origin,
             self.cause,
+            level=self.level,
         )
 
 
