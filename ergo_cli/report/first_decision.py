@@ -155,8 +155,10 @@ def _before(result: BundleResult) -> Iterator[Row]:
 
 def _closer(result: BundleResult, first: Divergence, program: Sequence[str]) -> str | None:
     """The command that says why: the chain behind the value of a node, else the event's records one by one."""
-    if first.event_id is None or result.path == "-" or first.kind is DivergenceKind.EVENT_MISSING:
+    if result.path == "-" or first.kind is DivergenceKind.EVENT_MISSING:
         return None
+    if first.event_id is None:  # of the closing entry: without an event, why takes the first difference
+        return shlex.join(("ergo", "why", near(result.path), *program)) if _has_reasons(result, first) else None
     if _has_reasons(result, first) and not first.event_id.startswith("-"):
         again = ("--occurrence", str(first.occurrence)) if first.occurrence else ()
         return shlex.join(("ergo", "why", near(result.path), first.event_id, *again, *program))
