@@ -126,13 +126,18 @@ def _unmarked(why: Why) -> Iterator[Change]:
     """The changes that no step of the chain marks, where the two sides differ at all."""
     if why.cause.differs or why.recorded != why.actual:
         marked = set(_marked(why.cause))
-        yield from (change for change in why.changes if (change.file, change.line) not in marked)
+        yield from (change for change in why.changes if _spot(change.file, change.line) not in marked)
+
+
+def _spot(file: str | None, line: int | None) -> tuple[str | None, int | None]:
+    """A place by which changes and steps can be compared: some name a file below the current folder in full."""
+    return None if file is None else near(file), line
 
 
 def _marked(cause: Cause) -> Iterator[tuple[str | None, int | None]]:
     """The places of the changes that a chain names."""
     if cause.is_change:
-        yield cause.file, cause.line
+        yield _spot(cause.file, cause.line)
     for source in cause.sources:
         yield from _marked(source)
 
