@@ -24,22 +24,25 @@ def first_leaf(expected: JsonValue, actual: JsonValue, at: Location) -> Leaf:
     return at, expected, actual
 
 
-def differing_members(expected: bytes | None, actual: bytes | None) -> tuple[tuple[str, JsonValue, JsonValue], ...]:
-    """The members in which two values differ, given as JSON texts: each with both values; at most twenty."""
+def differing_members(
+    expected: bytes | None, actual: bytes | None, whole: str = "state"
+) -> tuple[tuple[str, JsonValue, JsonValue], ...]:
+    """The members in which two values differ, given as JSON texts: each with both values; at most twenty.
+
+    Where the values differ as wholes, ``whole`` stands in the place of a member's path.
+    """
     if expected is None or actual is None:
         return ()
-    found: list[tuple[str, JsonValue, JsonValue]] = []
+    found: list[Leaf] = []
     _compare(decode(expected), decode(actual), (), found)
-    return tuple(found[:_MOST_MEMBERS])
+    return tuple((render(at) or whole, one, other) for at, one, other in found[:_MOST_MEMBERS])
 
 
 def _tagged_otherwise(expected: dict[str, JsonValue], actual: dict[str, JsonValue]) -> bool:
     return len(expected) == len(actual) == 1 and expected.keys() != actual.keys()
 
 
-def _compare(
-    expected: JsonValue, actual: JsonValue, at: Location, found: list[tuple[str, JsonValue, JsonValue]]
-) -> None:
+def _compare(expected: JsonValue, actual: JsonValue, at: Location, found: list[Leaf]) -> None:
     if canonical(expected) == canonical(actual):
         return
     if isinstance(expected, dict) and isinstance(actual, dict):
@@ -49,4 +52,4 @@ def _compare(
         for index, (one, other) in enumerate(zip(expected, actual, strict=True)):
             _compare(one, other, (*at, Item(index)), found)
     else:
-        found.append((render(at) or "state", expected, actual))
+        found.append((at, expected, actual))

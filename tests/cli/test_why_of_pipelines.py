@@ -66,6 +66,13 @@ PRICED = 'article.payload["cents"] * order.payload["pieces"]'
 # --- what differs
 
 
+def test_a_member_called_state_is_a_member_like_any_other(ergo: Ergo, project: Path) -> None:
+    change(project, f'"cents": {PRICED}', f'"cents": {PRICED}, "state": "open"')
+    assert ergo("capture", cwd=project).exit_code == 0
+    change(project, '"state": "open"', '"state": "paid"')
+    assert sides(of(chain(ergo, project), "state", "member")) == ('"open"', '"paid"')
+
+
 def test_a_row_of_a_join_leads_to_its_function_and_to_the_payload(ergo: Ergo, project: Path) -> None:
     change(project, PRICED, f"1 + {PRICED}")
     ran = ergo("why", KEPT, cwd=project)

@@ -325,8 +325,8 @@ def _members(pair: Pair) -> Iterator[Cause]:
     events = [_event(row) for row in (pair.recorded, pair.today)]
     payloads = [each.content.payload for each in events if each is not None and isinstance(each.content, Data)]
     if len(payloads) == 2 and not any(_effect_in(row) for row in pair.rows):
-        for path, recorded, today in differing_members(*map(canonical, payloads)):
-            if path != "state":
+        for path, recorded, today in differing_members(*map(canonical, payloads), whole=""):
+            if path:
                 yield Cause(part=path, role="member", recorded=_json(recorded), today=_json(today))
 
 

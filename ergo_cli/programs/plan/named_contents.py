@@ -65,11 +65,11 @@ def _named(envelope: Envelope) -> Iterator[tuple[str, str | None]]:
 
 def _differing(name: str, expected: bytes | None, actual: bytes | None) -> Iterator[MemberPair]:
     try:
-        found = differing_members(expected, actual)
+        found = differing_members(expected, actual, whole="")
     except JsonError:  # random bytes are no JSON
         return
     for path, one, other in found:
-        yield (path if not name else name if path == "state" else f"{name}.{path}"), one, other
+        yield ".".join(filter(None, (name, path))) or "state", one, other
 
 
 def _text(artifacts: ArtifactStore, name: str | None) -> bytes | None:
