@@ -14,9 +14,9 @@ class Notice(Struct, frozen=True):
     where: str | None = None
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 event``, ``2,000 events``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """``1 event``, ``2,000 events``; ``several`` is a plural that does not end so."""
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"
 
 
 _LONGEST = 100

@@ -27,11 +27,9 @@ from ergo_cli.replay.results import (
     WHOLE,
     BundleResult,
     Changes,
-    Divergence,
     ReplayOptions,
     Target,
     Window,
-    as_shown,
 )
 from ergo_cli.replay.selection import BundlePath
 
@@ -141,25 +139,13 @@ def _both(reader: BundleReader, found: FoundProgram, store: ProgramStore, number
     return Assigned(found.program, numbers_for(found, numbers), recorded, found.notices, found.rule, found.files)
 
 
-def first_divergence(path: str, request: ReplayRequest, store: ProgramStore) -> Divergence | None:
-    """The first difference of a bundle, of what closing recorded the last; None where there is none.
-
-    Raises what refuses the bundle.
-    """
-    return next(iter(as_shown(all_decisions(path, request, store).divergences)), None)
-
-
-def all_decisions(path: str, request: ReplayRequest, store: ProgramStore) -> BundleResult:
-    """A bundle compared to its end. Raises what refuses the bundle."""
-    return _compared(path, request, store)
-
-
 def one_decision(path: str, request: ReplayRequest, store: ProgramStore, seq: int) -> BundleResult:
     """The decision of a bundle at ``seq`` compared alone. Raises what refuses the bundle."""
-    return _compared(path, replace(request, window=Window(seq, seq)), store)
+    return compared(path, replace(request, window=Window(seq, seq)), store)
 
 
-def _compared(path: str, request: ReplayRequest, store: ProgramStore) -> BundleResult:
+def compared(path: str, request: ReplayRequest, store: ProgramStore) -> BundleResult:
+    """One bundle compared. Raises what refuses it."""
     [result] = ReplaySession(request, store).results([BundlePath(path)])
     if result.error is not None:
         raise result.error

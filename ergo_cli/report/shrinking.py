@@ -93,8 +93,8 @@ def _result(
     document: ShrinkDocument, found: Found[Any], body: Iterator[Block], notices: tuple[Notice, ...]
 ) -> CommandResult:
     if found.hung:
-        hung = f"{counted(found.hung, 'try')} took too long".replace("trys", "tries")
-        notices += (Notice(f"{hung}, and counts as not failing"),)
+        hung = counted(found.hung, "try", "tries")
+        notices += (Notice(f"{hung} took too long, and counts as not failing"),)
     is_interrupted = found.stop is Stop.INTERRUPTED
     report = Report(
         command="shrink",
@@ -108,7 +108,7 @@ def _result(
 
 def _blocks(document: ShrinkDocument, stop: Stop | None, body: Iterator[Block]) -> Iterator[Block]:
     sizes = f"{counted(document.events_before, 'event')} -> {document.events:,}"
-    tries = counted(document.tries, "try").replace("trys", "tries")
+    tries = counted(document.tries, "try", "tries")
     yield Line(f"shrunk  {near(document.path)}  {sizes}  ({tries})", Tone.GOOD)
     if stop is not None:
         yield Line(f"  not the smallest: {_STOPS[stop]}", Tone.BAD)

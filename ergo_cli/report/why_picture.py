@@ -140,7 +140,7 @@ class _Drawing:
 
 
 def _is_same(box: _Box, cause: Cause, has_sources: bool) -> bool:
-    """Whether a step is of a box of its part: it is told to be, or has its value and does not go another way back."""
+    """Whether a step is of a box of its part: it is marked so, or has its value and does not go another way back."""
     if box.cause is None or cause.rewired or cause.is_repeated:
         return True
     values = (box.cause.recorded, box.cause.today, box.cause.made)
