@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ergo_cli.host.perform import KeepRequest, RunResult
     from ergo_cli.host.run_plan import RunPlan, RunRequest
-    from ergo_cli.replay.verification import Verification
+    from ergo_cli.tools.verification import Verification
 
 
 class Done(NamedTuple):
@@ -267,6 +267,6 @@ def _settled(
     result: RunResult, request: RunRequest, plan: RunPlan, spent_ns: int
 ) -> tuple[RunResult, Verification | ErgoError | None]:
     """The bundle of a run in its place, if it holds elsewhere, and what it came to there."""
-    from ergo_cli.replay.verification import flags_from_anywhere, settle  # imported here: only --verify needs it
+    from ergo_cli.tools.verification import flags_from_anywhere, settle  # imported here: only --verify needs it
 
     return settle(result, flags_from_anywhere(request.flags, plan.found), plan.prepared.numbers, spent_ns)

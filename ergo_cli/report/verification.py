@@ -10,13 +10,13 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, exit_code
 from ergo_cli.host.perform import RunResult
 from ergo_cli.replay.results import Outcome
-from ergo_cli.replay.verification import Verification
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.comparisons import REPLAY, bundle_document, extent
 from ergo_cli.report.document import error_document, failure_outcome, gravest
 from ergo_cli.report.error_text import near
 from ergo_cli.report.first_decision import first_decision
 from ergo_cli.report.text import Block, Fields, Line, Row, Rows, Tone
+from ergo_cli.tools.verification import Verification
 
 _NOT_DETERMINISTIC = 1
 

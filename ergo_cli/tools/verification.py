@@ -25,12 +25,12 @@ from ergo_cli.core.time import NANOS
 from ergo_cli.errors import ErgoError, reason
 from ergo_cli.host.perform import RunResult
 from ergo_cli.project.finding import FoundProgram, ProgramFlags
-from ergo_cli.replay.elsewhere import Answer, Task, first_divergence, node_outputs
 from ergo_cli.replay.results import BundleResult, Divergence, Outcome
 from ergo_cli.replay.session import ReplayRequest
 from ergo_cli.stores.files import move_into_place
 from ergo_cli.stores.inflation import limit_in_force
 from ergo_cli.stores.temporaries import temporary_folder
+from ergo_cli.tools.elsewhere import Answer, Task, first_divergence, node_outputs
 
 NOT_VERIFIED = "capture.not_verified"
 """The code of a bundle of which it is not known whether it holds."""
@@ -44,7 +44,7 @@ _ZONES = {"ERGO-5:45": 20_700, "ERGO+9:30": -34_200, "ERGO-13": 46_800}
 """Time zones as POSIX writes them, which need no data base, and their offsets from UTC in seconds."""
 _LOCALES = ("tr_TR.UTF-8", "de_DE.UTF-8", "fr_FR.UTF-8", "en_US.UTF-8", "C", "C.UTF-8", "POSIX")
 _LAST_LINES = 5
-_MAIN = "from ergo_cli.replay.elsewhere import main; main()"  # run as a module, its classes would be of __main__
+_MAIN = "from ergo_cli.tools.elsewhere import main; main()"  # run as a module, its classes would be of __main__
 
 
 class Verification(Struct, frozen=True):
