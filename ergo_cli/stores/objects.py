@@ -61,7 +61,7 @@ class ObjectArtifacts:
             from obstore.store import from_url
         except ImportError as error:
             message = f"artifacts at '{url}' need obstore, which cannot be imported: {error}"
-            raise StoreError("store.unreachable", message, where=url, fix="pip install 'ergo[s3]'") from error
+            raise StoreError("store.unreachable", message, where=url, fix="pip install 'ergo-replay[s3]'") from error
         retries: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
         with self._faults():
             self._store: ObjectStore = from_url(url, retry_config=retries)

@@ -296,7 +296,7 @@ def _import_driver() -> None:
         import psycopg  # noqa: F401  # pyright: ignore[reportUnusedImport] - only checked for presence
     except ImportError as error:
         message = f"PostgreSQL stores need psycopg, which cannot be imported: {error}"
-        raise StoreError("store.unreachable", message, fix="pip install 'ergo[postgres]'") from error
+        raise StoreError("store.unreachable", message, fix="pip install 'ergo-replay[postgres]'") from error
 
 
 _INSERT = "INSERT INTO {table} (run_id, seq, event_json) VALUES (?, ?, ?)"

@@ -114,7 +114,10 @@ def project_name(folder: str) -> str:
     return f"ergo-{name}" if name[0].isdigit() else name
 
 
-_PINNED = f"ergo=={__version__}"
+DISTRIBUTION = "ergo-replay"
+"""The name on package indexes, where ``ergo`` is another project's."""
+
+_PINNED = f"{DISTRIBUTION}=={__version__}"
 
 
 class _Repository(Struct):
@@ -133,7 +136,7 @@ class _Origin(Struct):
 def ergo_requirement() -> str:
     """A requirement as ``pip freeze`` writes it: the version, or the commit, wheel or folder that was installed."""
     try:
-        installed = distribution("ergo")
+        installed = distribution(DISTRIBUTION)
     except PackageNotFoundError:  # not installed: run from its sources
         return _PINNED
     return requirement_of(installed)
@@ -148,4 +151,4 @@ def requirement_of(installed: Distribution) -> str:
     url = origin.url
     if origin.vcs_info is not None:
         url = f"{origin.vcs_info.vcs}+{url}@{origin.vcs_info.commit_id}"
-    return f"ergo @ {url}" + (f"#subdirectory={origin.subdirectory}" if origin.subdirectory else "")
+    return f"{DISTRIBUTION} @ {url}" + (f"#subdirectory={origin.subdirectory}" if origin.subdirectory else "")

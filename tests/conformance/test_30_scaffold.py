@@ -213,4 +213,7 @@ def test_c30_128_a_profile_runs_from_a_nested_folder_and_its_max_events_bounds_i
 def test_c30_126_the_adapter_fits_the_product(app: Path) -> None:
     assert "runtime_compatibility: 0.1.0-alpha.1\n" in (app / "adapters" / "sample.yaml").read_text()
     assert "@" not in (app / "ergo.toml").read_text()
-    assert __version__ in (app / "requirements.txt").read_text() or "ergo @ " in (app / "requirements.txt").read_text()
+    assert (
+        __version__ in (app / "requirements.txt").read_text()
+        or "ergo-replay @ " in (app / "requirements.txt").read_text()
+    )

@@ -191,7 +191,7 @@ def test_without_the_client(tmp_path: Path) -> None:
         "except StoreError as error: print(error.code, error.fix)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=60)
-    assert (done.stdout, done.stderr) == ("store.unreachable pip install 'ergo[s3]'\n", "")
+    assert (done.stdout, done.stderr) == ("store.unreachable pip install 'ergo-replay[s3]'\n", "")
 
 
 def test_the_client_is_imported_only_where_it_is_used(tmp_path: Path) -> None:

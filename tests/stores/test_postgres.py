@@ -200,4 +200,4 @@ def test_without_the_driver(tmp_path: Path) -> None:
         "except StoreError as error: print(error.code, error.fix)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=60)
-    assert (done.stdout, done.stderr) == ("store.unreachable pip install 'ergo[postgres]'\n", "")
+    assert (done.stdout, done.stderr) == ("store.unreachable pip install 'ergo-replay[postgres]'\n", "")

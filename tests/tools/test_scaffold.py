@@ -19,17 +19,17 @@ TEMPLATE = Path(ergo_cli.tools.__file__).with_name("init_template")
 
 
 def test_every_file_of_the_template_is_used_and_filled_in() -> None:
-    files = {file.path: file.content.decode() for file in scaffold_files("sample", "ergo==1.2.3")}
+    files = {file.path: file.content.decode() for file in scaffold_files("sample", "ergo-replay==1.2.3")}
     there = {str(path.relative_to(TEMPLATE)) for path in TEMPLATE.rglob("*") if path.is_file()}
     assert set(files) == {path for path in there if "__pycache__" not in path}
-    assert files["requirements.txt"] == "ergo==1.2.3\n"
+    assert files["requirements.txt"] == "ergo-replay==1.2.3\n"
     assert files["README.md"].startswith("# sample\n")
     for text in files.values():
         assert not {"@name@", "@requirement@", "@runtime_level@"} & set(text.split())
 
 
 def test_the_default_template_has_these_files() -> None:
-    files = scaffold_files("sample", "ergo==1.2.3")
+    files = scaffold_files("sample", "ergo-replay==1.2.3")
     assert [file.path for file in files if file.executable] == ["scripts/test"]
     assert {file.path for file in files} == {
         ".github/workflows/ergo.yml",
@@ -47,14 +47,14 @@ def test_the_default_template_has_these_files() -> None:
         "requirements.txt",
         "scripts/test",
     }
-    assert files == scaffold_files("sample", "ergo==1.2.3", "graph")
+    assert files == scaffold_files("sample", "ergo-replay==1.2.3", "graph")
 
 
 @pytest.mark.parametrize(
     ("kind", "modules"), [("kernel", {"agent.py", "desk.py"}), ("plan", {"carrier.py", "parcels.py"})]
 )
 def test_the_templates_of_programs_in_python(kind: str, modules: set[str]) -> None:
-    files = scaffold_files("sample", "ergo==1.2.3", kind)
+    files = scaffold_files("sample", "ergo-replay==1.2.3", kind)
     texts = {file.path: file.content.decode() for file in files}
     common = {".github/workflows/ergo.yml", ".gitignore", "README.md", "ergo.toml", "fixtures/historical.jsonl"}
     assert set(texts) == {*common, *modules, "requirements.txt", "scripts/test"}
@@ -79,19 +79,19 @@ def test_projects_of_all_kinds_are_made_in_one_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("origin", "requirement"),
     [
-        (None, f"ergo=={__version__}"),
-        ({"url": "file:///srv/ergo", "dir_info": {"editable": True}}, "ergo @ file:///srv/ergo"),
-        ({"url": "https://host/ergo.whl", "archive_info": {}}, "ergo @ https://host/ergo.whl"),
+        (None, f"ergo-replay=={__version__}"),
+        ({"url": "file:///srv/ergo", "dir_info": {"editable": True}}, "ergo-replay @ file:///srv/ergo"),
+        ({"url": "https://host/ergo.whl", "archive_info": {}}, "ergo-replay @ https://host/ergo.whl"),
         (
             {
                 "url": "https://host/ergo.git",
                 "vcs_info": {"vcs": "git", "commit_id": "abc"},
             },
-            "ergo @ git+https://host/ergo.git@abc",
+            "ergo-replay @ git+https://host/ergo.git@abc",
         ),
         (
             {"url": "https://host/all.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}, "subdirectory": "ergo"},
-            "ergo @ git+https://host/all.git@abc#subdirectory=ergo",
+            "ergo-replay @ git+https://host/all.git@abc#subdirectory=ergo",
         ),
     ],
 )
