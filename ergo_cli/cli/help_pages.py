@@ -119,16 +119,16 @@ Section = tuple[str, Sequence[tuple[str, str]]]
 def help_page(command: TyperCommand | TyperGroup, context: Any) -> str:
     """The help of ``command``: drawn where standard output is drawn on, else plain text. Nothing is cut."""
     color = _asked_color(context.find_root().obj or ())
-    sections = list(_sections(command, context))
+    parts = list(sections(command, context))
     if not is_drawn(color, sys.stdout):
-        return _plain(command, context, sections)
+        return _plain(command, context, parts)
     from ergo_cli.report.help_screens import help_screen  # only terminals pay for Rich
 
     context.color = is_colored(color, sys.stdout)
     context.terminal_width = width_of(sys.stdout)
     intro = _text(context, command.format_usage, command.format_help_text)
     epilog = _text(context, command.format_epilog)
-    return help_screen(intro, sections, epilog, width=context.terminal_width, colored=context.color)
+    return help_screen(intro, parts, epilog, width=context.terminal_width, colored=context.color)
 
 
 def group_of(command_path: str, option: str) -> str | None:
@@ -138,7 +138,7 @@ def group_of(command_path: str, option: str) -> str | None:
     return found.get(own) or found.get(option)
 
 
-def _sections(command: TyperCommand | TyperGroup, context: Any) -> Iterator[Section]:
+def sections(command: TyperCommand | TyperGroup, context: Any) -> Iterator[Section]:
     """Arguments, the groups of options, the commands below, in this order; without those that are empty."""
     arguments: list[tuple[str, str]] = []
     options: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
@@ -155,9 +155,9 @@ def _sections(command: TyperCommand | TyperGroup, context: Any) -> Iterator[Sect
     )
 
 
-def _plain(command: TyperCommand | TyperGroup, context: Any, sections: Sequence[Section]) -> str:
+def _plain(command: TyperCommand | TyperGroup, context: Any, shown: Sequence[Section]) -> str:
     def write_sections(_: Any, formatter: Any) -> None:
-        for title, rows in sections:
+        for title, rows in shown:
             with formatter.section(title):
                 formatter.write_dl(rows)
 
