@@ -21,6 +21,7 @@ from ergo_cli.programs.changes import Change
 from ergo_cli.programs.recorded import Episode, JournalDifference, JournalReader
 from ergo_cli.programs.runs import RunTools
 from ergo_cli.programs.seat import Seat, Surroundings
+from ergo_cli.programs.wiring import Wiring
 from ergo_cli.supervisor.journals import StatefulInvoker
 from ergo_cli.supervisor.seam import EffectfulInvoker, RunTermination
 
@@ -86,8 +87,8 @@ class Computing(Protocol[P_contra]):
         """The chain behind what a node did in an episode, recorded beside today's; ``recorded`` None: today's alone."""
         ...
 
-    def upstream(self, program: P_contra) -> Mapping[str, frozenset[str]]:
-        """For each node, by its authoring path, the nodes that it depends on, and itself."""
+    def wiring(self, program: P_contra) -> Wiring:
+        """Which nodes depend on which, by their authoring paths."""
         ...
 
     def files(self, program: P_contra) -> Mapping[str, str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache
 
 from msgspec.structs import replace
 
 from ergo_cli.programs.changes import Change, Layer, Verb
 from ergo_cli.programs.program import AnyProgram
+from ergo_cli.programs.wiring import Wiring
 from ergo_cli.replay.digested_states import with_members
 from ergo_cli.replay.results import PRIMITIVE_CODE, BundleResult, Changes, Divergence, Outcome
-
-NOTHING: Mapping[str, frozenset[str]] = {}
 
 
 def differs_in_code(result: BundleResult) -> bool:
@@ -29,8 +29,8 @@ def with_changes(result: BundleResult, changes: Changes, program: AnyProgram) ->
     divergences = tuple(with_members(each, changes.found) for each in result.divergences)
     if not changes.found:
         return replace(result, warnings=warnings, divergences=divergences)
-    upstream = _upstream(program)
-    divergences = tuple(_joined(each, changes.found, upstream) for each in divergences)
+    reaching = _Reaching(changes.found, program)
+    divergences = tuple(reaching.joined(each) for each in divergences)
     reached = {number for each in divergences for number in each.changes}
     is_match, all_kept = result.outcome is Outcome.MATCH, result.divergence_count == len(divergences)
     found = tuple(
@@ -40,28 +40,28 @@ def with_changes(result: BundleResult, changes: Changes, program: AnyProgram) ->
     return replace(result, warnings=warnings, divergences=divergences, changes=found)
 
 
-def _upstream(program: AnyProgram) -> Mapping[str, frozenset[str]]:
-    computing = program.kind.computing
-    return NOTHING if computing is None else computing.upstream(program.value)
+class _Reaching:
+    """The changes that the values of divergences depend on, by their numbers from 0."""
 
+    def __init__(self, changes: Sequence[Change], program: AnyProgram) -> None:
+        computing = program.kind.computing
+        self._changes = changes
+        self._wiring = Wiring(()) if computing is None else computing.wiring(program.value)
+        self._of = cache(self._behind)
 
-def _joined(divergence: Divergence, changes: Sequence[Change], upstream: Mapping[str, frozenset[str]]) -> Divergence:
-    by_key = divergence.by_key and tuple(_joined(each, changes, upstream) for each in divergence.by_key)
-    return replace(divergence, changes=_reaching(divergence, changes, upstream), by_key=by_key)
+    def joined(self, divergence: Divergence) -> Divergence:
+        """The divergence with the changes that reach it."""
+        node = divergence.origin or divergence.node
+        by_key = divergence.by_key and tuple(map(self.joined, divergence.by_key))
+        return replace(divergence, changes=() if node is None else self._of(node), by_key=by_key)
 
-
-def _reaching(
-    divergence: Divergence, changes: Sequence[Change], upstream: Mapping[str, frozenset[str]]
-) -> tuple[int, ...]:
-    """The numbers of the changes that the value of a divergence depends on; of a node that is gone, its removal."""
-    node = divergence.origin or divergence.node
-    if node is None:
-        return ()
-    behind = upstream.get(node)
-    if behind is None:
-        gone = (change.verb is Verb.REMOVED and change.subject == node for change in changes)
-        return tuple(number for number, is_gone in enumerate(gone) if is_gone)
-    return tuple(number for number, change in enumerate(changes) if not behind.isdisjoint(change.nodes))
+    def _behind(self, node: str) -> tuple[int, ...]:
+        """Of a node that is gone, its removal."""
+        if node in self._wiring:
+            found = (self._wiring.depends(node, change.nodes) for change in self._changes)
+        else:
+            found = (change.verb is Verb.REMOVED and change.subject == node for change in self._changes)
+        return tuple(number for number, is_behind in enumerate(found) if is_behind)
 
 
 def _is_placed(change: Change) -> bool:

@@ -28,6 +28,7 @@ from ergo_cli.programs.kind import Line, Ran
 from ergo_cli.programs.pictures import Picture
 from ergo_cli.programs.program import Program
 from ergo_cli.programs.seat import Surroundings
+from ergo_cli.programs.wiring import Wiring
 
 if TYPE_CHECKING:
     from ergo_cli.programs.graph.referee import GraphReferee
@@ -61,9 +62,9 @@ class GraphComputing(Struct, frozen=True):
         ]
         return chain_of(node, sides[0], sides[1] if len(sides) > 1 else None)
 
-    def upstream(self, program: GraphProgram) -> Mapping[str, frozenset[str]]:
-        """The nodes that feed each node, by wires."""
-        return program.upstream()
+    def wiring(self, program: GraphProgram) -> Wiring:
+        """The nodes that feed each node, however far."""
+        return program.wiring()
 
     def files(self, program: GraphProgram) -> Mapping[str, str]:
         """The files of the root and of its clusters."""

@@ -25,6 +25,7 @@ from ergo_cli.programs.graph.run.interpreter import termination_of
 from ergo_cli.programs.graph.run.provenance import runtime_provenance
 from ergo_cli.programs.graph.run.steps import emitted_effect_kinds, native_parameters
 from ergo_cli.programs.kinds import BUILT_IN_ID
+from ergo_cli.programs.wiring import Wiring
 from ergo_cli.supervisor.seam import ErrKind, Failed, Outcome, RunTermination
 
 _ROOTS = ("graph.yaml", "graph.json")
@@ -169,14 +170,10 @@ class GraphProgram(Struct, frozen=True):
         }
         return tuple(runtime_id for runtime_id in self.expanded.nodes if runtime_id in writing)
 
-    def upstream(self) -> dict[str, frozenset[str]]:
-        """For each node, by its authoring path, the nodes that it depends on, and itself."""
-        found: dict[str, frozenset[str]] = {}
-        for node_id in self.validated.order:
-            node = self.validated.nodes[node_id]
-            sources = (found[wire.producer.path] for wire in node.inbound)
-            found[node.node.path] = frozenset({node.node.path}).union(*sources)
-        return found
+    def wiring(self) -> Wiring:
+        """Which nodes depend on which, by their authoring paths."""
+        nodes = (self.validated.nodes[node_id] for node_id in self.validated.order)
+        return Wiring((each.node.path, (wire.producer.path for wire in each.inbound)) for each in nodes)
 
     def has_own_code(self) -> bool:
         """Whether a node runs code that the provenance does not cover: that of an own primitive."""

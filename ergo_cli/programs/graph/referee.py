@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from ergo_cli.core.json import JsonValue
@@ -13,6 +13,7 @@ from ergo_cli.programs.graph.program import GraphInvoker, GraphProgram
 from ergo_cli.programs.graph.run.interpreter import Interpreter, NodeTrace
 from ergo_cli.programs.kind import Attempt, Blame, EffectPlace, Finding, Ran
 from ergo_cli.programs.recorded import Episode, JournalDifference
+from ergo_cli.programs.wiring import Wiring
 from ergo_cli.supervisor.seam import RunTermination
 
 
@@ -86,12 +87,13 @@ class GraphReferee:
 
     def _origin(self, changed: list[str], maker: str | None) -> str | None:
         """The first changed node that feeds ``maker``; the first of all if today's program has no such action."""
-        upstream = self._upstream.get(maker) if maker is not None else None
-        return next((path for path in changed if upstream is None or path in upstream), None)
+        if maker is None or maker not in self._wiring:
+            return next(iter(changed), None)
+        return next((path for path in changed if self._wiring.depends(maker, (path,))), None)
 
     @cached_property
-    def _upstream(self) -> Mapping[str, frozenset[str]]:
-        return self._program.upstream()
+    def _wiring(self) -> Wiring:
+        return self._program.wiring()
 
 
 class _Tracer:

@@ -208,8 +208,8 @@ class _Chain:
 
 
 def _cut_off(program: GraphProgram, failed: str, paths: Sequence[str]) -> frozenset[str]:
-    behind, upstream = paths[paths.index(failed) + 1 :], program.upstream()
-    return frozenset(path for path in behind if failed not in upstream[path])
+    later, wiring = paths[paths.index(failed) + 1 :], program.wiring()
+    return frozenset(path for path in later if not wiring.depends(path, (failed,)))
 
 
 def _end(wire: Inbound | None) -> str | None:
