@@ -18,6 +18,7 @@ from ergo_cli.cli.commands import (
     DeadlineOption,
     DriverArgOption,
     DriverCmdOption,
+    DryRunOption,
     EgressConfigOption,
     EventsArgument,
     FailOnErrorOption,
@@ -75,6 +76,7 @@ def capture(
     driver_cmd: DriverCmdOption = None,
     driver_arg: DriverArgOption = None,
     egress_config: EgressConfigOption = None,
+    dry_run: DryRunOption = False,
     max_events: MaxEventsOption = None,
     max_duration: MaxDurationOption = None,
     journal: JournalOption = None,
@@ -122,6 +124,7 @@ def capture(
             artifacts,
             accept_plan_change,
             environment=dict(os.environ),
+            dry_run=dry_run,
         )
         return run_and_report("capture", session, request, keep, journal, fail_on_error=fail_on_error)
 

@@ -149,6 +149,9 @@ EgressConfigOption = Annotated[
     Path | None,
     typer.Option("--egress-config", metavar="FILE", readable=False, help="Where intents go: channels and routes."),
 ]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Start no channel: intents are recorded and not dispatched.")
+]
 JournalOption = Annotated[
     Path | None,
     typer.Option("--journal", metavar="FILE", readable=False, help="Sync every step to this file; see ergo recover."),

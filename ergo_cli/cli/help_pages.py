@@ -31,6 +31,8 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--driver-cmd",
         "--driver-arg",
         "--egress-config",
+        "run --dry-run",
+        "capture --dry-run",
         "--continue",
         "--accept-plan-change",
         "--jobs",

@@ -19,6 +19,7 @@ from ergo_cli.cli.commands import (
     DeadlineOption,
     DriverArgOption,
     DriverCmdOption,
+    DryRunOption,
     EgressConfigOption,
     EventsArgument,
     FailOnErrorOption,
@@ -69,6 +70,7 @@ def run(
     driver_cmd: DriverCmdOption = None,
     driver_arg: DriverArgOption = None,
     egress_config: EgressConfigOption = None,
+    dry_run: DryRunOption = False,
     max_events: MaxEventsOption = None,
     max_duration: MaxDurationOption = None,
     journal: JournalOption = None,
@@ -114,6 +116,7 @@ def run(
             artifacts,
             accept_plan_change,
             environment=dict(os.environ),
+            dry_run=dry_run,
         )
         return run_and_report("run", session, request, keep, journal, fail_on_error=fail_on_error)
 

@@ -222,12 +222,13 @@ def run_and_report(
     """
     from ergo_cli.host.event_input import Reading, stopped_too_soon  # other commands need none of these
     from ergo_cli.host.perform import RunOptions, perform
-    from ergo_cli.host.run_plan import plan_run
+    from ergo_cli.host.run_plan import plan_run, refuse_dry_run_of_acting
     from ergo_cli.host.timing import StopHandle
     from ergo_cli.report.runs import render_run
     from ergo_cli.report.waiting import Answers
 
     plan = plan_run(request)
+    refuse_dry_run_of_acting(plan)
     session.note(f"program '{plan.found.program.graph_id}' found by {plan.found.rule}")
     session.warn(plan.notices)
     stop, reading, begun = StopHandle(), Reading(), monotonic_ns()

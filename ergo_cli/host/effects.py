@@ -263,7 +263,10 @@ def _refused(reason: str, key: str, sentence: str) -> StepError:
 
 
 def replay_owned_kinds(emitted: Set[str], adapter: Adapter | None) -> frozenset[str]:
-    """The external kinds that a replay treats as done: emitted, accepted by the adapter, not handled by the host."""
+    """The external kinds that a replay, or a dry run, treats as done.
+
+    They are emitted, accepted by the adapter, and not handled by the host.
+    """
     if adapter is None:
         return frozenset()
     return frozenset(emitted & adapter.provides.effects) - HANDLER_KINDS
@@ -278,8 +281,8 @@ def check_ownership(
     """Raise ``host.configuration_invalid`` unless every kind has exactly one owner (HST-5), in the order of §9.
 
     ``emitted``: the effect kinds that the program can emit; ``routed``: those that a live egress configuration routes,
-    None without one; ``replay_owned``: those that a recording owns. Returns a notice for every route that the program
-    cannot use, ascending.
+    None without one; ``replay_owned``: those that a recording owns, or a dry run. Returns a notice for every route
+    that the program cannot use, ascending.
     """
     _check_replay_owned(routed, replay_owned)
     if adapter is None:

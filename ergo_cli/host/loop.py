@@ -102,7 +102,8 @@ class RunResources(Struct, frozen=True):
 
     ``lasting``: committed steps can be neither repeated nor undone, so they are kept when a later step fails.
     ``vouched``: the source guarantees unique event ids. ``store`` keeps the runs of a stateful program (None: memory),
-    ``episodes`` takes its journal entries, ``continues`` and ``accepts_plan_changes`` are those of the ``Seat``.
+    ``episodes`` takes its journal entries, ``undispatched`` are kinds of intents that are recorded and go nowhere.
+    ``continues`` and ``accepts_plan_changes`` are those of the ``Seat``.
     """
 
     dispatcher: IntentDispatcher | None = None
@@ -113,6 +114,7 @@ class RunResources(Struct, frozen=True):
     episodes: EpisodeSink | None = None
     continues: bool = True
     accepts_plan_changes: bool = False
+    undispatched: frozenset[str] = frozenset()
 
 
 class StartedRun(Struct, frozen=True):
@@ -173,7 +175,7 @@ def start_run(
         return StartedRun(runner, None, journals, waits, warns)
     assert kind.computing is not None, "a kind computes or acts"
     invoker = kind.computing.invoker(value)
-    effects = ApplyEffects(run.adapter, dispatcher=resources.dispatcher)
+    effects = ApplyEffects(run.adapter, resources.undispatched, resources.dispatcher)
     if isinstance(sink, StepSink) and _is_quiet(resources):
         batch = BatchRunner(run, invoker, effects, sink, failures)
         # A batch that fails half-way is dropped whole: if committed steps must last, each is a batch of one.

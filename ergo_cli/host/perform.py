@@ -121,6 +121,7 @@ def perform(
                 episodes=outputs.episodes,
                 continues=keep is None or keep.continues,
                 accepts_plan_changes=plan.accept_plan_change,
+                undispatched=plan.undispatched,
             )
             end = run_arrivals(plan.prepared, arrivals, outputs.sink, control, resources, on_step)
         end = end if egress is None else _settled(end, egress)
@@ -192,7 +193,7 @@ def _outputs(
     options: RunOptions,
     digest: TextDigest | None,
 ) -> Generator[Outputs]:
-    provenance = None if plan.egress is None else plan.egress.config.provenance
+    provenance = None if plan.channels is None else plan.channels.config.provenance
     with ExitStack() as stack:
         writer = None
         if keep is not None and destination is not None:
@@ -219,12 +220,12 @@ def _is_embedded(plan: RunPlan, keep: KeepRequest | None) -> bool:
 @contextmanager
 def open_channels(plan: RunPlan, policy: ChannelPolicy) -> Generator[EgressRuntime | None]:
     """Start every egress channel; kill those still running on exit."""
-    if plan.egress is None:
+    if plan.channels is None:
         yield None
         return
     from ergo_cli.channels.egress import EgressRuntime  # imported here: only runs with channels need it
 
-    runtime = EgressRuntime(plan.egress.config, plan.egress.folder, policy)
+    runtime = EgressRuntime(plan.channels.config, plan.channels.folder, policy)
     try:
         runtime.start()
         yield runtime

@@ -15,7 +15,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError, UsageError
 from ergo_cli.events.adapter import Adapter, adapter_provenance
-from ergo_cli.host.effects import check_ownership
+from ergo_cli.host.effects import check_ownership, replay_owned_kinds
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.seat import Surroundings
 from ergo_cli.project.finding import FoundProgram, ProgramFlags, choose_profile, find_program_for_run
@@ -64,7 +64,7 @@ class RunRequest(Struct, frozen=True):
     ``egress`` is the file that routes intents, ``store`` the store that keeps the runs of a stateful program,
     ``artifacts`` where the artifacts of that store are. ``accept_plan_change``: its unfinished runs may go on with
     another plan than the one that they were begun with. ``environment`` holds variables that a kind of program may
-    heed.
+    heed. ``dry_run``: no channel is started, and intents are recorded without being dispatched.
     """
 
     flags: ProgramFlags = ProgramFlags()
@@ -78,6 +78,7 @@ class RunRequest(Struct, frozen=True):
     artifacts: str | None = None
     accept_plan_change: bool = False
     environment: Mapping[str, str] = {}
+    dry_run: bool = False
 
 
 class EventFile(Struct, frozen=True):
@@ -138,7 +139,7 @@ class RunPlan(Struct, frozen=True):
 
     ``store`` names the store of a stateful program's runs, None is memory; ``artifacts`` the place of its artifacts,
     None is the store's own. A bundle without a given path is ``named_after`` the file of the program, or its id.
-    ``accept_plan_change`` is that of the request.
+    ``accept_plan_change`` and ``dry_run`` are those of the request.
     """
 
     found: FoundProgram
@@ -151,11 +152,25 @@ class RunPlan(Struct, frozen=True):
     store: str | None = None
     artifacts: str | None = None
     accept_plan_change: bool = False
+    dry_run: bool = False
+
+    @property
+    def channels(self) -> EgressPlan | None:
+        """The channels to start, None where intents go nowhere."""
+        return None if self.dry_run else self.egress
+
+    @property
+    def undispatched(self) -> frozenset[str]:
+        """The kinds of intents that are recorded and not dispatched."""
+        program = self.prepared.program
+        if not self.dry_run or program.kind.computing is None:
+            return frozenset()
+        return replay_owned_kinds(program.kind.computing.emits(program.value), self.prepared.adapter)
 
     @property
     def reads_ahead(self) -> bool:
         """Whether the stream is checked to its end before the first step, because steps cannot be undone."""
-        return self.egress is not None or self.prepared.program.kind.acting is not None
+        return self.channels is not None or self.prepared.program.kind.acting is not None
 
     @property
     def header(self) -> Header:
@@ -187,7 +202,9 @@ def plan_run(request: RunRequest) -> RunPlan:
     if request.driver is None and profile is not None:
         _check_profile_adapter(request, source, profile)
     found = find_program_for_run(request.flags, _file_of(request))
-    notices += check_ready(found, source, egress, _run_id(found), request.environment)
+    notices += check_ready(found, source, egress, _run_id(found), request.environment, dry_run=request.dry_run)
+    if request.dry_run:
+        notices += (Notice("dry run: no channel is started, intents are recorded and not dispatched"),)
     store = _store(request, found)
     return RunPlan(
         found,
@@ -200,6 +217,7 @@ def plan_run(request: RunRequest) -> RunPlan:
         store,
         _artifacts(request, found, store),
         request.accept_plan_change,
+        request.dry_run,
     )
 
 
@@ -225,13 +243,15 @@ def check_ready(
     egress: EgressPlan | None,
     run_id: str | None = None,
     environment: Mapping[str, str] = NO_VARIABLES,
+    *,
+    dry_run: bool = False,
 ) -> tuple[Notice, ...]:
     """Raise unless the program fits its surroundings; returns warnings.
 
     Raises ErgoError as ``check_fit``, then ``adapter.production_requires_adapter`` for a process without adapter.
     """
     config = None if egress is None else egress.config
-    notices = check_fit(found.program, found.adapter, config, run_id, environment)
+    notices = check_fit(found.program, found.adapter, config, run_id, environment, dry_run=dry_run)
     if isinstance(source, Driver) and found.adapter is None:
         raise production_requires_adapter()
     return notices
@@ -243,16 +263,21 @@ def check_fit(
     egress: EgressConfig | None,
     run_id: str | None = None,
     environment: Mapping[str, str] = NO_VARIABLES,
+    *,
+    dry_run: bool = False,
 ) -> tuple[Notice, ...]:
     """Raise the first fault of the program in these surroundings (``Kind.check``), then of ownership; returns warnings.
 
-    Raises ErgoError ``host.configuration_invalid`` where an effect kind has no owner, or several (HST-5).
+    Raises ErgoError ``host.configuration_invalid`` where an effect kind has no owner, or several (HST-5). A ``dry_run``
+    without routes owns the intents that the adapter accepts.
     """
     routed = None if egress is None else egress.routes.keys()
     notices = program.kind.check(program.value, Surroundings(adapter, routed, run_id, environment))
     if program.kind.computing is None:
         return notices
-    return notices + check_ownership(program.kind.computing.emits(program.value), adapter, routed)
+    emitted = program.kind.computing.emits(program.value)
+    recorded = replay_owned_kinds(emitted, adapter) if dry_run and routed is None else frozenset[str]()
+    return notices + check_ownership(emitted, adapter, routed, recorded)
 
 
 def production_requires_adapter(where: str = "session intent: process ingress") -> ErgoError:
@@ -264,6 +289,15 @@ def production_requires_adapter(where: str = "session intent: process ingress") 
         where=where,
         fix="give an adapter manifest with --adapter, or in the profile",
     )
+
+
+def refuse_dry_run_of_acting(plan: RunPlan) -> None:
+    """Raise UsageError for a dry run of a program that reaches the world by itself: not only its intents do."""
+    program = plan.found.program
+    if plan.dry_run and program.kind.acting is not None:
+        message = f"'{program.graph_id}' is a {program.kind.name} program, which acts on the world by itself"
+        fix = "leave --dry-run out, and give the program stand-ins for what it calls"
+        raise UsageError("cli.conflicting_options", message, where="option --dry-run", fix=fix)
 
 
 def _file_of(request: RunRequest) -> Path | None:

@@ -190,7 +190,7 @@ def run_planned(
 
 def egress_provenance(plan: RunPlan) -> str | None:
     """The fingerprint of the egress configuration, None without one."""
-    return None if plan.egress is None else plan.egress.config.provenance
+    return None if plan.channels is None else plan.channels.config.provenance
 
 
 def proven(replaying: Callable[[], BundleResult]) -> BundleResult:

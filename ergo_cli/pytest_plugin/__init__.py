@@ -1,0 +1,1 @@
+"""The pytest plugin: kept bundles as tests, and fixtures for tests that run streams. Installing ergo is enough."""

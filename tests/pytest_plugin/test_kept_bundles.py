@@ -1,0 +1,201 @@
+"""The pytest plugin, as a project meets it: pytest runs in a process of its own, in a copy of an example."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.conftest import Ergo
+
+ROOT = Path(__file__).parents[2]
+GATE = """
+import pytest
+
+@pytest.mark.ergo_replay("captures/*.json")
+def test_gate(ergo_bundle):
+    assert ergo_bundle.name == "monday.json"
+"""
+
+
+class Outcome(NamedTuple):
+    """What a run of pytest came to."""
+
+    exit_code: int
+    text: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def home(tmp_path: Path, ergo: Ergo) -> Path:
+    """A copy of the trading strategy, captured here, whose bundles pytest is to replay."""
+    home = tmp_path / "strategy"
+    shutil.copytree(ROOT / "fixtures" / "order_threshold", home)
+    assert ergo("capture", cwd=home).exit_code == 0
+    (home / "pytest.ini").write_text("[pytest]\ntestpaths = tests\nergo_bundles =\n    captures/*.json\n")
+    (home / "tests").mkdir()
+    (home / "tests" / "test_one.py").write_text("def test_one():\n    pass\n")
+    return home
+
+
+@pytest.fixture
+def run(home: Path, environment: dict[str, str]) -> Run:
+    """Runs pytest in a process of its own."""
+
+    def tested(*arguments: str, cwd: Path = home) -> Outcome:
+        line = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:benchmark", *arguments]
+        done = subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+        return Outcome(done.returncode, done.stdout + done.stderr)
+
+    return tested
+
+
+def lower_the_entry_level(home: Path) -> None:
+    graph = home / "graphs" / "order_threshold.yaml"
+    graph.write_text(graph.read_text().replace("value: 105.0", "value: 104.0"))
+
+
+def test_a_bundle_of_the_ini_file_is_a_test_beside_those_of_the_test_folders(run: Run) -> None:
+    done = run("-v")
+    assert done.exit_code == 0, done.text
+    assert "captures/monday.json::replay PASSED" in done.text
+    assert "2 passed" in done.text
+
+
+def test_a_divergence_is_the_text_of_the_failure(home: Path, run: Run) -> None:
+    lower_the_entry_level(home)
+    done = run()
+    assert done.exit_code == 1
+    assert "1 failed, 1 passed" in done.text
+    screen = done.text[done.text.index("differs  captures/monday.json") : done.text.index("short test summary")]
+    assert screen.splitlines()[:5] == [
+        "differs  captures/monday.json  1 of 8 decisions",
+        "",
+        "changed    graphs/order_threshold.yaml:20  enter_level.value  105.0 -> 104.0",
+        "",
+        "decision 1  event q-0910",
+    ]
+    assert "reproduce  ergo replay captures/monday.json\n" in screen
+    assert "Traceback" not in done.text
+
+
+def test_what_the_failure_names_reproduces_it(home: Path, run: Run, ergo: Ergo) -> None:
+    lower_the_entry_level(home)
+    (home / "pytest.ini").write_text(
+        "[pytest]\nergo_bundles = captures\nergo_strict = true\nergo_profile = default\nergo_project = .\n"
+    )
+    done = run("-q")
+    assert done.exit_code == 1
+    assert "refused  captures/monday.json  the program changed since the capture" in done.text
+    (line,) = [line for line in done.text.splitlines() if line.startswith("reproduce  ergo ")]
+    assert line == "reproduce  ergo replay captures/monday.json --strict --profile default --project ."
+    assert ergo(*line.split()[2:], cwd=home).exit_code == 4
+
+
+def test_the_marker_replays_before_the_lines_of_the_test(home: Path, run: Run) -> None:
+    (home / "tests" / "test_one.py").write_text(GATE)
+    done = run("tests", "-v")
+    assert done.exit_code == 0, done.text
+    assert "tests/test_one.py::test_gate[captures/monday.json] PASSED" in done.text
+    assert "1 passed" in done.text
+    lower_the_entry_level(home)
+    done = run("tests")
+    assert done.exit_code == 1
+    assert "enter_level.value  105.0 -> 104.0" in done.text
+    assert "assert ergo_bundle" not in done.text
+
+
+def test_workers_of_xdist_replay_the_same_bundles(home: Path, run: Run) -> None:
+    (home / "tests" / "test_one.py").write_text(GATE)
+    assert "2 passed" in run("-n", "2").text
+    lower_the_entry_level(home)
+    done = run("-n", "2")
+    assert done.exit_code == 1
+    assert "2 failed" in done.text
+
+
+def test_a_bundle_named_on_the_command_line_is_the_only_test(run: Run) -> None:
+    assert "1 passed" in run("captures/monday.json").text
+    assert "1 passed" in run("tests").text
+
+
+def test_a_bundle_is_found_from_a_folder_below(home: Path, run: Run) -> None:
+    done = run("-v", cwd=home / "tests")
+    assert done.exit_code == 0, done.text
+    assert "2 passed" in done.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("ergo_bundles = nothing/*.json", "ini value ergo_bundles: no bundle matched"),
+        ("ergo_bundles = captures/none.json", "ini value ergo_bundles: there is no bundle 'captures/none.json'"),
+        ("ergo_bundles =\n    captures/*.json\n    other/*.json", "other/*.json"),
+        (
+            "ergo_bundles = captures\nergo_fail_on = some",
+            "ini value ergo_fail_on: 'some' is none of decision, evidence",
+        ),
+    ],
+)
+def test_a_gate_that_opens_no_bundle_is_not_green(settings: str, said: str, home: Path, run: Run) -> None:
+    (home / "pytest.ini").write_text(f"[pytest]\n{settings}\n")
+    done = run()
+    assert done.exit_code == 4
+    assert said in done.text
+    assert "Traceback" not in done.text
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        ('"nothing/*.json"', "no bundle matched"),
+        ('"captures", until=3', "ergo_replay takes no 'until'"),
+        ('"captures", fail_on="some"', "ergo_replay, fail_on: 'some' is none of"),
+        ("", "it names no bundle"),
+    ],
+)
+def test_a_marker_that_cannot_be_followed_ends_the_run(marker: str, said: str, home: Path, run: Run) -> None:
+    text = f"import pytest\n\n@pytest.mark.ergo_replay({marker})\ndef test_gate():\n    pass\n"
+    (home / "tests" / "test_one.py").write_text(text)
+    done = run("tests")
+    assert done.exit_code != 0
+    assert said in done.text
+
+
+def test_a_file_that_is_no_bundle_fails_with_its_error(home: Path, run: Run) -> None:
+    (home / "captures" / "torn.json").write_text((home / "captures" / "monday.json").read_text()[:-40])
+    done = run()
+    assert done.exit_code == 1
+    assert "refused  captures/torn.json" in done.text
+    assert "1 failed, 2 passed" in done.text
+    assert "Traceback" not in done.text
+
+
+def test_strange_names_of_bundles_stay_what_they_are(home: Path, run: Run) -> None:
+    strange = home / "captures" / "a [b] 'c' é.json"
+    shutil.copy(home / "captures" / "monday.json", strange)
+    lower_the_entry_level(home)
+    done = run("--junitxml", "out.xml")
+    assert done.exit_code == 1
+    assert "2 failed, 1 passed" in done.text
+    assert len(ElementTree.parse(home / "out.xml").findall(".//failure")) == 2
+
+
+def test_pytest_without_a_word_of_ergo_is_not_slowed_by_it(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "test_one.py").write_text(
+        "import sys\n\ndef test_one():\n"
+        "    loaded = {name for name in sys.modules if name.split('.')[0] == 'ergo_cli'}\n"
+        "    names = {'ergo_cli', 'ergo_cli.version', 'ergo_cli.pytest_plugin', 'ergo_cli.pytest_plugin.plugin'}\n"
+        "    assert loaded == names\n"
+    )
+    line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
