@@ -203,12 +203,18 @@ class _Search:
         line = self._repository.line_of(bad.id)
         good = last_good(line, self.ask)
         if good is None:
-            message = f"no commit before {bad.short} was found that lacks the divergence, back to the first one"
-            fix = (
-                "name a commit at which the bundle held with --good REV; a bundle of another history needs ergo replay"
-            )
-            raise ErgoError("bisect.no_good_commit", message, where=str(self._repository.top), fix=fix)
+            raise self._without_good(bad)
         return self._repository.described(good)
+
+    def _without_good(self, bad: Commit) -> ErgoError:
+        """The error of a history in which no commit holds, with why the first of those that cannot be run does not."""
+        message = f"no commit before {bad.short} was found that lacks the divergence, back to the first one"
+        fix = "name a commit at which the bundle held with --good REV; a bundle of another history needs ergo replay"
+        if self._repository.is_shallow():
+            message += " of this shallow clone"
+            fix = "bring the rest of the history with git fetch --unshallow"
+        causes = tuple(skipped.fault for skipped in self._replays.skipped[:1])
+        return ErgoError("bisect.no_good_commit", message, where=str(self._repository.top), fix=fix, causes=causes)
 
     def origin(self, bad: Commit, good: Commit) -> Origin:
         """Where the divergence came from between two commits, of which only ``bad`` has it."""

@@ -1,39 +1,23 @@
 """A git repository that is only read: its commits, how they follow one another, and their files.
 
-Nothing of it is written: no index, reference, worktree or configuration. No hook, pager or file system monitor runs;
-the filters of git's configuration run on the files of a commit, as they do at a checkout.
+The files of a commit are written as they are stored: no filter runs on them (``git_process``).
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
-from ergo_cli.channels.bounded_run import Finished, run_bounded
-from ergo_cli.core.time import NANOS
-from ergo_cli.errors import ErgoError, reason
+from ergo_cli.channels.bounded_run import Finished
+from ergo_cli.errors import ErgoError
+from ergo_cli.tools.git_process import MOST_BYTES, Git, complaint, git_failed, text_of
 
-_TIME_LIMIT_NS = 600 * NANOS
-_MOST_BYTES = 256 * 1024 * 1024
-"""How much one answer of git may hold: the ids of six million commits."""
-
-_SETTINGS = (
-    f"core.hooksPath={os.devnull}",
-    "core.fsmonitor=false",
-    "core.splitIndex=false",
-    "core.untrackedCache=false",
-    "core.sparseCheckout=false",
-    "submodule.recurse=false",
-    "color.ui=false",
-    "i18n.logOutputEncoding=UTF-8",
-)
-_WORDS = ("--no-pager", "--literal-pathspecs", *(word for setting in _SETTINGS for word in ("-c", setting)))
-_KEPT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES")
 _FORM = "%H%x00%h%x00%an%x00%aI%x00%s"
+_ID = re.compile("[0-9a-f]{40,64}")
 
 
 class Commit(Struct, frozen=True):
@@ -49,7 +33,7 @@ class Commit(Struct, frozen=True):
 class Repository:
     """The repository of a working tree; ``top`` is the tree's folder, links followed."""
 
-    def __init__(self, git: str, top: Path, git_folder: Path) -> None:
+    def __init__(self, git: Git, top: Path, git_folder: Path) -> None:
         self._git = git
         self._git_folder = git_folder
         self.top = top
@@ -58,37 +42,29 @@ class Repository:
     def of(cls, folder: Path) -> Repository:
         """The repository that ``folder`` is in.
 
-        Raises ErgoError ``bisect.git_unavailable``, ``bisect.no_repository``.
+        Raises ErgoError ``bisect.git_unavailable``, ``bisect.no_repository``, ``bisect.git_failed``.
         """
-        git = shutil.which("git")
-        if git is None:
-            message = "git is not installed: there is no program 'git' on the PATH"
-            fix = "install git (apt install git, brew install git, https://git-scm.com)"
-            raise ErgoError("bisect.git_unavailable", message, where="program 'git'", fix=fix)
-        try:
-            found = _run(git, ("rev-parse", "--show-toplevel", "--absolute-git-dir"), folder)
-        except OSError as error:
-            raise _no_repository(folder, reason(error)) from error
-        if found is None or found.status:
-            raise _no_repository(folder, _complaint(found))
-        top, git_folder = os.fsdecode(bytes(found.stdout.kept)).splitlines()
-        return cls(git, Path(os.path.realpath(top)), Path(git_folder))
+        git = Git.on_path()
+        top, git_folder = (_folder_of(git, word, folder) for word in ("--show-toplevel", "--absolute-git-dir"))
+        return cls(git.without_filters(folder), Path(os.path.realpath(top)), git_folder)
 
     def commit(self, revision: str, option: str) -> Commit:
         """The commit that ``revision``, the value of an option, names. Raises ErgoError ``bisect.unknown_revision``."""
-        found = _run(
-            self._git, ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"), self.top
-        )
-        if found is None or found.status:
+        found = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        if found is None or found.status or not _ID.fullmatch(text_of(found)):  # '^HEAD' gives what it leaves out
             message = f"'{revision}' names no commit of the repository"
             fix = "name a commit, a tag or a branch; git log lists commits"
             raise ErgoError("bisect.unknown_revision", message, where=f"option {option}", fix=fix)
-        return self.described(_text(found))
+        return self.described(text_of(found))
 
     def is_checked_out(self, commit: Commit) -> bool:
         """Whether the working tree is that of ``commit``."""
-        found = _run(self._git, ("rev-parse", "--verify", "--quiet", "HEAD^{commit}"), self.top)
-        return found is not None and _text(found) == commit.id
+        found = self._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        return found is not None and text_of(found) == commit.id
+
+    def is_shallow(self) -> bool:
+        """Whether the history is cut off: a clone of the last commits alone."""
+        return self._answer("rev-parse", "--is-shallow-repository") == "true"
 
     def described(self, commit: str) -> Commit:
         """A commit by its id."""
@@ -98,9 +74,9 @@ class Repository:
 
     def is_ancestor(self, commit: str, of: str) -> bool:
         """Whether ``commit`` is, or comes before, ``of``."""
-        found = _run(self._git, ("merge-base", "--is-ancestor", commit, of), self.top)
+        found = self._run("merge-base", "--is-ancestor", commit, of)
         if found is None or found.status not in (0, 1):
-            raise self._failed("merge-base", found)
+            raise git_failed("merge-base", found, self.top)
         return found.status == 0
 
     def line_of(self, commit: str) -> list[str]:
@@ -144,41 +120,26 @@ class Repository:
         Raises ErgoError ``bisect.git_failed``.
         """
         words = (f"--git-dir={self._git_folder}", f"--work-tree={folder}", "read-tree", "--reset", "-u", commit)
-        found = _run(self._git, words, folder, {"GIT_INDEX_FILE": str(index)})
+        found = self._git.run(words, folder, {"GIT_INDEX_FILE": str(index)})
         if found is None or found.status:
-            raise self._failed("read-tree", found)
+            raise git_failed("read-tree", found, self.top)
 
     def _answer(self, *words: str) -> str:
-        found = _run(self._git, words, self.top)
-        if found is None or found.status or found.stdout.size > _MOST_BYTES:
-            raise self._failed(words[0], found)
-        return _text(found)
+        found = self._run(*words)
+        if found is None or found.status or found.stdout.size > MOST_BYTES:
+            raise git_failed(words[0], found, self.top)
+        return text_of(found)
 
-    def _failed(self, command: str, found: Finished | None) -> ErgoError:
-        message = f"'git {command}' failed: {_complaint(found)}"
-        return ErgoError("bisect.git_failed", message, where=str(self.top), fix="look at the repository with git fsck")
-
-
-def _run(git: str, words: Sequence[str], folder: Path, more: Mapping[str, str] | None = None) -> Finished | None:
-    """Run git; None if it did not end in time. Raises OSError if it cannot be run there."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
-    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
-    return run_bounded((git, *_WORDS, *words), folder, environment | dict(more or {}), b"", _MOST_BYTES, _TIME_LIMIT_NS)
+    def _run(self, *words: str) -> Finished | None:
+        return self._git.run(words, self.top)
 
 
-def _text(found: Finished) -> str:
-    return found.stdout.kept.decode(errors="surrogateescape").removesuffix("\n")
-
-
-def _complaint(found: Finished | None) -> str:
-    """The last line of what git says, or that it says nothing."""
-    if found is None:
-        return f"it did not end within {_TIME_LIMIT_NS // NANOS} seconds"
-    lines = found.stderr.kept.decode(errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("fatal: ") if lines else f"it ended with status {found.status}"
-
-
-def _no_repository(folder: Path, why: str) -> ErgoError:
-    message = f"the program's folder '{folder}' is in no git repository that can be used: {why}"
-    fix = "change to the project's folder in its repository, or name it with --project DIR"
-    return ErgoError("bisect.no_repository", message, where=str(folder), fix=fix)
+def _folder_of(git: Git, word: str, folder: Path) -> Path:
+    """A folder of the repository that ``folder`` is in. Raises ErgoError ``bisect.no_repository``."""
+    found = git.run(("rev-parse", word), folder)
+    path = None if found is None or found.status else Path(text_of(found))
+    if path is None or not path.is_absolute():
+        message = f"the program's folder '{folder}' is in no git repository that can be used: {complaint(found)}"
+        fix = "change to the project's folder in its repository, or name it with --project DIR"
+        raise ErgoError("bisect.no_repository", message, where=str(folder), fix=fix)
+    return path

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -169,11 +170,8 @@ class _Place:
         if ended is None:
             seconds = asked.timeout_ns / NANOS
             return _not_run(f"the replay did not end within {seconds:g} s", "give it more time with --timeout DURATION")
-        try:
-            if ended.stdout.size > _MOST_BYTES:
-                raise ValueError("the report is too large")
-            report = msgspec.json.decode(ended.stdout.kept.rstrip().rpartition(b"\n")[2], type=_Report)
-        except ValueError:  # a program that ends the process
+        report = _report_of(ended)
+        if report is None:  # a program that ends the process
             return _not_run(f"the replay has no report: {_last_words(ended)}", "replay the commit in a worktree")
         return self._replayed(report)
 
@@ -228,7 +226,15 @@ class _Place:
             cluster_paths=tuple(map(self._there, flags.cluster_paths)),
             project=None if flags.project is None else self._there(flags.project),
         )
-        yield from ("--format", "json", "--max-divergences", str(_MOST_DIVERGENCES), *moved.words, *asked.options)
+        yield from (
+            "--format",
+            "json",
+            "--quiet",
+            "--max-divergences",
+            str(_MOST_DIVERGENCES),
+            *moved.words,
+            *asked.options,
+        )
         yield from ("--", str(asked.bundle))
 
     def _environment(self) -> dict[str, str]:
@@ -241,6 +247,16 @@ class _Place:
     def _is_moved(self, entry: str) -> bool:
         """Whether it is a folder of the repository, but not that of the ergo that runs."""
         return os.path.isabs(entry) and Path(entry).is_relative_to(self._top) and Path(entry) != _THIS_ERGO
+
+
+def _report_of(ended: Finished) -> _Report | None:
+    """The report, which a line that the program prints at its end may follow."""
+    if ended.stdout.size > _MOST_BYTES:
+        return None
+    for line in reversed(ended.stdout.kept.splitlines()):
+        with suppress(ValueError):
+            return msgspec.json.decode(line, type=_Report)
+    return None
 
 
 def _not_run(message: str, fix: str | None) -> Replayed:

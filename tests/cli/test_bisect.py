@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli import pipeline_projects, plan_projects
 from tests.conftest import Ergo, Ran
 from tests.git_histories import Files, add_commits, git, make_history, picture_of, texts_below
 
@@ -270,6 +271,44 @@ def test_a_program_in_python(ergo: Ergo, tmp_path: Path) -> None:
             assert "not yet" in each["error"]["message"]
 
 
+def test_a_plan(ergo: Ergo, tmp_path: Path) -> None:
+    home = plan_projects.settlement(tmp_path)
+    assert ergo("capture", cwd=home).exit_code == 0
+    files, code = texts_below(home), "settlement/plan.py"
+    edit = ("Raise the fee", {code: files[code].replace('FEE = Decimal("0.002")', 'FEE = Decimal("0.003")')})
+    ids = make_history(tmp_path / "plan", [("Begin", files), *notes([0, 1]), edit, *notes([2])])
+    report = found(ergo("bisect", plan_projects.KEPT, "--format", "json", cwd=tmp_path / "plan"))
+    assert (report["commit"]["commit"], report["files"]) == (ids[3], [code])
+    assert [(each["subject"], each["before"], each["after"]) for each in report["changes"]] == [
+        ("FEE", "'0.002'", "'0.003'")
+    ]
+    assert (report["divergence"]["kind"], report["divergence"]["seq"]) == ("journal", 0)
+
+
+def test_a_pipeline(ergo: Ergo, tmp_path: Path) -> None:
+    home = pipeline_projects.orders(tmp_path)
+    assert ergo("capture", cwd=home).exit_code == 0
+    files, code = texts_below(home), "orders/pipeline.py"
+    edit = ("Charge more", {code: files[code].replace('payload["cents"]})', 'payload["cents"] + 1})')})
+    ids = make_history(tmp_path / "flow", [("Begin", files), *notes([0, 1]), edit, *notes([2])])
+    report = found(ergo("bisect", pipeline_projects.KEPT, "--format", "json", cwd=tmp_path / "flow"))
+    assert (report["commit"]["commit"], report["files"]) == (ids[3], [code])
+    assert report["divergence"]["kind"] == "journal"
+    assert [each["file"] for each in report["changes"]] == [code]
+
+
+def test_what_a_program_prints_at_its_end_is_not_its_report(ergo: Ergo, tmp_path: Path) -> None:
+    home = tmp_path / "first"
+    shutil.copytree(FIXTURES / "agent", home)
+    assert ergo("capture", cwd=home).exit_code == 0
+    files, agent = texts_below(home), "refunds/agent.py"
+    text = files[agent].replace("LARGEST = 100.0", "LARGEST = 10.0")
+    text += "\nimport atexit\n\natexit.register(print, '{}')\n"
+    make_history(tmp_path / "agent", [("Begin", files), *notes([0]), ("Ask more often", {agent: text}), *notes([1])])
+    report = found(ergo("bisect", "captures/tuesday.json", "--format", "json", cwd=tmp_path / "agent"))
+    assert (report["commit"]["subject"], report["skipped"]) == ("Ask more often", [])
+
+
 def test_the_code_of_one_commit_is_not_seen_by_another(ergo: Ergo, tmp_path: Path) -> None:
     """All commits have a module of one name, size and time; the change is in that module alone."""
     home = tmp_path / "first"
@@ -370,6 +409,93 @@ def test_nothing_of_the_repository_is_touched_and_no_hook_runs(ergo: Ergo, histo
     assert not list(tmp_path.glob("ran-*"))
 
 
+STARTERS = (
+    "filter.mine.smudge",
+    "filter.mine.clean",
+    "filter.other=name.process",
+    "diff.external",
+    "diff.mine.textconv",
+    "diff.mine.command",
+    "core.sshCommand",
+    "core.askPass",
+    "core.editor",
+    "credential.helper",
+    "gpg.program",
+)
+
+
+def test_no_program_that_the_configuration_of_git_names_is_started(ergo: Ergo, history: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text(f'#!/bin/sh\necho "$0 $*" >> {tmp_path}/ran\ncat\n')
+    script.chmod(0o755)
+    for name in STARTERS:
+        git(history, "config", name, str(script))
+    for name in ("filter.mine.required", "filter.other=name.required"):
+        git(history, "config", name, "true")
+    attributes = history / ".git" / "info" / "attributes"
+    attributes.parent.mkdir(exist_ok=True)
+    attributes.write_text("* filter=mine diff=mine\n*.yaml filter=other=name\n")
+    (history / "notes.txt").write_text("unsaved\n")
+    (history / GRAPH).touch()
+    assert bisected(ergo, history)["commit"]["subject"] == "Enter earlier"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_a_partial_clone_lacks_is_not_fetched(ergo: Ergo, history: Path, tmp_path: Path) -> None:
+    script = tmp_path / "upload"
+    script.write_text(f'#!/bin/sh\ntouch {tmp_path}/ran\nexec git-upload-pack "$@"\n')
+    script.chmod(0o755)
+    git(history, "config", "uploadpack.allowFilter", "true")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--filter=blob:none", f"file://{history}", str(clone))
+    git(clone, "config", "remote.origin.uploadpack", str(script))
+    error = refused(ergo, clone, BUNDLE)
+    assert error["code"] == "bisect.no_good_commit"
+    assert [each["code"] for each in error["causes"]] == ["bisect.git_failed"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_shallow_clone_says_that_it_is_one(ergo: Ergo, history: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--depth=2", f"file://{history}", str(clone))
+    error = refused(ergo, clone, BUNDLE)
+    assert (error["code"], error["causes"]) == ("bisect.no_good_commit", [])
+    assert error["message"].endswith("back to the first one of this shallow clone")
+    assert error["fix"] == "bring the rest of the history with git fetch --unshallow"
+
+
+def test_a_repository_in_a_folder_of_any_name(ergo: Ergo, history: Path, tmp_path: Path) -> None:
+    for name in ("-x", "new\nline", "line\u2028end", "esc\x1b[31m", "$(touch ran)"):
+        there = tmp_path / name
+        history.rename(there)
+        ran = ergo("bisect", BUNDLE, cwd=there)
+        assert ran.stdout.partition("  ")[2].partition("  ")[2].startswith("Enter earlier"), name
+        assert "\x1b" not in ran.stdout + ran.stderr
+        history = there
+
+
+def test_what_commits_and_files_are_called_does_not_control_the_terminal(
+    ergo: Ergo, desk: dict[str, str], tmp_path: Path
+) -> None:
+    edit = ("Enter \x1b[31mearlier\x1b]0;title\x07", {GRAPH: lowered(desk), "n\x1bm": "1\n"})
+    make_history(tmp_path / "desk", [("Begin", desk), edit])
+    (tmp_path / "desk" / "n\x1bm").write_text("unsaved\n")
+    ran = ergo("bisect", BUNDLE, "-v", "--color", "never", cwd=tmp_path / "desk")
+    assert ran.exit_code == 0
+    assert "Enter \\x1b[31mearlier\\x1b]0;title\\x07" in ran.stdout
+    assert "n\\x1bm" in ran.stderr
+    assert not any(char in ran.stdout + ran.stderr for char in "\x1b\x07")
+
+
+def test_what_is_called_git_and_is_not(ergo: Ergo, history: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+    script = tmp_path / "git"
+    for text in ("#!/bin/sh\necho hello\n", "#!/bin/sh\nexit 1\n", "no program\n"):
+        script.write_text(text)
+        script.chmod(0o755)
+        error = refused(ergo, history, BUNDLE, PATH=f"{tmp_path}:{environment['PATH']}")
+        assert error["code"] in ("bisect.no_repository", "bisect.git_failed")
+
+
 def hanging(desk: dict[str, str], marker: Path) -> Files:
     """A project whose own primitives are a module that never ends to be imported."""
     text = f"import os, pathlib, time\npathlib.Path({str(marker)!r}).write_text(str(os.getpid()))\ntime.sleep(600)\n"
@@ -462,6 +588,7 @@ def refused(ergo: Ergo, folder: Path, *words: str, **more: Any) -> dict[str, Any
             "the good commit {7} does not come before the bad one, {6}",
         ),
         (["--good", "v9"], "bisect.unknown_revision", "'v9' names no commit of the repository"),
+        (["--good", "^HEAD"], "bisect.unknown_revision", "'^HEAD' names no commit of the repository"),
         (["--bad=--all"], "bisect.unknown_revision", "'--all' names no commit of the repository"),
         (["--good", "HEAD:notes.txt"], "bisect.unknown_revision", "'HEAD:notes.txt' names no commit of the repository"),
     ],
