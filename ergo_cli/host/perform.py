@@ -37,6 +37,7 @@ from ergo_cli.host.loop import RunEnd, RunResources, RunSummary, run_arrivals
 from ergo_cli.host.outputs import Outputs
 from ergo_cli.host.run_plan import Driver, EventFile, EventLines, RunPlan, capture_path
 from ergo_cli.host.timing import LiveClock, RunControl, StopHandle
+from ergo_cli.project.contracts import keep_contracts
 from ergo_cli.project.profiles import user_folder
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.stores.artifacts import artifact_id
@@ -276,7 +277,8 @@ def _keep_program(plan: RunPlan, digest: TextDigest | None) -> tuple[Notice, ...
     store, texts = ProgramStore.of_user(), plan.found.kept_texts
     notices: list[Notice | None] = []
     if texts:
-        notices.append(store.keep(program.ref, program.provenance, adapter, texts, program.kind.name))
+        kept = store.keep(program.ref, program.provenance, adapter, texts, program.kind.name)
+        notices.append(kept or keep_contracts(store, program))
     if digest is not None:
         from ergo_cli.project.own_code import keep_own_code, own_code  # imported here: most graphs have none
 

@@ -95,6 +95,10 @@ class Computing(Protocol[P_contra]):
         """The file of each of the program's texts, by the name under which bundles and stores keep it."""
         ...
 
+    def contracts(self, program: P_contra) -> bytes:
+        """What the program's fingerprint covers beside its texts, as JSON; empty where that is nothing."""
+        ...
+
     def own_code(self, program: P_contra) -> Mapping[str, CodePlace]:
         """Where the code of each node is written that runs code of the user's, by its authoring path."""
         ...

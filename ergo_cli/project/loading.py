@@ -26,7 +26,7 @@ from ergo_cli.programs.graph.expand.instances import version_candidates
 from ergo_cli.programs.graph.files.cluster_file import Decoded, decode_graph_json, decode_graph_yaml
 from ergo_cli.programs.graph.files.discovery import Discovered, Located, Reference, discover
 from ergo_cli.programs.graph.files.syntax import identifier_fault
-from ergo_cli.programs.graph.kind import load_graph
+from ergo_cli.programs.graph.kind import describe_graph, load_graph
 from ergo_cli.programs.graph.model import ClusterDefinition, ClusterKey, GraphAssets, ImplNode
 from ergo_cli.programs.graph.program import decode_sources, sources_of
 from ergo_cli.programs.program import AnyProgram
@@ -236,6 +236,14 @@ def load_program_from_sources(sources: tuple[ProgramSource, ...], inventory: Inv
     program = prepare_program(texts.assets, inventory)
     adapter = None if texts.adapter is None else load_adapter(texts.adapter.text, texts.adapter.label)
     return LoadedProgram(program, adapter, texts.notices + notices_of(adapter))
+
+
+def describe_program(sources: tuple[ProgramSource, ...], contracts: bytes) -> AnyProgram:
+    """The program that ``sources`` hold, of primitives of which only the contracts are known: it cannot run.
+
+    Raises ErgoError and ValueError for sources or contracts that make no program.
+    """
+    return describe_graph(decode_sources(sources).assets, contracts)
 
 
 def prepare_program(assets: GraphAssets, inventory: Inventory | None = None) -> AnyProgram:

@@ -10,6 +10,7 @@ from ergo_cli.core.documents import NO_ADAPTER, ProgramSource
 from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.programs.changes import Change, Layer, Verb
 from ergo_cli.programs.program import AnyProgram
+from ergo_cli.project.contracts import described_program
 from ergo_cli.project.finding import FoundProgram
 from ergo_cli.project.own_code import own_code, own_code_of
 from ergo_cli.project.store import ProgramStore
@@ -39,13 +40,26 @@ def changes_since(
     changes: list[Change] = []
     notices: tuple[Notice, ...] = ()
     if reader.runtime_provenance != found.program.provenance:
-        changes += _program_changes(texts, found, recorded)
+        changes += _program_changes(
+            texts, found, recorded or described_program(store, reader.runtime_provenance, texts)
+        )
         notices = () if changes or found.python is None else (UNKNOWN,)
     code = _code_changes(reader, found, store)
-    changes += code.found
+    changes += (change for change in code.found if not any(_says(other, change) for other in changes))
     notices += code.notices
     changes += _adapter_changes(reader.adapter_provenance, texts, found)
     return Changes(tuple(changes), notices)
+
+
+def _says(contract: Change, code: Change) -> bool:
+    """Whether a change of a primitive's contract is all that a change of its code is: both have the same values."""
+    same = _bare(contract) == _bare(code) != ("", "")
+    return same and bool(contract.nodes) and set(contract.nodes) <= set(code.nodes)
+
+
+def _bare(change: Change) -> tuple[str, str]:
+    """Both values without the quotes of a text, which manifests and Python write otherwise."""
+    return (change.before or "").strip("'\""), (change.after or "").strip("'\"")
 
 
 def _code_changes(reader: BundleReader, found: FoundProgram, store: ProgramStore) -> Changes:

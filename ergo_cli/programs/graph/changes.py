@@ -7,22 +7,18 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from ergo_cli.core.json import free_text
 from ergo_cli.programs.changes import Change, Verb, placed
-from ergo_cli.programs.graph.expand.instances import resolve_version
+from ergo_cli.programs.graph.bindings import Binding, binding_of, binds, value_text
+from ergo_cli.programs.graph.contract_changes import contract_changes
 from ergo_cli.programs.graph.model import (
-    ClusterDefinition,
-    ClusterNode,
     Endpoint,
     ExpandedEdge,
     ExpandedGraph,
     ExpandedNode,
-    Exposed,
     ExternalInput,
     GraphAssets,
     NodePort,
 )
-from ergo_cli.programs.graph.primitives.primitive import ParameterType, ParameterValue
 from ergo_cli.programs.graph.program import GraphProgram
 
 
@@ -34,7 +30,9 @@ def graph_changes(recorded: GraphProgram, today: GraphProgram) -> list[Change]:
     before, after = _Flat.of(recorded.expanded), _Flat.of(today.expanded)
     return [
         *_versions(recorded.assets, today.assets),
-        *_node_changes(before, after, today.assets),
+        *contract_changes(recorded, today),
+        *_node_changes(before, after),
+        *_parameter_changes(before, after, recorded.assets, today.assets),
         *_wire_changes(before, after),
         *_gone(before, after),
     ]
@@ -95,29 +93,32 @@ def _versions_of(assets: GraphAssets) -> dict[str, str]:
     return found
 
 
-def _node_changes(before: _Flat, after: _Flat, assets: GraphAssets) -> Iterator[Change]:
+def _node_changes(before: _Flat, after: _Flat) -> Iterator[Change]:
+    """Nodes that are new, of another primitive, or that ask for it by another version."""
     for path, node in after.nodes.items():
         old = before.nodes.get(path)
         file, line = placed(node.place)
         if old is None:
             yield Change(subject=path, verb=Verb.ADDED, after=_made(node), file=file, line=line, nodes=(path,))
-        elif _made(old) != _made(node):
+        elif _made(old) != _made(node) and _selected(old) != _selected(node):
             yield Change(subject=path, before=_made(old), after=_made(node), file=file, line=line, nodes=(path,))
         elif _selected(old) != _selected(node):
             was, now = _selected(old), _selected(node)
             yield Change(subject=path, before=was, after=now, file=file, line=line, nodes=(path,), idle=True)
-    yield from _parameter_changes(before, after, assets)
 
 
-def _parameter_changes(before: _Flat, after: _Flat, assets: GraphAssets) -> Iterator[Change]:
-    """Values that differ; one that several nodes take from one place is named after that place."""
+def _parameter_changes(before: _Flat, after: _Flat, recorded: GraphAssets, assets: GraphAssets) -> Iterator[Change]:
+    """Values that differ; one that several nodes take from one place is named after that place.
+
+    Defaults of a primitive on both sides are the primitive's change.
+    """
     found: dict[tuple[Binding, str | None, str | None], list[tuple[str, ExpandedNode]]] = {}
     for path, node in after.nodes.items():
         old = before.nodes.get(path)
         parameters = {} if old is None else old.parameters
         for name in dict.fromkeys((*node.parameters, *parameters)):
             was, now = parameters.get(name), node.parameters.get(name)
-            if old is not None and was != now:
+            if old is not None and was != now and (binds(recorded, old, name) or binds(assets, node, name)):
                 key = binding_of(assets, node, name), value_text(was), value_text(now)
                 found.setdefault(key, []).append((name, node))
     for (binding, was, now), takers in found.items():
@@ -126,49 +127,6 @@ def _parameter_changes(before: _Flat, after: _Flat, assets: GraphAssets) -> Iter
         subject = f"{first.path}.{name}" if len(takers) == 1 else binding.name
         nodes = tuple(node.path for _, node in takers)
         yield Change(subject=subject, before=was, after=now, file=file, line=line, nodes=nodes)
-
-
-class Binding(Struct, frozen=True):
-    """Where the value of a parameter is written, and its name there.
-
-    ``overheated.limit`` at a node of the root, ``over_limit/full.value`` in a cluster.
-    """
-
-    name: str
-    place: str | None
-
-
-def binding_of(assets: GraphAssets, node: ExpandedNode, parameter: str) -> Binding:
-    """At the node itself, at an instance around it, or as the default of a cluster; without place if it is none."""
-    path = node.authoring_path
-    found = Binding(f"{node.path}.{parameter}", None)
-    for depth, definition in reversed(list(enumerate(_definitions(assets, path)))):
-        node_id = path[depth][1]
-        places = assets.places.get(definition.key, {})
-        match definition.nodes[node_id].bindings.get(parameter):
-            case Exposed(outer):
-                names = [each.name for each in definition.parameters]
-                place = places.get(f"parameters[{names.index(outer)}]") if outer in names else None
-                found, parameter = Binding(f"{definition.id}.{outer}", place), outer
-            case None:
-                return found
-            case _:
-                name = f"{definition.id}/{node_id}" if depth else node_id
-                return Binding(f"{name}.{parameter}", places.get(f"nodes.{node_id}.params.{parameter}"))
-    return found
-
-
-def _definitions(assets: GraphAssets, path: tuple[tuple[str, str], ...]) -> list[ClusterDefinition]:
-    """The definitions that a path leads through, the root first."""
-    found = [assets.root]
-    for _, node_id in path[:-1]:
-        node = found[-1].nodes[node_id]
-        assert isinstance(node, ClusterNode)
-        versions = [version for cluster_id, version in assets.clusters if cluster_id == node.cluster_id]
-        version = resolve_version(node.selector, versions)
-        assert version is not None, "an expanded graph has all its clusters"
-        found.append(assets.clusters[node.cluster_id, version])
-    return found
 
 
 def _wire_changes(before: _Flat, after: _Flat) -> Iterator[Change]:
@@ -202,10 +160,3 @@ def _made(node: ExpandedNode) -> str:
 
 def _selected(node: ExpandedNode) -> str:
     return f"{node.impl_id}@{node.requested_version}"
-
-
-def value_text(value: ParameterValue | None) -> str | None:
-    """A parameter as its author writes it; None where it has no value."""
-    if value is None:
-        return None
-    return str(value.value) if value.type is ParameterType.ENUM else free_text(value.value).decode()

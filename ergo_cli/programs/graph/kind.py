@@ -18,7 +18,7 @@ from ergo_cli.events.composition import compose
 from ergo_cli.events.external import Context
 from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.changes import Change
-from ergo_cli.programs.graph.check.catalog import Inventory
+from ergo_cli.programs.graph.check.catalog import Inventory, Metadata
 from ergo_cli.programs.graph.model import GraphAssets
 from ergo_cli.programs.graph.primitives.primitive import ActionOutcome, TriggerEvent
 from ergo_cli.programs.graph.program import SCHEDULE, GraphInvoker, GraphProgram, files_of
@@ -69,6 +69,10 @@ class GraphComputing(Struct, frozen=True):
     def files(self, program: GraphProgram) -> Mapping[str, str]:
         """The files of the root and of its clusters."""
         return files_of(program.assets)
+
+    def contracts(self, program: GraphProgram) -> bytes:
+        """The contracts of its primitives."""
+        return msgspec.json.encode(program.contracts())
 
     def own_code(self, program: GraphProgram) -> Mapping[str, CodePlace]:
         """The functions of the nodes' own primitives."""
@@ -125,6 +129,14 @@ KIND = GraphKind()
 def load_graph(assets: GraphAssets, inventory: Inventory) -> Program[GraphProgram]:
     """The program that a graph with its clusters makes. Raises RuleError, everything else found in its ``causes``."""
     return _program(GraphProgram.load(assets, inventory))
+
+
+def describe_graph(assets: GraphAssets, contracts: bytes) -> Program[GraphProgram]:
+    """The program of a graph whose primitives are known by their ``contracts`` alone: it is compared, and cannot run.
+
+    Raises as ``load_graph``, and ValueError for contracts that are damaged.
+    """
+    return _program(GraphProgram.described(assets, msgspec.json.decode(contracts, type=list[Metadata])))
 
 
 def _program(graph: GraphProgram) -> Program[GraphProgram]:

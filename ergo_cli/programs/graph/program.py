@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -15,14 +15,14 @@ from ergo_cli.events.adapter import Adapter
 from ergo_cli.events.adapter_manifest import Provides
 from ergo_cli.events.composition import ActionNode, SourceNode, compose
 from ergo_cli.events.external import Context
-from ergo_cli.programs.graph.check.catalog import Inventory, standard_inventory
+from ergo_cli.programs.graph.check.catalog import Catalog, Inventory, Metadata, standard_inventory
 from ergo_cli.programs.graph.check.validation import ValidatedGraph, validate
 from ergo_cli.programs.graph.expand.expansion import expand
 from ergo_cli.programs.graph.files.cluster_file import Decoded, decode_graph_json, decode_graph_yaml
 from ergo_cli.programs.graph.model import ClusterDefinition, ClusterKey, ExpandedGraph, ExpandedNode, GraphAssets
 from ergo_cli.programs.graph.run.compiler import GraphPass, graph_pass
 from ergo_cli.programs.graph.run.interpreter import termination_of
-from ergo_cli.programs.graph.run.provenance import runtime_provenance
+from ergo_cli.programs.graph.run.provenance import runtime_provenance, used_primitives
 from ergo_cli.programs.graph.run.steps import emitted_effect_kinds, native_parameters
 from ergo_cli.programs.kinds import BUILT_IN_ID
 from ergo_cli.programs.wiring import Wiring
@@ -137,6 +137,20 @@ class GraphProgram(Struct, frozen=True):
         ref = f"{assets.root.id}@{assets.root.version}"
         return cls(ref, provenance, expanded, validated, inventory, assets)
 
+    @classmethod
+    def described(cls, assets: GraphAssets, contracts: Iterable[Metadata]) -> GraphProgram:
+        """The program of primitives of which nothing but the contracts is known: it cannot run. Raises as ``load``."""
+        return cls.load(assets, Inventory(Catalog(contracts), {}, {}, {}, {}))
+
+    def contracts(self) -> list[Metadata]:
+        """What the fingerprint covers of the primitives in use: all but their code."""
+        return used_primitives(self.expanded, self.inventory.catalog)
+
+    def manifest_place(self, impl_id: str) -> CodePlace | None:
+        """Where the manifest of an own primitive is written."""
+        primitive = self.inventory.primitive(impl_id)
+        return None if primitive is None or primitive.place is None else _code_place(primitive.place)
+
     def newer_provenance(self) -> str:
         """The fingerprint as originals with a newer serde_json write it."""
         return runtime_provenance(self.graph_id, self.expanded, self.inventory.catalog, newer=True)
@@ -181,8 +195,7 @@ class GraphProgram(Struct, frozen=True):
 
     def own_code(self) -> dict[str, CodePlace]:
         """Where the function of each own primitive is written, by the authoring paths of the nodes that run it."""
-        primitives = ((node.path, self.inventory.primitive(node.impl_id)) for node in self._own_nodes())
-        places = ((path, _code_place(each.place)) for path, each in primitives if each is not None and each.place)
+        places = ((node.path, self.manifest_place(node.impl_id)) for node in self._own_nodes())
         return {path: place for path, place in places if place is not None}
 
     def _own_nodes(self) -> Iterator[ExpandedNode]:

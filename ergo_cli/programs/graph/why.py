@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ergo_cli.core.json import free_text
 from ergo_cli.programs.causes import Cause, Raised
 from ergo_cli.programs.changes import placed
-from ergo_cli.programs.graph.changes import binding_of, value_text
+from ergo_cli.programs.graph.bindings import binding_of, value_text
 from ergo_cli.programs.graph.check.validation import Inbound
 from ergo_cli.programs.graph.model import ExpandedNode, NodePort
 from ergo_cli.programs.graph.primitives.primitive import ActionOutcome, Family, TriggerEvent

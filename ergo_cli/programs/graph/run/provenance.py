@@ -115,12 +115,12 @@ def canonical_fingerprint_text(graph_id: str, graph: ExpandedGraph, catalog: Cat
     """
     nodes = [_node(node) for _, node in sorted(graph.nodes.items())]
     edges = [_edge(edge) for edge in sorted(graph.edges, key=_edge_order)]
-    primitives = [_primitive(metadata) for metadata in _used(graph, catalog)]
+    primitives = [_primitive(metadata) for metadata in used_primitives(graph, catalog)]
     return msgspec.json.encode(_Graph(graph_id, nodes, edges, primitives))
 
 
-def _used(graph: ExpandedGraph, catalog: Catalog) -> list[Metadata]:
-    """The primitives in use, ascending by id and version."""
+def used_primitives(graph: ExpandedGraph, catalog: Catalog) -> list[Metadata]:
+    """The primitives in use, ascending by id and version. Raises RuleError V.8 for one that the catalog lacks."""
     used: dict[tuple[str, str], Metadata] = {}
     for _, node in sorted(graph.nodes.items()):
         metadata = catalog.get(node.impl_id, node.version)
