@@ -270,6 +270,7 @@ _COMMANDS = {
         "run",
         "capture",
         "replay",
+        "accept",
         "diff",
         "inspect",
         "explain",

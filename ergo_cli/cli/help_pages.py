@@ -43,6 +43,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--rebuild",
         "runs resume --force",
         "shrink --run",
+        "accept --stale",
     ),
     COMPARED: (
         "replay --strict",
@@ -52,6 +53,9 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "replay --event",
         "--fail-on",
         "explain --diff",
+        "accept --kind",
+        "accept --node",
+        "accept --path",
         "--good",
         "--bad",
         "--any",
@@ -76,6 +80,9 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "init --force",
         "runs gc --dry-run",
         "shrink --test",
+        "accept --all",
+        "accept --force",
+        "accept --why",
     ),
     FOUND: ("--cluster-path", "--profile", "--project", "--store", "--artifacts", "--also"),
     LIMITS: (

@@ -87,6 +87,14 @@ class Session:
         """Whether ``-v`` was given."""
         return self._verbose
 
+    def ask(self, blocks: Sequence[Block], question: str) -> str | None:
+        """Show what is asked about on standard error, and read a line from standard input; None at its end."""
+        self._complain(blocks)
+        sys.stderr.write(question)
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        return line.strip() if line else None
+
     def note(self, text: str) -> None:
         """Write one line to stderr if ``-v`` was given."""
         if self._verbose:
@@ -153,7 +161,7 @@ class Session:
     def _complain_of(self, errors: Iterable[ErgoError]) -> None:
         self._complain(tuple(error_lines(errors, verbose=self._verbose)))
 
-    def _complain(self, lines: Sequence[Line]) -> None:
+    def _complain(self, lines: Sequence[Block]) -> None:
         """Write lines to stderr, if it is open."""
         if not lines or sys.stderr is None:
             return

@@ -221,6 +221,16 @@ def profile_for_replay(
     return _agreed(capturing) or _agreed([each for each in profiles if _is_named(each, graph_id, reference)])
 
 
+def reaching_profiles(
+    project: Project, bundle: Path, graph_id: str, reference: str | None = None
+) -> tuple[ResolvedProfile, ...]:
+    """The profiles that capture to ``bundle``, else those whose program it names, as for ``profile_for_replay``."""
+    profiles = [resolve_profile(project, name) for name in project.profiles]
+    place = os.path.realpath(bundle)
+    capturing = tuple(profile for profile in profiles if os.path.realpath(profile.capture) == place)
+    return capturing or tuple(each for each in profiles if _is_named(each, graph_id, reference))
+
+
 def _agreed(profiles: list[ResolvedProfile]) -> ResolvedProfile | None:
     programs = {(profile.program, profile.adapter) for profile in profiles}
     return profiles[0] if len(programs) == 1 else None

@@ -85,6 +85,19 @@ class Pattern:
         ended = len(self._steps) in _closure(self._steps, frozenset(after))
         return frozenset(after), ended
 
+    def covers(self, path: str) -> bool:
+        """Whether a path without wildcards is at or below a match; ``[key=price]`` covers none, it needs the item."""
+        states = frozenset({0})
+        if len(self._steps) in _closure(self._steps, states):
+            return True
+        for step in _parse(path) if path else ():
+            if not isinstance(step, Member | Item):
+                return False
+            states, ended = self.advance(states, step, None)
+            if ended:
+                return True
+        return False
+
 
 def prune(patterns: Iterable[Pattern], tree: JsonValue) -> JsonValue:
     """``tree`` without what any of the patterns matches. What one takes away, another has matched all the same."""

@@ -53,6 +53,8 @@ def _without_result(command: str | None, exit_code: int, error: ErrorDocument | 
             return replace(report, episode=None)
         case "shrink":
             return replace(report, shrink=None)
+        case "accept":
+            return replace(report, accept=None)
         case "bisect":
             return replace(report, bisection=None)
         case "graph":

@@ -262,6 +262,41 @@ class SkippedCommitDocument(CommitDocument, frozen=True):
     error: ErrorDocument
 
 
+class AcceptedGroupDocument(Struct, frozen=True):
+    """A group of divergences of one bundle: what they have in common, how many there are, whether it is accepted.
+
+    ``kind`` is ``fingerprint`` where nothing is decided otherwise, ``unlisted`` for those that are counted only.
+    """
+
+    kind: str
+    node: str | None
+    path: str | None
+    count: int
+    accepted: bool
+
+
+class AcceptedBundleDocument(Struct, frozen=True):
+    """A bundle that differs: ``accepted``, ``left`` as it was, or ``waiting`` for an answer.
+
+    ``sha256`` is that of its new file, ``was`` that of the old one; ``rebound`` counts the events that hold other
+    values of the context.
+    """
+
+    path: str
+    state: str
+    sha256: str | None
+    was: str
+    rebound: int
+    groups: tuple[AcceptedGroupDocument, ...]
+
+
+class AcceptDocument(Struct, frozen=True):
+    """What became of the bundles that differ, and the files that say who accepted what."""
+
+    bundles: tuple[AcceptedBundleDocument, ...]
+    logs: tuple[str, ...]
+
+
 class BisectionDocument(Struct, frozen=True):
     """Which commit made a bundle differ.
 
@@ -570,6 +605,8 @@ class Report(Struct, frozen=True, kw_only=True):
     why: WhyDocument | UnsetType | None = UNSET
     shrink: ShrinkDocument | UnsetType | None = UNSET
     bisection: BisectionDocument | UnsetType | None = UNSET
+    accept: AcceptDocument | UnsetType | None = UNSET
+    stale: tuple[str, ...] | UnsetType | None = UNSET
     graph: GraphDocument | UnsetType | None = UNSET
     fixture: ConversionDocument | UnsetType = UNSET
     recovery: RecoveryDocument | UnsetType | None = UNSET

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from ergo_cli.core.diagnostics import counted
 from ergo_cli.core.levels import Level
@@ -92,15 +92,23 @@ class Group:
 
 def groups(results: Iterable[BundleResult], names: Sequence[str]) -> list[Group]:
     """The groups of all kept divergences, the gravest first, then the largest; ``names`` are those of the bundles."""
-    found: dict[tuple[object, ...], Group] = {}
+    found: dict[Hashable, Group] = {}
     for result, name in zip(results, names, strict=True):
         for divergence in as_shown(result.divergences):
             for node, fact in _grouped(divergence):
-                path = _NUMBERS.sub("[]", divergence.path)
-                level = divergence.level
-                key = (divergence.cause, node, divergence.kind, level, path, fact.sign, fact.subject)
-                found.setdefault(key, Group(fact, node, level)).add(name, divergence, fact)
+                key = _key(divergence, node, fact)
+                found.setdefault(key, Group(fact, node, divergence.level)).add(name, divergence, fact)
     return sorted(found.values(), key=lambda group: (_WEIGHTS[group.level], -group.count))
+
+
+def group_of(divergence: Divergence) -> Hashable:
+    """What divergences of one group have in common."""
+    return _key(divergence, *next(_grouped(divergence)))
+
+
+def _key(divergence: Divergence, node: str, fact: Fact) -> Hashable:
+    path = _NUMBERS.sub("[]", divergence.path)
+    return (divergence.cause, node, divergence.kind, divergence.level, path, fact.sign, fact.subject)
 
 
 def group_rows(found: Sequence[Group]) -> list[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -38,6 +38,9 @@ from ergo_cli.programs.kind import Asked, Line
 from ergo_cli.programs.recorded import Episode, JournalDifference
 from ergo_cli.programs.seat import CallWithin, DeadlinePassed, Seat, Surroundings
 from ergo_cli.stores.memory import MemoryJournal
+
+if TYPE_CHECKING:
+    from ergo_cli.programs.kernel.answered import AnsweredKernel
 
 S = TypeVar("S")
 
@@ -74,6 +77,12 @@ class KernelActing(Struct, frozen=True):
             leases=None if store is None else store.leases,
             continues=seat.continues,
         )
+
+    def answered(self, program: KernelProgram[Any]) -> AnsweredKernel[Any]:
+        """An invoker that is answered from a recording."""
+        from ergo_cli.programs.kernel.answered import AnsweredKernel  # imported here: only a new recording needs it
+
+        return AnsweredKernel(program)
 
     def reader(self, artifacts: Mapping[str, bytes]) -> KernelReader:
         """A reader for the journals of one bundle."""

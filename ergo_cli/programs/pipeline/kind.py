@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,6 +31,9 @@ from ergo_cli.programs.recorded import Episode, JournalDifference
 from ergo_cli.programs.seat import Seat, Surroundings
 from ergo_cli.stores.memory import MemoryJournal
 
+if TYPE_CHECKING:
+    from ergo_cli.programs.pipeline.answered import AnsweredPipeline
+
 
 class PipelineActing(Struct, frozen=True):
     """The ``Acting`` interface of pipeline programs."""
@@ -54,6 +58,12 @@ class PipelineActing(Struct, frozen=True):
             return PipelineInvoker(program, KeptFlow(program, seat.store), seat)
         journal = MemoryJournal()
         return PipelineInvoker(program, MemoryFlow(program.flow_id(), journal, forget=journal.forget), seat)
+
+    def answered(self, program: PipelineProgram) -> AnsweredPipeline:
+        """An invoker that is answered from a recording."""
+        from ergo_cli.programs.pipeline.answered import AnsweredPipeline  # imported here: only a new recording needs it
+
+        return AnsweredPipeline(program)
 
     def reader(self, artifacts: Mapping[str, bytes]) -> PipelineReader:
         """A reader for the journals of one bundle."""

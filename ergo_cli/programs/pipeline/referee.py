@@ -194,7 +194,7 @@ class PipelineReferee:
         journal = MemoryJournal()
         self._flow = MemoryFlow(program.flow_id(), journal, self._effects, forget=journal.forget)
         seat = Seat(self._time, self._time.within)
-        self._invoker = PipelineInvoker(_without_executors(program), self._flow, seat)
+        self._invoker = PipelineInvoker(without_executors(program), self._flow, seat)
 
     def _judge(self, recorded: PipelineCall, call: Callable[[], Sequence[EpisodeJournal]]) -> _Judged:
         termination = recorded.end.termination
@@ -306,7 +306,7 @@ def _bad_end(closing: PipelineEpisode | None) -> str | None:
     return "the recorded flow failed, or was given up"
 
 
-def _without_executors(program: PipelineProgram) -> PipelineProgram:
+def without_executors(program: PipelineProgram) -> PipelineProgram:
     """The program, for which nothing can be executed."""
 
     def execute(*_arguments: object) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -37,6 +37,14 @@ class ServedEffects:
         """Take in the records of an episode."""
         for record in records:
             self._records.setdefault(record.cursor.place, []).append(record)
+
+    def places(self, cursor: Cursor) -> Iterator[Place]:
+        """The calls of the same stage and input that nothing was asked of yet."""
+        return (place for place in self._records if place[:2] == cursor.place[:2])
+
+    def records(self, place: Place) -> Sequence[EffectRecord]:
+        """What is recorded of a call that nothing was asked of yet."""
+        return self._records.get(place, ())
 
     def at(self, cursor: Cursor, asked: Descriptor) -> Sequence[EffectRecord]:
         """The records of a call, as if it had asked for this; none of one that the deadline cut off.

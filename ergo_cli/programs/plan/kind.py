@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -28,6 +28,9 @@ from ergo_cli.programs.plan.secrets import find_secret
 from ergo_cli.programs.recorded import Episode, JournalDifference
 from ergo_cli.programs.seat import Seat, Surroundings
 from ergo_cli.stores.memory import MemoryArtifacts, MemoryJournal
+
+if TYPE_CHECKING:
+    from ergo_cli.programs.plan.answered import AnsweredPlan
 
 
 class PlanActing(Struct, frozen=True):
@@ -67,6 +70,12 @@ class PlanActing(Struct, frozen=True):
             seat,
             MemoryJournal() if store is None else store.attempts,
         )
+
+    def answered(self, program: PlanProgram) -> AnsweredPlan:
+        """An invoker that is answered from a recording."""
+        from ergo_cli.programs.plan.answered import AnsweredPlan  # imported here: only a new recording needs it
+
+        return AnsweredPlan(program)
 
     def reader(self, artifacts: Mapping[str, bytes]) -> PlanReader:
         """A reader for the journals of one bundle."""

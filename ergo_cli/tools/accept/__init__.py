@@ -1,0 +1,1 @@
+"""``ergo accept``: today's decisions become the recording."""
