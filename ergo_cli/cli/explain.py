@@ -27,7 +27,6 @@ from ergo_cli.cli.commands import (
 
 if TYPE_CHECKING:
     from ergo_cli.bundle.reader import BundleReader
-    from ergo_cli.core.diagnostics import Notice
     from ergo_cli.replay.explaining import Assigned
     from ergo_cli.report.command_result import CommandResult
 
@@ -37,6 +36,10 @@ OnlyDifferingOption = Annotated[
     bool, typer.Option("--diff", help="Only nodes that did otherwise with the program of the capture.")
 ]
 OccurrenceOption = Annotated[int, place_option("--occurrence", "N", "Which of several events of one id, from 0.")]
+
+
+_ONE_SIDE = "--diff leaves nothing out: the program of the capture is today's, or is not known"
+_RECORDED = "--diff leaves nothing out: all that is shown was recorded; ergo why compares it with today's program"
 
 
 def explain(
@@ -61,6 +64,7 @@ def explain(
     """Say what every node of the program did for one event, and why an action ran or did not."""
     from ergo_cli.bundle.reader import open_bundle
     from ergo_cli.cli.session import Session
+    from ergo_cli.core.diagnostics import Notice
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
     from ergo_cli.replay.explaining import explain_event
@@ -81,6 +85,8 @@ def explain(
 
         with open_bundle(bundle) as reader:
             explained = explain_event(reader, find, event, occurrence)
+        if diff and all(part.recorded is None for part in explained.parts):
+            notices.append(Notice(_ONE_SIDE if explained.is_traced else _RECORDED))
         return render_explanation(explained, tuple(notices), only_differing=diff)
 
     return session.conclude(work)

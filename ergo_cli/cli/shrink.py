@@ -33,6 +33,20 @@ if TYPE_CHECKING:
     from ergo_cli.report.command_result import CommandResult
     from ergo_cli.tools.shrink.tries import Limits, Tries
 
+_LEAST_SECONDS, _MOST_SECONDS = 0.001, 1e9
+
+
+def _seconds(literal: str) -> float:
+    try:
+        seconds = float(literal)
+    except ValueError:
+        seconds = 0.0
+    if not _LEAST_SECONDS <= seconds <= _MOST_SECONDS:  # nor is it what is not a number
+        message = f"'{literal}' is not a number of seconds from {_LEAST_SECONDS:g} to {_MOST_SECONDS:g}"
+        raise typer.BadParameter(message)
+    return seconds
+
+
 StreamArgument = Annotated[
     str, typer.Argument(metavar="BUNDLE|EVENTS", help="A bundle that differs, or with --run a stream of events.")
 ]
@@ -52,7 +66,8 @@ MaxTriesOption = Annotated[
     int | None, typer.Option("--max-tries", min=1, max=2**63 - 1, metavar="N", help="Stop after so many tries.")
 ]
 MaxSecondsOption = Annotated[
-    float | None, typer.Option("--max-seconds", min=0.001, max=1e9, metavar="N", help="Stop after so many seconds.")
+    float | None,
+    typer.Option("--max-seconds", parser=_seconds, metavar="N", help="Stop after so many seconds, 0.001 to 1e9."),
 ]
 
 

@@ -78,11 +78,8 @@ def _reads(plan: RunPlan) -> Iterator[Read]:
     found = plan.found
     if found.file is not None:
         yield Read(found.file, "the graph")
-    for file in found.files:
+    for file in found.all_files:
         yield Read(file, "a file of the program")
-    for project in (found.project, None if found.profile is None else found.profile.project):
-        if project is not None:
-            yield Read(project.file, "the project file")
     if plan.store is not None:
         for file in store_files(plan.store, user_folder()):
             yield Read(file, "a file of the store")

@@ -109,6 +109,12 @@ class FoundProgram(Struct, frozen=True):
         return self.texts if self.python is None else self.python.sources
 
     @property
+    def all_files(self) -> tuple[str, ...]:
+        """Every file that was read to find and to load it, and those that its profile names for a run."""
+        project = () if self.project is None else (str(self.project.file),)
+        return (*self.files, *project, *(() if self.profile is None else map(str, self.profile.files)))
+
+    @property
     def kept_texts(self) -> tuple[ProgramSource, ...]:
         """The texts that the program store keeps: none of a program with a file that is not UTF-8."""
         try:

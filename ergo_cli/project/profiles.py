@@ -72,6 +72,12 @@ class ResolvedProfile(Struct, frozen=True):
         """The key of the project file that names the program."""
         return f"{self.project.file} profiles.{self.name}.{self.program.kind}"
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The project file, and the events and the egress configuration that a run reads."""
+        events = self.ingress.path if isinstance(self.ingress, FixtureFile) else None
+        return tuple(file for file in (self.project.file, events, self.egress) if file is not None)
+
     def required_ingress(self) -> Ingress:
         """The event source if the command line names none. Raises ProjectError PRJ-INVALID if the profile has none."""
         if self.ingress is None:

@@ -62,7 +62,7 @@ def picture_of_program(flags: ProgramFlags) -> LoadedPicture:
         message = f"a {kind.name} program has no picture"
         fix = "draw another program; ergo explain BUNDLE --event ID shows what this one does"
         raise ProgramError("program.no_picture", message, where=f"program '{found.program.ref}'", fix=fix)
-    return LoadedPicture(kind.picture(found.program.value), found.notices, found.files)
+    return LoadedPicture(kind.picture(found.program.value), found.notices, found.all_files)
 
 
 def picture_of_bundle(path: str) -> LoadedPicture:

@@ -169,7 +169,10 @@ def _answer(bundle: str, task: Task, other: Mapping[str, str], limit: int) -> An
         raise _unanswered(bundle, f"the replay of another process had not ended after {limit // NANOS} seconds")
     if done.status or done.stdout.size > len(done.stdout.kept):
         raise _died(bundle, done)
-    return pickle.loads(done.stdout.kept)
+    try:
+        return pickle.loads(done.stdout.kept)
+    except (EOFError, pickle.UnpicklingError):  # the program ended it before it could answer
+        raise _died(bundle, done) from None
 
 
 def _with_origin(task: Task, answer: Answer, result: BundleResult, bundle: str) -> BundleResult:

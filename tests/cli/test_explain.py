@@ -209,3 +209,14 @@ def test_diff_shows_nothing_where_both_programs_do_the_same(ergo: Ergo, lowered:
     ran = ergo("explain", "captures/monday.json", "--event", "q-0900", "--diff", cwd=lowered)
     shown = [line.split()[2] for line in ran.stdout.splitlines() if "@0.1.0" in line]
     assert shown == ["enter_level", "above"]
+
+
+def test_diff_without_another_program_says_that_all_is_shown(ergo: Ergo, lowered: Path, tmp_path: Path) -> None:
+    explain = ("explain", "captures/monday.json", "--event", "q-0910")
+    ran = ergo(*explain, "--diff", cwd=lowered, XDG_DATA_HOME=str(tmp_path / "empty"))
+    assert ran.stdout == ergo(*explain, cwd=lowered, XDG_DATA_HOME=str(tmp_path / "empty")).stdout
+    warning = "warning: --diff leaves nothing out: the program of the capture is today's, or is not known"
+    assert warning in ran.stderr.splitlines()
+    kept = ("explain", "captures/tuesday.json", "--event", "t-0900", "--diff")
+    ran = ergo(*kept, cwd=Path(__file__).parents[2] / "fixtures" / "agent")
+    assert "ergo why compares it with today's program" in ran.stderr

@@ -423,7 +423,7 @@ def test_a_program_that_does_not_load_or_cannot_run(ergo: Ergo, home: Home) -> N
 def test_a_picture_replaces_no_file_that_it_was_made_of(ergo: Ergo, tmp_path: Path) -> None:
     project = orders(tmp_path)
     os.link(project / KEPT, project / "link.txt")
-    for arguments in ((KEPT, "-o", KEPT), (KEPT, "-o", "link.txt"), ("-o", "orders/pipeline.py")):
+    for arguments in ((KEPT, "-o", KEPT), (KEPT, "-o", "link.txt"), ("-o", "orders/pipeline.py"), ("-o", "ergo.toml")):
         before = (project / str(arguments[-1])).read_bytes()
         assert refusal(ergo, *arguments, cwd=project)[:2] == (2, "cli.conflicting_options")
         assert (project / str(arguments[-1])).read_bytes() == before

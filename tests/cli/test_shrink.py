@@ -297,6 +297,11 @@ def test_a_test_finds_a_graph_outside_of_projects_by_its_file(
         ((BUNDLE,), "cli.missing_required_option", "--output"),
         ((BUNDLE, "-o", BUNDLE), "cli.conflicting_options", "the bundle that is shrunk"),
         ((BUNDLE, "-o", "graphs/order_threshold.yaml"), "cli.conflicting_options", "a file of the program"),
+        ((BUNDLE, "-o", "ergo.toml"), "cli.conflicting_options", "a file of the program"),
+        ((BUNDLE, "-o", "events/monday.jsonl"), "cli.conflicting_options", "a file of the program"),
+        ((BUNDLE, "-o", "s.json", "--test", "events/monday.jsonl"), "cli.conflicting_options", "a file of the program"),
+        ((BUNDLE, "-o", "s.json", "--max-seconds", "nan"), "cli.invalid_option_value", "--max-seconds"),
+        ((BUNDLE, "-o", "s.json", "--max-seconds", "0"), "cli.invalid_option_value", "--max-seconds"),
         ((BUNDLE, "-o", "s.json", "--test", "s.json"), "cli.conflicting_options", "the shrunk bundle"),
         ((BUNDLE, "-o", "-", "--test", "t.py"), "cli.conflicting_options", "from a file"),
         ((BUNDLE, "-o", "s.json", "--run", "false"), "cli.conflicting_options", "is a bundle"),
@@ -354,3 +359,13 @@ def test_a_limit_of_tries_keeps_the_best_so_far(ergo: Ergo, lowered: Path) -> No
     assert ran.exit_code == 0
     assert "  not the smallest: --max-tries was reached" in ran.stdout.splitlines()
     assert ids(lowered / "s.json") == ["q-0900", "q-0910"]
+
+
+def test_a_program_that_hangs_on_the_whole_is_bounded_and_named(ergo: Ergo, tmp_path: Path) -> None:
+    home = tmp_path / "trend"
+    shutil.copytree(FIXTURES / "own_primitives", home)
+    edit(home / "trend" / "primitives.py", "    before = before or price\n", "    while True:\n        pass\n")
+    ran = ergo(*("shrink", "captures/prices.json", "-o", "s.json", "--max-seconds", "1", "--format", "json"), cwd=home)
+    assert (ran.exit_code, ran.report["error"]["code"]) == (3, "shrink.try_hung")
+    assert ran.report["error"]["message"] == "today's program does not come to the end of 'captures/prices.json'"
+    assert not (home / "s.json").exists()

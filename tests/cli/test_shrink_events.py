@@ -191,6 +191,31 @@ def test_a_command_that_cannot_be_started_is_named(ergo: Ergo, many: Path) -> No
     assert "no-such-program" in ran.report["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "os.unlink(file); os.symlink(MINE, file)",
+        "os.unlink(file); os.mkfifo(file)",
+        "os.unlink(file); os.mkdir(file)",
+        "os.unlink(file); os.rmdir(os.path.dirname(file))",
+        "known = file + '.seen'; assert not os.path.exists(known); open(known, 'w')",
+    ],
+)
+def test_a_try_finds_nothing_of_what_others_did_to_their_stream(
+    ergo: Ergo, many: Path, tmp_path: Path, body: str
+) -> None:
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    command = check(tmp_path, f"file = sys.argv[1]; MINE = {str(mine)!r}; {body}; sys.exit('e9' in ids)")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    ran = ergo("shrink", "events.jsonl", "--run", command, "-o", "s.jsonl", "--max-seconds", "60", TMPDIR=str(scratch))
+    assert ran.exit_code == 0, ran.stderr
+    assert [each["event"]["id"] for each in records(tmp_path / "s.jsonl")[1:]] == ["e9"]
+    assert mine.read_text() == "mine"
+    assert not list(scratch.iterdir())
+
+
 def test_a_command_that_hangs_on_the_whole_is_ended_and_named(ergo: Ergo, many: Path, tmp_path: Path) -> None:
     command = check(tmp_path, "time.sleep(600)")
     ran = ergo("shrink", "events.jsonl", "--run", command, "--max-seconds", "2", "-o", "s.jsonl", "--format", "json")

@@ -271,13 +271,21 @@ def test_a_program_that_cannot_be_imported_elsewhere_is_not_verified(ergo: Ergo,
     assert not (home / "b.json").exists()
 
 
-def test_a_process_that_dies_is_named(ergo: Ergo, home: Path) -> None:
-    dying = "import os, signal\nif os.getcwd() != HOME:\n    os.kill(os.getpid(), signal.SIGKILL)"
+@pytest.mark.parametrize(
+    ("death", "how"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "was ended by SIGKILL"),
+        ("os._exit(3)", "ended with code 3"),
+        ("os._exit(0)", "ended with code 0"),
+    ],
+)
+def test_a_process_that_dies_is_named(ergo: Ergo, home: Path, death: str, how: str) -> None:
+    dying = f"import os, signal\nif os.getcwd() != HOME:\n    {death}"
     let_it_add(home, Impurity("0.25", f"HOME = {str(home)!r}\n{dying}"))
     done = ergo("capture", "-o", "b.json", "--verify", cwd=home)
     assert done.exit_code == 1
     assert done.stdout == "not verified  b.partial.json\nkept       b.partial.json\nunchanged  b.json\n"
-    assert "could not be verified: the process that replayed it was ended by SIGKILL" in done.stderr
+    assert f"could not be verified: the process that replayed it {how}" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (home / "b.json").exists()
 

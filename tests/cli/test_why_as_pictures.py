@@ -13,6 +13,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 GOLDEN = Path(__file__).parent / "golden"
 BUNDLE = "captures/monday.json"
 GRAPH = "graphs/order_threshold.yaml"
+EVENTS = "events/monday.jsonl"
 
 
 @pytest.fixture
@@ -57,8 +58,8 @@ def test_the_report_has_the_chain_and_the_picture(ergo: Ergo, lowered: Path) -> 
     assert report["graph"]["text"] == (GOLDEN / "why.mmd").read_text()
 
 
-@pytest.mark.parametrize("file", [BUNDLE, GRAPH, "adapters/order_desk.yaml"])
-def test_what_the_picture_was_made_of_is_not_replaced(ergo: Ergo, lowered: Path, file: str) -> None:
+@pytest.mark.parametrize("file", [BUNDLE, GRAPH, "adapters/order_desk.yaml", "ergo.toml", EVENTS])
+def test_what_was_read_and_what_the_profile_names_is_not_replaced(ergo: Ergo, lowered: Path, file: str) -> None:
     before = (lowered / file).read_bytes()
     ran = ergo("why", BUNDLE, "--as", "dot", "-o", file, "--format", "json", cwd=lowered)
     assert (ran.exit_code, ran.report["error"]["code"]) == (2, "cli.conflicting_options")

@@ -81,12 +81,16 @@ def shrink_replayed(
 ) -> ShrunkBundle | None:
     """The smallest bundle that parts as ``reader``'s does first when it is replayed as assigned; None where it matches.
 
-    Raises ErgoError: that of the replay, ``shrink.indivisible``, ``shrink.flaky``.
+    Raises ErgoError: that of the replay, ``shrink.indivisible``, ``shrink.try_hung``, ``shrink.flaky``.
     """
     assigned = _remembering(assignment)
     trial = replace(assigned, changes=no_changes)
+    bundle = reader.load() if reader.path in _NOT_READ_AGAIN else reader.path
     began = monotonic_ns()
-    whole = replay(reader.load() if reader.path in _NOT_READ_AGAIN else reader.path, lambda _: trial)
+    try:
+        whole = call_within(limits.whole, lambda: replay(bundle, lambda _: trial), "ergo-shrink")
+    except DeadlinePassed:
+        raise _hung(reader.path) from None
     patience = limits.patience(monotonic_ns() - began)
     if whole.error is not None:
         raise whole.error
@@ -98,6 +102,12 @@ def shrink_replayed(
     bundle = subject.recording.bundle_of(found.stream)
     result = replay(bundle, lambda _: assigned)
     return ShrunkBundle(bundle, result, found, reader.event_count, tuple(subject.notices))
+
+
+def _hung(path: str) -> ErgoError:
+    message = f"today's program does not come to the end of '{path}'"
+    fix = f"see where it hangs: timeout 60 ergo replay {path}, or give it more time with --max-seconds"
+    return ErgoError("shrink.try_hung", message, where=path, fix=fix)
 
 
 def _remembering(assignment: Assignment) -> Assignment:

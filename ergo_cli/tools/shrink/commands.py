@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from time import monotonic_ns
 
 from msgspec import Struct
 
 from ergo_cli.channels.bounded_run import SpawnError, run_bounded
-from ergo_cli.core.time import NANOS
 from ergo_cli.errors import ErgoError, UsageError, reason
 from ergo_cli.stores.temporaries import temporary_folder
 from ergo_cli.tools.shrink.lines import EventLine, read_lines, text_of
@@ -22,8 +20,6 @@ PLACE = "{}"
 """What stands in a command for the path of the stream."""
 
 _KEPT_OUTPUT = 1 << 16
-_WHOLE_NS = 3600 * NANOS
-"""How long a command may take on the whole stream where no limit is given."""
 
 
 class Command(Struct, frozen=True):
@@ -68,38 +64,41 @@ def shrink_events(
     Raises EventError, ErgoError ``shrink.command_not_started``, ``shrink.try_hung``, ``shrink.flaky``.
     """
     events = read_lines(path)
-    with temporary_folder("ergo-shrink-") as folder:
-        runs = CommandRuns(command, folder, _WHOLE_NS if limits.seconds is None else int(limits.seconds * NANOS))
-        began = monotonic_ns()
-        try:
-            status = runs.status(events)
-        except TryHung as error:
-            raise _hung(command, path) from error
-        if status == 0:
-            return None
-        runs.patience = limits.patience(monotonic_ns() - began)
-        found = shrink(CommandSubject(events, runs, status), limits, on_try)
+    runs = CommandRuns(command, limits.whole)
+    began = monotonic_ns()
+    try:
+        status = runs.status(events)
+    except TryHung as error:
+        raise _hung(command, path) from error
+    if status == 0:
+        return None
+    runs.patience = limits.patience(monotonic_ns() - began)
+    found = shrink(CommandSubject(events, runs, status), limits, on_try)
     return ShrunkEvents(text_of(found.stream), status, found, len(events))
 
 
 class CommandRuns:
-    """Runs a command on streams that it gets as a file in ``folder``, each for ``patience`` ns at most."""
+    """Runs a command on streams, each for ``patience`` ns at most.
 
-    def __init__(self, command: Command, folder: Path, patience: int) -> None:
+    It gets each as a file in a folder of its own: whatever a try does with them, the next one finds nothing of it.
+    """
+
+    def __init__(self, command: Command, patience: int) -> None:
         self._command = command
-        self._file = folder / "events.jsonl"
         self.patience = patience
 
     def status(self, stream: Sequence[EventLine]) -> int:
         """The exit code, negative for a signal. Raises TryHung, ErgoError ``shrink.command_not_started``."""
-        self._file.write_bytes(text_of(stream))
-        words = self._command.on(str(self._file))
-        try:
-            done = run_bounded(words, None, os.environ, b"", _KEPT_OUTPUT, self.patience)
-        except SpawnError as error:
-            message = f"the command '{words[0]}' cannot be started: {reason(error)}"
-            fix = "name a program that can be found; a shell's own words need one: sh -c '...'"
-            raise ErgoError("shrink.command_not_started", message, where="option --run", fix=fix) from error
+        with temporary_folder("ergo-shrink-") as folder:
+            file = folder / "events.jsonl"
+            file.write_bytes(text_of(stream))
+            words = self._command.on(str(file))
+            try:
+                done = run_bounded(words, None, os.environ, b"", _KEPT_OUTPUT, self.patience)
+            except SpawnError as error:
+                message = f"the command '{words[0]}' cannot be started: {reason(error)}"
+                fix = "name a program that can be found; a shell's own words need one: sh -c '...'"
+                raise ErgoError("shrink.command_not_started", message, where="option --run", fix=fix) from error
         if done is None:
             raise TryHung
         return done.status

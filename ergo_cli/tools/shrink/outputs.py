@@ -26,10 +26,8 @@ def check_output(destination: str, reads: Sequence[Read]) -> None:
 
 def check_bundle_outputs(path: str, found: FoundProgram, output: str, test: Path | None) -> None:
     """Check where the shrunk bundle and its test go, beside what the search reads. Raises as ``check_output``."""
-    reads = [Read(path, "the bundle that is shrunk"), *(Read(file, "a file of the program") for file in found.files)]
-    for project in (found.project, None if found.profile is None else found.profile.project):
-        if project is not None:
-            reads.append(Read(project.file, "the project file"))
+    reads = [Read(path, "the bundle that is shrunk")]
+    reads += [Read(file, "a file of the program") for file in found.all_files]
     check_output(output, reads)
     if test is not None:
         check_output(str(test), [*reads, Read(output, "the shrunk bundle")])

@@ -17,6 +17,8 @@ _LEAST_PATIENCE = 10 * NANOS
 _PATIENCE = 10
 """How many times as long as the whole stream a try may take."""
 
+_WHOLE_NS = 3600 * NANOS
+
 MOST_HUNG = 3
 """How many tries may hang before no more are made."""
 
@@ -36,10 +38,15 @@ class Limits(Struct, frozen=True):
     tries: int | None = None
     seconds: float | None = None
 
+    @property
+    def whole(self) -> int:
+        """How long the whole stream may take, in ns."""
+        return _WHOLE_NS if self.seconds is None else int(self.seconds * NANOS)
+
     def patience(self, whole: int) -> int:
         """How long one try may take, in ns, where that of the whole stream took ``whole``."""
         patience = max(_LEAST_PATIENCE, _PATIENCE * whole)
-        return patience if self.seconds is None else min(patience, int(self.seconds * NANOS))
+        return patience if self.seconds is None else min(patience, self.whole)
 
 
 class TryHung(Exception):
