@@ -248,11 +248,15 @@ class Finding(Struct, frozen=True):
 
 
 class EffectPlace(Struct, frozen=True):
-    """An effect that differs: its index on its side; ``missing`` holds it where the recording alone has it."""
+    """An effect that differs: its index on its side; ``missing`` holds it where the recording alone has it.
+
+    ``is_moved``: both sides have the same effects, and it is the first of them that stands elsewhere.
+    """
 
     index: int
     missing: JsonValue = None
     is_missing: bool = False
+    is_moved: bool = False
 
 
 class Blame(Struct, frozen=True):

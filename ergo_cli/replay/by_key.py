@@ -6,7 +6,8 @@ A reader asks which keys and intents differ: here one new effect is one differen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import TypeVar
 
@@ -55,14 +56,29 @@ def compare_by_key(expected: Tree, actual: Tree) -> list[Difference] | None:
     That is so where both lists are about the same in the same order, or differ in their order only.
     """
     here, there = (list(_parts(effects_of(tree))) for tree in (expected, actual))
-    if [part.about for part in here] == [part.about for part in there]:
+    if [part.about for part in here] == [part.about for part in there] or _texts(here) == _texts(there):
         return None
-    pairs = _paired(here, there, lambda part: part.about, lambda part: part.value)
+    pairs = _paired_between_equal_ends(here, there)
     sides = effects_of(expected), effects_of(actual)
     found = list(_differences(pairs, *sides))
     if found and _is_reordered(pairs, there):
         found.append(order_difference(kept(sides[0]), kept(sides[1])))
     return found or None
+
+
+def _texts(parts: Iterable[_Part]) -> Counter[tuple[Hashable, bytes]]:
+    return Counter((part.about, canonical(part.value)) for part in parts)
+
+
+def _paired_between_equal_ends(here: Sequence[_Part], there: Sequence[_Part]) -> _Pairs[_Part]:
+    """Pair the parts that are about the same; equal ones at both ends of the lists are each other's."""
+    texts = [[(part.about, canonical(part.value)) for part in side] for side in (here, there)]
+    start = common_prefix(*texts)
+    end = common_prefix(texts[0][start:][::-1], texts[1][start:][::-1])
+    one, other = len(here) - end, len(there) - end
+    between = _paired(here[start:one], there[start:other], lambda part: part.about, lambda part: part.value)
+    ends = (zip(here[:start], there[:start], strict=True), zip(here[one:], there[other:], strict=True))
+    return [*ends[0], *between, *ends[1]]
 
 
 def _is_reordered(pairs: _Pairs[_Part], there: Sequence[_Part]) -> bool:

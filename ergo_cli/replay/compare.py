@@ -121,7 +121,10 @@ Numbered = tuple[int, JsonValue]
 
 
 class Difference(Struct, frozen=True):
-    """One leaf that differs; ``effect`` is the index of its effect, on the actual side if present there."""
+    """One leaf that differs; ``effect`` is the index of its effect, on the actual side if present there.
+
+    Of the order of effects it is the first that stands elsewhere.
+    """
 
     kind: DivergenceKind
     location: Location
@@ -177,7 +180,9 @@ def compare_effects(expected: Sequence[JsonValue], actual: Sequence[JsonValue]) 
 def order_difference(here: Sequence[Numbered], there: Sequence[Numbered]) -> Difference:
     """The difference of two lists of effects in their order, as lists of hashes."""
     hashes = [_hash(effect) for _, effect in here], [_hash(effect) for _, effect in there]
-    return Difference(DivergenceKind.EFFECT_ORDER, (Member("effects"),), hashes[0], hashes[1])
+    first = common_prefix(*hashes)
+    moved = there[first][0] if first < len(there) else None
+    return Difference(DivergenceKind.EFFECT_ORDER, (Member("effects"),), hashes[0], hashes[1], moved)
 
 
 def edited_effects(record: DecisionRecord, *, newer: bool) -> Set[int]:
@@ -279,7 +284,7 @@ def effect_at(index: int) -> Location:
     return Member("effects"), Item(index)
 
 
-def common_prefix(here: Sequence[bytes], there: Sequence[bytes]) -> int:
+def common_prefix(here: Sequence[object], there: Sequence[object]) -> int:
     """The number of equal items at the beginning of both."""
     length = 0
     for one, other in zip(here, there, strict=False):

@@ -402,11 +402,15 @@ def _effect_sink(scan: Scan, target: Target) -> EffectSink:
 
 
 def _place(difference: Difference) -> EffectPlace | None:
-    if difference.effect is None:
-        return None
-    if difference.kind is DivergenceKind.EFFECT_MISSING:
-        return EffectPlace(difference.effect, difference.expected, is_missing=True)
-    return EffectPlace(difference.effect)
+    match difference:
+        case Difference(kind=DivergenceKind.EFFECT_ORDER, effect=int(first)):
+            return EffectPlace(first, is_moved=True)
+        case Difference(kind=DivergenceKind.EFFECT_MISSING, effect=int(index)):
+            return EffectPlace(index, difference.expected, is_missing=True)
+        case Difference(effect=int(index)):
+            return EffectPlace(index)
+        case _:
+            return None
 
 
 def _episode(seq: int, record: DecisionRecord) -> Episode:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from itertools import groupby
 
 from msgspec.structs import replace
 
@@ -30,7 +31,8 @@ def with_changes(result: BundleResult, changes: Changes, program: AnyProgram) ->
     if not changes.found:
         return replace(result, warnings=warnings, divergences=divergences)
     reaching = _Reaching(changes.found, program)
-    divergences = tuple(reaching.joined(each) for each in divergences)
+    by_decision = groupby(divergences, lambda each: (each.seq, each.event_id))
+    divergences = tuple(each for _, decision in by_decision for each in reaching.of_decision(list(decision)))
     reached = {number for each in divergences for number in each.changes}
     is_match, all_kept = result.outcome is Outcome.MATCH, result.divergence_count == len(divergences)
     found = tuple(
@@ -48,12 +50,23 @@ class _Reaching:
         self._changes = changes
         self._wiring = Wiring(()) if computing is None else computing.wiring(program.value)
         self._of = cache(self._behind)
+        numbered = enumerate(changes if computing is not None else ())
+        self._renumbering = tuple(number for number, change in numbered if _is_of_node(change))
 
-    def joined(self, divergence: Divergence) -> Divergence:
-        """The divergence with the changes that reach it."""
+    def of_decision(self, divergences: Sequence[Divergence]) -> list[Divergence]:
+        """The divergences of one decision with the changes that reach them.
+
+        An effect that none reaches stands elsewhere for the sake of those beside it, else of a node that is new or
+        gone: nodes run by their numbers, which such a node shifts.
+        """
+        joined = [_by_both_pairings(each, self._reached) for each in divergences]
+        beside = {number for one in joined for each in (one, *(one.by_key or ())) for number in each.changes}
+        shifting = tuple(sorted(beside)) or self._renumbering
+        return [_by_both_pairings(each, partial(_shifted, shifting)) for each in joined]
+
+    def _reached(self, divergence: Divergence) -> Divergence:
         node = divergence.origin or divergence.node
-        by_key = divergence.by_key and tuple(map(self.joined, divergence.by_key))
-        return replace(divergence, changes=() if node is None else self._of(node), by_key=by_key)
+        return replace(divergence, changes=() if node is None else self._of(node))
 
     def _behind(self, node: str) -> tuple[int, ...]:
         """Of a node that is gone, its removal."""
@@ -62,6 +75,24 @@ class _Reaching:
         else:
             found = (change.verb is Verb.REMOVED and change.subject == node for change in self._changes)
         return tuple(number for number, is_behind in enumerate(found) if is_behind)
+
+
+def _by_both_pairings(divergence: Divergence, joined: Callable[[Divergence], Divergence]) -> Divergence:
+    """The divergence, and those that text reports show in its place, each ``joined``."""
+    return replace(joined(divergence), by_key=divergence.by_key and tuple(map(joined, divergence.by_key)))
+
+
+def _shifted(changes: tuple[int, ...], divergence: Divergence) -> Divergence:
+    """An effect, or the order of effects, that no change reaches by itself, with ``changes``."""
+    is_shifted = divergence.node is not None and not divergence.changes
+    return replace(divergence, changes=changes) if is_shifted else divergence
+
+
+def _is_of_node(change: Change) -> bool:
+    """Whether a node is new or gone."""
+    if change.verb is Verb.ADDED:
+        return change.nodes == (change.subject,)
+    return change.verb is Verb.REMOVED and not change.nodes and not change.idle
 
 
 def _is_placed(change: Change) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -173,8 +174,7 @@ class _Episode:
         """The recorded effects of a node: those of the capture's program, or those that share a name with today's."""
         recorded = [effect.text for effect in self._found.record.effects]
         if self._programs.recorded is not None:
-            own = set(_effects_of(self._before, node))
-            return tuple(effect for effect in recorded if effect in own)
+            return tuple((Counter(_effects_of(self._before, node)) & Counter(recorded)).elements())
         names = {name for text in _effects_of(self._today, node) for name in _names(text)}
         return tuple(effect for effect in recorded if names & set(_names(effect)))
 

@@ -49,6 +49,8 @@ def write(key: str, value: float) -> dict[str, Any]:
         ([B, A], [LOUD], [MISSING, ("effect_changed", f"effects[1].{NUMBER}", 1.0, 9.0)]),
         ([A, A], [LOUD, A, A], [EXTRA]),
         ([A], [B], [MISSING, EXTRA]),
+        ([A, B, A], [A, A, A], ["effect_missing effects[1]", "effect_extra effects[1]"]),
+        ([A, B, A], [A, B], ["effect_missing effects[2]"]),
         ([A, B], [B, LOUD], [("effect_changed", f"effects[0].{NUMBER}", 1.0, 9.0), "effect_order effects"]),
         ([sets(a=1.0, b=2.0)], [sets(b=2.0)], [("effect_changed", "effects[0].writes[0]", write("a", 1.0), None)]),
         ([sets(b=2.0)], [sets(a=1.0, b=2.0)], [("effect_extra", "effects[0].writes[0]", None, write("a", 1.0))]),
@@ -77,7 +79,13 @@ def test_what_is_about_the_same_is_compared(expected: list[Effect], actual: list
 
 @pytest.mark.parametrize(
     ("expected", "actual"),
-    [([A, B], [A, B]), ([A, B], [LOUD, B]), ([A, B], [B, A]), ([asks("order", size=1.0)], [asks("order", size=2.0)])],
+    [
+        ([A, B], [A, B]),
+        ([A, B], [LOUD, B]),
+        ([A, B], [B, A]),
+        ([A, LOUD], [LOUD, A]),
+        ([asks("order", size=1.0)], [asks("order", size=2.0)]),
+    ],
 )
 def test_nothing_else_is_shown_where_the_position_says_it_as_well(expected: list[Effect], actual: list[Effect]) -> None:
     assert found(expected, actual) is None

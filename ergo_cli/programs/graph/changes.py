@@ -130,7 +130,10 @@ def _parameter_changes(before: _Flat, after: _Flat, recorded: GraphAssets, asset
 
 
 def _wire_changes(before: _Flat, after: _Flat) -> Iterator[Change]:
-    """Ports, and outputs of the graph, that are fed from elsewhere; those of new nodes are the nodes' change."""
+    """Ports, and outputs of the graph, that are fed from elsewhere; those of new nodes are the nodes' change.
+
+    Outputs are in no decision.
+    """
     for port in [*after.wires, *(port for port in before.wires if port not in after.wires)]:
         path, name = port
         old, new = before.wires.get(port, ()), after.wires.get(port, ())
@@ -145,6 +148,7 @@ def _wire_changes(before: _Flat, after: _Flat) -> Iterator[Change]:
             file=file,
             line=line,
             nodes=(path,) if path else (),
+            idle=not path,
         )
 
 

@@ -22,6 +22,7 @@ class GraphReferee:
 
     def __init__(self, program: GraphProgram, recorded: GraphProgram | None, deadline: int | None) -> None:
         self._program = program
+        self._recorded = recorded
         self._deadline = deadline
         self._invoker = GraphInvoker(program)
         self.run = self._invoker.run
@@ -78,12 +79,33 @@ class GraphReferee:
         return GraphInvoker(self._program)
 
     def _maker(self, place: EffectPlace | None, before: list[NodeTrace] | None, today: list[NodeTrace]) -> str | None:
-        """The action behind an effect: in today's pass, or for a missing one in the recorded program's."""
+        """The action behind an effect: in today's pass, or for a missing one in the recorded program's.
+
+        Of several with the same effect it is one that does not have it on the other side.
+        """
         if place is None:
             return None
-        if not place.is_missing:
-            return _made_by(today, place.index)
-        return _made_by(before, place.index) if before is not None else _only_maker(self._program, place.missing)
+        now = _made(today)
+        if before is None:
+            return _only_maker(self._program, place.missing) if place.is_missing else _path_at(now, place.index)
+        was = _made(before)
+        if place.is_moved:
+            return _own_maker(now, place.index, was) or self._moved(now, was)
+        if place.is_missing:
+            return _own_maker(was, place.index, now) or _path_at(was, place.index)
+        return _own_maker(now, place.index, was) or _path_at(now, place.index)
+
+    def _moved(self, now: list[Made], was: list[Made]) -> str | None:
+        """The first action with another place among the others, of those behind a node that is fed by others."""
+        moved = [path for (path, _), (other, _) in zip(now, was, strict=False) if path != other]
+        return next((path for path in moved if self._wiring.depends(path, self._rewired)), next(iter(moved), None))
+
+    @cached_property
+    def _rewired(self) -> Sequence[str]:
+        """The nodes that other nodes feed than at the capture, and those that are new."""
+        assert self._recorded is not None
+        was, now = (_feeding(program) for program in (self._recorded, self._program))
+        return [path for path, sources in now.items() if was.get(path) != sources]
 
     def _origin(self, changed: list[str], maker: str | None) -> str | None:
         """The first changed node that feeds ``maker``; the first of all if today's program has no such action."""
@@ -137,9 +159,33 @@ def _written_keys(action: ActionNode) -> list[JsonValue]:
     return [action.parameters.get(name[1:]) if name.startswith("$") else name for name in names]
 
 
-def _made_by(traces: list[NodeTrace], index: int) -> str | None:
-    makers = [node.path for node in traces for _ in node.effects]
-    return makers[index] if index < len(makers) else None
+def _feeding(program: GraphProgram) -> dict[str, frozenset[str]]:
+    """The nodes that feed each node."""
+    nodes = program.validated.nodes.values()
+    return {node.node.path: frozenset(wire.producer.path for wire in node.inbound) for node in nodes}
+
+
+Made = tuple[str, str]
+"""An effect as a text, behind the path of the action that made it."""
+
+
+def _made(traces: list[NodeTrace]) -> list[Made]:
+    """The effects of a pass in their order; none of one that failed."""
+    if any(node.has_failed for node in traces):
+        return []
+    return [(node.path, repr(effect)) for node in traces for effect in node.effects]
+
+
+def _path_at(made: list[Made], index: int) -> str | None:
+    return made[index][0] if index < len(made) else None
+
+
+def _own_maker(made: list[Made], index: int, others: list[Made]) -> str | None:
+    """An action that makes the effect at ``index``, and not on the other side: that of the index before others."""
+    if index >= len(made):
+        return None
+    equal = (each for each in (made[index], *made) if each[1] == made[index][1])
+    return next((path for path, effect in equal if (path, effect) not in others), None)
 
 
 def _changed(before: list[NodeTrace], today: list[NodeTrace]) -> list[str]:

@@ -132,7 +132,7 @@ class _Chain:
             file=file,
             line=line,
             is_change=is_change,
-            is_repeated=steps > 0 and not is_new and bool(feeds),
+            is_repeated=steps > 0 and not is_new and bool(feeds or list(self._parameters(path))),
             recorded_failure=_failure(was),
             today_failure=_failure(now),
             sources=sources,

@@ -268,7 +268,7 @@ class PipelineReferee:
 
     def _blame(self, place: EffectPlace | None) -> Blame:
         last = self._judged[-1] if self._judged else None
-        if place is None:
+        if place is None or place.is_moved:
             stage = None if last is None or last.fault is None else last.fault.cursor.stage_key
         elif place.is_missing:
             stage = _sink_of(cast("dict[str, JsonValue]", place.missing))

@@ -146,3 +146,8 @@ def test_what_can_decide_nothing_is_marked_as_idle(tmp_path: Path) -> None:
         ("overheated/over/more", "gt@^0.1", "gt@~0.1", True),
         ("overpressure/over/more", "gt@^0.1", "gt@~0.1", True),
     ]
+
+
+def test_outputs_decide_nothing(tmp_path: Path) -> None:
+    found = changes(tmp_path, "order_threshold", ORDER, ("sold: sell.outcome", "sold: buy.outcome"), ("105.0", "104.0"))
+    assert [(each.subject, each.idle) for each in found] == [("enter_level.value", False), ("output sold", True)]
