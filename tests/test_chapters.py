@@ -34,6 +34,7 @@ WALKS: dict[tuple[str, ...], str | None] = {
     ("plans.md",): None,
     ("projects.md",): None,
     ("recipes.md",): "order_threshold",
+    ("ci-formats.md",): "order_threshold",
 }
 """Chapters that are read one after the other, and the example that they begin with."""
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NoReturn
 from ergo_cli.signals import INTERRUPTED, Interrupted, end_with, stop_on_signals
 
 if TYPE_CHECKING:
-    from ergo_cli.cli.commands import Format
     from ergo_cli.cli.session import Session
 
 _OBJECTS_TO_SEARCH = 100_000
@@ -118,12 +117,14 @@ def _session(arguments: Sequence[str]) -> Session:
     return Session(command, _asked_format(arguments), verbose=verbose)
 
 
-def _asked_format(arguments: Sequence[str]) -> Format:
+def _asked_format(arguments: Sequence[str]) -> str:
     """The format that the arguments request, even if they are otherwise invalid."""
     from ergo_cli.cli.commands import Format
+    from ergo_cli.report.formats.registry import FORMATS
 
-    asked = "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
-    return Format.JSON if asked else Format.TEXT
+    words = [word.removeprefix("--format=") for word in arguments if word.startswith("--format=")]
+    words += [word for option, word in pairwise(arguments) if option == "--format"]
+    return next((word for word in words if word in FORMATS), Format.TEXT)
 
 
 def _keep_memory() -> None:

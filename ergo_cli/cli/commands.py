@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import Enum
+from enum import Enum, StrEnum
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from ergo_cli.core.numbers import I64_MAX, U64_MAX, Numbers
 from ergo_cli.version import __version__
 
 
-class Format(Enum):
+class Format(StrEnum):
     """How a result is written."""
 
     TEXT = "text"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +11,6 @@ import typer
 from ergo_cli.cli.commands import (
     Color,
     ColorOption,
-    Format,
-    FormatOption,
     IgnoreOption,
     ListOption,
     MaxDivergencesOption,
@@ -22,6 +21,7 @@ from ergo_cli.cli.commands import (
     VersionOption,
 )
 from ergo_cli.cli.fail_on import FailOnOption
+from ergo_cli.cli.report_options import ReportFormatOption, ReportOption
 from ergo_cli.core.levels import FailOn
 
 if TYPE_CHECKING:
@@ -40,25 +40,34 @@ def diff(
     listed: ListOption = False,
     project: ProjectOption = None,
     max_input: MaxInputOption = None,
-    form: FormatOption = Format.TEXT,
+    form: ReportFormatOption = "text",
+    reports: ReportOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     color: ColorOption = Color.AUTO,
     version: VersionOption = False,
 ) -> int:
     """Compare two bundles, event by event, without running anything."""
+    from msgspec.structs import replace
+
     from ergo_cli.cli.session import Session
     from ergo_cli.cli.usage import refuse_second_standard_input
     from ergo_cli.replay.diffing import diff_bundles
     from ergo_cli.replay.paths import patterns_of_project, unmatched
     from ergo_cli.report.comparisons import DIFF, Shown, render_comparison
 
-    session = Session("diff", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
+    session = Session("diff", form, color, quiet=quiet, verbose=verbose, max_input=max_input, reports=reports or ())
 
     def work() -> CommandResult:
         refuse_second_standard_input((base, bundle))
+        begun = monotonic()
         patterns = patterns_of_project(ignore, Path(base), project)
-        result = diff_bundles(base, bundle, patterns, max_divergences, fail_on)
-        return render_comparison("diff", [result], DIFF, unmatched(patterns), Shown(listed, verbose))
+        compared = diff_bundles(base, bundle, patterns, max_divergences, fail_on)
+        result = replace(compared, seconds=monotonic() - begun)
+        ignored = (word for pattern in ignore or () for word in ("--ignore", pattern))
+        gate = () if fail_on is FailOn.ANY else ("--fail-on", fail_on.value)
+        named = () if project is None else ("--project", str(project))
+        shown = Shown(listed, verbose, options=(*ignored, *gate, *named))
+        return render_comparison("diff", [result], DIFF, unmatched(patterns), shown)
 
     return session.conclude(work)

@@ -110,6 +110,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--show-runtime-id",
         "--fail-on-error",
         "--format",
+        "--report",
         "--quiet",
         "--verbose",
         "--color",

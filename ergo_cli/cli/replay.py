@@ -13,8 +13,6 @@ from ergo_cli.cli.commands import (
     ClusterPathOption,
     Color,
     ColorOption,
-    Format,
-    FormatOption,
     GraphOption,
     GuardOption,
     IgnoreOption,
@@ -32,10 +30,14 @@ from ergo_cli.cli.commands import (
     place_option,
 )
 from ergo_cli.cli.fail_on import FailOnOption
+from ergo_cli.cli.report_options import ReportFormatOption, ReportOption
 from ergo_cli.core.levels import FailOn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ergo_cli.replay.results import Window
+    from ergo_cli.replay.session import ReplayRequest
     from ergo_cli.report.command_result import CommandResult
 
 BundlesArgument = Annotated[
@@ -69,7 +71,8 @@ def replay(
     numbers: NumbersOption = None,
     guard: GuardOption = False,
     max_input: MaxInputOption = None,
-    form: FormatOption = Format.TEXT,
+    form: ReportFormatOption = "text",
+    reports: ReportOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     color: ColorOption = Color.AUTO,
@@ -87,7 +90,7 @@ def replay(
     from ergo_cli.report.comparisons import REPLAY, Shown, render_comparison
     from ergo_cli.stores.files import STANDARD_INPUT
 
-    session = Session("replay", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
+    session = Session("replay", form, color, quiet=quiet, verbose=verbose, max_input=max_input, reports=reports or ())
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
 
     def work() -> CommandResult:
@@ -95,7 +98,7 @@ def replay(
         window = _window(first, last, event)
         patterns = None if ignore is None else tuple(ignore)
         request = ReplayRequest(flags, strict, patterns, max_divergences, numbers, window, fail_on)
-        replays = ReplaySession(request, ProgramStore.of_user())
+        replays = ReplaySession(request, ProgramStore.of_user(), monotonic)
         refuse_second_standard_input(bundles or ())
         selection = select_bundles(bundles or (), profile, project, strict=strict)
         paths = selection.bundles
@@ -117,11 +120,29 @@ def replay(
                 session.note(f"{result.path}: program '{result.graph_id}' found by {result.found_by}")
         results += (BundleResult(each.path, Outcome.REFUSED, each.error) for each in selection.refusals)
         seconds = monotonic() - begun if is_terminal(sys.stdout) else None  # what is kept does not depend on time
-        shown = Shown(listed, verbose, seconds, flags.words)
+        shown = Shown(listed, verbose, seconds, flags.words, (*flags.words, *_words(request)))
         notices = selection.notices + replays.notices()
         return render_comparison("replay", results, REPLAY, notices, shown, selection.searched)
 
     return session.conclude(work)
+
+
+def _words(request: ReplayRequest) -> Iterator[str]:
+    """The options of a request besides those of its program, as words of a command line."""
+    if request.strict:
+        yield "--strict"
+    for pattern in request.ignore or ():
+        yield from ("--ignore", pattern)
+    if request.numbers is not None:
+        yield from ("--numbers", request.numbers.value)
+    if request.fail_on is not FailOn.ANY:
+        yield from ("--fail-on", request.fail_on.value)
+    window = request.window
+    for option, value in (("--from", window.first), ("--until", window.last), ("--event", window.event)):
+        if value is not None:
+            yield f"{option}={value}"
+    if request.flags.guard:
+        yield "--guard"
 
 
 def _window(first: int | None, last: int | None, event: str | None) -> Window:

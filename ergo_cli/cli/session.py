@@ -20,6 +20,7 @@ from ergo_cli.errors import ErgoError, EventError, exit_code
 from ergo_cli.report.command_result import CommandResult, interruption, refusal
 from ergo_cli.report.document import DEFECT, INTERRUPTED, encode_report, warning_text
 from ergo_cli.report.error_text import error_lines, fitting, near, without_hashes
+from ergo_cli.report.formats.registry import FORMATS
 from ergo_cli.report.layout import plain_lines
 from ergo_cli.report.text import Block, Line
 from ergo_cli.signals import Interrupted, is_of_a_signal, requesting_stop
@@ -27,6 +28,7 @@ from ergo_cli.signals import Interrupted, is_of_a_signal, requesting_stop
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ergo_cli.cli.report_options import ReportFile
     from ergo_cli.host.perform import KeepRequest, RunResult
     from ergo_cli.host.run_plan import RunPlan, RunRequest
     from ergo_cli.tools.verification import Verification
@@ -50,29 +52,33 @@ class Session:
     def __init__(
         self,
         command: str | None,
-        form: Format = Format.TEXT,
+        form: str = Format.TEXT,
         color: Color = Color.AUTO,
         *,
         quiet: bool = False,
         verbose: bool = False,
         max_input: int | None = None,
         output: Path | str | None = None,
+        reports: Sequence[ReportFile] = (),
     ) -> None:
         self.command = command
         self._form = form
         self._color = color
-        self._quiet = quiet
+        self._reports = reports
+        self._is_all = form not in tuple(Format) and FORMATS[form].is_all
+        self._quiet = quiet or self._is_all
         self._verbose = verbose
         self._max_input = max_input
         self._is_apart = output is not None and _is_standard_output(output)
 
     def conclude(self, work: Callable[[], CommandResult]) -> int:
         """Run ``work``, write its result or its error, and return the exit code."""
-        result = self._result_of(work)
+        result = self._reported(self._result_of(work))
         self.warn(result.notices)
         for message in result.messages:
             self._say(message)
-        self._complain_of(result.errors)
+        if not self._is_all:
+            self._complain_of(result.errors)
         try:
             self._write(result)
         except OSError as error:
@@ -134,7 +140,7 @@ class Session:
                 return interruption(self.command)
             if isinstance(error, ErgoError):
                 return refusal(self.command, error, exit_code(error.code))
-            return refusal(self.command, _reported(error), DEFECT)
+            return refusal(self.command, _defect(error), DEFECT)
 
     def _bounded(self) -> AbstractContextManager[None]:
         """Within, compressed files may hold what ``--max-input`` says."""
@@ -144,14 +150,26 @@ class Session:
 
         return reading_at_most(self._max_input)
 
+    def _reported(self, result: CommandResult) -> CommandResult:
+        """Write the reports and summaries; the result then also has what became of them."""
+        if not self._reports and self._form in tuple(Format):
+            return result
+        from ergo_cli.cli.report_files import with_reports  # only those who ask for formats of CI systems
+
+        return with_reports(result, self._reports, self._form)
+
     def _write(self, result: CommandResult) -> None:
         stream = sys.stderr if self._is_apart else sys.stdout
-        if stream is None or (self._is_apart and self._quiet and self._form is Format.TEXT):
+        if stream is None or (self._is_apart and self._quiet and self._form == Format.TEXT):
             return
-        if self._form is Format.JSON:
+        if self._form == Format.JSON:
             stream.buffer.write(result.document or encode_report(result.report))
-        else:
+        elif self._form == Format.TEXT:
             _print(result.blocks, self._color, stream)
+        else:
+            from ergo_cli.cli.report_files import in_format  # as above
+
+            stream.buffer.write(in_format(result, self._form))
         stream.flush()
 
     def _say(self, line: str) -> None:
@@ -184,7 +202,7 @@ class Session:
         return exit_code(fault.code)
 
 
-def _reported(error: BaseException) -> ErgoError:
+def _defect(error: BaseException) -> ErgoError:
     from ergo_cli.programs.kinds import unexpected  # only a defect needs it
 
     traceback.print_exception(error)

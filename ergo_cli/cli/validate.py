@@ -11,14 +11,13 @@ from ergo_cli.cli.commands import (
     ClusterPathOption,
     Color,
     ColorOption,
-    Format,
-    FormatOption,
     MaxInputOption,
     ProjectOption,
     QuietOption,
     VerboseOption,
     VersionOption,
 )
+from ergo_cli.cli.report_options import ReportFormatOption, ReportOption
 
 if TYPE_CHECKING:
     from ergo_cli.report.command_result import CommandResult
@@ -37,7 +36,8 @@ def validate(
     cluster_path: ClusterPathOption = None,
     project: ProjectOption = None,
     max_input: MaxInputOption = None,
-    form: FormatOption = Format.TEXT,
+    form: ReportFormatOption = "text",
+    reports: ReportOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     color: ColorOption = Color.AUTO,
@@ -51,12 +51,19 @@ def validate(
     from ergo_cli.tools.file_checks import Surroundings
     from ergo_cli.tools.validation import validate_files
 
-    session = Session("validate", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
+    session = Session("validate", form, color, quiet=quiet, verbose=verbose, max_input=max_input, reports=reports or ())
 
     def work() -> CommandResult:
         refuse_second_standard_input(files)
         bound = None if adapter is None else load_adapter_file(adapter)
         surroundings = Surroundings(bound, tuple(cluster_path or ()), project)
-        return render_validation(validate_files(files, surroundings, strict=strict))
+        paths = (
+            ("--adapter", adapter),
+            *(("--cluster-path", each) for each in cluster_path or ()),
+            ("--project", project),
+        )
+        words = (word for option, path in paths if path is not None for word in (option, str(path)))
+        options = (*(("--strict",) if strict else ()), *words)
+        return render_validation(validate_files(files, surroundings, strict=strict), options)
 
     return session.conclude(work)

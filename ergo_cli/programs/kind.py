@@ -91,6 +91,10 @@ class Computing(Protocol[P_contra]):
         """Which nodes depend on which, by their authoring paths."""
         ...
 
+    def places(self, program: P_contra) -> Mapping[str, str]:
+        """Where each node is authored, by its authoring path: ``graph.yaml:12:3 nodes.over``."""
+        ...
+
     def files(self, program: P_contra) -> Mapping[str, str]:
         """The file of each of the program's texts, by the name under which bundles and stores keep it."""
         ...

@@ -115,6 +115,13 @@ class FoundProgram(Struct, frozen=True):
         return (*self.files, *project, *(() if self.profile is None else map(str, self.profile.files)))
 
     @property
+    def program_file(self) -> str | None:
+        """The file that defines the program: its graph, or the module of its object; None if there is none."""
+        if self.python is not None:
+            return self.python.file
+        return None if self.file is None else str(self.file)
+
+    @property
     def kept_texts(self) -> tuple[ProgramSource, ...]:
         """The texts that the program store keeps: none of a program with a file that is not UTF-8."""
         try:

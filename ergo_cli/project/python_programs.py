@@ -153,6 +153,12 @@ class PythonProgram(Struct, frozen=True):
             message = f"the program '{self.program.ref}' cannot be embedded: {error}"
             raise _fault(message, self.place, fix="write its files in UTF-8") from error
 
+    @property
+    def file(self) -> str | None:
+        """The file of the module that defines the program."""
+        module = self.program.ref.partition(":")[0]
+        return next((str(each.file) for each in self.files if each.module == module), None)
+
     def live(self) -> AnyProgram:
         """The program including imports with side effects on the outside world: for live runs only.
 

@@ -50,7 +50,7 @@ class Assignment(Struct, frozen=True):
     """What one bundle is replayed with. ``recall`` gives the program of its capture, where that is known.
 
     ``changes`` says what differs since a bundle's capture. ``rule`` says which rule found the program (spec 00 §3),
-    ``notices`` what finding it had to say.
+    ``notices`` what finding it had to say, ``program_file`` and ``files`` where it is.
     """
 
     target: Target
@@ -59,6 +59,8 @@ class Assignment(Struct, frozen=True):
     rule: str | None = None
     notices: tuple[Notice, ...] = ()
     changes: FindChanges = no_changes
+    program_file: str | None = None
+    files: tuple[str, ...] = ()
 
 
 Assign = Callable[[BundleReader], Assignment]
@@ -124,7 +126,14 @@ def replay(bundle: Bundle, assign: Assign, on_event: OnEvent | None = None) -> B
     found = find.found
     assert found is not None, "a result needs a program"
     warnings = found.notices + result.warnings
-    return replace(result, found_by=found.rule, warnings=warnings, fail_on=found.options.fail_on)
+    return replace(
+        result,
+        found_by=found.rule,
+        warnings=warnings,
+        fail_on=found.options.fail_on,
+        program_file=found.program_file,
+        files=found.files,
+    )
 
 
 def _matched(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleResult | None:

@@ -56,7 +56,7 @@ def replay_in_parallel(
     A process that dies is the result of its bundle: ``internal.error``. Raises UsageError and ProjectError, as
     ``session.results``, and ErgoError ``internal.error`` for a defect. No process outlives the iterator.
     """
-    crew = _Crew(session.request, bundles, on_event)
+    crew = _Crew(session, bundles, on_event)
     try:
         crew.hire(jobs)
         for index in range(len(bundles)):
@@ -73,9 +73,9 @@ class _Crew:
     """The workers, all of them busy, the bundles that none has taken up, and the answers not collected yet."""
 
     def __init__(
-        self, request: ReplayRequest, bundles: Sequence[BundlePath], on_event: Callable[[], None] | None
+        self, session: ReplaySession, bundles: Sequence[BundlePath], on_event: Callable[[], None] | None
     ) -> None:
-        self._request = request
+        self._session = session
         self._on_event = on_event
         self._untouched = deque(enumerate(bundles))
         self._answers: dict[int, _Answer] = {}
@@ -84,7 +84,7 @@ class _Crew:
     def hire(self, number: int) -> None:
         """Start so many workers, fewer where there is not a bundle for each."""
         for _ in range(min(number, len(self._untouched))):
-            worker = _Worker(self._request, *self._untouched.popleft(), counts=self._on_event is not None)
+            worker = _Worker(self._session, *self._untouched.popleft(), counts=self._on_event is not None)
             self._workers.append(worker)
             worker.start()
 
@@ -126,9 +126,10 @@ class _Crew:
 class _Worker:
     """A process that replays bundles, as the one that started it sees it."""
 
-    def __init__(self, request: ReplayRequest, index: int, bundle: BundlePath, *, counts: bool) -> None:
+    def __init__(self, session: ReplaySession, index: int, bundle: BundlePath, *, counts: bool) -> None:
         self.pipe, self._its_end = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_work, args=(request, counts, limit_in_force(), self._its_end))
+        task = (session.request, session.clock, counts, limit_in_force(), self._its_end)
+        self._process = _SPAWN.Process(target=_work, args=task)
         self.take(index, bundle)
 
     def start(self) -> None:
@@ -184,11 +185,17 @@ def _signals_blocked() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(request: ReplayRequest, counts: bool, max_input: int | None, pipe: Connection[Any, Any]) -> None:
+def _work(
+    request: ReplayRequest,
+    clock: Callable[[], float] | None,
+    counts: bool,
+    max_input: int | None,
+    pipe: Connection[Any, Any],
+) -> None:
     """What a worker does: bundles come in, answers go out, until the pipe breaks."""
     sys.stdout = sys.stderr  # output of user code is not a result
     Thread(target=_end_with_parent, name="ergo parent", daemon=True).start()
-    session, counter = ReplaySession(request, ProgramStore.of_user()), _Counter(pipe)
+    session, counter = ReplaySession(request, ProgramStore.of_user(), clock), _Counter(pipe)
     with suppress(EOFError, ConnectionError), reading_at_most(max_input):
         while True:
             answer = _answer(session, pipe.recv(), counter.step if counts else None)

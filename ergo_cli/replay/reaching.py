@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from itertools import groupby
 
 from msgspec.structs import replace
 
-from ergo_cli.programs.changes import Change, Layer, Verb
+from ergo_cli.programs.changes import Change, Layer, Verb, placed
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.wiring import Wiring
 from ergo_cli.replay.digested_states import with_members
 from ergo_cli.replay.results import PRIMITIVE_CODE, BundleResult, Changes, Divergence, Outcome
+
+_NOWHERE: Mapping[str, str] = {}
 
 
 def differs_in_code(result: BundleResult) -> bool:
@@ -21,13 +23,14 @@ def differs_in_code(result: BundleResult) -> bool:
 
 
 def with_changes(result: BundleResult, changes: Changes, program: AnyProgram) -> BundleResult:
-    """The result with what changed since its capture; each divergence knows the changes that reach it.
+    """The result with what changed since its capture; each divergence knows its place and the changes that reach it.
 
     Of programs that compute, a change reaches the divergences of the nodes behind it. One that reaches none is marked
     as without effect, unless not all divergences were kept; in a match every change is.
     """
     warnings = result.warnings + changes.notices
-    divergences = tuple(with_members(each, changes.found) for each in result.divergences)
+    places = _places(program) if result.divergences else _NOWHERE
+    divergences = tuple(_with_place(with_members(each, changes.found), places) for each in result.divergences)
     if not changes.found:
         return replace(result, warnings=warnings, divergences=divergences)
     reaching = _Reaching(changes.found, program)
@@ -40,6 +43,19 @@ def with_changes(result: BundleResult, changes: Changes, program: AnyProgram) ->
         for number, change in enumerate(changes.found)
     )
     return replace(result, warnings=warnings, divergences=divergences, changes=found)
+
+
+def _places(program: AnyProgram) -> Mapping[str, str]:
+    computing = program.kind.computing
+    return _NOWHERE if computing is None else computing.places(program.value)
+
+
+def _with_place(divergence: Divergence, places: Mapping[str, str]) -> Divergence:
+    """The divergence with the place of the node that its value comes from: the origin, else the one that made it."""
+    nodes = (divergence.origin, divergence.node)
+    place = next((places[node] for node in nodes if node is not None and node in places), None)
+    file, line = placed(place)
+    return divergence if file is None else replace(divergence, place=(file, line))
 
 
 class _Reaching:

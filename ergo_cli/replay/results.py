@@ -102,6 +102,8 @@ class Divergence(Struct, frozen=True):
     """Of a changed effect: the recorded one, whole."""
     changes: tuple[int, ...] = ()
     """Which of the bundle's changes, by number from 0, its value depends on."""
+    place: tuple[str, int | None] | None = None
+    """File and line of today's program where the value is made: of the origin, else of the node; None if unknown."""
     by_key: tuple[Divergence, ...] | None = None
     """What text reports show in its place: the differences of its decision's effects, paired by key and kind.
 
@@ -285,6 +287,12 @@ class BundleResult(Struct, frozen=True):
     """Which of them fail the comparison."""
     says_why: bool = False
     """Whether the kind of its program can say what is behind its records."""
+    program_file: str | None = None
+    """The file that defines today's program, where it is one."""
+    files: tuple[str, ...] = ()
+    """The files that were read to find and load that program."""
+    seconds: float | None = None
+    """How long it took, by the clock of the caller; None without one."""
 
     @property
     def passes(self) -> bool:

@@ -18,6 +18,7 @@ from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.project.finding import FoundProgram, ProgramFlags, RecordedProgram, find_program_for_replay
+from ergo_cli.project.project_file import Project
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.engine import Assignment, replay
 from ergo_cli.replay.explaining import Assigned
@@ -47,10 +48,14 @@ class ReplayRequest(Struct, frozen=True):
 
 
 class ReplaySession:
-    """Replays bundles for one request; afterwards it knows which patterns never matched."""
+    """Replays bundles for one request; afterwards it knows which patterns never matched.
 
-    def __init__(self, request: ReplayRequest, store: ProgramStore) -> None:
+    With a ``clock``, in seconds, results say how long they took.
+    """
+
+    def __init__(self, request: ReplayRequest, store: ProgramStore, clock: Callable[[], float] | None = None) -> None:
         self.request = request
+        self.clock = clock
         self._store = store
         self._patterns: dict[str, Pattern] = {}
         for text in request.ignore or ():
@@ -64,7 +69,9 @@ class ReplaySession:
         Raises UsageError and ProjectError, which are not about a bundle.
         """
         for bundle in bundles:
-            yield replay(bundle.path, partial(self.assign, self._flags(bundle)), on_event)
+            begun = None if self.clock is None else self.clock()
+            result = replay(bundle.path, partial(self.assign, self._flags(bundle)), on_event)
+            yield result if self.clock is None or begun is None else replace(result, seconds=self.clock() - begun)
 
     def notices(self) -> tuple[Notice, ...]:
         """A warning for each pattern that matched nothing so far."""
@@ -86,7 +93,10 @@ class ReplaySession:
         target, options = Target(found.program, found.adapter), self._options(found)
         recall = partial(_program_of_capture, reader, found.program, self._store)
         changes = partial(_changes, found, self._store)
-        return Assignment(target, options, recall, found.rule, found.notices, changes)
+        files = (*found.files, *(str(project.file) for project in _projects(found)))
+        return Assignment(
+            target, options, recall, found.rule, found.notices, changes, found.program_file, tuple(dict.fromkeys(files))
+        )
 
     def _flags(self, bundle: BundlePath) -> ProgramFlags:
         flags = self.request.flags
@@ -110,6 +120,13 @@ class ReplaySession:
         if text not in self._patterns:
             [self._patterns[text]] = parse_patterns([text])
         return self._patterns[text]
+
+
+def _projects(found: FoundProgram) -> Iterator[Project]:
+    if found.project is not None:
+        yield found.project
+    if found.profile is not None:
+        yield found.profile.project
 
 
 def found_by(reader: BundleReader, flags: ProgramFlags, store: ProgramStore) -> str | None:

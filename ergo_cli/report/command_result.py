@@ -15,7 +15,8 @@ class CommandResult(Struct, frozen=True):
     """The report document, the text blocks, and what goes to standard error.
 
     ``messages`` are lines for standard error, before the errors.
-    ``document`` replaces the encoded report for commands that keep the original's JSON.
+    ``document`` replaces the encoded report for commands that keep the original's JSON. ``seconds`` is how long each
+    bundle took, where that was measured; ``files`` are those that the command read, which no output may replace.
     """
 
     report: Report
@@ -24,6 +25,8 @@ class CommandResult(Struct, frozen=True):
     notices: tuple[Notice, ...] = ()
     document: bytes | None = None
     messages: tuple[str, ...] = ()
+    seconds: tuple[float | None, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 def refusal(command: str | None, error: ErgoError, exit_code: int) -> CommandResult:

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from copy import copy
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.core.diagnostics import Notice, counted
@@ -20,6 +21,7 @@ from ergo_cli.report.document import (
     NOTHING_TO_DO,
     BundleDocument,
     DivergenceDocument,
+    LineDocument,
     Report,
     SidesDocument,
     WindowDocument,
@@ -35,6 +37,7 @@ from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.first_decision import MOST_FACTS, Sides, event_text, first_decision
 from ergo_cli.report.grouping import Refused, bundle_rows, first_of, group_rows, groups, refused_alike
 from ergo_cli.report.levels import below_gate, level_mark, levels_text
+from ergo_cli.report.reproducing import reproducing
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone
 
 
@@ -42,13 +45,15 @@ class Shown(Struct, frozen=True):
     """What a text report shows: ``listed``, every divergence; ``verbose``, hashes, codes and JSON of the first one.
 
     ``seconds`` is how long the comparison took, None where it is not to be said. ``program`` are the options that
-    select the program as words of a command line, for the commands that the text suggests.
+    select the program as words of a command line, for the commands that the text suggests; ``options`` are all that
+    repeat the comparison.
     """
 
     listed: bool = False
     verbose: bool = False
     seconds: float | None = None
     program: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 REPLAY = Sides("expected", "actual")
@@ -77,7 +82,7 @@ def render_comparison(
         outcome=_outcome(code, results),
         exit_code=code,
         error=None if headline is None else error_document(headline),
-        bundles=tuple(bundle_document(result) for result in results),
+        bundles=tuple(_repeatable(command, result, shown.options) for result in results),
         warnings=warning_texts(notices),
         levels=levels or UNSET,
         fail_on=UNSET if gate is FailOn.ANY else gate.value,
@@ -85,7 +90,24 @@ def render_comparison(
     blocks = tuple(_blocks(results, sides, shown)) if results else tuple(_empty(searched))
     messages = failure_lines(*(result.failures for result in results))
     complaints = tuple(_complaints(refused_alike(results)))
-    return CommandResult(report, blocks, complaints, notices + tuple(_bundle_notices(results)), messages=messages)
+    notices += tuple(_bundle_notices(results))
+    seconds = tuple(result.seconds for result in results)
+    return CommandResult(report, blocks, complaints, notices, messages=messages, seconds=seconds, files=_files(results))
+
+
+def _files(results: Sequence[BundleResult]) -> tuple[str, ...]:
+    """The bundles, and the files of their programs."""
+    files = (file for each in results for file in (each.path, each.base, *each.files) if file is not None)
+    return tuple(dict.fromkeys(files))
+
+
+def _repeatable(command: str, result: BundleResult, options: Sequence[str]) -> BundleDocument:
+    """The document of a result with the command that repeats it, unless both sides are equal."""
+    document = bundle_document(result)
+    if result.outcome is Outcome.MATCH:
+        return document
+    paths = (result.path,) if result.base is None else (result.base, result.path)
+    return replace(document, reproduce=reproducing(command, paths, options))
 
 
 def bundle_document(result: BundleResult) -> BundleDocument:
@@ -104,7 +126,14 @@ def bundle_document(result: BundleResult) -> BundleDocument:
         failures=failure_documents(result.failures) or UNSET,
         changes=change_documents(result.changes) or UNSET,
         window=UNSET if result.window == WHOLE else WindowDocument(result.window.first, result.window.last),
+        program=_program(result),
     )
+
+
+def _program(result: BundleResult) -> str | UnsetType:
+    if result.program_file is None or result.outcome is Outcome.MATCH:
+        return UNSET
+    return unicode(near(result.program_file))
 
 
 def divergence_document(divergence: Divergence) -> DivergenceDocument:
@@ -127,7 +156,17 @@ def divergence_document(divergence: Divergence) -> DivergenceDocument:
         changes=divergence.changes,
         state={path: SidesDocument(was, now) for path, was, now in log.state} if log else {},
         state_before=dict(log.before) if log else {},
+        facts=tuple(dict.fromkeys(unicode(_fact_line(fact.row)) for fact in facts(divergence))),
+        place=None if divergence.place is None else _line_document(*divergence.place),
     )
+
+
+def _fact_line(row: Row) -> str:
+    return "  ".join(filter(None, row.cells))
+
+
+def _line_document(file: str, line: int | None) -> LineDocument:
+    return LineDocument(unicode(near(file)), line)
 
 
 def _exit_code(result: BundleResult) -> int:

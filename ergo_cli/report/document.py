@@ -62,7 +62,8 @@ class DivergenceDocument(Struct, frozen=True, omit_defaults=True):
     """One difference (spec 00 §12.7); ``changes`` are the numbers of the bundle's changes that reach it, if any do.
 
     ``state`` has the members of a state that differ, ``state_before`` those that were looked at before a record that
-    differs, by their paths, as far as they are known.
+    differs, by their paths, as far as they are known. ``facts`` are the lines that text reports show, values cut.
+    ``place`` is where today's program makes the value.
     """
 
     seq: int
@@ -81,6 +82,8 @@ class DivergenceDocument(Struct, frozen=True, omit_defaults=True):
     changes: tuple[int, ...] = ()
     state: dict[str, SidesDocument] = {}
     state_before: dict[str, JsonValue] = {}
+    facts: tuple[str, ...] = ()
+    place: LineDocument | None = None
 
 
 class SidesDocument(Struct, frozen=True):
@@ -88,6 +91,13 @@ class SidesDocument(Struct, frozen=True):
 
     expected: JsonValue
     actual: JsonValue
+
+
+class LineDocument(Struct, frozen=True):
+    """A place in a file of the program; ``file`` is relative where it is below the current folder."""
+
+    file: str
+    line: int | None
 
 
 class PlaceDocument(Struct, frozen=True):
@@ -148,7 +158,8 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
 
     Only a replay writes ``failures``, episodes that fail today, and ``changes``, the differences from the capture's
     program, and ``window``, where not every decision was compared. ``levels`` counts the divergences of each level,
-    where there are any.
+    where there are any. What differs or is refused has ``program``, the file that defines today's program, if it is
+    one, and ``reproduce``, the command that compares this bundle alone.
     """
 
     path: str
@@ -164,6 +175,8 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
     failures: tuple[FailureDocument, ...] | UnsetType = UNSET
     changes: tuple[ChangeDocument, ...] | UnsetType = UNSET
     window: WindowDocument | UnsetType = UNSET
+    program: str | UnsetType = UNSET
+    reproduce: str | UnsetType = UNSET
 
 
 class WrittenDocument(Struct, frozen=True):
@@ -376,7 +389,7 @@ class RunDocument(Struct, frozen=True):
 
 
 class FileDocument(Struct, frozen=True):
-    """The result of ``validate`` for one file."""
+    """The result of ``validate`` for one file; only an invalid one has ``reproduce``, the command that checks it."""
 
     path: str
     kind: str | None
@@ -384,6 +397,7 @@ class FileDocument(Struct, frozen=True):
     outcome: str
     errors: tuple[ErrorDocument, ...]
     warnings: tuple[str, ...]
+    reproduce: str | UnsetType = UNSET
 
 
 class RecordedNodeDocument(Struct, frozen=True):
@@ -655,7 +669,12 @@ _CONTROLS = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\x
 
 def encoded(document: Struct) -> bytes:
     """The JSON of a document, with characters that could control a terminal as escapes: input may hold them."""
-    return _CONTROLS.sub(lambda control: b"\\u%04x" % ord(control[0].decode()), msgspec.json.encode(document))
+    return without_controls(msgspec.json.encode(document))
+
+
+def without_controls(text: bytes) -> bytes:
+    """JSON with the characters that could control a terminal as escapes."""
+    return _CONTROLS.sub(lambda control: b"\\u%04x" % ord(control[0].decode()), text)
 
 
 def encode_report(report: Report) -> bytes:

@@ -9,7 +9,7 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from ergo_cli.bundle.inspection import Inspection, JournalCounts
 from ergo_cli.core.diagnostics import counted
@@ -29,6 +29,7 @@ from ergo_cli.report.document import (
     warning_texts,
 )
 from ergo_cli.report.error_text import near
+from ergo_cli.report.reproducing import reproducing
 from ergo_cli.report.text import Block, Line, Tone, fields
 
 if TYPE_CHECKING:
@@ -97,8 +98,11 @@ def _time(duration: Duration) -> str:
     return f"{duration.secs}.{fraction}s" if fraction else f"{duration.secs}s"
 
 
-def render_validation(results: Sequence[FileResult]) -> CommandResult:
-    """Render the results of all files; one invalid file makes the outcome ``invalid``."""
+def render_validation(results: Sequence[FileResult], options: Sequence[str] = ()) -> CommandResult:
+    """Render the results of all files; one invalid file makes the outcome ``invalid``.
+
+    ``options`` are the words of the command line that repeat the check.
+    """
     errors = tuple(error for result in results for error in result.errors)
     code = gravest(exit_code(error.code) for error in errors)
     headline = next((error for error in errors if exit_code(error.code) == code), None)
@@ -107,10 +111,11 @@ def render_validation(results: Sequence[FileResult]) -> CommandResult:
         outcome=_outcome(not errors),
         exit_code=code,
         error=None if headline is None else error_document(headline),
-        files=tuple(_file_document(result) for result in results),
+        files=tuple(_file_document(result, options) for result in results),
     )
     notices = tuple(notice for result in results for notice in result.notices)
-    return CommandResult(report, tuple(_file_lines(results)), tuple(_each_once(errors)), notices)
+    files = tuple(result.path for result in results)
+    return CommandResult(report, tuple(_file_lines(results)), tuple(_each_once(errors)), notices, files=files)
 
 
 def _each_once(errors: Iterable[ErgoError]) -> Iterator[ErgoError]:
@@ -131,7 +136,7 @@ def _each_once(errors: Iterable[ErgoError]) -> Iterator[ErgoError]:
         yield first
 
 
-def _file_document(result: FileResult) -> FileDocument:
+def _file_document(result: FileResult, options: Sequence[str]) -> FileDocument:
     return FileDocument(
         path=unicode(result.path),
         kind=None if result.type is None else result.type.value,
@@ -139,6 +144,7 @@ def _file_document(result: FileResult) -> FileDocument:
         outcome=_outcome(not result.errors),
         errors=tuple(error_document(error) for error in result.errors),
         warnings=warning_texts(result.notices),
+        reproduce=reproducing("validate", (result.path,), options) if result.errors else UNSET,
     )
 
 

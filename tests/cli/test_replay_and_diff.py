@@ -67,6 +67,8 @@ def test_a_divergence_as_json(ergo: Ergo, case: Path) -> None:
             "node": "s_last",
             "origin": None,
             "cause": None,
+            "facts": ["~ last  999.0 -> 2.5  set_context by s_last"],
+            "place": {"file": str(case / "graph.yaml"), "line": 50},
         }
     ]
 

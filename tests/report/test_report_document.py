@@ -63,6 +63,7 @@ def test_members_of_a_divergence_stand_in_the_documented_order() -> None:
         ("node", "hot/act"),
         ("origin", "hot/check"),
         ("cause", "program_changed"),
+        ("facts", ["~ effects[0].writes[0].value.Number  1.5 -> 2.5  by hot/act"]),
     ]
     assert (document["outcome"], document["exit_code"]) == ("diverged", 1)
 

@@ -66,6 +66,11 @@ class GraphComputing(Struct, frozen=True):
         """The nodes that feed each node, however far."""
         return program.wiring()
 
+    def places(self, program: GraphProgram) -> Mapping[str, str]:
+        """The nodes in the files of the graph and of its clusters."""
+        nodes = program.expanded.nodes.values()
+        return {node.path: node.place for node in nodes if node.place is not None}
+
     def files(self, program: GraphProgram) -> Mapping[str, str]:
         """The files of the root and of its clusters."""
         return files_of(program.assets)

@@ -1,0 +1,66 @@
+"""The options of ``replay``, ``diff`` and ``validate`` that say in which formats, and where, the result is written."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import typer
+
+from ergo_cli.cli.commands import Format, beginning_with
+from ergo_cli.report.formats.registry import FORMATS
+
+NAMES = (Format.TEXT.value, *FORMATS)
+"""The formats of standard output."""
+
+
+class ReportFile(NamedTuple):
+    """A file that gets the result in a format."""
+
+    form: str
+    path: str
+
+
+def _form(text: str) -> str:
+    if text not in NAMES:
+        raise typer.BadParameter(f"'{text[:40]}' is not one of {', '.join(NAMES)}")
+    return text
+
+
+def _report(text: str) -> ReportFile:
+    form, _, path = str(text).partition("=")
+    known = NAMES[1:]
+    if form not in known:
+        raise typer.BadParameter(f"'{form[:40]}' is not one of {', '.join(known)}")
+    if path in ("", "-"):
+        raise typer.BadParameter(f"'{text[:40]}' names no file: write {form}=PATH")
+    return ReportFile(form, path)
+
+
+def _forms(incomplete: str) -> list[str]:
+    return beginning_with(incomplete, NAMES)
+
+
+def _reports(incomplete: str) -> list[str]:
+    return beginning_with(incomplete, [f"{name}=" for name in NAMES[1:]])
+
+
+ReportFormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        parser=_form,
+        metavar=f"[{'|'.join(NAMES)}]",
+        help="How to write the result.",
+        autocompletion=_forms,
+    ),
+]
+ReportOption = Annotated[
+    list[ReportFile] | None,
+    typer.Option(
+        "--report",
+        parser=_report,
+        metavar="FORMAT=PATH",
+        help="Also write the result to a file; repeatable.",
+        autocompletion=_reports,
+    ),
+]
