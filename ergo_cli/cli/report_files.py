@@ -93,7 +93,7 @@ def _append(path: str, form: str, result: CommandResult, variable: str) -> Itera
         from ergo_cli.stores.remedies import remedy  # only a failure needs it
 
         message = f"the summary could not be written to '{path}': {error.strerror or error}"
-        yield ErgoError("cli.report_write_failed", message, where=variable, fix=remedy(error, f"unset {variable}"))
+        yield ErgoError("cli.report_write_failed", message, where=path, fix=remedy(error, f"unset {variable}"))
         return
     if not text:
         yield Notice(f"the summary is left out: '{path}' is full")

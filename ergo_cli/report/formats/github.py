@@ -58,12 +58,17 @@ def _joined(findings: Sequence[Finding]) -> list[Sequence[Finding]]:
 
 def _annotation(group: Sequence[Finding]) -> str:
     finding, bundles = group[0], len({each.subject for each in group})
-    place = "" if finding.file.startswith("/") else f"file={_property(finding.file)},line={finding.line or 1},"
+    place = f"file={_property(finding.file)},line={finding.line or 1}," if _is_shown(finding.file) else ""
     more = [f"and {counted(len(group) - 1, 'more finding')} here, of {counted(bundles, 'bundle')}"] if group[1:] else []
     again = [] if finding.reproduce is None else [f"reproduce: {finding.reproduce}"]
     message = "\n".join([finding.text, *finding.reasons, *more, *again])
     title = _property(one_line(f"ergo: {finding.rule}"))
     return f"::{_severity(finding)} {place}title={title}::{_data(message)}"
+
+
+def _is_shown(file: str) -> bool:
+    """Whether an annotation may name a file: one of the repository that does not control the terminal of the log."""
+    return file.isprintable() and not file.startswith("/")
 
 
 def _severity(finding: Finding) -> str:

@@ -1,0 +1,136 @@
+"""``--report FORMAT=PATH``: several files beside the result, each whole or not at all, none over what was read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from ci_readers import gitlab, junit, sarif
+
+from tests.conftest import Ergo
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+MATCH = "match  captures/monday.json  8 events, 8 invoked\n"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    home = tmp_path / "desk"
+    shutil.copytree(FIXTURES / "order_threshold", home)
+    return home
+
+
+def test_several_at_once(ergo: Ergo, desk: Path) -> None:
+    asked = ("junit=out/junit.xml", "sarif=ergo.sarif", "gitlab=quality.json", "json=report.json", "junit=again.xml")
+    ran = ergo("replay", *(word for each in asked for word in ("--report", each)), cwd=desk)
+    assert ran == (0, MATCH, "")
+    assert [case.outcome for case in junit((desk / "out/junit.xml").read_bytes())] == ["passed"]
+    assert (desk / "again.xml").read_bytes().startswith(b"<?xml")
+    assert sarif((desk / "ergo.sarif").read_bytes())["results"] == []
+    assert gitlab((desk / "quality.json").read_bytes()) == []
+    assert json.loads((desk / "report.json").read_text()) == ergo("replay", "--format", "json", cwd=desk).report
+
+
+def test_a_file_has_what_standard_output_would_have(ergo: Ergo, desk: Path) -> None:
+    ergo("diff", "captures/monday.json", "captures/monday.json", "--report", "sarif=a.sarif", cwd=desk)
+    shown = ergo("diff", "captures/monday.json", "captures/monday.json", "--format", "sarif", cwd=desk).stdout
+    assert (desk / "a.sarif").read_text() == shown
+    ergo("validate", "ergo.toml", "--report", "gitlab=a.json", "--quiet", cwd=desk)
+    assert gitlab((desk / "a.json").read_bytes()) == []
+
+
+def test_one_that_cannot_be_written(ergo: Ergo, desk: Path) -> None:
+    (desk / "folder").mkdir()
+    ran = ergo("replay", "--report", "junit=folder", "--report", "sarif=ergo.sarif", cwd=desk)
+    assert (ran.exit_code, ran.stdout) == (6, MATCH)
+    assert ran.stderr == "error: cannot write 'folder': it is a folder\n  fix: name a plain file\n"
+    assert sarif((desk / "ergo.sarif").read_bytes())["results"] == []
+    report = ergo("replay", "--report", "junit=folder", "--format", "json", cwd=desk).report
+    assert (report["outcome"], report["exit_code"], report["error"]["code"]) == ("failed", 6, "cli.report_write_failed")
+    assert [bundle["outcome"] for bundle in report["bundles"]] == ["match"]
+    shown = ergo("replay", "--report", "junit=folder", "--format", "junit", cwd=desk)
+    assert [(case.name, case.outcome) for case in junit(shown.stdout)] == [
+        ("captures/monday.json", "passed"),
+        ("ergo replay", "error"),
+    ]
+
+
+def test_a_full_disk_leaves_the_old_file(ergo: Ergo, desk: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    (desk / "old.xml").write_text("old")
+    limit = ("bash", "-c", 'trap "" XFSZ; ulimit -f 0; exec "$@"', "limited")
+    ran = ergo("replay", "--report", "junit=old.xml", cwd=desk, through=limit)
+    assert (ran.exit_code, ran.stdout) == (6, MATCH)
+    assert (desk / "old.xml").read_text() == "old"
+    assert not [path for path in desk.iterdir() if path.suffix == ".tmp"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["captures/monday.json", "graphs/order_threshold.yaml", "adapters/order_desk.yaml", "ergo.toml", "link.json"],
+)
+def test_what_was_read_is_not_replaced(ergo: Ergo, desk: Path, path: str) -> None:
+    os.link(desk / "captures/monday.json", desk / "link.json")
+    before = (desk / path).read_bytes()
+    ran = ergo("replay", "captures", "--report", f"junit={path}", cwd=desk)
+    assert (ran.exit_code, ran.stdout) == (2, MATCH)
+    assert ran.stderr.startswith(
+        f"error: '{path}' is a file that the command has read: writing there would destroy it\n"
+    )
+    assert (desk / path).read_bytes() == before
+
+
+def test_two_reports_in_one_file(ergo: Ergo, desk: Path) -> None:
+    ran = ergo("replay", "--report", "junit=out", "--report", "sarif=./out", cwd=desk)
+    assert (ran.exit_code, ran.stdout) == (2, MATCH)
+    assert junit((desk / "out").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("junit", "'junit' names no file: write junit=PATH"),
+        ("junit=", "'junit=' names no file: write junit=PATH"),
+        ("junit=-", "'junit=-' names no file: write junit=PATH"),
+        ("text=a.txt", "'text' is not one of json, junit, sarif, github, gitlab"),
+        ("xunit=a.xml", "'xunit' is not one of json, junit, sarif, github, gitlab"),
+    ],
+)
+def test_a_report_that_is_no_format_and_file(ergo: Ergo, desk: Path, asked: str, said: str) -> None:
+    ran = ergo("replay", "--report", asked, cwd=desk)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert said in ran.stderr
+
+
+def test_a_format_that_does_not_exist(ergo: Ergo, desk: Path) -> None:
+    ran = ergo("replay", "--format", "xunit", cwd=desk)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "'xunit' is not one of text, json, junit, sarif, github, gitlab" in ran.stderr
+    assert ergo("run", "--format", "text", "--report", "junit=a.xml", cwd=desk).exit_code == 2
+
+
+def test_the_summary_is_appended_for_a_file_too(ergo: Ergo, desk: Path) -> None:
+    ran = ergo("replay", "--report", "github=log.txt", cwd=desk, GITHUB_STEP_SUMMARY=str(desk / "summary.md"))
+    assert ran == (0, MATCH, "")
+    assert (desk / "summary.md").read_text() == "### ergo replay: 1 passed\n\n"
+    ran = ergo("replay", "--report", "junit=log.xml", cwd=desk, GITHUB_STEP_SUMMARY=str(desk / "other.md"))
+    assert not (desk / "other.md").exists()
+
+
+def test_a_summary_that_cannot_be_written(ergo: Ergo, desk: Path) -> None:
+    ran = ergo("replay", "--report", "github=log.txt", cwd=desk, GITHUB_STEP_SUMMARY=str(desk))
+    assert (ran.exit_code, ran.stdout) == (6, MATCH)
+    assert "error: the summary could not be written to" in ran.stderr
+
+
+def test_a_summary_that_is_full(ergo: Ergo, desk: Path) -> None:
+    summary = desk / "summary.md"
+    summary.write_bytes(b"." * 1_048_000)
+    ran = ergo("replay", "--report", "github=log.txt", cwd=desk, GITHUB_STEP_SUMMARY=str(summary))
+    assert (ran.exit_code, ran.stdout) == (0, MATCH)
+    assert ran.stderr == "warning: the summary is left out: 'summary.md' is full\n"
+    assert summary.stat().st_size == 1_048_000
