@@ -65,6 +65,8 @@ def write_reports(result: CommandResult, files: Sequence[ReportFile]) -> Iterato
     for file in files:
         try:
             refuse_replacing(file.path, taken)
+            if not result.files:
+                _refuse_replacing_another(file)
             with AtomicFile(file.path) as target:
                 target.write(in_format(result, file.form))
                 target.commit()
@@ -73,6 +75,19 @@ def write_reports(result: CommandResult, files: Sequence[ReportFile]) -> Iterato
         except CaptureWriteError as error:
             yield ErgoError("cli.report_write_failed", error.message, where=error.where, fix=error.fix)
         taken.append(Read(file.path, "another report"))
+
+
+def _refuse_replacing_another(file: ReportFile) -> None:
+    """Refuse a file that may be anything, of a command that ended before it was known what it reads."""
+    try:
+        with open(file.path, "rb") as standing:
+            beginning = standing.read(len(FORMATS[file.form].beginning))
+    except (OSError, ValueError):
+        return  # writing it says what is wrong
+    if beginning not in (b"", FORMATS[file.form].beginning):
+        message = f"'{file.path}' is no such report, and may be what the command reads: it is not replaced"
+        fix = "name another file to write to"
+        raise UsageError("cli.conflicting_options", message, where=file.path, fix=fix)
 
 
 def append_summaries(result: CommandResult, forms: Iterable[str]) -> Iterator[Notice | ErgoError]:

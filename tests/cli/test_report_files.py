@@ -84,6 +84,21 @@ def test_what_was_read_is_not_replaced(ergo: Ergo, desk: Path, path: str) -> Non
     assert (desk / path).read_bytes() == before
 
 
+@pytest.mark.parametrize("arguments", [("-p", "nobody"), ("--from", "2", "--until", "1"), ("hollow",)])
+def test_a_command_that_fails_early_replaces_only_reports(ergo: Ergo, desk: Path, arguments: tuple[str, ...]) -> None:
+    """What it would have read is not known then; a report of an earlier run must not stay green."""
+    (desk / "hollow").mkdir()
+    bundle = desk / "captures/monday.json"
+    before = bundle.read_bytes()
+    ergo("replay", "--report", "junit=junit.xml", cwd=desk)
+    reports = ("--report", "junit=captures/monday.json", "--report", "junit=junit.xml")
+    ran = ergo("replay", *arguments, *reports, cwd=desk)
+    assert ran.exit_code == 2
+    assert "'captures/monday.json' is no such report" in ran.stderr
+    assert bundle.read_bytes() == before
+    assert [case.outcome for case in junit((desk / "junit.xml").read_bytes())] == ["error"]
+
+
 def test_two_reports_in_one_file(ergo: Ergo, desk: Path) -> None:
     ran = ergo("replay", "--report", "junit=out", "--report", "sarif=./out", cwd=desk)
     assert (ran.exit_code, ran.stdout) == (2, MATCH)

@@ -11,22 +11,24 @@ if TYPE_CHECKING:
 
 
 class Format(NamedTuple):
-    """A format: its module; ``summary``, the variable of the environment that names a file which gets a summary too.
+    """A format: its module, and how its files begin.
 
-    ``is_all``: on standard output it holds warnings and errors as well, and nothing goes to standard error.
+    ``summary`` is the variable of the environment that names a file which gets a summary too. ``is_all``: on standard
+    output it holds warnings and errors as well, and nothing goes to standard error.
     """
 
     module: str
+    beginning: bytes
     summary: str | None = None
     is_all: bool = False
 
 
 FORMATS: Mapping[str, Format] = {
-    "json": Format("json_document"),
-    "junit": Format("junit"),
-    "sarif": Format("sarif"),
-    "github": Format("github", summary="GITHUB_STEP_SUMMARY", is_all=True),
-    "gitlab": Format("gitlab"),
+    "json": Format("json_document", b'{"schema":"ergo.report/'),
+    "junit": Format("junit", b"<?xml"),
+    "sarif": Format("sarif", b'{"$schema":'),
+    "github": Format("github", b"::", summary="GITHUB_STEP_SUMMARY", is_all=True),
+    "gitlab": Format("gitlab", b"["),
 }
 
 
