@@ -40,6 +40,7 @@ from ergo_cli.host.timing import LiveClock, RunControl, StopHandle
 from ergo_cli.project.contracts import keep_contracts
 from ergo_cli.project.profiles import user_folder
 from ergo_cli.project.store import ProgramStore
+from ergo_cli.project.structures import keep_structure
 from ergo_cli.stores.artifacts import artifact_id
 from ergo_cli.stores.backends import RunStore, open_store
 from ergo_cli.supervisor.journals import WaitingRuns
@@ -278,7 +279,7 @@ def _keep_program(plan: RunPlan, digest: TextDigest | None) -> tuple[Notice, ...
     notices: list[Notice | None] = []
     if texts:
         kept = store.keep(program.ref, program.provenance, adapter, texts, program.kind.name)
-        notices.append(kept or keep_contracts(store, program))
+        notices.append(kept or keep_contracts(store, program) or keep_structure(store, program, adapter))
     if digest is not None:
         from ergo_cli.project.own_code import keep_own_code, own_code  # imported here: most graphs have none
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
@@ -41,7 +41,15 @@ def changes_in(function: object, changes: Sequence[Change]) -> list[Change]:
         return []
     names = {name for each in _reached(function, packages) for name in _names(each)}
     files = {file for file, _ in names if file}
-    return [change for change in changes if not change.idle and _is_in(change, names, files)]
+    written = (change for change in changes if not (change.idle or change.structural))
+    return [change for change in written if _is_in(change, names, files)]
+
+
+def changes_of_part(node: str, functions: Iterable[object], changes: Sequence[Change]) -> list[Change]:
+    """The changes of a part of a program itself, then those in the code of its functions, each once."""
+    own = [change for change in changes if change.structural and not change.idle and change.nodes == (node,)]
+    in_code = [change for each in functions if callable(each) for change in changes_in(each, changes)]
+    return list(dict.fromkeys([*own, *in_code]))
 
 
 def change_cause(change: Change) -> Cause:

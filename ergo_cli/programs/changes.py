@@ -28,7 +28,8 @@ class Change(Struct, frozen=True, kw_only=True):
     ``subject`` names the part as its author does: ``slow/avg.n``, ``in step``. ``before`` and ``after`` are its two
     values, where they fit a line. ``file`` and ``line`` say where it stands today, or stood, where nothing is left of
     it. ``nodes`` are the parts of today's program that it is in. ``idle``: it can decide nothing. ``effectless``: it
-    reaches none of the differences that were found.
+    reaches none of the differences that were found. ``structural``: of a program written in Python it is in the parts
+    that it is made of, not in the code of a function.
     """
 
     subject: str
@@ -41,6 +42,7 @@ class Change(Struct, frozen=True, kw_only=True):
     nodes: tuple[str, ...] = ()
     idle: bool = False
     effectless: bool = False
+    structural: bool = False
 
 
 def placed(place: str | None) -> tuple[str | None, int | None]:

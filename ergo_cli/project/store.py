@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import platformdirs
@@ -21,8 +23,11 @@ from ergo_cli.stores.files import AtomicFile
 from ergo_cli.stores.private import opened_privately, private_folder
 from ergo_cli.stores.temporaries import temporary_folder
 
+T = TypeVar("T")
+
 _SCHEMA = "ergo.program/1"
 _RECORD = "program.json"
+_STRUCTURE = "shape.json"
 _MODULE_FILE = re.compile(r"(?:\w+/)*\w+\.py")
 _HEX = re.compile(r".*\bsha256:([0-9a-f]{64})", re.DOTALL)
 
@@ -102,18 +107,42 @@ class ProgramStore:
         except (OSError, ValueError) as error:
             return Notice(f"a program of the program store was passed over: {reason(error)}", str(folder))
 
+    def keep_structure(self, runtime_provenance: str, adapter_provenance: str, text: str) -> Notice | None:
+        """Keep what a program whose texts are kept is made of, beside them. A notice as of ``keep``."""
+        folder = self._folder(runtime_provenance, adapter_provenance)
+        if folder is None or not folder.is_dir():
+            return None
+        try:
+            if self.find_structure(runtime_provenance, adapter_provenance, str) != text:
+                _replace_file(folder / _STRUCTURE, text)
+        except (OSError, ValueError, CaptureWriteError) as error:
+            return Notice(f"what the program is made of could not be kept: {_why(error)}", str(folder / _STRUCTURE))
+        return None
+
+    def find_structure(
+        self, runtime_provenance: str, adapter_provenance: str, read: Callable[[str], T]
+    ) -> T | Notice | None:
+        """What a kept program is made of, as ``read`` makes it of its text or raises ValueError.
+
+        None if nothing is kept; a notice where it cannot be read.
+        """
+        folder = self._folder(runtime_provenance, adapter_provenance)
+        if folder is None or not os.path.lexists(folder / _STRUCTURE):
+            return None
+        try:
+            return read(_text(folder, _STRUCTURE))
+        except (OSError, ValueError, RecursionError) as error:
+            return Notice(f"what a kept program is made of was passed over: {reason(error)}", str(folder / _STRUCTURE))
+
     def keep_capture(self, bundle: str, code: str) -> Notice | None:
         """Keep which code the capture of a bundle ran; both are fingerprints. A notice as of ``keep``."""
         place = self._capture(bundle)
         try:
             if self.find_capture(bundle) != code:
                 private_folder(place.parent)
-                with AtomicFile(str(place), opened_privately) as file:
-                    file.write(code.encode() + b"\n")
-                    file.commit()
+                _replace_file(place, f"{code}\n")
         except (OSError, ValueError, CaptureWriteError) as error:
-            why = error.message if isinstance(error, CaptureWriteError) else reason(error)
-            return Notice(f"which code was run could not be kept in the program store: {why}", str(place))
+            return Notice(f"which code was run could not be kept in the program store: {_why(error)}", str(place))
         return None
 
     def find_capture(self, bundle: str) -> str | None:
@@ -131,6 +160,16 @@ class ProgramStore:
         if adapter_provenance == NO_ADAPTER:
             adapter = NO_ADAPTER
         return self.root / runtime / adapter if runtime and adapter else None
+
+
+def _replace_file(place: Path, text: str) -> None:
+    with AtomicFile(str(place), opened_privately) as file:
+        file.write(text.encode())
+        file.commit()
+
+
+def _why(error: OSError | ValueError | CaptureWriteError) -> str:
+    return error.message if isinstance(error, CaptureWriteError) else reason(error)
 
 
 def _hex(provenance: str) -> str | None:

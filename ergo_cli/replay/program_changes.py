@@ -7,17 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.documents import NO_ADAPTER, ProgramSource
+from ergo_cli.errors import ErgoError
 from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.programs.changes import Change, Layer, Verb
+from ergo_cli.programs.parts import Part, SaysParts
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.project.contracts import described_program
 from ergo_cli.project.finding import FoundProgram
 from ergo_cli.project.own_code import own_code, own_code_of
 from ergo_cli.project.store import ProgramStore
+from ergo_cli.project.structures import structure_of
 from ergo_cli.replay.document_changes import document_changes
 from ergo_cli.replay.primitive_changes import primitive_changes
 from ergo_cli.replay.python_changes import python_changes
 from ergo_cli.replay.results import Changes
+from ergo_cli.replay.structure_changes import in_parts, structure_changes, without_repeats
 
 UNKNOWN = Notice("what changed is not known: the texts of the capture are not in the program store")
 """The notice for a changed program of which only the fingerprint is recorded."""
@@ -40,10 +44,11 @@ def changes_since(
     changes: list[Change] = []
     notices: tuple[Notice, ...] = ()
     if reader.runtime_provenance != found.program.provenance:
-        changes += _program_changes(
-            texts, found, recorded or described_program(store, reader.runtime_provenance, texts)
-        )
-        notices = () if changes or found.python is None else (UNKNOWN,)
+        known = recorded or described_program(store, reader.runtime_provenance, texts)
+        parts = _structure_changes(reader, found, store)
+        changes += parts.found
+        changes += without_repeats(_program_changes(texts, found, known), parts.found)
+        notices = parts.notices if changes or found.python is None else (*parts.notices, UNKNOWN)
     code = _code_changes(reader, found, store)
     changes += (change for change in code.found if not any(_says(other, change) for other in changes))
     notices += code.notices
@@ -74,6 +79,26 @@ def _code_changes(reader: BundleReader, found: FoundProgram, store: ProgramStore
     return Changes(tuple(primitive_changes(recorded, own_code(found.program, found.project), own)))
 
 
+def _structure_changes(reader: BundleReader, found: FoundProgram, store: ProgramStore) -> Changes:
+    """The differences between the parts of a program, of a kind that knows them, as far as the capture kept its own."""
+    today = parts_of(found.program)
+    if not today:
+        return Changes()
+    recorded = structure_of(store, reader.runtime_provenance, reader.adapter_provenance)
+    if isinstance(recorded, Notice):
+        return Changes(notices=(recorded,))
+    return Changes(() if recorded is None else tuple(structure_changes(recorded, today, found.kept_texts)))
+
+
+def parts_of(program: AnyProgram) -> Sequence[Part]:
+    """The parts of a program; none of a kind that does not know them, and of a program that cannot run."""
+    acting = program.kind.acting
+    try:
+        return acting.structure(program.value) if isinstance(acting, SaysParts) else ()
+    except ErgoError:
+        return ()
+
+
 def _recorded_texts(reader: BundleReader, store: ProgramStore) -> tuple[ProgramSource, ...]:
     kept = store.find(reader.runtime_provenance, reader.adapter_provenance, reader.kind_name)
     embedded = () if reader.program is None else reader.program.sources or ()
@@ -87,7 +112,7 @@ def _program_changes(
     if found.python is not None:
         if not before or not found.kept_texts:
             return ()
-        changes = python_changes(before, found.kept_texts)
+        changes = in_parts(python_changes(before, found.kept_texts), parts_of(found.program))
         return changes or [Change(subject="name or version of the program")]
     computing = found.program.kind.computing
     if recorded is not None and computing is not None:

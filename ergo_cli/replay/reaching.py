@@ -9,9 +9,11 @@ from itertools import groupby
 from msgspec.structs import replace
 
 from ergo_cli.programs.changes import Change, Layer, Verb, placed
+from ergo_cli.programs.parts import SaysParts
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.wiring import Wiring
 from ergo_cli.replay.digested_states import with_members
+from ergo_cli.replay.reaching_records import ReachingRecords
 from ergo_cli.replay.results import PRIMITIVE_CODE, BundleResult, Changes, Divergence, Outcome
 
 _NOWHERE: Mapping[str, str] = {}
@@ -25,18 +27,22 @@ def differs_in_code(result: BundleResult) -> bool:
 def with_changes(result: BundleResult, changes: Changes, program: AnyProgram) -> BundleResult:
     """The result with what changed since its capture; each divergence knows its place and the changes that reach it.
 
-    Of programs that compute, a change reaches the divergences of the nodes behind it. One that reaches none is marked
-    as without effect, unless not all divergences were kept; in a match every change is.
+    A change reaches the divergences of the nodes that depend on those that it is in. One that is in nodes and reaches
+    none is marked as without effect, unless not all divergences were kept; in a match every change is.
     """
     warnings = result.warnings + changes.notices
     places = _places(program) if result.divergences else _NOWHERE
     divergences = tuple(_with_place(with_members(each, changes.found), places) for each in result.divergences)
     if not changes.found:
         return replace(result, warnings=warnings, divergences=divergences)
-    reaching = _Reaching(changes.found, program)
+    acting = program.kind.acting
+    if isinstance(acting, SaysParts):
+        reaching = ReachingRecords(changes.found, acting.reach(program.value))
+    else:
+        reaching = _ReachingValues(changes.found, program)
     by_decision = groupby(divergences, lambda each: (each.seq, each.event_id))
     divergences = tuple(each for _, decision in by_decision for each in reaching.of_decision(list(decision)))
-    reached = {number for each in divergences for number in each.changes}
+    reached = {number for each in divergences for number in reaching.reached_by(each)}
     is_match, all_kept = result.outcome is Outcome.MATCH, result.divergence_count == len(divergences)
     found = tuple(
         replace(change, effectless=is_match or (all_kept and _is_placed(change) and number not in reached))
@@ -58,7 +64,7 @@ def _with_place(divergence: Divergence, places: Mapping[str, str]) -> Divergence
     return divergence if file is None else replace(divergence, place=(file, line))
 
 
-class _Reaching:
+class _ReachingValues:
     """The changes that the values of divergences depend on, by their numbers from 0."""
 
     def __init__(self, changes: Sequence[Change], program: AnyProgram) -> None:
@@ -79,6 +85,10 @@ class _Reaching:
         beside = {number for one in joined for each in (one, *(one.by_key or ())) for number in each.changes}
         shifting = tuple(sorted(beside)) or self._renumbering
         return [_by_both_pairings(each, partial(_shifted, shifting)) for each in joined]
+
+    def reached_by(self, divergence: Divergence) -> Sequence[int]:
+        """The changes that reach a divergence."""
+        return divergence.changes
 
     def _reached(self, divergence: Divergence) -> Divergence:
         node = divergence.origin or divergence.node

@@ -1,4 +1,4 @@
-"""Ten edits as a person makes them, each with the screens of ``ergo replay`` and ``ergo why`` as they should be read.
+"""Twelve edits as a person makes them, each with the screens of ``ergo replay`` and ``ergo why`` as they should read.
 
 A story is a project of ``fixtures/``, an edit, and where it must stand on the screens. Its bundle is captured before
 the edit and replayed after it; ``NAME.replay.txt`` and ``NAME.why.txt`` hold both screens.

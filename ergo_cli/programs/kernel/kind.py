@@ -35,6 +35,7 @@ from ergo_cli.programs.kernel.recorded import KernelEpisode, KernelReader
 from ergo_cli.programs.kernel.referee import KernelReferee
 from ergo_cli.programs.kernel.signatures import check_executor, check_functions, check_pure_functions
 from ergo_cli.programs.kind import Asked, Line
+from ergo_cli.programs.parts import Part, Reach
 from ergo_cli.programs.recorded import Episode, JournalDifference
 from ergo_cli.programs.seat import CallWithin, DeadlinePassed, Seat, Surroundings
 from ergo_cli.stores.memory import MemoryJournal
@@ -115,6 +116,18 @@ class KernelActing(Struct, frozen=True):
 
         assert isinstance(episode, KernelEpisode)
         return cause_of(program, episode, asked)
+
+    def structure(self, program: KernelProgram[Any]) -> Sequence[Part]:
+        """Its functions, its policy and its limits."""
+        from ergo_cli.programs.kernel.structure import structure_of  # only captures and changed programs need it
+
+        return structure_of(program)
+
+    def reach(self, program: KernelProgram[Any]) -> Reach:
+        """The functions that made a record or a state."""
+        from ergo_cli.programs.kernel.structure import functions_behind  # only changed programs need it
+
+        return functions_behind
 
 
 class KernelKind(Struct, frozen=True):

@@ -13,6 +13,7 @@ from ergo_cli.errors import EgressError, ProjectError
 from ergo_cli.events.external import HostedEvent
 from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.kind import Asked, Line
+from ergo_cli.programs.parts import Part, Reach
 from ergo_cli.programs.pictures import Picture
 from ergo_cli.programs.pipeline.checks import check_pipeline
 from ergo_cli.programs.pipeline.differences import journal_differences
@@ -100,6 +101,18 @@ class PipelineActing(Struct, frozen=True):
 
         assert isinstance(episode, PipelineEpisode)
         return cause_of(program, episode, asked)
+
+    def structure(self, program: PipelineProgram) -> Sequence[Part]:
+        """Its stages with the edges to them, its settings, its effects."""
+        from ergo_cli.programs.pipeline.structure import structure_of  # only captures and changed programs need it
+
+        return structure_of(program)
+
+    def reach(self, program: PipelineProgram) -> Reach:
+        """A stage, and those that lead to it."""
+        from ergo_cli.programs.pipeline.structure import StagesBehind  # only changed programs need it
+
+        return StagesBehind(program)
 
     def run_picture(self, episodes: Iterable[Episode]) -> Picture | None:
         """The stages by what the records say became of them, from the manifest that the records name."""

@@ -15,7 +15,7 @@ from ergo_cli.core.diagnostics import counted
 from ergo_cli.core.json import Item, JsonValue, Location, Member, canonical, decode, render
 from ergo_cli.core.tree_differences import differing_members
 from ergo_cli.programs.causes import Cause
-from ergo_cli.programs.changed_code import change_cause, changes_in, code_of
+from ergo_cli.programs.changed_code import change_cause, changes_of_part, code_of
 from ergo_cli.programs.kind import Asked
 from ergo_cli.programs.pipeline.authoring import Join, Sink, Source, Stateful, Transform
 from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data, Delivery
@@ -272,14 +272,13 @@ class _Chain:
         return cause if code is None else replace(cause, file=code.file, line=code.line)
 
     def _code(self, stage: str) -> Iterator[Cause]:
-        """What changed in the functions of a stage, once."""
+        """What changed in a stage and in its functions, once."""
         authored = self._program.stage_named.get(stage)
         if authored is None or stage in self._marked:
             return
         self._marked.add(stage)
         functions = (getattr(authored, name) for name in authored.__struct_fields__)
-        found = [change for each in functions if callable(each) for change in changes_in(each, self._asked.changes)]
-        yield from map(change_cause, dict.fromkeys(found))
+        yield from map(change_cause, changes_of_part(stage, functions, self._asked.changes))
 
 
 def _maker(stage: Source | Transform | Stateful | Join | Sink) -> object:

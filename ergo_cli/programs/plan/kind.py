@@ -13,6 +13,7 @@ from ergo_cli.errors import EgressError, ProjectError, StepError
 from ergo_cli.events.external import HostedEvent
 from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.kind import Asked, Line
+from ergo_cli.programs.parts import Part, Reach
 from ergo_cli.programs.plan.checks import check_plan
 from ergo_cli.programs.plan.differences import journal_differences
 from ergo_cli.programs.plan.effects import IO
@@ -106,6 +107,18 @@ class PlanActing(Struct, frozen=True):
 
         assert isinstance(episode, PlanEpisode)
         return cause_of(program, episode, asked)
+
+    def structure(self, program: PlanProgram) -> Sequence[Part]:
+        """Its states, the edges to them, what they say about themselves; how its runs are driven."""
+        from ergo_cli.programs.plan.structure import structure_of  # only captures and changed programs need it
+
+        return structure_of(program)
+
+    def reach(self, program: PlanProgram) -> Reach:
+        """The state of an attempt, those that run before it, and one that was recorded in its place."""
+        from ergo_cli.programs.plan.structure import StatesBehind  # only changed programs need it
+
+        return StatesBehind(program)
 
 
 class PlanKind(Struct, frozen=True):

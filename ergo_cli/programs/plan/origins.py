@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ergo_cli.core.json import JsonValue, NotCanonicalError, decode
 from ergo_cli.core.wire import FreeValue
 from ergo_cli.programs.causes import Cause
-from ergo_cli.programs.changed_code import change_cause, changes_in, code_of
+from ergo_cli.programs.changed_code import change_cause, changes_in, changes_of_part, code_of
 from ergo_cli.programs.kind import Asked
 from ergo_cli.programs.plan.canonical import SecretsNotAllowed, canonical_json
 from ergo_cli.programs.plan.children import AWAIT, SPAWN
@@ -55,8 +55,8 @@ class Origins:
         return next((state.handle for state in self._program.states if state.id == attempt.state), None)
 
     def changes(self, attempt: AttemptRecords) -> Iterator[Cause]:
-        """What changed in the handler of an attempt."""
-        return map(change_cause, changes_in(self.handler(attempt), self._changes))
+        """What changed in the state of an attempt, and in its handler."""
+        return map(change_cause, changes_of_part(attempt.state, [self.handler(attempt)], self._changes))
 
     def all_changes(self) -> Iterator[Cause]:
         """Whatever changed in the program."""
