@@ -24,6 +24,11 @@ class Cause(Struct, frozen=True, kw_only=True):
     an input was fed at the capture, where that is another way. ``is_repeated``: its own sources are shown elsewhere in
     the chain. ``is_unknown``: of the recorded value nothing but a digest is kept. ``recorded_failure`` and
     ``today_failure`` say how the part failed.
+
+    A member of the context that an earlier episode wrote names it as ``written``; its source is then that write, where
+    the chain is followed on. ``alike`` says how many writes between the two are left out, since they came about as the
+    one that is shown before them. ``is_parting``: that write is the first on which the two sides differ. ``is_unset``:
+    neither an earlier episode nor the payload gave the member a value.
     """
 
     part: str
@@ -41,6 +46,10 @@ class Cause(Struct, frozen=True, kw_only=True):
     is_unknown: bool = False
     recorded_failure: Raised | None = None
     today_failure: Raised | None = None
+    written: int | None = None
+    alike: int = 0
+    is_parting: bool = False
+    is_unset: bool = False
     sources: tuple[Cause, ...] = ()
 
     @property

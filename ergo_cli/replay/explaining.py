@@ -147,13 +147,15 @@ def _changed(reader: BundleReader, program: AnyProgram) -> tuple[Notice, ...]:
 class Decided(Struct, frozen=True):
     """A decision; ``origin`` is the event whose work it is about: for a Pump the one that was deferred.
 
-    ``remark`` says why nothing ran, or for which deferred event it did; None where there is nothing to say.
+    ``arrived`` is the place of that event, where its context was made. ``remark`` says why nothing ran, or for which
+    deferred event it did; None where there is nothing to say.
     """
 
     seq: int
     event: EventRecord
     record: DecisionRecord
     origin: EventRecord
+    arrived: int
     remark: str | None = None
 
     @property
@@ -162,28 +164,29 @@ class Decided(Struct, frozen=True):
         return self.record.decision is Decision.INVOKE and self.record.termination is not Outcome.ABORTED
 
 
-def find_decision(reader: BundleReader, event_id: str, occurrence: int) -> Decided:
+def find_decision(reader: BundleReader, event_id: str, occurrence: int, named_by: str = "option --event") -> Decided:
     """The decision for an event; ``occurrence`` counts earlier events of the same id, from 0.
 
-    Raises UsageError ``cli.invalid_option_value`` for an event that the bundle does not have, BundleError.
+    ``named_by`` is the word of the command line that names the event, for errors. Raises UsageError
+    ``cli.invalid_option_value`` for an event that the bundle does not have, BundleError.
     """
     walk = decided_in(reader)
     matching = (each for each in walk if each.event.event_id == event_id)
     found = next(islice(matching, occurrence, None), None)
     if found is None:
-        raise _no_such_event(reader, event_id, occurrence)
+        raise _no_such_event(reader, event_id, occurrence, named_by)
     return replace(found, remark=_remark(found, walk))
 
 
 def decided_in(reader: BundleReader) -> Iterator[Decided]:
     """The decisions in order; what is deferred is held until its episode has run (spec 10 §19.4)."""
-    deferred: dict[int, EventRecord] = {}
+    deferred: dict[int, tuple[int, EventRecord]] = {}
     for seq, (event, record) in enumerate(zip(reader.events(), reader.decisions(), strict=False)):
         if record.decision is Decision.DEFER and record.schedule_at is not None:
-            origin = deferred.setdefault(record.episode_id, event)
+            arrived, origin = deferred.setdefault(record.episode_id, (seq, event))
         else:
-            origin = deferred.pop(record.episode_id, event)
-        yield Decided(seq, event, record, origin)
+            arrived, origin = deferred.pop(record.episode_id, (seq, event))
+        yield Decided(seq, event, record, origin, arrived)
 
 
 def _remark(decided: Decided, later: Iterator[Decided]) -> str | None:
@@ -220,8 +223,8 @@ def _ran(decided: Decided) -> str | None:
     return f"what ran is event '{decided.origin.event_id}', which was deferred"
 
 
-def _no_such_event(reader: BundleReader, event_id: str, occurrence: int) -> UsageError:
-    code, where = "cli.invalid_option_value", "option --event"
+def _no_such_event(reader: BundleReader, event_id: str, occurrence: int, named_by: str) -> UsageError:
+    code = "cli.invalid_option_value"
     count = sum(1 for event in reader.events() if event.event_id == event_id)
     if count:
         times = counted(count, "time")
@@ -232,4 +235,4 @@ def _no_such_event(reader: BundleReader, event_id: str, occurrence: int) -> Usag
     close = nearest_few(event_id, known)
     fix = did_you_mean(event_id, known) or "give the id of an event of the bundle"
     details = (f"nearest: {', '.join(close)}",) if close else ()
-    return UsageError(code, f"'{reader.path}' has no event '{event_id}'", where=where, fix=fix, details=details)
+    return UsageError(code, f"'{reader.path}' has no event '{event_id}'", where=named_by, fix=fix, details=details)

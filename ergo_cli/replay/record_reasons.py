@@ -15,8 +15,9 @@ from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.kind import Asked, Ran, SaysWhy
 from ergo_cli.programs.recorded import Episode
 from ergo_cli.replay.explaining import Assigned, Decided, decided_in
+from ergo_cli.replay.memory_chain import Written
 from ergo_cli.replay.preflight import check_kind
-from ergo_cli.replay.reasons import Why, Written, asked_episode
+from ergo_cli.replay.reasons import Why, asked_episode
 from ergo_cli.replay.results import BundleResult
 
 
@@ -121,7 +122,7 @@ def _check_path(path: str, parts: Sequence[str], event_id: str) -> None:
         return
     message = f"the episode of event '{event_id}' has no part '{path}'"
     fix = did_you_mean(path, known) or f"name one of {', '.join(known[:8])}"
-    raise UsageError("cli.invalid_option_value", message, where="path", fix=fix)
+    raise UsageError("cli.invalid_option_value", message, where="argument PATH", fix=fix)
 
 
 def _steps(cause: Cause) -> Iterator[Cause]:

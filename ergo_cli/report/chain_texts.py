@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ergo_cli.core.diagnostics import counted
 from ergo_cli.programs.causes import Cause, Raised
 from ergo_cli.replay.reasons import Why
 from ergo_cli.report.failures import place_text
-from ergo_cli.report.text import shorten, shorten_pair
+from ergo_cli.report.text import GAP, shorten, shorten_pair
 
 _VALUE_WIDTH = 32
 
@@ -31,15 +32,19 @@ def side_text(value: str | None) -> str:
 
 
 def origin_text(why: Why, cause: Cause) -> str:
-    """Where a value comes from that no node makes: an earlier event, or the payload."""
+    """Where a value comes from that no node makes: an earlier event, the payload, or nowhere."""
     if cause.episode is not None:
         return f"event {why.episodes[cause.episode].event_id}"
     if cause.key is None:
         return ""
-    written = why.memory.get(cause.key)
-    if written is not None:
-        return f"{cause.key} written by event {written.event_id}"
-    return f"{cause.key} of the payload"
+    if cause.written is not None:
+        return f"{cause.key} written by event {why.episodes[cause.written].event_id}"
+    return f"{cause.key} not set yet" if cause.is_unset else f"{cause.key} of the payload"
+
+
+def alike_text(cause: Cause) -> str:
+    """How many writes are left out between a member of the context and the write that is its source."""
+    return f"{GAP} {counted(cause.alike, 'event')} the same way" if cause.alike else ""
 
 
 def failure_texts(cause: Cause) -> Iterator[str]:

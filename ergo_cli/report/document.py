@@ -194,7 +194,11 @@ class RaisedDocument(Struct, frozen=True):
 
 
 class CauseDocument(Struct, frozen=True):
-    """One step of the chain behind a value, with its sources; ``event`` is the earlier one that recorded it."""
+    """One step of the chain behind a value, with its sources; ``event`` is the earlier one that it is of.
+
+    ``written_by`` is the event that wrote the member of the context, ``alike`` how many between the two came about the
+    same way and are left out; ``is_parting``: its write is the first that differs. ``is_unset``: nothing set it yet.
+    """
 
     part: str
     role: str
@@ -210,6 +214,10 @@ class CauseDocument(Struct, frozen=True):
     is_repeated: bool
     is_unknown: bool
     event: WrittenDocument | None
+    written_by: WrittenDocument | None
+    alike: int
+    is_parting: bool
+    is_unset: bool
     recorded_failure: RaisedDocument | None
     today_failure: RaisedDocument | None
     sources: tuple[CauseDocument, ...]

@@ -12,7 +12,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.programs.causes import Cause, Raised
 from ergo_cli.programs.changes import Change
 from ergo_cli.replay.reasons import Why
-from ergo_cli.report.chain_texts import event_text, failure_texts, origin_text, side_text, sides_text
+from ergo_cli.report.chain_texts import alike_text, event_text, failure_texts, origin_text, side_text, sides_text
 from ergo_cli.report.changes import change_documents, change_rows
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
@@ -64,15 +64,16 @@ def why_document(why: Why, depth: int | None) -> WhyDocument:
         actual=tuple(map(msgspec.json.decode, why.actual)),
         memory={key: WrittenDocument(each.event_id, each.seq) for key, each in sorted(why.memory.items())},
         knows_capture=why.knows_capture,
-        chain=_step(why, why.cause, depth),
+        chain=_step(why, why.cause, depth, None),
         failures=failure_documents(why.failures) or UNSET,
         changes=change_documents(why.changes) or UNSET,
     )
 
 
-def _step(why: Why, cause: Cause, depth: int | None) -> CauseDocument:
+def _step(why: Why, cause: Cause, depth: int | None, event: WrittenDocument | None) -> CauseDocument:
+    """A step of the episode of ``event``, unless it is of another."""
     inner = None if depth is None else depth - 1
-    earlier = None if cause.episode is None else why.episodes.get(cause.episode)
+    event = event if cause.episode is None else _written(why, cause.episode)
     return CauseDocument(
         part=unicode(cause.part),
         role=unicode(cause.role),
@@ -87,11 +88,20 @@ def _step(why: Why, cause: Cause, depth: int | None) -> CauseDocument:
         rewired=unicode(cause.rewired),
         is_repeated=cause.is_repeated,
         is_unknown=cause.is_unknown,
-        event=None if earlier is None else WrittenDocument(earlier.event_id, earlier.seq),
+        event=event,
+        written_by=None if cause.written is None else _written(why, cause.written),
+        alike=cause.alike,
+        is_parting=cause.is_parting,
+        is_unset=cause.is_unset,
         recorded_failure=_raised(cause.recorded_failure),
         today_failure=_raised(cause.today_failure),
-        sources=() if depth == 0 else tuple(_step(why, source, inner) for source in cause.sources),
+        sources=() if depth == 0 else tuple(_step(why, source, inner, event) for source in cause.sources),
     )
+
+
+def _written(why: Why, episode: int) -> WrittenDocument | None:
+    earlier = why.episodes.get(episode)
+    return None if earlier is None else WrittenDocument(earlier.event_id, earlier.seq)
 
 
 def _raised(failure: Raised | None) -> RaisedDocument | None:
@@ -191,7 +201,10 @@ class _Chain:
         indent = 2 * level if self._why.is_recorded else 2 * level + 2
         yield Rows((Row((f"{role}{cause.part}", sides_text(cause), self.note(cause)), tone),), indent)
         yield from (Line(" " * (indent + 2) + text, tone) for text in failure_texts(cause))
-        for source in self._sources(cause, level):
+        sources = self._sources(cause, level)
+        if sources and cause.alike:
+            yield Line(" " * (indent + 2) + alike_text(cause), Tone.FAINT)
+        for source in sources:
             yield from self._blocks(source, level + 1)
 
     def _sources(self, cause: Cause, level: int) -> Sequence[Cause]:
@@ -203,7 +216,8 @@ class _Chain:
         repeated = "(above)" if cause.is_repeated else ""
         parts = (cause.made, unknown, origin_text(self._why, cause), cause.rewired, self._place(cause), repeated)
         note = ", ".join(filter(None, parts))
-        return f"{note}  <- the change".strip() if cause.is_change else note
+        mark = "<- the change" if cause.is_change else "<- the first that differs" if cause.is_parting else ""
+        return f"{note}  {mark}".strip()
 
     def _place(self, cause: Cause) -> str:
         if cause.file is None:

@@ -12,7 +12,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.pictures import Edge, Node, Picture, Role, Standing
 from ergo_cli.replay.reasons import Why
-from ergo_cli.report.chain_texts import event_text, failure_texts, origin_text, sides_text
+from ergo_cli.report.chain_texts import alike_text, event_text, failure_texts, origin_text, sides_text
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import Report, warning_texts
 from ergo_cli.report.error_text import near
@@ -62,9 +62,13 @@ def picture_of_chain(why: Why, depth: int | None = None) -> Picture:
 
 
 class _Box(Struct):
-    """A part with what is known of it; ``cause`` is None while it is met as the end of a rewired input alone."""
+    """A part with what is known of it; ``cause`` is None while it is met as the end of a rewired input alone.
+
+    ``event`` names the earlier event that it is of, and is empty where it is of none.
+    """
 
     id: str
+    event: str
     part: str
     cause: Cause | None
     is_followed: bool
@@ -85,7 +89,8 @@ class _Drawing:
         box = self._box(cause, episode, has_sources=bool(sources))
         for source in sources:
             end = self.add(source, episode, None if depth is None else depth - 1)
-            edge = Edge(end.id, box.id, note=self._note(source), standing=self._standing(source))
+            note = ", ".join(filter(None, (self._note(source), alike_text(cause))))
+            edge = Edge(end.id, box.id, note=note, standing=self._standing(source))
             if edge not in self.edges:
                 self.edges.append(edge)
         return box
@@ -94,7 +99,7 @@ class _Drawing:
         of_part = self._boxes.setdefault((episode, cause.part), [])
         found = next((box for box in of_part if _is_same(box, cause, has_sources)), None)
         if found is None:
-            found = _Box(f"s{next(self._numbers)}", cause.part, None, is_followed=False)
+            found = _Box(f"s{next(self._numbers)}", self._event(episode), cause.part, None, is_followed=False)
             of_part.append(found)
             self.boxes.append(found)
         if found.cause is None and not cause.rewired:
@@ -102,11 +107,14 @@ class _Drawing:
         found.is_followed = found.is_followed or has_sources
         return found
 
+    def _event(self, episode: int | None) -> str:
+        return "" if episode is None else f"event {self._why.episodes[episode].event_id}"
+
     def node(self, box: _Box) -> Node:
         """The node of a box: a source, the effect at the end, or what is between them."""
         role = Role.ACTION if box is self.boxes[0] else Role.COMPUTE if box.is_followed else Role.SOURCE
         standing = Standing.SAME if box.cause is None else self._standing(box.cause)
-        notes = () if box.cause is None else tuple(filter(None, self._notes(box.cause)))
+        notes = dict.fromkeys((box.event,) if box.cause is None else (box.event, *self._notes(box.cause)))
         made = "" if box.cause is None else box.cause.made
         return Node(
             id=box.id,
@@ -115,7 +123,7 @@ class _Drawing:
             type=role.value,
             impl=made,
             runtime_id=box.id,
-            notes=notes,
+            notes=tuple(filter(None, notes)),
             standing=standing,
         )
 
@@ -125,7 +133,7 @@ class _Drawing:
         yield origin_text(self._why, cause)
         yield _place(cause)
         yield from failure_texts(cause)
-        yield "the change" if cause.is_change else ""
+        yield "the change" if cause.is_change else "the first that differs" if cause.is_parting else ""
 
     def _note(self, source: Cause) -> str:
         """What is written at the way from a source: the input; of a rewired one also what came over either wire."""

@@ -171,19 +171,27 @@ def test_where_nothing_differs_the_outcome_is_empty(ergo: Ergo, desk: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "fix"),
+    ("arguments", "where", "fix"),
     [
-        (("q-0910", "histry"), "did you mean 'history'?"),
-        (("q-0911",), "did you mean"),
-        (("q-0910", "history", "--occurrence", "1"), "leave --occurrence out"),
+        (("q-0910", "histry"), "argument PATH", "did you mean 'history'?"),
+        (("q-091",), "argument EVENT", "did you mean 'q-0910'?"),
+        (("nosuch",), "argument EVENT", "give the id of an event of the bundle"),
+        (("q-0910", "history", "--occurrence", "1"), "option --occurrence", "leave --occurrence out"),
     ],
 )
 def test_what_is_not_there_is_refused_with_what_is_near(
-    ergo: Ergo, lowered: Path, arguments: tuple[str, ...], fix: str
+    ergo: Ergo, lowered: Path, arguments: tuple[str, ...], where: str, fix: str
 ) -> None:
     ran = ergo("why", BUNDLE, *arguments, cwd=lowered)
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert fix in ran.stderr
+    assert ran.stderr.splitlines()[1:3] == [f"  where: {where}", f"  fix: {fix}"]
+
+
+def test_where_an_option_names_the_event_the_option_is_named(ergo: Ergo, lowered: Path) -> None:
+    for command in ("explain", "replay"):
+        error = ergo(command, BUNDLE, "--event", "q-091", "--format", "json", cwd=lowered).report
+        error = error["error"] or error["bundles"][0]["error"]
+        assert (error["where"], error["fix"]) == ("option --event", "did you mean 'q-0910'?")
 
 
 def test_a_chain_of_thousands_of_nodes_goes_back_a_hundred_steps(ergo: Ergo, tmp_path: Path) -> None:
