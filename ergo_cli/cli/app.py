@@ -35,6 +35,7 @@ def main() -> NoReturn:
         _keep_memory()
         _escape_what_cannot_be_encoded()
         code = execute(sys.argv[1:])
+        sys.stdout = sys.stderr  # what a user's Python prints at its end is not the result
         end_with(code)  # the result is written: a signal at interpreter exit would replace the exit code
     except Interrupted:  # outside the command, which reports its own
         code = INTERRUPTED

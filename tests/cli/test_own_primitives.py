@@ -111,11 +111,12 @@ def test_a_primitive_that_wants_to_exit_fails_its_episode_and_not_the_command(er
 def test_what_a_module_prints_goes_to_standard_error(command: str, ergo: Ergo, home: Path) -> None:
     rewrite(home, "    before = before or", "    print('smoothing')\n    before = before or")
     with (home / "trend" / "primitives.py").open("a") as module:
-        module.write("print('imported')\n")
+        module.write("print('imported')\nimport atexit\natexit.register(print, 'ended')\n")
     ran = ergo(command, "--format", "json", cwd=home)
     assert (ran.exit_code, ran.report["outcome"]) == (0, "completed")
     assert ran.stderr.count("smoothing") == 6
     assert ran.stderr.count("imported") == 1
+    assert ran.stderr.endswith("ended\n")
 
 
 @pytest.mark.parametrize("command", [("run",), ("capture", "-o", "kept.json"), ("replay", "captures/prices.json")])
