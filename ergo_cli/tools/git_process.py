@@ -93,11 +93,13 @@ def text_of(found: Finished) -> str:
 
 
 def complaint(found: Finished | None) -> str:
-    """The last line of what git says, or that it says nothing."""
+    """What git says is fatal, else the last line of what it says, or that it says nothing."""
     if found is None:
         return f"it did not end within {_TIME_LIMIT_NS // NANOS} seconds"
     lines = found.stderr.kept.decode(errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("fatal: ") if lines else f"it ended with status {found.status}"
+    fatal = (line for line in lines if line.startswith("fatal: "))
+    said = next(fatal, lines[-1] if lines else f"it ended with status {found.status}")
+    return said.removeprefix("fatal: ").strip()
 
 
 def git_failed(command: str, found: Finished | None, folder: Path) -> ErgoError:

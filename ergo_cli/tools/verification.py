@@ -9,6 +9,7 @@ from __future__ import annotations
 import locale
 import os
 import pickle
+import shlex
 import signal
 import sys
 import time
@@ -207,7 +208,7 @@ def _died(bundle: str, done: Finished) -> ErgoError:
 
 
 def _unanswered(bundle: str, why: str, details: tuple[str, ...] = ()) -> ErgoError:
-    fix = f"see what 'ergo replay {bundle} --strict' does"
+    fix = f"see what 'ergo replay {shlex.quote(bundle)} --strict' does"
     return _error(bundle, f"'{bundle}' could not be verified: {why}", fix, details)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
 
@@ -106,7 +107,7 @@ def shrink_replayed(
 
 def _hung(path: str) -> ErgoError:
     message = f"today's program does not come to the end of '{path}'"
-    fix = f"see where it hangs: timeout 60 ergo replay {path}, or give it more time with --max-seconds"
+    fix = f"see where it hangs: timeout 60 ergo replay {shlex.quote(path)}, or give it more time with --max-seconds"
     return ErgoError("shrink.try_hung", message, where=path, fix=fix)
 
 
