@@ -267,6 +267,8 @@ _EXIT_BY_CODE = {
     "replay.journal_mismatch": 1,
     "replay.host_step_failed": 1,
     "shrink.flaky": 1,
+    "expect.past_date": 1,
+    "expect.nothing_matched": 1,
     "accept.not_clean": 1,
     "accept.folder_create_failed": 6,
     "accept.log_write_failed": 6,

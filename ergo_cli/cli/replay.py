@@ -79,11 +79,14 @@ def replay(
     version: VersionOption = False,
 ) -> int:
     """Drive the program again from bundles and compare."""
+    from datetime import datetime
+
     from ergo_cli.cli.session import Done, Session
     from ergo_cli.cli.streams import is_terminal
     from ergo_cli.cli.usage import refuse_second_standard_input
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
+    from ergo_cli.replay.expected import unmet
     from ergo_cli.replay.results import BundleResult, Outcome
     from ergo_cli.replay.selection import select_bundles
     from ergo_cli.replay.session import ReplayRequest, ReplaySession
@@ -97,7 +100,8 @@ def replay(
         begun = monotonic()
         window = _window(first, last, event)
         patterns = None if ignore is None else tuple(ignore)
-        request = ReplayRequest(flags, strict, patterns, max_divergences, numbers, window, fail_on)
+        today = datetime.now().date()
+        request = ReplayRequest(flags, strict, patterns, max_divergences, numbers, window, fail_on, today)
         replays = ReplaySession(request, ProgramStore.of_user(), monotonic)
         refuse_second_standard_input(bundles or ())
         selection = select_bundles(bundles or (), profile, project, strict=strict)
@@ -122,7 +126,8 @@ def replay(
         seconds = monotonic() - begun if is_terminal(sys.stdout) else None  # what is kept does not depend on time
         shown = Shown(listed, verbose, seconds, flags.words, (*flags.words, *_words(request)))
         notices = selection.notices + replays.notices()
-        return render_comparison("replay", results, REPLAY, notices, shown, selection.searched)
+        due = unmet(results) if any(result.expects for result in results) else ()
+        return render_comparison("replay", results, REPLAY, notices, shown, selection.searched, due)
 
     return session.conclude(work)
 

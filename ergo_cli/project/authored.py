@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Set
+from datetime import date, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
@@ -132,6 +133,11 @@ class Table:
         """The keys that are written."""
         return self._members.keys()
 
+    @property
+    def path_of_table(self) -> str:
+        """The full name of the table itself."""
+        return self._path
+
     def has(self, key: str) -> bool:
         """Whether the table has ``key``."""
         return key in self._members
@@ -229,6 +235,30 @@ class Table:
             return {}
         found = {name: outer.table(name) for name in sorted(outer._members)}
         return {name: table for name, table in found.items() if table is not None}
+
+    def list_of_tables(self, key: str) -> tuple[Table, ...]:
+        """The tables of a list, written as ``[[key]]``; none if the key is absent."""
+        fix = f"write [[{self.place(key)}]]"
+        items = cast("list[object] | None", self._typed(key, list, "a list of tables", fix)) or []
+        tables = [cast("dict[str, object]", item) for item in items if isinstance(item, dict)]
+        if len(tables) < len(items):
+            self.fault(key, "must be a list of tables", fix)
+        return tuple(Table(item, f"{self.place(key)}[{at}]", self._findings) for at, item in enumerate(tables))
+
+    def required_date(self, key: str) -> date:
+        """A day, as TOML writes it or as a string."""
+        self._asked.add(key)
+        value, fix = self._members.get(key), f"write {key} = 2027-03-31"
+        if value is None:
+            self.require(key, f"{key} = 2027-03-31")
+        elif isinstance(value, date) and not isinstance(value, datetime):
+            return value
+        else:
+            try:
+                return date.fromisoformat(value if isinstance(value, str) else "")
+            except ValueError:
+                self.fault(key, f"must be a day, got {_noun(value)}", fix)
+        return date.max
 
     def finish(self) -> None:
         """Record a notice for every key that was not read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import cast
 
@@ -72,6 +73,21 @@ class Profile(Struct, frozen=True):
     allowed_names: tuple[str, ...] = ()
 
 
+class Expect(Struct, frozen=True):
+    """Divergences that are expected until a day, as written: of bundles that ``bundle`` names, a path or a glob.
+
+    ``why`` says why; ``where`` is the place of the table.
+    """
+
+    bundle: str
+    kind: str | None
+    node: str | None
+    path: str | None
+    until: date
+    why: str
+    where: str
+
+
 class Project(Struct, frozen=True):
     """A project: ``root`` is the folder of ``file``, absolute; ``profiles`` ascend by name.
 
@@ -89,6 +105,7 @@ class Project(Struct, frozen=True):
     numbers: Numbers | None = None
     notices: tuple[Notice, ...] = ()
     trusted: bool = False
+    expects: tuple[Expect, ...] = ()
 
 
 def read_project(file: Path) -> Project:
@@ -144,11 +161,31 @@ def _decode(members: Mapping[str, object], file: Path, prefix: str, defaults: Ma
         ignore=table.strings("ignore") or (),
         allowed_names=table.strings("allowed_names") or (),
         numbers=_numbers(table),
+        expects=tuple(_expect(each, file) for each in table.list_of_tables("expect")),
         profiles={name: _profile(name, profile) for name, profile in table.tables("profiles").items()},
     )
     table.finish()
     findings.raise_first()
     return replace(project, notices=tuple(findings.notices))
+
+
+def _expect(table: Table, file: Path) -> Expect:
+    table.require("bundle", 'bundle = "captures/*.json"')
+    expect = Expect(
+        bundle=table.path("bundle") or "",
+        kind=table.string("kind"),
+        node=table.string("node"),
+        path=table.string("path"),
+        until=table.required_date("until"),
+        why=table.required_string("why"),
+        where=f"{file} {table.path_of_table}",
+    )
+    if os.path.isabs(expect.bundle) or ".." in Path(expect.bundle).parts:
+        table.fault("bundle", "must lie below the project's folder", 'write bundle = "captures/*.json"')
+    if table.has("why") and not expect.why.strip():
+        table.fault("why", "must say why", 'write why = "…"')
+    table.finish()
+    return expect
 
 
 def _default(defaults: Mapping[str, object], key: str) -> str | None:

@@ -37,6 +37,7 @@ PROJECT_KEYS = {
     "ignore": Standing.GIVEN,
     "allowed_names": Standing.GIVEN,
     "numbers": Standing.GIVEN,
+    "expects": Standing.GIVEN,
 }
 """The standing of every key at the top; what is in ``profiles`` stands in ``PROFILE_KEYS``."""
 

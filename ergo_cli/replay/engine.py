@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from os import PathLike, fspath
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,6 +27,9 @@ from ergo_cli.replay.preflight import (
     scan_value,
 )
 from ergo_cli.replay.results import WHOLE, BundleResult, Changes, Outcome, ReplayOptions, Target, failure
+
+if TYPE_CHECKING:
+    from ergo_cli.replay.expected import Expectation
 
 Bundle = str | PathLike[str] | CaptureBundle
 """A bundle by the path of its file, or as a value."""
@@ -61,6 +65,16 @@ class Assignment(Struct, frozen=True):
     changes: FindChanges = no_changes
     program_file: str | None = None
     files: tuple[str, ...] = ()
+    expected: tuple[Expectation, ...] = ()
+
+    @property
+    def looking_at(self) -> ReplayOptions:
+        """The options of the comparison itself: where some divergences are expected, more are looked at than kept."""
+        if not self.expected:
+            return self.options
+        from ergo_cli.replay.expected import MOST_LOOKED_AT  # imported here: most projects expect nothing
+
+        return replace(self.options, max_divergences=max(self.options.max_divergences, MOST_LOOKED_AT))
 
 
 Assign = Callable[[BundleReader], Assignment]
@@ -126,7 +140,7 @@ def replay(bundle: Bundle, assign: Assign, on_event: OnEvent | None = None) -> B
     found = find.found
     assert found is not None, "a result needs a program"
     warnings = found.notices + result.warnings
-    return replace(
+    result = replace(
         result,
         found_by=found.rule,
         warnings=warnings,
@@ -134,6 +148,11 @@ def replay(bundle: Bundle, assign: Assign, on_event: OnEvent | None = None) -> B
         program_file=found.program_file,
         files=found.files,
     )
+    if not found.expected:
+        return result
+    from ergo_cli.replay.expected import with_expected  # imported here: most projects expect nothing
+
+    return with_expected(result, found.expected, found.options.max_divergences)
 
 
 def _matched(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleResult | None:
@@ -152,7 +171,7 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
     """Check, replay and compare; what refuses the comparison is in the result, which knows the bundle's graph then."""
     scan = _scan(bundle)
     found = find(scan.reader)
-    options, target = found.options, in_form_of(scan.reader, replace(found.target, recorded=found.recall()))
+    options, target = found.looking_at, in_form_of(scan.reader, replace(found.target, recorded=found.recall()))
     check_kind(scan.reader, target.program, strict=options.strict)
     if options.window != WHOLE:
         from ergo_cli.replay.windows import window_in  # imported here: most replays compare everything

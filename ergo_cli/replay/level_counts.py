@@ -18,6 +18,12 @@ class LevelCounts(Struct, frozen=True):
         """The differences of both."""
         return LevelCounts(self.decision + other.decision, self.evidence + other.evidence, self.timing + other.timing)
 
+    def without(self, others: LevelCounts) -> LevelCounts:
+        """Those that are not among the others."""
+        return LevelCounts(
+            self.decision - others.decision, self.evidence - others.evidence, self.timing - others.timing
+        )
+
     def __bool__(self) -> bool:
         """Whether there are any."""
         return bool(self.by_level)

@@ -19,6 +19,7 @@ from ergo_cli.host.failures import FailureSummary
 from ergo_cli.programs.changes import Change
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.recorded import JournalDifference, LogDifference
+from ergo_cli.project.project_file import Expect
 from ergo_cli.replay.level_counts import LevelCounts
 from ergo_cli.replay.paths import Pattern
 
@@ -104,11 +105,27 @@ class Divergence(Struct, frozen=True):
     """Which of the bundle's changes, by number from 0, its value depends on."""
     place: tuple[str, int | None] | None = None
     """File and line of today's program where the value is made: of the origin, else of the node; None if unknown."""
+    expected_by: int | None = None
+    """Which of the bundle's expectations takes it, by number from 0; None where it is not expected."""
     by_key: tuple[Divergence, ...] | None = None
     """What text reports show in its place: the differences of its decision's effects, paired by key and kind.
 
     The first difference of the effects has them all, the others none; None where both pairings are the same.
     """
+
+
+class ExpectedHere(Struct, frozen=True):
+    """What one ``[[expect]]`` of the project found in a bundle: how many divergences it took.
+
+    ``fits``: it names this bundle; ``bundles`` are all that it names, by their real paths.
+    ``is_past``: its day is over.
+    """
+
+    expect: Expect
+    fits: bool
+    is_past: bool
+    count: int
+    bundles: frozenset[str]
 
 
 def with_pairs_by_key(found: Iterable[Divergence], by_key: Sequence[Divergence] | None) -> Iterator[Divergence]:
@@ -285,6 +302,10 @@ class BundleResult(Struct, frozen=True):
     """How many divergences there are of each level."""
     fail_on: FailOn = FailOn.ANY
     """Which of them fail the comparison."""
+    expects: tuple[ExpectedHere, ...] = ()
+    """What the project expects, in the order of its file."""
+    expected: LevelCounts = LevelCounts()
+    """How many divergences of each level are expected."""
     says_why: bool = False
     """Whether the kind of its program can say what is behind its records."""
     program_file: str | None = None
@@ -303,7 +324,8 @@ class BundleResult(Struct, frozen=True):
             case Outcome.REFUSED:
                 return False
             case Outcome.DIVERGED:
-                return self.fail_on is not FailOn.ANY and not self.levels.reach(self.fail_on)
+                is_open = self.fail_on is not FailOn.ANY or bool(self.expected)
+                return is_open and not self.levels.without(self.expected).reach(self.fail_on)
 
 
 def failure(result: BundleResult) -> ErgoError | None:

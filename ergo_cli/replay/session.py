@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,9 +36,15 @@ from ergo_cli.replay.results import (
 )
 from ergo_cli.replay.selection import BundlePath
 
+if TYPE_CHECKING:
+    from ergo_cli.replay.expected import Expectation
+
 
 class ReplayRequest(Struct, frozen=True):
-    """A request to replay; None takes a setting from the profile. ``ignore`` holds path texts."""
+    """A request to replay; None takes a setting from the profile. ``ignore`` holds path texts.
+
+    ``today`` is the day that decides whether something is still expected; without it nothing is.
+    """
 
     flags: ProgramFlags
     strict: bool
@@ -45,6 +53,7 @@ class ReplayRequest(Struct, frozen=True):
     numbers: Numbers | None = None
     window: Window = WHOLE
     fail_on: FailOn = FailOn.ANY
+    today: date | None = None
 
 
 class ReplaySession:
@@ -58,6 +67,7 @@ class ReplaySession:
         self.clock = clock
         self._store = store
         self._patterns: dict[str, Pattern] = {}
+        self._expectations: dict[Path, tuple[Expectation, ...]] = {}
         for text in request.ignore or ():
             self._pattern(text)
 
@@ -94,9 +104,27 @@ class ReplaySession:
         recall = partial(_program_of_capture, reader, found.program, self._store)
         changes = partial(_changes, found, self._store)
         files = (*found.files, *(str(project.file) for project in _projects(found)))
+        expected = self._expected(found.project or (None if found.profile is None else found.profile.project))
         return Assignment(
-            target, options, recall, found.rule, found.notices, changes, found.program_file, tuple(dict.fromkeys(files))
+            target,
+            options,
+            recall,
+            found.rule,
+            found.notices,
+            changes,
+            found.program_file,
+            tuple(dict.fromkeys(files)),
+            expected,
         )
+
+    def _expected(self, project: Project | None) -> tuple[Expectation, ...]:
+        if project is None or not project.expects:
+            return ()
+        if project.file not in self._expectations:
+            from ergo_cli.replay.expected import expectations_of  # imported here: most projects expect nothing
+
+            self._expectations[project.file] = expectations_of(project, self.request.today)
+        return self._expectations[project.file]
 
     def _flags(self, bundle: BundlePath) -> ProgramFlags:
         flags = self.request.flags

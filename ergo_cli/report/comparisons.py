@@ -32,6 +32,7 @@ from ergo_cli.report.document import (
     warning_texts,
 )
 from ergo_cli.report.error_text import near
+from ergo_cli.report.expected import expect_documents, expected_count, expected_lines, expected_text, without_expected
 from ergo_cli.report.facts import facts
 from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.first_decision import MOST_FACTS, Sides, event_text, first_decision
@@ -67,29 +68,33 @@ def render_comparison(
     notices: tuple[Notice, ...] = (),
     shown: Shown = Shown(),
     searched: Sequence[str] = (),
+    unmet: Sequence[ErgoError] = (),
 ) -> CommandResult:
     """Render the results of all bundles; the most severe exit code wins, without results the outcome is ``empty``.
 
-    ``searched`` are the places that were looked at, which are named if there are no results.
+    ``searched`` are the places that were looked at, which are named if there are no results. ``unmet`` are the errors
+    of expectations that do not hold any more.
     """
     codes = [_exit_code(result) for result in results] or [NOTHING_TO_DO]
+    codes += (exit_code(error.code) for error in unmet)
     code, levels = gravest(codes), sum((result.levels for result in results), LevelCounts())
     gate = next((result.fail_on for result in results if result.fail_on is not FailOn.ANY), FailOn.ANY)
-    errors = [result.error for result in results if result.error is not None]
+    errors = [*(result.error for result in results if result.error is not None), *unmet]
     headline = next((error for error in errors if exit_code(error.code) == code), None)
     report = Report(
         command=command,
-        outcome=_outcome(code, results),
+        outcome=Outcome.DIVERGED.value if code == 1 else _outcome(code, results),
         exit_code=code,
         error=None if headline is None else error_document(headline),
         bundles=tuple(_repeatable(command, result, shown.options) for result in results),
         warnings=warning_texts(notices),
         levels=levels or UNSET,
         fail_on=UNSET if gate is FailOn.ANY else gate.value,
+        expects=expect_documents(results) or UNSET,
     )
     blocks = tuple(_blocks(results, sides, shown)) if results else tuple(_empty(searched))
     messages = failure_lines(*(result.failures for result in results))
-    complaints = tuple(_complaints(refused_alike(results)))
+    complaints = (*_complaints(refused_alike(results)), *unmet)
     notices += tuple(_bundle_notices(results))
     seconds = tuple(result.seconds for result in results)
     return CommandResult(report, blocks, complaints, notices, messages=messages, seconds=seconds, files=_files(results))
@@ -154,6 +159,7 @@ def divergence_document(divergence: Divergence) -> DivergenceDocument:
         origin=divergence.origin,
         cause=divergence.cause,
         changes=divergence.changes,
+        expected_by=divergence.expected_by,
         state={path: SidesDocument(was, now) for path, was, now in log.state} if log else {},
         state_before=dict(log.before) if log else {},
         facts=tuple(dict.fromkeys(unicode(_fact_line(fact.row)) for fact in facts(divergence))),
@@ -226,8 +232,9 @@ def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iter
             yield from (_refusals(*refused) for refused in refused_alike(results))
     yield from below_gate(results)
     yield from change_rows([result.changes for result in results], listed=shown.listed)
+    yield from expected_lines(results)
     if diverged:
-        yield from _divergences(diverged, sides, shown)
+        yield from _divergences([*map(without_expected, diverged)], sides, shown)
     elif (changed := next((each for each in results if _reason(each.error) is not None), None)) is not None:
         yield Line()
         again = shlex.join(("ergo", "replay", near(changed.path), *shown.program))
@@ -258,7 +265,8 @@ def _verdict(result: BundleResult, *, listed: bool = False) -> Line:
         return _refusals(result.error, (result,))
     parts = [_VERDICTS[result.outcome], _name(result), *_window(result.window)]
     if result.outcome is Outcome.DIVERGED:
-        parts += (extent(result), *levels_text(result.levels), *(("passes",) if listed and result.passes else ()))
+        parts += (extent(result), *levels_text(result.levels), *expected_text(result))
+        parts += ("passes",) if listed and result.passes else ()
     elif result.events is not None and result.decisions is not None:
         parts.append(_counts(result.events, result.decisions))
     return Line("  ".join(parts), _tone(result.outcome, passes=result.passes))
@@ -328,14 +336,14 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
     elif len({(each.event_id, each.occurrence) for each in diverged[0].divergences}) > 1:
         yield Line()
         yield Rows(tuple(group_rows(found)), 2, frozenset({0}))
-    in_full = next((result for result in diverged if not result.passes), diverged[0])
+    in_full = next((result for result in diverged if not result.passes and result.divergences), diverged[0])
     yield from first_decision(in_full, sides, shown.program, verbose=shown.verbose, named=len(diverged) > 1)
     for result in diverged if shown.listed else ():
         if result.divergences:
             yield Line()
             yield Line(_name(result), Tone.STRONG)
             yield Rows(tuple(_list(as_shown(result.divergences))), 2, frozenset({0}))
-    unlisted = sum(result.divergence_count - len(result.divergences) for result in diverged)
+    unlisted = sum(each.divergence_count - expected_count(each) - len(each.divergences) for each in diverged)
     if unlisted:
         yield Line(f"and {unlisted:,} more; --max-divergences lists them", Tone.FAINT)
     elif not shown.listed and sum(len(as_shown(result.divergences)) for result in diverged) > MOST_FACTS:

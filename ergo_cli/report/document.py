@@ -80,10 +80,24 @@ class DivergenceDocument(Struct, frozen=True, omit_defaults=True):
     origin: str | None
     cause: str | None
     changes: tuple[int, ...] = ()
+    expected_by: int | None = None
     state: dict[str, SidesDocument] = {}
     state_before: dict[str, JsonValue] = {}
     facts: tuple[str, ...] = ()
     place: LineDocument | None = None
+
+
+class ExpectDocument(Struct, frozen=True):
+    """What the project expects to differ until a day, and how many divergences of all bundles were as expected."""
+
+    where: str
+    bundle: str
+    kind: str | None
+    node: str | None
+    path: str | None
+    until: str
+    why: str
+    count: int
 
 
 class SidesDocument(Struct, frozen=True):
@@ -608,7 +622,8 @@ class ForkDocument(Struct, frozen=True):
 class Report(Struct, frozen=True, kw_only=True):
     """The document of one command; its own member (``run``, ``inspect``, ``files`` …) comes last.
 
-    ``levels`` sums those of the bundles, where there are any; ``fail_on`` is absent where any difference fails.
+    ``levels`` sums those of the bundles, where there are any; ``fail_on`` is absent where any difference fails,
+    ``expects`` where the project expects none.
     """
 
     schema: str = SCHEMA
@@ -620,6 +635,7 @@ class Report(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     levels: LevelCounts | UnsetType = UNSET
     fail_on: str | UnsetType = UNSET
+    expects: tuple[ExpectDocument, ...] | UnsetType = UNSET
     run: RunDocument | UnsetType | None = UNSET
     inspect: Inspection | UnsetType | None = UNSET
     files: tuple[FileDocument, ...] | UnsetType = UNSET

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TypeVar, assert_never
 
@@ -23,6 +24,7 @@ from ergo_cli.project.primitives import load_inventory, with_trust
 from ergo_cli.project.profiles import FixtureFile, IngressProcess, ResolvedProfile, resolve_profile
 from ergo_cli.project.project_file import Project, read_project
 from ergo_cli.project.trust import check_key, check_path, cluster_gate
+from ergo_cli.replay.expected import expectations_of
 from ergo_cli.tools.file_checks import Checked, Surroundings, all_errors, read_events
 
 _T = TypeVar("_T")
@@ -35,9 +37,16 @@ def check_project(path: str, surroundings: Surroundings) -> Checked:
     except ErgoError as error:
         return Checked(None, tuple(all_errors(error)))
     checks = [check_profile(project, name) for name in project.profiles]
-    errors = tuple(error for check in checks for error in check.errors)
+    errors = (*_wrong_expectations(project), *(error for check in checks for error in check.errors))
     notices = (*project.notices, *(notice for check in checks for notice in check.notices))
     return Checked(project.name, errors, tuple(dict.fromkeys(notices)))
+
+
+def _wrong_expectations(project: Project) -> Iterator[ErgoError]:
+    try:
+        expectations_of(project, date.min)
+    except ErgoError as error:
+        yield error
 
 
 def check_profile(project: Project, name: str, primitives: tuple[AnyPrimitive, ...] = ()) -> Checked:
