@@ -91,8 +91,11 @@ class _ReachingValues:
         return divergence.changes
 
     def _reached(self, divergence: Divergence) -> Divergence:
-        node = divergence.origin or divergence.node
-        return replace(divergence, changes=() if node is None else self._of(node))
+        """The divergence with the changes behind its node; where there are none, with those behind its origin."""
+        changes: tuple[int, ...] = ()
+        for node in (divergence.node, divergence.origin):
+            changes = changes or (() if node is None else self._of(node))
+        return replace(divergence, changes=changes)
 
     def _behind(self, node: str) -> tuple[int, ...]:
         """Of a node that is gone, its removal."""

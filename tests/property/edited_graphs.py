@@ -218,6 +218,7 @@ class _Edits:
     def _placed(self, reference: str, wired: Mapping[str, Port]) -> tuple[str, Graph]:
         """The graph with one more node."""
         name = f"{self._draw(st.sampled_from('Aacf'))}x"
+        name = f"{name}x" if name in self._graph.nodes else name
         after = with_node(self._graph, name, Node(reference, bound_of(self._draw, reference)))
         return name, after._replace(wires={**after.wires, **{(name, port): source for port, source in wired.items()}})
 
@@ -421,3 +422,10 @@ def line_of(text: str, start: str) -> int:
 def edited_graphs(draw: st.DrawFn) -> Edited:
     """A valid graph and one edit of it that leaves it valid."""
     return _Edits(draw, drawn_graph(draw)).any()
+
+
+@st.composite
+def twice_edited_graphs(draw: st.DrawFn) -> tuple[Edited, Edited]:
+    """A valid graph, one edit of it, and one edit of what that leaves."""
+    first = draw(edited_graphs())
+    return first, _Edits(draw, first.after).any()

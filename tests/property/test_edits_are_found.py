@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from edited_graphs import Edited, Expected, edited_graphs, with_node
+from edited_graphs import Edited, Expected, edited_graphs, twice_edited_graphs, with_node
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from written_graphs import CLUSTERS, Graph, Node, adapter_text, streams, written
@@ -339,6 +339,30 @@ def test_edits_are_found_under_limits(
     check_all(replayed(tmp_path_factory.mktemp("g"), edited, stream, limits))
 
 
+def differences(found: Replayed) -> set[tuple[int, str, str, str]]:
+    return {
+        (each.seq, each.kind.value, each.path, repr((each.expected, each.actual))) for each in found.result.divergences
+    }
+
+
+@settings(max_examples=20)
+@given(edits=twice_edited_graphs(), stream=streams)
+def test_what_names_the_first_of_two_edits_alone_is_there_without_the_second(
+    edits: tuple[Edited, Edited], stream: Payloads, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    first, second = edits
+    both = Edited("both", first.before, second.after, ())
+    found = replayed(tmp_path_factory.mktemp("g"), both, stream)
+    alone = differences(replayed(tmp_path_factory.mktemp("g"), first, stream))
+    of_first, of_second = ({change.subject for change in edit.changes} for edit in edits)
+    for divergence in found.result.divergences:
+        subjects = {found.result.changes[number].subject for number in divergence.changes}
+        assert subjects
+        if subjects <= of_first - of_second:
+            each = divergence
+            assert (each.seq, each.kind.value, each.path, repr((each.expected, each.actual))) in alone
+
+
 @pytest.mark.slow
 @settings(max_examples=1500)
 @given(edited=edited_graphs(), stream=streams, limits=limited | st.just(UNLIMITED))
@@ -453,4 +477,35 @@ def test_a_change_that_two_inputs_take_is_shown_once(tmp_path: Path) -> None:
     assert [(step.role, step.is_change, step.is_repeated) for step in steps] == [
         ("a", True, False),
         ("value", False, True),
+    ]
+
+
+def test_of_two_changes_behind_an_action_none_is_without_effect(tmp_path: Path) -> None:
+    """The first node that differs is not always the one that decides: here ``low`` differs, ``on`` decides."""
+    one, two, nine = (Node("const_number@0.1.0", {"value": text}) for text in ("1.0", "2.0", "9.0"))
+    before = graph(
+        {"low": one, "nine": nine, "less": Node("lt@0.1.0"), "on": flag("true"), "z": EMIT, "zz": setting("b1")},
+        "low.value -> less.a",
+        "nine.value -> less.b",
+        "on.value -> z.input",
+        "z.event -> zz.event",
+        "less.result -> zz.value",
+    )
+    found = compared(tmp_path, before, with_node(with_node(before, "low", two), "on", flag("false")))
+    assert found.result.divergences[0].origin == "low"
+    assert named(found) == [("effect_missing", "effects[0]", "zz", ["low.value", "on.value"])]
+    assert [change.effectless for change in found.result.changes] == [False, False]
+
+
+def test_a_pass_that_fails_names_what_the_failing_node_depends_on(tmp_path: Path) -> None:
+    one, two, none = (Node("const_number@0.1.0", {"value": text}) for text in ("1.0", "2.0", "0.0"))
+    before = TWO_GATES._replace(
+        nodes={**TWO_GATES.nodes, "a": one, "b": one, "c": two, "d": Node("divide@0.2.0")},
+        wires={**TWO_GATES.wires, ("d", "a"): ("b", "value"), ("d", "b"): ("c", "value")},
+    )
+    found = compared(tmp_path, before, with_node(with_node(before, "a", two), "c", none))
+    assert named(found) == [
+        ("termination", "termination", None, ["c.value"]),
+        ("effect_missing", "effects[0]", "s1", ["c.value"]),
+        ("effect_missing", "effects[1]", "s2", ["c.value"]),
     ]

@@ -1,8 +1,9 @@
-"""A shrunk bundle differs as the whole does, is of the program of the capture, and no event of it can go."""
+"""A shrunk bundle differs as the whole does, is of the program of the capture; no event or member of it can go."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,23 @@ def check(recorded: AnyProgram, today: AnyProgram, bundle: CaptureBundle) -> int
         made = [ExternalEvent.with_payload(each.event_id, each.kind, each.event_time, each.payload) for each in events]
         fewer = captured(recorded, bundle.header.constraints, made)
         assert Way.of(replay(fewer, lambda _: assignment)) != way
+    for poorer in without_a_member(small.events):
+        assert Way.of(replay(captured(recorded, bundle.header.constraints, poorer), lambda _: assignment)) != way
     return len(left)
+
+
+def without_a_member(events: Sequence[EventRecord]) -> Iterator[list[ExternalEvent]]:
+    """The events with each member of a payload left out in turn."""
+    payloads = [json.loads(event.payload) for event in events]
+    for at, payload in enumerate(payloads):
+        for gone in payload:
+            left = {name: member for name, member in payload.items() if name != gone}
+            changed = [*payloads[:at], left, *payloads[at + 1 :]]
+            pairs = zip(events, changed, strict=True)
+            yield [
+                ExternalEvent.with_payload(each.event_id, each.kind, each.event_time, canonical(made))
+                for each, made in pairs
+            ]
 
 
 def desk(enter: float, leave: float) -> AnyProgram:

@@ -61,8 +61,9 @@ class GraphReferee:
         today = [] if ran is None else self._today.trace(ran)
         before = None if ran is None or self._before is None else self._before.trace(ran)
         changed = [] if before is None else _changed(before, today)
+        ended = None if before is None else _ended_by(today) or _ended_by(before)
         makers = [self._maker(place, before, today) for place in places]
-        return [Blame(maker, self._origin(changed, maker)) for maker in makers]
+        return [Blame(maker, self._origin(changed, maker or ended)) for maker in makers]
 
     def reread(self, ran: Ran) -> Attempt | None:
         """The pass over the context that the original, misreading numbers, would have had (spec 10 §4)."""
@@ -108,7 +109,7 @@ class GraphReferee:
         return [path for path, sources in now.items() if was.get(path) != sources]
 
     def _origin(self, changed: list[str], maker: str | None) -> str | None:
-        """The first changed node that feeds ``maker``; the first of all if today's program has no such action."""
+        """The first changed node that feeds ``maker``; the first of all if today's program has no such node."""
         if maker is None or maker not in self._wiring:
             return next(iter(changed), None)
         return next((path for path in changed if self._wiring.depends(maker, (path,))), None)
@@ -174,6 +175,11 @@ def _made(traces: list[NodeTrace]) -> list[Made]:
     if any(node.has_failed for node in traces):
         return []
     return [(node.path, repr(effect)) for node in traces for effect in node.effects]
+
+
+def _ended_by(traces: list[NodeTrace]) -> str | None:
+    """The node that made a pass fail."""
+    return next((node.path for node in traces if node.has_failed), None)
 
 
 def _path_at(made: list[Made], index: int) -> str | None:
