@@ -9,9 +9,10 @@ from os import PathLike, fspath
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from ergo_cli.bundle.decoding import decode_decision, decode_event
-from ergo_cli.bundle.schema import EventRecord, RecordFault
+from ergo_cli.bundle.schema import DecisionRecord, EventRecord, RecordFault
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import Item, JsonValue, Leaf, Location, Member, render
 from ergo_cli.core.levels import FailOn
@@ -30,14 +31,17 @@ from ergo_cli.replay.compare import (
     leaves,
 )
 from ergo_cli.replay.diff_reader import Entry, Side
+from ergo_cli.replay.differing_memory import DifferingMemory
 from ergo_cli.replay.joining import Key, Row, join, moved
 from ergo_cli.replay.paths import Pattern, all_matched
 from ergo_cli.replay.results import (
+    MEMORY,
     BundleResult,
     DecisionCounts,
     Divergence,
     DivergenceKind,
     Divergences,
+    MemorySince,
     Outcome,
     with_pairs_by_key,
 )
@@ -77,6 +81,7 @@ class _Diff:
     def __init__(self, a: Side, b: Side, ignore: Sequence[Pattern], limit: int, fail_on: FailOn) -> None:
         self._a, self._b, self._ignore, self._fail_on = a, b, ignore, fail_on
         self._found = Divergences(limit)
+        self._memory = DifferingMemory()
         self._seen_all = False
 
     def run(self) -> BundleResult:
@@ -134,10 +139,13 @@ class _Diff:
         if left.key in elsewhere:
             self._add(left, DivergenceKind.EVENT_MOVED, (), left.seq, right.seq)
         here, there = left.record, right.record
+        memory: Sequence[MemorySince] = ()
         if here.event != there.event:
-            self._compare_events(left, right)
+            memory = self._compare_events(left, right)
         if not here.decides_as(there):
-            self._compare_decisions(left, right)
+            self._compare_decisions(left, right, memory)
+        elif self._memory.differs and self._memory.may_be_written(here.decision):
+            self._remember(left, right)
         if here.journal is not None and there.journal is not None:
             self._compare_journals(left, here.journal, there.journal)
 
@@ -167,19 +175,37 @@ class _Diff:
             self._add(left, DivergenceKind.EVENT_MISSING, (), event_fields(_event(left.record)), None)
         elif right is not None:
             self._add(right, DivergenceKind.EVENT_EXTRA, (), None, event_fields(_event(right.record)))
+        self._remember(left, right)
 
-    def _compare_events(self, left: Row[Entry], right: Row[Entry]) -> None:
-        here, there = (event_tree(_event(row.record), self._ignore) for row in (left, right))
+    def _compare_events(self, left: Row[Entry], right: Row[Entry]) -> Sequence[MemorySince]:
+        """Compare two events; returns the memory that they read with other values."""
+        events = _event(left.record), _event(right.record)
+        here, there = (event_tree(event, self._ignore) for event in events)
+        whole = map(event_fields, events) if self._ignore and self._memory.differs else (here, there)
+        memory = tuple(self._memory.read(*(tree.get("payload") for tree in whole)))
         for location, expected, actual in _event_leaves(here, there):
-            self._add(left, DivergenceKind.EVENT_CHANGED, (Member("event"), *location), expected, actual)
+            difference = Difference(DivergenceKind.EVENT_CHANGED, (Member("event"), *location), expected, actual)
+            member = location[1] if location[0] == Member("payload") and len(location) > 1 else None
+            own = [each for each in memory if member == Member(each.key)]
+            self._found.add(_read_from(own, _divergence_at(left, difference)))
+        return memory
 
-    def _compare_decisions(self, left: Row[Entry], right: Row[Entry]) -> None:
+    def _compare_decisions(self, left: Row[Entry], right: Row[Entry], memory: Sequence[MemorySince]) -> None:
         here, there = self._decision_trees(left.record, right.record)
         found = [*compare_decisions(here, there), *_evidence(here, there)]
         by_key = compare_by_key(here, there) if found and not self._found.full else None
-        pairs = None if by_key is None else [_divergence_at(left, each) for each in by_key]
-        for divergence in with_pairs_by_key((_divergence_at(left, each) for each in found), pairs):
+        pairs = None if by_key is None else [_read_from(memory, _divergence_at(left, each)) for each in by_key]
+        divergences = (_read_from(memory, _divergence_at(left, each)) for each in found)
+        for divergence in with_pairs_by_key(divergences, pairs):
             self._found.add(divergence)
+        self._remember(left, right)
+
+    def _remember(self, left: Row[Entry] | None, right: Row[Entry] | None) -> None:
+        """Take over what the effects of two decisions, or of one, leave behind for later events."""
+        at = left or right
+        if at is not None and at.record.decision is not None:
+            here, there = (None if row is None else _recorded(row.record) for row in (left, right))
+            self._memory.note(at.key, here, there)
 
     @cached_property
     def _acting(self) -> Acting[Any] | None:
@@ -213,8 +239,7 @@ class _Diff:
         return trees
 
     def _decision(self, entry: Entry) -> dict[str, JsonValue]:
-        assert entry.decision is not None
-        return dict(decision_tree(decode_decision(entry.decision, entry.version), self._ignore))
+        return dict(decision_tree(_recorded(entry), self._ignore))
 
     def _add(
         self, at: Row[Entry], kind: DivergenceKind, location: Location, expected: JsonValue, actual: JsonValue
@@ -241,6 +266,11 @@ class _Diff:
                 level=found.level,
             )
         )
+
+
+def _read_from(memory: Sequence[MemorySince], divergence: Divergence) -> Divergence:
+    """A divergence of an event that reads memory which differs."""
+    return replace(divergence, cause=MEMORY, memory=tuple(memory)) if memory else divergence
 
 
 def _divergence_at(at: Row[Entry], found: Difference) -> Divergence:
@@ -280,6 +310,11 @@ def _episodes(here: Entry, there: Entry) -> tuple[JsonValue, JsonValue]:
 def _event_id(key: Key | None) -> JsonValue:
     """The event id, with its occurrence if it is repeated."""
     return None if key is None else list(key) if key[1] else key[0]
+
+
+def _recorded(entry: Entry) -> DecisionRecord:
+    assert entry.decision is not None
+    return decode_decision(entry.decision, entry.version)
 
 
 def _event(entry: Entry) -> EventRecord:

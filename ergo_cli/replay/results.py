@@ -54,6 +54,9 @@ BUNDLE_EDITED = "bundle_edited"
 PRIMITIVE_CODE = "primitive_code"
 """The cause of a difference in what the code of an own primitive decides: no fingerprint covers that code."""
 
+MEMORY = "memory"
+"""The cause of a difference of an event whose memory is another: what earlier events left behind for it."""
+
 _EFFECT_KINDS = frozenset(
     {
         DivergenceKind.EFFECT_CHANGED,
@@ -62,6 +65,14 @@ _EFFECT_KINDS = frozenset(
         DivergenceKind.EFFECT_ORDER,
     }
 )
+
+
+class MemorySince(Struct, frozen=True):
+    """A member of the context that differs, and the first event since which it does, with its occurrence."""
+
+    key: str
+    event_id: str
+    occurrence: int = 0
 
 
 class Divergence(Struct, frozen=True):
@@ -90,7 +101,8 @@ class Divergence(Struct, frozen=True):
     origin: str | None = None
     """Authoring path of the first node whose output differs from the recorded program's."""
     cause: str | None = None
-    """``numbers``, ``program_changed``, ``adapter_changed``, ``primitive_code``, ``bundle_edited``, or a log's kind.
+    """``numbers``, ``program_changed``, ``adapter_changed``, ``primitive_code``, ``bundle_edited``, ``memory``, or a
+    log's kind.
 
     None where it is not known. The kinds are those of 40 §9.2.
     """
@@ -107,6 +119,8 @@ class Divergence(Struct, frozen=True):
     """File and line of today's program where the value is made: of the origin, else of the node; None if unknown."""
     expected_by: int | None = None
     """Which of the bundle's expectations takes it, by number from 0; None where it is not expected."""
+    memory: tuple[MemorySince, ...] = ()
+    """The members of the context that its event reads, and that differ."""
     by_key: tuple[Divergence, ...] | None = None
     """What text reports show in its place: the differences of its decision's effects, paired by key and kind.
 

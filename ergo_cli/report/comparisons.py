@@ -22,6 +22,7 @@ from ergo_cli.report.document import (
     BundleDocument,
     DivergenceDocument,
     LineDocument,
+    MemoryDocument,
     Report,
     SidesDocument,
     WindowDocument,
@@ -164,6 +165,7 @@ def divergence_document(divergence: Divergence) -> DivergenceDocument:
         state_before=dict(log.before) if log else {},
         facts=tuple(dict.fromkeys(unicode(_fact_line(fact.row)) for fact in facts(divergence))),
         place=None if divergence.place is None else _line_document(*divergence.place),
+        memory=tuple(MemoryDocument(unicode(each.key), each.event_id, each.occurrence) for each in divergence.memory),
     )
 
 

@@ -63,7 +63,8 @@ class DivergenceDocument(Struct, frozen=True, omit_defaults=True):
 
     ``state`` has the members of a state that differ, ``state_before`` those that were looked at before a record that
     differs, by their paths, as far as they are known. ``facts`` are the lines that text reports show, values cut.
-    ``place`` is where today's program makes the value.
+    ``place`` is where today's program makes the value. ``memory`` has the members of the context that its event reads
+    and that differ.
     """
 
     seq: int
@@ -85,6 +86,7 @@ class DivergenceDocument(Struct, frozen=True, omit_defaults=True):
     state_before: dict[str, JsonValue] = {}
     facts: tuple[str, ...] = ()
     place: LineDocument | None = None
+    memory: tuple[MemoryDocument, ...] = ()
 
 
 class ExpectDocument(Struct, frozen=True):
@@ -98,6 +100,14 @@ class ExpectDocument(Struct, frozen=True):
     until: str
     why: str
     count: int
+
+
+class MemoryDocument(Struct, frozen=True):
+    """A member of the context that differs, and the first event since which it does."""
+
+    key: str
+    event_id: str
+    occurrence: int
 
 
 class SidesDocument(Struct, frozen=True):

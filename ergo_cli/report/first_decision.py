@@ -15,6 +15,7 @@ from ergo_cli.report.changes import values_of
 from ergo_cli.report.error_text import near
 from ergo_cli.report.facts import effect_facts, facts, named_values
 from ergo_cli.report.levels import gravest_mark
+from ergo_cli.report.memory import memory_texts
 from ergo_cli.report.text import GAP, Block, Line, Row, Rows, Tone, fields, shorten, value_texts
 
 _FULL_WIDTH = 160
@@ -27,6 +28,7 @@ _CAUSES = {
     "program_changed": "today's program is not the one that was captured",
     "adapter_changed": "today's adapter is not the one that was captured",
     "primitive_code": "the graph is the captured one: the code of an own primitive decides otherwise",
+    "memory": "memory that the event reads is another",
     "bundle_edited": "the bundle was changed after its capture: an effect has not its recorded hash",
     "ActionMismatch": "ActionMismatch: the step function asks for another action",
     "EventMismatch": "EventMismatch: another event follows",
@@ -135,6 +137,8 @@ def _causes(divergence: Divergence, changes: Sequence[Change]) -> Iterator[str]:
     if divergence.changes:
         for change in (changes[number] for number in divergence.changes):
             yield f"{change.subject}  {values_of(change) or change.verb.value}"
+    elif divergence.memory:
+        yield from memory_texts(divergence.memory)
     elif divergence.cause is not None:
         yield _CAUSES.get(divergence.cause, divergence.cause)
 

@@ -8,10 +8,11 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from ergo_cli.core.diagnostics import counted
 from ergo_cli.core.levels import Level
 from ergo_cli.errors import ErgoError
-from ergo_cli.replay.results import BundleResult, Divergence, Outcome, as_shown
+from ergo_cli.replay.results import BundleResult, Divergence, MemorySince, Outcome, as_shown
 from ergo_cli.report.facts import SIGN_TONES, Fact, facts, pair_within, records
 from ergo_cli.report.layout import WIDTH, cell_width
 from ergo_cli.report.levels import level_mark
+from ergo_cli.report.memory import memory_texts
 from ergo_cli.report.text import GAP, Row, shorten
 
 _NUMBERS = re.compile(r"\[\d+\]")
@@ -53,6 +54,7 @@ class Group:
         self.first: str | None = None
         self.last: str | None = None
         self.bundles: list[str] = []
+        self._memory: tuple[MemorySince, ...] | None = None
         self._parts = _parts(fact)
 
     def add(self, bundle: str, divergence: Divergence, fact: Fact) -> None:
@@ -61,6 +63,7 @@ class Group:
         self.first, self.last = self.first or divergence.event_id, divergence.event_id or self.last
         if bundle not in self.bundles[-1:]:
             self.bundles.append(bundle)
+        self._memory = divergence.memory if self._memory in (None, divergence.memory) else ()
         parts = _parts(fact)
         if parts != self._parts:
             self._parts = tuple(part for part in self._parts if part in parts)
@@ -84,10 +87,11 @@ class Group:
 
     @property
     def events(self) -> str:
-        """The first event and the last one."""
+        """The first event and the last one, and the memory that all of them read."""
         if self.first is None or self.last is None:
             return ""
-        return self.first if self.count == 1 else f"first {self.first}, last {self.last}"
+        events = self.first if self.count == 1 else f"first {self.first}, last {self.last}"
+        return ", ".join((events, *memory_texts(self._memory or ())))
 
 
 def groups(results: Iterable[BundleResult], names: Sequence[str]) -> list[Group]:
@@ -108,7 +112,8 @@ def group_of(divergence: Divergence) -> Hashable:
 
 def _key(divergence: Divergence, node: str, fact: Fact) -> Hashable:
     path = _NUMBERS.sub("[]", divergence.path)
-    return (divergence.cause, node, divergence.kind, divergence.level, path, fact.sign, fact.subject)
+    memory = tuple(each.key for each in divergence.memory)
+    return (divergence.cause, memory, node, divergence.kind, divergence.level, path, fact.sign, fact.subject)
 
 
 def group_rows(found: Sequence[Group]) -> list[Row]:

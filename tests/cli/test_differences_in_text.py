@@ -43,7 +43,7 @@ def test_groups_show_both_values_of_a_change_and_a_diff_its_first_decision(ergo:
     assert groups.splitlines()[0] == "  1  + bought_at = 104.25  q-0910"
     assert groups.splitlines()[4:6] == [
         "  5  evidence  ~ event.payload.bought_at  105.75 -> 104.25",
-        "      first q-0930, last q-1010",
+        "      first q-0930, last q-1010, memory of bought_at since q-0910",
     ]
     assert re.fullmatch(rf"  1  evidence  {provenance}", groups.splitlines()[6])
     assert re.fullmatch(rf"header  evidence\n  {provenance}", header)
