@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -96,6 +97,8 @@ def complaint(found: Finished | None) -> str:
     """What git says is fatal, else the last line of what it says, or that it says nothing."""
     if found is None:
         return f"it did not end within {_TIME_LIMIT_NS // NANOS} seconds"
+    if found.status < 0:
+        return f"it was ended by {signal.Signals(-found.status).name}"
     lines = found.stderr.kept.decode(errors="replace").strip().splitlines()
     fatal = (line for line in lines if line.startswith("fatal: "))
     said = next(fatal, lines[-1] if lines else f"it ended with status {found.status}")

@@ -191,6 +191,14 @@ def test_a_command_that_cannot_be_started_is_named(ergo: Ergo, many: Path) -> No
     assert "no-such-program" in ran.report["error"]["message"]
 
 
+def test_a_full_disk_for_the_tries_is_named(ergo: Ergo, many: Path, tmp_path: Path) -> None:
+    words = ("shrink", "events.jsonl", "--run", "false", "-o", "s.jsonl", "--format", "json")
+    ran = ergo(*words, through=("sh", "-c", 'ulimit -f 8; exec "$@"', "sh"), PYTHONDONTWRITEBYTECODE="1")
+    assert (ran.exit_code, ran.report["error"]["code"]) == (6, "capture.write_failed")
+    assert ran.report["error"]["where"] == "temporary folder"
+    assert not (tmp_path / "s.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -27,3 +27,7 @@ fatal: loose object c20f7beaaf4d17c9d5bcc23f1b47dd9af974477b is corrupt
 )
 def test_the_fatal_line_is_what_counts(stderr: bytes, said: str) -> None:
     assert complaint(Finished(128, Output(), Output(bytearray(stderr), len(stderr)))) == said
+
+
+def test_a_signal_is_named() -> None:
+    assert complaint(Finished(-9, Output(), Output())) == "it was ended by SIGKILL"

@@ -9,8 +9,9 @@ from time import monotonic_ns
 
 from msgspec import Struct
 
-from ergo_cli.channels.bounded_run import SpawnError, run_bounded
-from ergo_cli.errors import ErgoError, UsageError, reason
+from ergo_cli.channels.bounded_run import Finished, SpawnError, run_bounded
+from ergo_cli.errors import CaptureWriteError, ErgoError, UsageError, reason
+from ergo_cli.stores.remedies import temporary_remedy
 from ergo_cli.stores.temporaries import temporary_folder
 from ergo_cli.tools.shrink.lines import EventLine, read_lines, text_of
 from ergo_cli.tools.shrink.search import Found, shrink
@@ -61,7 +62,8 @@ def shrink_events(
 ) -> ShrunkEvents | None:
     """The smallest stream on which ``command`` ends as on the one at ``path``; None where it succeeds on that.
 
-    Raises EventError, ErgoError ``shrink.command_not_started``, ``shrink.try_hung``, ``shrink.flaky``.
+    Raises EventError, ErgoError ``shrink.command_not_started``, ``shrink.try_hung``, ``shrink.flaky``,
+    CaptureWriteError where no stream can be written for it.
     """
     events = read_lines(path)
     runs = CommandRuns(command, limits.whole)
@@ -88,20 +90,30 @@ class CommandRuns:
         self.patience = patience
 
     def status(self, stream: Sequence[EventLine]) -> int:
-        """The exit code, negative for a signal. Raises TryHung, ErgoError ``shrink.command_not_started``."""
-        with temporary_folder("ergo-shrink-") as folder:
-            file = folder / "events.jsonl"
-            file.write_bytes(text_of(stream))
-            words = self._command.on(str(file))
-            try:
-                done = run_bounded(words, None, os.environ, b"", _KEPT_OUTPUT, self.patience)
-            except SpawnError as error:
-                message = f"the command '{words[0]}' cannot be started: {reason(error)}"
-                fix = "name a program that can be found; a shell's own words need one: sh -c '...'"
-                raise ErgoError("shrink.command_not_started", message, where="option --run", fix=fix) from error
+        """The exit code, negative for a signal.
+
+        Raises TryHung, ErgoError ``shrink.command_not_started``, CaptureWriteError where the stream cannot be written.
+        """
+        try:
+            with temporary_folder("ergo-shrink-") as folder:
+                file = folder / "events.jsonl"
+                file.write_bytes(text_of(stream))
+                done = self._run(self._command.on(str(file)))
+        except OSError as error:
+            message = f"the stream of a try cannot be written to a temporary folder: {reason(error)}"
+            fix = temporary_remedy(error)
+            raise CaptureWriteError("WriteTempFile", message, where="temporary folder", fix=fix) from error
         if done is None:
             raise TryHung
         return done.status
+
+    def _run(self, words: Sequence[str]) -> Finished | None:
+        try:
+            return run_bounded(words, None, os.environ, b"", _KEPT_OUTPUT, self.patience)
+        except SpawnError as error:
+            message = f"the command '{words[0]}' cannot be started: {reason(error)}"
+            fix = "name a program that can be found; a shell's own words need one: sh -c '...'"
+            raise ErgoError("shrink.command_not_started", message, where="option --run", fix=fix) from error
 
 
 class CommandSubject:
