@@ -129,6 +129,7 @@ def bundle_document(result: BundleResult) -> BundleDocument:
         divergence_count=result.divergence_count,
         divergences=tuple(divergence_document(divergence) for divergence in result.divergences),
         levels=result.levels or UNSET,
+        expected=result.expected or UNSET,
         failures=failure_documents(result.failures) or UNSET,
         changes=change_documents(result.changes) or UNSET,
         window=UNSET if result.window == WHOLE else WindowDocument(result.window.first, result.window.last),

@@ -196,6 +196,7 @@ class BundleDocument(Struct, frozen=True, kw_only=True):
     divergence_count: int
     divergences: tuple[DivergenceDocument, ...]
     levels: LevelCounts | UnsetType = UNSET
+    expected: LevelCounts | UnsetType = UNSET
     failures: tuple[FailureDocument, ...] | UnsetType = UNSET
     changes: tuple[ChangeDocument, ...] | UnsetType = UNSET
     window: WindowDocument | UnsetType = UNSET

@@ -82,6 +82,9 @@ def test_a_bound_on_what_is_listed_changes_no_verdict(ergo: Ergo, desk: Path) ->
     assert ran.exit_code == 0
     [bundle] = ran.report["bundles"]
     assert (bundle["divergence_count"], len(bundle["divergences"])) == (2, 1)
+    assert bundle["expected"] == {"decision": 2, "evidence": 0, "timing": 0}
+    ran = ergo("replay", "--max-divergences", "1", "--format", "junit", cwd=desk)
+    assert (ran.exit_code, "<failure" in ran.stdout) == (0, False), "what is expected fails no case"
 
 
 def test_one_that_is_due_is_named_and_expects_nothing(ergo: Ergo, desk: Path) -> None:

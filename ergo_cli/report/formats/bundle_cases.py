@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from ergo_cli.core.diagnostics import counted
 from ergo_cli.core.levels import FailOn, Level
+from ergo_cli.replay.level_counts import LevelCounts
 from ergo_cli.report.document import BundleDocument, ChangeDocument, DivergenceDocument, ErrorDocument, Report
 from ergo_cli.report.error_text import near, without_hashes
 from ergo_cli.report.formats.error_cases import error_lines
@@ -82,12 +83,12 @@ class BundleCase:
 
     def _findings(self) -> Iterator[Finding]:
         document = self._document
-        groups: dict[tuple[str, ...], list[DivergenceDocument]] = {}
+        groups: dict[tuple[tuple[str, ...], bool], list[DivergenceDocument]] = {}
         for each in document.divergences:
             path = _INDICES.sub("[]", each.path)
             key = (each.kind, each.level, each.node or "", each.origin or "", each.cause or "", path)
-            groups.setdefault(key, []).append(each)
-        for key, group in groups.items():
+            groups.setdefault((key, each.expected_by is not None), []).append(each)
+        for (key, _), group in groups.items():
             yield self._finding(key, group)
         rest = document.divergence_count - len(document.divergences)
         if rest:
@@ -105,7 +106,7 @@ class BundleCase:
         return Finding(
             rule=first.kind,
             gravity=_OF_LEVELS.get(first.level, Gravity.DECISION),
-            fails=self._fail_on.is_reached(Level(first.level)),
+            fails=first.expected_by is None and self._fail_on.is_reached(Level(first.level)),
             text=one_line(f"{self._name}{_where(group)}: {'; '.join(first.facts) or first.path}"),
             reasons=tuple(f"because {_change_line(each)}" for each in reached),
             file=file,
@@ -114,19 +115,20 @@ class BundleCase:
             subject=self._file,
             reproduce=self._reproduce,
             count=len(group),
-            identity=(self._command, self._file, *key),
+            identity=(self._command, self._file, *key, *(() if first.expected_by is None else ("expected",))),
         )
 
     def _unlisted(self, rest: int) -> Finding:
         """The divergences that are only counted, as grave as the gravest of all."""
-        levels = self._document.levels
-        counts = () if levels is UNSET else (levels.decision, levels.evidence, levels.timing)
+        levels, expected = self._document.levels, self._document.expected
+        left = LevelCounts() if levels is UNSET else levels if expected is UNSET else levels.without(expected)
+        counts = (left.decision, left.evidence, left.timing)
         level = next((level for level, count in zip(Level, counts, strict=False) if count), Level.DECISION)
         file, line = self._place_of_change(self._changes) or self._default()
         return Finding(
             rule=NOT_LISTED,
             gravity=_OF_LEVELS[level.value],
-            fails=self._fail_on.is_reached(level),
+            fails=(expected is UNSET or bool(left)) and self._fail_on.is_reached(level),
             text=one_line(f"{self._name}: {counted(rest, 'more divergence')}; --max-divergences lists them"),
             file=file,
             line=line,
