@@ -52,7 +52,8 @@ def diff(
 
     from ergo_cli.cli.session import Session
     from ergo_cli.cli.usage import refuse_second_standard_input
-    from ergo_cli.replay.diffing import diff_bundles
+    from ergo_cli.project.store import ProgramStore
+    from ergo_cli.replay.diffing import diff_with_changes
     from ergo_cli.replay.paths import patterns_of_project, unmatched
     from ergo_cli.report.comparisons import DIFF, Shown, render_comparison
 
@@ -62,7 +63,7 @@ def diff(
         refuse_second_standard_input((base, bundle))
         begun = monotonic()
         patterns = patterns_of_project(ignore, Path(base), project)
-        compared = diff_bundles(base, bundle, patterns, max_divergences, fail_on)
+        compared = diff_with_changes(base, bundle, patterns, max_divergences, fail_on, ProgramStore.of_user())
         result = replace(compared, seconds=monotonic() - begun)
         ignored = (word for pattern in ignore or () for word in ("--ignore", pattern))
         gate = () if fail_on is FailOn.ANY else ("--fail-on", fail_on.value)

@@ -41,6 +41,12 @@ class Duration(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
         return cls(*divmod(ns, NANOS))
 
     @property
+    def text(self) -> str:
+        """For people: ``5s``, ``0.25s``."""
+        fraction = f"{self.nanos:09d}".rstrip("0")
+        return f"{self.secs}.{fraction}s" if fraction else f"{self.secs}s"
+
+    @property
     def ns(self) -> int:
         """Whole nanoseconds; ``nanos`` carries into seconds. Raises ValueError outside u64 seconds or u32 nanos."""
         if not 0 <= self.secs <= MAX_SECS:

@@ -8,10 +8,11 @@ from msgspec import Struct
 
 
 class Layer(Enum):
-    """What changed: the program, or the adapter that binds its events."""
+    """What changed: the program, the adapter that binds its events, or the constraints that decide when it runs."""
 
     PROGRAM = "program"
     ADAPTER = "adapter"
+    CONSTRAINTS = "constraints"
 
 
 class Verb(Enum):

@@ -95,6 +95,10 @@ class Computing(Protocol[P_contra]):
         """Where each node is authored, by its authoring path: ``graph.yaml:12:3 nodes.over``."""
         ...
 
+    def maker(self, program: P_contra, effect: JsonValue) -> str | None:
+        """The node that alone can make such an effect, by its authoring path; None where none or several can."""
+        ...
+
     def files(self, program: P_contra) -> Mapping[str, str]:
         """The file of each of the program's texts, by the name under which bundles and stores keep it."""
         ...
@@ -105,6 +109,10 @@ class Computing(Protocol[P_contra]):
 
     def own_code(self, program: P_contra) -> Mapping[str, CodePlace]:
         """Where the code of each node is written that runs code of the user's, by its authoring path."""
+        ...
+
+    def own_names(self, program: P_contra) -> Mapping[str, str]:
+        """The name of what each node runs that runs code of the user's, by its authoring path."""
         ...
 
     def emits(self, program: P_contra) -> frozenset[str]:

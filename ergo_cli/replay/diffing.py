@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import cached_property
 from os import PathLike, fspath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -19,12 +19,14 @@ from ergo_cli.core.levels import FailOn
 from ergo_cli.errors import BundleError, ReplayError
 from ergo_cli.programs.kind import Acting
 from ergo_cli.programs.recorded import Episode, JournalDifference
+from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.by_key import compare_by_key
 from ergo_cli.replay.compare import (
     Difference,
     Tree,
     compare_decisions,
     decision_tree,
+    effects_of,
     event_fields,
     event_tree,
     header_tree,
@@ -37,6 +39,7 @@ from ergo_cli.replay.paths import Pattern, all_matched
 from ergo_cli.replay.results import (
     MEMORY,
     BundleResult,
+    Changes,
     DecisionCounts,
     Divergence,
     DivergenceKind,
@@ -45,6 +48,9 @@ from ergo_cli.replay.results import (
     Outcome,
     with_pairs_by_key,
 )
+
+if TYPE_CHECKING:
+    from ergo_cli.replay.capture_layers import CaptureLayers
 
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecordFault)
 _EVIDENCE = ("intent_acks", "interruption")
@@ -62,13 +68,26 @@ def diff_bundles(
     Raises BundleError for an unreadable bundle, ReplayError ``replay.unsupported_capture_version``. Records with equal
     texts on both sides are not decoded.
     """
+    return diff_with_changes(path_a, path_b, ignore, max_divergences, fail_on, None)
+
+
+def diff_with_changes(
+    path_a: str | PathLike[str],
+    path_b: str | PathLike[str],
+    ignore: Sequence[Pattern],
+    max_divergences: int,
+    fail_on: FailOn,
+    store: ProgramStore | None,
+) -> BundleResult:
+    """As ``diff_bundles``; with a store also what changed between the captures, as far as their texts are known."""
     path_a, path_b = fspath(path_a), fspath(path_b)
     if not ignore:  # patterns remember matches, so an abandoned quick attempt would leave some behind
         with suppress(BundleError, ReplayError, RecursionError, *_MALFORMED):  # the full path reports the fault
-            return _Diff(Side(path_a, quick=True), Side(path_b, quick=True), (), max_divergences, fail_on).run()
+            sides = Side(path_a, quick=True), Side(path_b, quick=True)
+            return _Diff(*sides, (), max_divergences, fail_on, store).run()
     a, b = Side(path_a), Side(path_b)
     try:
-        return _Diff(a, b, ignore, max_divergences, fail_on).run()
+        return _Diff(a, b, ignore, max_divergences, fail_on, store).run()
     except _MALFORMED:
         for side in (a, b):
             side.check()
@@ -78,8 +97,16 @@ def diff_bundles(
 class _Diff:
     """The comparison of two sides."""
 
-    def __init__(self, a: Side, b: Side, ignore: Sequence[Pattern], limit: int, fail_on: FailOn) -> None:
-        self._a, self._b, self._ignore, self._fail_on = a, b, ignore, fail_on
+    def __init__(
+        self,
+        a: Side,
+        b: Side,
+        ignore: Sequence[Pattern],
+        limit: int,
+        fail_on: FailOn,
+        store: ProgramStore | None,
+    ) -> None:
+        self._a, self._b, self._ignore, self._fail_on, self._store = a, b, ignore, fail_on, store
         self._found = Divergences(limit)
         self._memory = DifferingMemory()
         self._seen_all = False
@@ -100,7 +127,10 @@ class _Diff:
             for left, right in join(a.lone_decisions(), b.lone_decisions(), *keys, Entry.kept):
                 self._compare_lone_decisions(left, right)
         self._compare_closing(a.closing, b.closing)
-        counts = b.counts
+        return self._with_changes(self._result(b.counts))
+
+    def _result(self, counts: Mapping[str, int]) -> BundleResult:
+        a, b = self._a, self._b
         return BundleResult(
             b.reader.path,
             Outcome.DIVERGED if self._found.count else Outcome.MATCH,
@@ -115,6 +145,21 @@ class _Diff:
             levels=self._found.levels,
             fail_on=self._fail_on,
         )
+
+    def _with_changes(self, result: BundleResult) -> BundleResult:
+        if self._store is None or not self._found.count:
+            return result
+        from ergo_cli.replay.reaching import with_changes  # imported here: a match does not need it
+
+        return with_changes(result, self._layers.changes, self._layers.after)
+
+    @cached_property
+    def _layers(self) -> CaptureLayers:
+        from ergo_cli.replay.capture_layers import CaptureLayers, capture_layers  # as above
+
+        if self._store is None:
+            return CaptureLayers(Changes())
+        return capture_layers(self._a.reader, self._b.reader, self._store)
 
     def _uncompared(self) -> tuple[Notice, ...]:
         """Warn that journals were left out, because the bundles are of programs of different kinds."""
@@ -194,8 +239,8 @@ class _Diff:
         here, there = self._decision_trees(left.record, right.record)
         found = [*compare_decisions(here, there), *_evidence(here, there)]
         by_key = compare_by_key(here, there) if found and not self._found.full else None
-        pairs = None if by_key is None else [_read_from(memory, _divergence_at(left, each)) for each in by_key]
-        divergences = (_read_from(memory, _divergence_at(left, each)) for each in found)
+        pairs = None if by_key is None else [_read_from(memory, self._made(left, each, here, there)) for each in by_key]
+        divergences = (_read_from(memory, self._made(left, each, here, there)) for each in found)
         for divergence in with_pairs_by_key(divergences, pairs):
             self._found.add(divergence)
         self._remember(left, right)
@@ -206,6 +251,15 @@ class _Diff:
         if at is not None and at.record.decision is not None:
             here, there = (None if row is None else _recorded(row.record) for row in (left, right))
             self._memory.note(at.key, here, there)
+
+    def _made(self, at: Row[Entry], found: Difference, here: Tree, there: Tree) -> Divergence:
+        """A difference of two decisions, with the node that made the effect, as far as that matters and is known."""
+        divergence = _divergence_at(at, found)
+        if self._store is None or self._found.full or found.effect is None or not self._layers.changes.found:
+            return divergence
+        is_missing = found.kind is DivergenceKind.EFFECT_MISSING
+        effect = effects_of(here if is_missing else there)[found.effect]
+        return replace(divergence, node=self._layers.maker(effect, is_missing=is_missing))
 
     @cached_property
     def _acting(self) -> Acting[Any] | None:

@@ -34,6 +34,25 @@ def primitive_changes(
     return [change if change.idle else replace(change, nodes=_nodes(spots, name, change)) for name, change in changes]
 
 
+def declared_places(sources: Sequence[ProgramSource], names: Mapping[str, str]) -> Mapping[str, CodePlace]:
+    """Where the code of nodes is written, by the decorators that name their primitives; ``names`` are these names."""
+    places = dict(place for source in sources for place in _declared(source))
+    return {node: places[name] for node, name in names.items() if name in places}
+
+
+def _declared(source: ProgramSource) -> Iterator[tuple[str, CodePlace]]:
+    """The functions of a text with a decorator whose first argument is a text, by that text."""
+    tree = parsed(source.text)
+    for node in () if tree is None else ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            for each in node.decorator_list:
+                match each:
+                    case ast.Call(args=[ast.Constant(value=str(name)), *_]):
+                        yield name, CodePlace(source.path, node.lineno, node.name)
+                    case _:
+                        continue
+
+
 def _nodes(spots: Mapping[str, frozenset[Spot]], name: str | None, change: Change) -> tuple[str, ...]:
     """The nodes behind whose code a part stands; of a change to a whole file, any of its parts."""
     return tuple(

@@ -1,8 +1,11 @@
-"""What changed since a capture, layer by layer: the program, then the adapter (spec 70 §2)."""
+"""What changed since a capture, layer by layer: the program, the adapter, the constraints (spec 70 §2)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.core.diagnostics import Notice
@@ -17,6 +20,7 @@ from ergo_cli.project.finding import FoundProgram
 from ergo_cli.project.own_code import own_code, own_code_of
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.project.structures import structure_of
+from ergo_cli.replay.constraint_changes import constraint_changes
 from ergo_cli.replay.document_changes import document_changes
 from ergo_cli.replay.primitive_changes import primitive_changes
 from ergo_cli.replay.python_changes import python_changes
@@ -33,6 +37,13 @@ UNKNOWN_CODE = Notice(
 """The notice for a graph with own primitives whose bundle was captured elsewhere, or by an older ergo."""
 
 
+class AdapterText(Struct, frozen=True):
+    """The text of an adapter, and the name of its file."""
+
+    text: str
+    label: str
+
+
 def changes_since(
     reader: BundleReader, found: FoundProgram, recorded: AnyProgram | None, store: ProgramStore
 ) -> Changes:
@@ -40,7 +51,7 @@ def changes_since(
 
     ``recorded`` is the program of the capture, made of its texts, where that is possible.
     """
-    texts = _recorded_texts(reader, store)
+    texts = recorded_texts(reader, store)
     changes: list[Change] = []
     notices: tuple[Notice, ...] = ()
     if reader.runtime_provenance != found.program.provenance:
@@ -50,10 +61,30 @@ def changes_since(
         changes += without_repeats(_program_changes(texts, found, known), parts.found)
         notices = parts.notices if changes or found.python is None else (*parts.notices, UNKNOWN)
     code = _code_changes(reader, found, store)
-    changes += (change for change in code.found if not any(_says(other, change) for other in changes))
+    changes += unsaid(code.found, changes)
     notices += code.notices
-    changes += _adapter_changes(reader.adapter_provenance, texts, found)
+    adapter = found.adapter and AdapterText(found.adapter.text, found.adapter.label)
+    today = adapter_provenance(found.adapter)
+    changes += adapter_changes(reader.adapter_provenance, today, adapter_text(texts), adapter)
+    changes += _profile_changes(reader, found)
     return Changes(tuple(changes), notices)
+
+
+def _profile_changes(reader: BundleReader, found: FoundProgram) -> Iterator[Change]:
+    """The constraints that the profile sets and that differ from those of the bundle, which a replay takes.
+
+    One that the bundle alone has may have been an option of the capture.
+    """
+    if found.profile is not None:
+        file = str(found.profile.project.file)
+        for change in constraint_changes(reader.header.constraints, found.profile.constraints):
+            if change.after is not None:
+                yield replace(change, file=file, effectless=True)
+
+
+def unsaid(code: Iterable[Change], others: Sequence[Change]) -> list[Change]:
+    """The changes of code that say more than a change of a primitive's contract."""
+    return [change for change in code if not any(_says(other, change) for other in others)]
 
 
 def _says(contract: Change, code: Change) -> bool:
@@ -99,7 +130,8 @@ def parts_of(program: AnyProgram) -> Sequence[Part]:
         return ()
 
 
-def _recorded_texts(reader: BundleReader, store: ProgramStore) -> tuple[ProgramSource, ...]:
+def recorded_texts(reader: BundleReader, store: ProgramStore) -> tuple[ProgramSource, ...]:
+    """The texts of a capture's program and its adapter, as far as they are known."""
     kept = store.find(reader.runtime_provenance, reader.adapter_provenance, reader.kind_name)
     embedded = () if reader.program is None else reader.program.sources or ()
     return kept if isinstance(kept, tuple) else embedded
@@ -108,7 +140,7 @@ def _recorded_texts(reader: BundleReader, store: ProgramStore) -> tuple[ProgramS
 def _program_changes(
     texts: Sequence[ProgramSource], found: FoundProgram, recorded: AnyProgram | None
 ) -> Sequence[Change]:
-    before = _without_adapter(texts)
+    before = without_adapter(texts)
     if found.python is not None:
         if not before or not found.kept_texts:
             return ()
@@ -118,15 +150,19 @@ def _program_changes(
     if recorded is not None and computing is not None:
         changes = computing.changes(recorded.value, found.program.value)
         return changes or [Change(subject="contract of a primitive")]
-    return _text_changes(before, found) if before else ()
-
-
-def _text_changes(before: Sequence[ProgramSource], found: FoundProgram) -> list[Change]:
-    """The members of a program's texts that differ, where the recorded program cannot be made of them."""
-    computing = found.program.kind.computing
     files: Mapping[str, str] = {} if computing is None else computing.files(found.program.value)
+    return text_changes(before, without_adapter(found.texts), files) if before else ()
+
+
+def text_changes(
+    before: Sequence[ProgramSource], after: Sequence[ProgramSource], files: Mapping[str, str] = {}
+) -> list[Change]:
+    """The members of a program's texts that differ, where no program can be made of the recorded ones.
+
+    ``files`` are those of the texts by their names.
+    """
     old = {_part(source.path): source for source in before}
-    new = {_part(source.path): source for source in _without_adapter(found.texts)}
+    new = {_part(source.path): source for source in after}
     changes: list[Change] = []
     for part, source in new.items():
         file = files.get(source.path, source.path)
@@ -139,22 +175,31 @@ def _text_changes(before: Sequence[ProgramSource], found: FoundProgram) -> list[
     return changes or [Change(subject="contract of a primitive")]
 
 
-def _adapter_changes(recorded: str, texts: Sequence[ProgramSource], found: FoundProgram) -> Iterator[Change]:
-    today = adapter_provenance(found.adapter)
+def adapter_changes(
+    recorded: str, today: str, before: AdapterText | None, after: AdapterText | None
+) -> Iterator[Change]:
+    """What differs between two adapters, given their fingerprints and what is known of their texts."""
+    file = None if after is None else after.label
     if recorded == today:
         return
-    before = next((source for source in texts if source.path.startswith("adapter.")), None)
-    if found.adapter is None:
+    if today == NO_ADAPTER:
         yield Change(subject="the adapter", verb=Verb.REMOVED, layer=Layer.ADAPTER, before=recorded)
     elif recorded == NO_ADAPTER:
-        yield Change(subject="the adapter", verb=Verb.ADDED, layer=Layer.ADAPTER, file=found.adapter.label)
-    elif before is None:
-        yield Change(subject="the adapter", layer=Layer.ADAPTER, file=found.adapter.label)
+        yield Change(subject="the adapter", verb=Verb.ADDED, layer=Layer.ADAPTER, file=file)
+    elif before is None or after is None:
+        yield Change(subject="the adapter", layer=Layer.ADAPTER, file=file)
     else:
-        yield from document_changes(before.text, found.adapter.text, found.adapter.label, Layer.ADAPTER)
+        yield from document_changes(before.text, after.text, after.label, Layer.ADAPTER)
 
 
-def _without_adapter(texts: Sequence[ProgramSource]) -> list[ProgramSource]:
+def adapter_text(texts: Sequence[ProgramSource]) -> AdapterText | None:
+    """The text of the adapter among those of a capture."""
+    found = (AdapterText(source.text, source.path) for source in texts if source.path.startswith("adapter."))
+    return next(found, None)
+
+
+def without_adapter(texts: Sequence[ProgramSource]) -> list[ProgramSource]:
+    """The texts of the program alone."""
     return [source for source in texts if not source.path.startswith("adapter.")]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from itertools import groupby
 
@@ -14,7 +14,17 @@ from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.wiring import Wiring
 from ergo_cli.replay.digested_states import with_members
 from ergo_cli.replay.reaching_records import ReachingRecords
-from ergo_cli.replay.results import PRIMITIVE_CODE, BundleResult, Changes, Divergence, Outcome
+from ergo_cli.replay.results import (
+    EFFECT_KINDS,
+    PRIMITIVE_CODE,
+    BundleResult,
+    Changes,
+    Divergence,
+    DivergenceKind,
+    Outcome,
+)
+
+MADE_BY_PROGRAM = EFFECT_KINDS | {DivergenceKind.TERMINATION}
 
 _NOWHERE: Mapping[str, str] = {}
 
@@ -24,28 +34,33 @@ def differs_in_code(result: BundleResult) -> bool:
     return any(each.cause == PRIMITIVE_CODE for each in result.divergences)
 
 
-def with_changes(result: BundleResult, changes: Changes, program: AnyProgram) -> BundleResult:
+def with_changes(result: BundleResult, changes: Changes, program: AnyProgram | None) -> BundleResult:
     """The result with what changed since its capture; each divergence knows its place and the changes that reach it.
 
     A change reaches the divergences of the nodes that depend on those that it is in. One that is in nodes and reaches
-    none is marked as without effect, unless not all divergences were kept; in a match every change is.
+    none is marked as without effect, unless not all divergences were kept, or of one that the program made the node is
+    not known; in a match every change is. ``program`` is None where what depends on what is not known.
     """
     warnings = result.warnings + changes.notices
-    places = _places(program) if result.divergences else _NOWHERE
+    places = _places(program) if program is not None and result.divergences else _NOWHERE
     divergences = tuple(_with_place(with_members(each, changes.found), places) for each in result.divergences)
     if not changes.found:
         return replace(result, warnings=warnings, divergences=divergences)
-    acting = program.kind.acting
-    if isinstance(acting, SaysParts):
+    acting = None if program is None else program.kind.acting
+    if program is not None and isinstance(acting, SaysParts):
         reaching = ReachingRecords(changes.found, acting.reach(program.value))
     else:
         reaching = _ReachingValues(changes.found, program)
     by_decision = groupby(divergences, lambda each: (each.seq, each.event_id))
     divergences = tuple(each for _, decision in by_decision for each in reaching.of_decision(list(decision)))
     reached = {number for each in divergences for number in reaching.reached_by(each)}
-    is_match, all_kept = result.outcome is Outcome.MATCH, result.divergence_count == len(divergences)
+    is_match = result.outcome is Outcome.MATCH
+    are_located = acting is not None or all(map(_is_located, divergences))
+    all_known = are_located and result.divergence_count == len(divergences)
+    out_of_reach = {number for number, change in enumerate(changes.found) if _is_placed(change)} - reached
+    effectless = out_of_reach if all_known else set[int]()
     found = tuple(
-        replace(change, effectless=is_match or (all_kept and _is_placed(change) and number not in reached))
+        replace(change, effectless=is_match or change.effectless or number in effectless)
         for number, change in enumerate(changes.found)
     )
     return replace(result, warnings=warnings, divergences=divergences, changes=found)
@@ -67,13 +82,15 @@ def _with_place(divergence: Divergence, places: Mapping[str, str]) -> Divergence
 class _ReachingValues:
     """The changes that the values of divergences depend on, by their numbers from 0."""
 
-    def __init__(self, changes: Sequence[Change], program: AnyProgram) -> None:
-        computing = program.kind.computing
+    def __init__(self, changes: Sequence[Change], program: AnyProgram | None) -> None:
+        computing = None if program is None else program.kind.computing
         self._changes = changes
-        self._wiring = Wiring(()) if computing is None else computing.wiring(program.value)
+        self._wiring = Wiring(()) if program is None or computing is None else computing.wiring(program.value)
         self._of = cache(self._behind)
         numbered = enumerate(changes if computing is not None else ())
-        self._renumbering = tuple(number for number, change in numbered if _is_of_node(change))
+        self._renumbering = tuple(
+            number for number, change in numbered if change.layer is Layer.PROGRAM and _is_of_node(change)
+        )
 
     def of_decision(self, divergences: Sequence[Divergence]) -> list[Divergence]:
         """The divergences of one decision with the changes that reach them.
@@ -92,10 +109,18 @@ class _ReachingValues:
 
     def _reached(self, divergence: Divergence) -> Divergence:
         """The divergence with the changes behind its node; where there are none, with those behind its origin."""
-        changes: tuple[int, ...] = ()
+        numbers: tuple[int, ...] = ()
         for node in (divergence.node, divergence.origin):
-            changes = changes or (() if node is None else self._of(node))
-        return replace(divergence, changes=changes)
+            numbers = numbers or (() if node is None else self._of(node))
+        return replace(divergence, changes=(*numbers, *self._of_constraints(divergence)))
+
+    def _of_constraints(self, divergence: Divergence) -> Iterator[int]:
+        """The constraints that the supervisor's part of a decision can come from; of a header, the one it names."""
+        for number, change in enumerate(self._changes):
+            if change.layer is Layer.CONSTRAINTS and not change.effectless:
+                is_named = divergence.path.startswith(f"header.config.{change.subject}")
+                if divergence.kind is DivergenceKind.DECISION or is_named:
+                    yield number
 
     def _behind(self, node: str) -> tuple[int, ...]:
         """Of a node that is gone, its removal."""
@@ -122,6 +147,11 @@ def _is_of_node(change: Change) -> bool:
     if change.verb is Verb.ADDED:
         return change.nodes == (change.subject,)
     return change.verb is Verb.REMOVED and not change.nodes and not change.idle
+
+
+def _is_located(divergence: Divergence) -> bool:
+    """Whether the node is known that a divergence comes from, if it comes from one."""
+    return divergence.kind not in MADE_BY_PROGRAM or (divergence.origin or divergence.node) is not None
 
 
 def _is_placed(change: Change) -> bool:

@@ -57,7 +57,7 @@ PRIMITIVE_CODE = "primitive_code"
 MEMORY = "memory"
 """The cause of a difference of an event whose memory is another: what earlier events left behind for it."""
 
-_EFFECT_KINDS = frozenset(
+EFFECT_KINDS = frozenset(
     {
         DivergenceKind.EFFECT_CHANGED,
         DivergenceKind.EFFECT_MISSING,
@@ -146,7 +146,7 @@ def with_pairs_by_key(found: Iterable[Divergence], by_key: Sequence[Divergence] 
     """The differences of one decision, those of its effects with what text reports show in their place."""
     shown = None if by_key is None else tuple(by_key)
     for divergence in found:
-        if shown is None or divergence.kind not in _EFFECT_KINDS:
+        if shown is None or divergence.kind not in EFFECT_KINDS:
             yield divergence
             continue
         yield replace(divergence, by_key=shown)
@@ -161,7 +161,7 @@ def as_shown(divergences: Iterable[Divergence]) -> list[Divergence]:
 
 def replay_code(kind: DivergenceKind) -> str:
     """The original's code for a divergence of a replay."""
-    if kind in _EFFECT_KINDS:
+    if kind in EFFECT_KINDS:
         return "replay.effect_mismatch"
     if kind is DivergenceKind.PROGRAM:
         return "replay.host_step_failed"

@@ -12,6 +12,7 @@ from ergo_cli.report.text import Block, Line, Row, Rows, Tone
 
 _MOST = 8
 _TONES = {Verb.ADDED: Tone.ADDED, Verb.REMOVED: Tone.REMOVED, Verb.CHANGED: Tone.PLAIN}
+_LAYERS = {Layer.PROGRAM: "", Layer.ADAPTER: "adapter ", Layer.CONSTRAINTS: "constraint "}
 
 
 def change_documents(changes: Sequence[Change]) -> tuple[ChangeDocument, ...]:
@@ -48,10 +49,14 @@ def change_rows(changes: Sequence[Sequence[Change]], *, listed: bool) -> Iterato
 def _row(number: int, change: Change) -> Row:
     label = "" if number else "changed"
     place = "" if change.file is None else near(change.file) + ("" if change.line is None else f":{change.line}")
-    subject = f"adapter {change.subject}" if change.layer is Layer.ADAPTER else change.subject
     values = f"{values_of(change)}  without effect".strip() if change.effectless else values_of(change)
     tone = Tone.FAINT if change.idle or change.effectless else _TONES[change.verb]
-    return Row((f"{label:9}", place, subject, values), tone)
+    return Row((f"{label:9}", place, subject_of(change), values), tone)
+
+
+def subject_of(change: Change) -> str:
+    """What changed, behind the name of its layer unless that is the program."""
+    return f"{_LAYERS[change.layer]}{change.subject}"
 
 
 def values_of(change: Change) -> str:

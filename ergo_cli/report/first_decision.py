@@ -11,7 +11,7 @@ from msgspec import Struct
 from ergo_cli.programs.changes import Change
 from ergo_cli.programs.recorded import LogDifference
 from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, as_shown
-from ergo_cli.report.changes import values_of
+from ergo_cli.report.changes import subject_of, values_of
 from ergo_cli.report.error_text import near
 from ergo_cli.report.facts import effect_facts, facts, named_values
 from ergo_cli.report.levels import gravest_mark
@@ -136,7 +136,7 @@ def _reasons(together: Sequence[Divergence], changes: Sequence[Change]) -> Itera
 def _causes(divergence: Divergence, changes: Sequence[Change]) -> Iterator[str]:
     if divergence.changes:
         for change in (changes[number] for number in divergence.changes):
-            yield f"{change.subject}  {values_of(change) or change.verb.value}"
+            yield f"{subject_of(change)}  {values_of(change) or change.verb.value}"
     elif divergence.memory:
         yield from memory_texts(divergence.memory)
     elif divergence.cause is not None:

@@ -78,8 +78,8 @@ def _constraints(found: Inspection) -> str:
     limits = {
         "max_in_flight": config.max_in_flight,
         "max_per_window": config.max_per_window,
-        "rate_window": None if config.rate_window is None else _time(config.rate_window),
-        "deadline": None if config.deadline is None else _time(config.deadline),
+        "rate_window": None if config.rate_window is None else config.rate_window.text,
+        "deadline": None if config.deadline is None else config.deadline.text,
         "max_retries": config.max_retries,
     }
     return ", ".join(f"{name} {limit}" for name, limit in limits.items() if limit is not None)
@@ -90,12 +90,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _span(first: Duration | None, last: Duration | None) -> str | None:
-    return None if first is None or last is None else f"{_time(first)} to {_time(last)}"
-
-
-def _time(duration: Duration) -> str:
-    fraction = f"{duration.nanos:09d}".rstrip("0")
-    return f"{duration.secs}.{fraction}s" if fraction else f"{duration.secs}s"
+    return None if first is None or last is None else f"{first.text} to {last.text}"
 
 
 def render_validation(results: Sequence[FileResult], options: Sequence[str] = ()) -> CommandResult:

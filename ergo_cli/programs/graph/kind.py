@@ -71,6 +71,12 @@ class GraphComputing(Struct, frozen=True):
         nodes = program.expanded.nodes.values()
         return {node.path: node.place for node in nodes if node.place is not None}
 
+    def maker(self, program: GraphProgram, effect: JsonValue) -> str | None:
+        """The action that alone sets these keys, or emits this kind."""
+        from ergo_cli.programs.graph.makers import only_maker  # imported here: a match does not need it
+
+        return only_maker(program, effect)
+
     def files(self, program: GraphProgram) -> Mapping[str, str]:
         """The files of the root and of its clusters."""
         return files_of(program.assets)
@@ -82,6 +88,10 @@ class GraphComputing(Struct, frozen=True):
     def own_code(self, program: GraphProgram) -> Mapping[str, CodePlace]:
         """The functions of the nodes' own primitives."""
         return program.own_code()
+
+    def own_names(self, program: GraphProgram) -> Mapping[str, str]:
+        """The ids of the own primitives."""
+        return program.own_names()
 
     def emits(self, program: GraphProgram) -> frozenset[str]:
         """The effect kinds that a pass can emit (spec 20 §11.4)."""

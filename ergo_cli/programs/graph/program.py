@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.core.code_places import CodePlace
 from ergo_cli.core.diagnostics import Notice
@@ -20,6 +21,7 @@ from ergo_cli.programs.graph.check.validation import ValidatedGraph, validate
 from ergo_cli.programs.graph.expand.expansion import expand
 from ergo_cli.programs.graph.files.cluster_file import Decoded, decode_graph_json, decode_graph_yaml
 from ergo_cli.programs.graph.model import ClusterDefinition, ClusterKey, ExpandedGraph, ExpandedNode, GraphAssets
+from ergo_cli.programs.graph.primitives.primitive import Family
 from ergo_cli.programs.graph.run.compiler import GraphPass, graph_pass
 from ergo_cli.programs.graph.run.interpreter import termination_of
 from ergo_cli.programs.graph.run.provenance import runtime_provenance, used_primitives
@@ -139,8 +141,8 @@ class GraphProgram(Struct, frozen=True):
 
     @classmethod
     def described(cls, assets: GraphAssets, contracts: Iterable[Metadata]) -> GraphProgram:
-        """The program of primitives of which nothing but the contracts is known: it cannot run. Raises as ``load``."""
-        return cls.load(assets, Inventory(Catalog(contracts), {}, {}, {}, {}))
+        """The program of primitives that are known by their contracts: it cannot run. Raises as ``load``."""
+        return cls.load(assets, replace(standard_inventory(), catalog=Catalog(contracts)))
 
     def contracts(self) -> list[Metadata]:
         """What the fingerprint covers of the primitives in use: all but their code."""
@@ -198,6 +200,10 @@ class GraphProgram(Struct, frozen=True):
         places = ((node.path, self.manifest_place(node.impl_id)) for node in self._own_nodes())
         return {path: place for path, place in places if place is not None}
 
+    def own_names(self) -> dict[str, str]:
+        """The id of each own primitive, by the authoring paths of the nodes that run it."""
+        return {node.path: node.impl_id for node in self._own_nodes()}
+
     def _own_nodes(self) -> Iterator[ExpandedNode]:
         standard = standard_inventory()
         return (node for node in self.expanded.nodes.values() if standard.primitive(node.impl_id) is None)
@@ -208,6 +214,11 @@ class GraphProgram(Struct, frozen=True):
             source = self.inventory.sources.get(node.impl_id)
             if source is not None:
                 yield SourceNode(runtime_id, node.path, source.manifest.requires, native_parameters(node))
+
+    def declares_all_effects(self) -> bool:
+        """Whether the effects of every action are known: not those of an own one that only its contract describes."""
+        actions = (each.id for each in self.contracts() if each.family is Family.ACTION)
+        return all(action in self.inventory.actions for action in actions)
 
     def declared_actions(self) -> Iterator[ActionNode]:
         """Every action with its effect declarations, by runtime id."""

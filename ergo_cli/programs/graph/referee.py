@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from ergo_cli.core.json import JsonValue
 from ergo_cli.core.numbers import Numbers
-from ergo_cli.events.composition import ActionNode
 from ergo_cli.events.external import Context, EventKind, ExternalEvent, InvalidPayload
+from ergo_cli.programs.graph.makers import only_maker
 from ergo_cli.programs.graph.program import GraphInvoker, GraphProgram
 from ergo_cli.programs.graph.run.interpreter import Interpreter, NodeTrace
 from ergo_cli.programs.kind import Attempt, Blame, EffectPlace, Finding, Ran
@@ -88,7 +87,7 @@ class GraphReferee:
             return None
         now = _made(today)
         if before is None:
-            return _only_maker(self._program, place.missing) if place.is_missing else _path_at(now, place.index)
+            return only_maker(self._program, place.missing) if place.is_missing else _path_at(now, place.index)
         was = _made(before)
         if place.is_moved:
             return _own_maker(now, place.index, was) or self._moved(now, was)
@@ -139,25 +138,6 @@ def _misread(ran: Ran) -> Context | None:
     except InvalidPayload:
         return None
     return None if repr(event.context.values) == repr(ran.context.values) else event.context
-
-
-def _only_maker(program: GraphProgram, effect: JsonValue) -> str | None:
-    """The one action of today's program that can make such an effect: one that sets these keys, or emits this kind."""
-    match effect:
-        case {"kind": "set_context", "writes": [*writes]}:
-            keys = [write.get("key") for write in writes if isinstance(write, dict)]
-            makers = [action.path for action in program.declared_actions() if _written_keys(action) == keys]
-        case {"kind": kind}:
-            actions = program.declared_actions()
-            makers = [action.path for action in actions if kind in {intent.name for intent in action.effects.intents}]
-        case _:
-            makers = []
-    return makers[0] if len(makers) == 1 else None
-
-
-def _written_keys(action: ActionNode) -> list[JsonValue]:
-    names = [write.name for write in action.effects.writes]
-    return [action.parameters.get(name[1:]) if name.startswith("$") else name for name in names]
 
 
 def _feeding(program: GraphProgram) -> dict[str, frozenset[str]]:
