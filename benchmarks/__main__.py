@@ -37,10 +37,12 @@ def main() -> None:
         comparisons(Path(folder), runs=options.runs)
         shrinking(Path(folder))
         from benchmarks.kernels import kernels
+        from benchmarks.layers import layers
         from benchmarks.pipelines import pipelines
         from benchmarks.plans import plans
         from benchmarks.stages import stages  # last: a process is charged with the memory of the one that started it
 
+        layers(Path(folder))
         stages(Path(folder), workloads, unit)
         kernels(Path(folder), tuple(size for size in sizes if size <= 100_000))
         plans(Path(folder), tuple(size for size in sizes if size <= 10_000), unit)
