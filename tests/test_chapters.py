@@ -131,6 +131,18 @@ def test_the_plan_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> 
     assert shown in ran.stdout
 
 
+def test_the_pipeline_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> None:
+    (shown,) = re.findall(
+        r"^```\n(differs  captures.*?)^```", (DOCS / "pipelines.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    shutil.copytree(ROOT / "fixtures" / "orders", tmp_path / "orders")
+    flow = tmp_path / "orders" / "orders" / "pipeline.py"
+    flow.write_text(flow.read_text().replace('article.payload["cents"] *', '(article.payload["cents"] - 1) *'))
+    ran = ergo("replay", cwd=tmp_path / "orders")
+    assert ran.exit_code == 1
+    assert shown in ran.stdout
+
+
 def test_the_chain_behind_the_plan_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> None:
     (shown,) = re.findall(r"^```\n(event f-0900.*?)^```", (DOCS / "plans.md").read_text(), re.MULTILINE | re.DOTALL)
     home = tmp_path / "settlement"

@@ -8,10 +8,14 @@ from msgspec import Struct
 
 
 class Notice(Struct, frozen=True):
-    """A warning; ``ergo validate --strict`` turns it into an error. ``where`` is a file position, a path or both."""
+    """A warning; ``ergo validate --strict`` turns it into an error. ``where`` is a file position, a path or both.
+
+    ``is_of_changes``: it says that something changed, which needs no words where the changes are shown.
+    """
 
     message: str
     where: str | None = None
+    is_of_changes: bool = False
 
 
 def counted(number: int, noun: str, several: str = "") -> str:

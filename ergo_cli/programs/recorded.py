@@ -112,6 +112,8 @@ class LogDifference(Struct, frozen=True):
     """Where only digests are known: today's states as JSON texts, in order; the last is the one that differs."""
     before: tuple[tuple[str, JsonValue], ...] = ()
     """The members of the state before the record, those that were looked at when it was made."""
+    place: str | None = None
+    """Where the record stands, for readers; None where its run and its number say so."""
 
 
 class JournalDifference(Struct, frozen=True):

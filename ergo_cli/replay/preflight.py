@@ -200,10 +200,11 @@ def _allowed_differences(scan: Scan, program: AnyProgram, adapter: Adapter | Non
         )
     recorded, current = scan.reader.adapter_provenance, adapter_provenance(adapter)
     if recorded != current:
-        notices.append(Notice(f"the adapter changed: recorded '{recorded}', current '{current}'"))
+        message = f"the adapter changed: recorded '{recorded}', current '{current}'"
+        notices.append(Notice(message, is_of_changes=True))
     if scan.reader.runtime_provenance != program.provenance:
         sides = f"recorded '{scan.reader.runtime_provenance}', current '{program.provenance}'"
-        notices.append(Notice(f"the program changed: {sides}"))
+        notices.append(Notice(f"the program changed: {sides}", is_of_changes=True))
     return notices
 
 

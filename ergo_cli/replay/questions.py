@@ -9,6 +9,7 @@ from ergo_cli.bundle.reader import BundleReader, open_bundle
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.programs.changes import Change
 from ergo_cli.project.store import ProgramStore
+from ergo_cli.replay.code_marks import with_code_marks
 from ergo_cli.replay.explaining import Assigned
 from ergo_cli.replay.reasons import Why, why_event
 from ergo_cli.replay.record_reasons import why_closing, why_recorded
@@ -96,6 +97,8 @@ class _Search:
 
     def _replied(self, found: Why | None, of: str) -> Reply:
         why = None if found is None else replace(found, changes=self._changes)
+        if why is not None and not why.is_recorded:
+            why = replace(why, cause=with_code_marks(why.cause, self._changes))
         nothing = f"nothing {of} differs; name a part of it"
         return Reply(why, nothing, self._notices, self._changes, self._files)
 

@@ -157,7 +157,7 @@ def _waiting(review: Review) -> Iterator[Block]:
     results = [proposal.result for proposal in review.proposals]
     yield from change_rows([result.changes for result in results], listed=False)
     names = [near(proposal.path) for proposal in review.proposals]
-    found = groups(results, names)
+    found = groups(results, names, whole=True)
     if found:
         yield Line()
         rows = group_rows(found) if len(results) == 1 else bundle_rows(found, listed=False)

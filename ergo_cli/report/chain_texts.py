@@ -18,11 +18,12 @@ def event_text(why: Why) -> str:
     return "the end" if why.event_id is None else f"event {why.event_id}"
 
 
-def sides_text(cause: Cause) -> str:
-    """The value of a step: ``105.0``; ``105.0 -> 104.0`` where today's is another."""
+def sides_text(cause: Cause, width: int = _VALUE_WIDTH) -> str:
+    """The value of a step: ``105.0``; ``105.0 -> 104.0`` where today's is another; cut to about ``width`` columns."""
     if not cause.differs:
-        return "" if cause.today is None else shorten(side_text(cause.today), _VALUE_WIDTH)
-    recorded, today = shorten_pair(side_text(cause.recorded), side_text(cause.today), _VALUE_WIDTH)
+        return "" if cause.today is None else shorten(side_text(cause.today), max(_VALUE_WIDTH, width))
+    each = max(_VALUE_WIDTH, (width - len(" -> ")) // 2)
+    recorded, today = shorten_pair(side_text(cause.recorded), side_text(cause.today), each)
     return f"{recorded} -> {today}"
 
 

@@ -11,6 +11,8 @@ from ergo_cli.report.error_text import near
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone
 
 _MOST = 8
+_BESIDE = 11
+"""The columns of the label ``changed`` and the gap behind it."""
 _TONES = {Verb.ADDED: Tone.ADDED, Verb.REMOVED: Tone.REMOVED, Verb.CHANGED: Tone.PLAIN}
 _LAYERS = {Layer.PROGRAM: "", Layer.ADAPTER: "adapter ", Layer.CONSTRAINTS: "constraint "}
 
@@ -41,7 +43,7 @@ def change_rows(changes: Sequence[Sequence[Change]], *, listed: bool) -> Iterato
         return
     shown = found if listed else found[:_MOST]
     yield Line()
-    yield Rows(tuple(_row(number, change) for number, change in enumerate(shown)))
+    yield Rows(tuple(_row(number, change) for number, change in enumerate(shown)), hang=_BESIDE)
     if len(found) > len(shown):
         yield Line(f"           and {counted(len(found) - len(shown), 'more change')}; --list lists them", Tone.FAINT)
 

@@ -17,6 +17,7 @@ from ergo_cli.replay.level_counts import LevelCounts
 from ergo_cli.replay.results import WHOLE, BundleResult, Divergence, Outcome, Window, as_shown
 from ergo_cli.report.changes import change_documents, change_rows
 from ergo_cli.report.command_result import CommandResult
+from ergo_cli.report.consequences import following_lines, independent
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
     BundleDocument,
@@ -96,7 +97,7 @@ def render_comparison(
     blocks = tuple(_blocks(results, sides, shown)) if results else tuple(_empty(searched))
     messages = failure_lines(*(result.failures for result in results))
     complaints = (*_complaints(refused_alike(results)), *unmet)
-    notices += tuple(_bundle_notices(results))
+    notices += tuple(_bundle_notices(results, verbose=shown.verbose))
     seconds = tuple(result.seconds for result in results)
     return CommandResult(report, blocks, complaints, notices, messages=messages, seconds=seconds, files=_files(results))
 
@@ -191,14 +192,16 @@ def _outcome(code: int, results: Sequence[BundleResult]) -> str:
     return (Outcome.DIVERGED if any(result.outcome is Outcome.DIVERGED for result in results) else Outcome.MATCH).value
 
 
-def _bundle_notices(results: Sequence[BundleResult]) -> Iterator[Notice]:
-    """The warnings of every bundle; one that several bundles have is said once.
+def _bundle_notices(results: Sequence[BundleResult], *, verbose: bool) -> Iterator[Notice]:
+    """The warnings of every bundle; one that several bundles have is said once, one of changes that are shown is not.
 
     One without a place of its own has the paths of its bundles in front; the place is that of a file they share.
     """
     places: dict[Notice, list[str]] = {}
     for result in results:
         for notice in result.warnings:
+            if notice.is_of_changes and result.changes and not verbose:
+                continue
             places.setdefault(notice, []).append(result.path)
     for notice, paths in places.items():
         yield notice if notice.where is not None else Notice(notice.message, first_of(paths))
@@ -333,14 +336,20 @@ def extent(result: BundleResult) -> str:
 def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iterator[Block]:
     names = [_name(result) for result in diverged]
     found = groups(diverged, names)
+    following = () if shown.listed else tuple(following_lines(diverged))
     if len(diverged) > 1:
         yield Line()
         yield Rows(tuple(bundle_rows(found, listed=shown.listed)), 2)
-    elif len({(each.event_id, each.occurrence) for each in diverged[0].divergences}) > 1:
+        yield from following
+        following = ()
+    elif len({(each.event_id, each.occurrence) for each in independent(diverged[0])}) > 1:
         yield Line()
         yield Rows(tuple(group_rows(found)), 2, frozenset({0}))
+        yield from following
+        following = ()
     in_full = next((result for result in diverged if not result.passes and result.divergences), diverged[0])
-    yield from first_decision(in_full, sides, shown.program, verbose=shown.verbose, named=len(diverged) > 1)
+    named = len(diverged) > 1
+    yield from first_decision(in_full, sides, shown.program, following, verbose=shown.verbose, named=named)
     for result in diverged if shown.listed else ():
         if result.divergences:
             yield Line()
@@ -349,7 +358,7 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
     unlisted = sum(each.divergence_count - expected_count(each) - len(each.divergences) for each in diverged)
     if unlisted:
         yield Line(f"and {unlisted:,} more; --max-divergences lists them", Tone.FAINT)
-    elif not shown.listed and sum(len(as_shown(result.divergences)) for result in diverged) > MOST_FACTS:
+    elif not shown.listed and sum(len(independent(result)) for result in diverged) > MOST_FACTS:
         yield Line("all        --list", Tone.FAINT)
 
 

@@ -18,6 +18,7 @@ _PART = re.compile(r"(?P<file>[^\s'\"]+?):\d+(:\d+)? .+")
 """A part of a file, with its line: ``g.yaml:7:3 edges[0]``."""
 _NO_PATH_BEFORE = r"(?<![\w./~-])"
 _HASH = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
+_SIDES = re.compile(r": recorded '[^']*sha256:[^']*', current '[^']*sha256:[^']*'")
 _HASHES = ("expected: ", "got: ")
 """The details of a refusal that hold the hashes of both sides."""
 
@@ -81,8 +82,8 @@ def near(text: str) -> str:
 
 
 def without_hashes(text: str) -> str:
-    """``text`` with the beginnings of the hashes in it only."""
-    return _HASH.sub(rf"\1{GAP}", text) if "sha256:" in text else text
+    """``text`` without the hashes of two sides, and with the beginnings of other hashes in it only."""
+    return _HASH.sub(rf"\1{GAP}", _SIDES.sub("", text)) if "sha256:" in text else text
 
 
 def _said(text: str, *, verbose: bool) -> str:

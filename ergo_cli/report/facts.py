@@ -7,7 +7,7 @@ program: records come named by their kind.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -30,6 +30,8 @@ _END = re.compile(r"journals\[\d+\]\.records\[\d+\]\.end\.termination")
 SIGN_TONES = {"-": Tone.REMOVED, "+": Tone.ADDED, "~": Tone.PLAIN}
 _LINE = 76
 _LEAST = 16
+_LEAST_FIELD = 8
+_SHORT = 24
 _WHOLE = frozenset({DivergenceKind.DECISION_MISSING, DivergenceKind.DECISION_EXTRA})
 
 
@@ -77,10 +79,21 @@ def records(log: LogDifference) -> Fact | None:
 
 
 def value_line(value: JsonValue) -> str:
-    """A value on one line of JSON; a tagged one without its tag."""
+    """A value on one line of JSON; a tagged one without its tag, and if it is the text of an object as that object."""
     if isinstance(value, dict) and len(value) == 1 and value.keys() <= _TAGS:
         (value,) = value.values()
+        value = _held(value) or value
     return msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
+
+
+def _held(value: JsonValue) -> JsonValue:
+    """The object that a text holds as JSON; None where it holds none."""
+    if not (isinstance(value, str) and value.startswith("{")):
+        return None
+    try:
+        return msgspec.json.decode(value, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
 
 
 def effect_facts(sign: str, effect: JsonValue, node: str | None = None, *, width: int = _LINE) -> Iterator[Fact]:
@@ -241,13 +254,24 @@ def _written(sign: str, write: Any, made: str, width: int = _LINE) -> Fact:
 
 def _intended(sign: str, intent: Any, made: str, width: int = _LINE) -> Fact:
     kind = str(intent.get("kind", "an intent"))
-    fields = tuple(_field(field) for field in _items(intent, "fields"))
-    return Fact(sign, kind, _fitting(" ".join(fields), kind, width), made, parts=fields)
+    pairs = [_field(field) for field in _items(intent, "fields")]
+    fields = tuple("=".join(filter(None, pair)) for pair in pairs)
+    return Fact(sign, kind, _pairs_within(pairs, width - cell_width(kind) - 4), made, parts=fields)
 
 
-def _field(field: Any) -> str:
+def _field(field: Any) -> tuple[str, str]:
+    """The name of a field and its value, empty where it is left out."""
     name = str(field.get("name", "a field"))
-    return f"{name}={value_line(field['value'])}" if "value" in field else name
+    return name, value_line(field["value"]) if "value" in field else ""
+
+
+def _pairs_within(pairs: Sequence[tuple[str, str]], room: int) -> str:
+    """``name=value`` of every pair in about ``room`` columns: long values are cut, names and short values never."""
+    long = [value for _, value in pairs if len(value) > _SHORT]
+    spare = room - sum(len(name) + 2 + (len(value) if len(value) <= _SHORT else 0) for name, value in pairs)
+    each = max(_LEAST_FIELD, spare // max(1, len(long)))
+    texts = [(name, value if len(value) <= _SHORT else shorten(value, each)) for name, value in pairs]
+    return " ".join("=".join(filter(None, pair)) for pair in texts)
 
 
 def _log_facts(divergence: Divergence, log: LogDifference) -> Iterator[Fact]:
@@ -256,15 +280,18 @@ def _log_facts(divergence: Divergence, log: LogDifference) -> Iterator[Fact]:
     if here is None and there is None:
         if not log.state and log.error is None:
             yield Fact("~", "the state, of which the recording holds only a digest", _written_since(log))
+        made = "" if divergence.node is None else f"by {divergence.node}"
         for path, expected, actual in log.state:
-            yield _changed(path, _or_none(expected), _or_none(actual))
+            yield _changed(path, _or_none(expected), _or_none(actual), made)
     elif here is not None and there is not None and here.name == there.name:
         yield from _record_pair(divergence, here, there)
     else:
+        width = max(cell_width(line.name) for line in (here, there) if line is not None)
         for sign, line in (("-", here), ("+", there)):
             if line is not None:
-                fields = "" if line.fields is None else _fitting(value_line(line.fields), line.name)
-                yield Fact(sign, line.name, fields, joint=" ")
+                gap = " " * (1 + width - cell_width(line.name))
+                fields = "" if line.fields is None else _beginning(line.fields, _LINE - width - 3)
+                yield Fact(sign, line.name, fields, joint=gap)
     if log.error is not None:
         yield Fact("+", "the call ends with", log.error, joint=" ")
 
@@ -273,6 +300,28 @@ def _written_since(log: LogDifference) -> str:
     """The members of today's state that the call has written: the recorded ones are among them."""
     changed = differing_members(log.states[0], log.states[-1]) if log.states else ()
     return _fitting(f"today {named_values((path, now) for path, _, now in changed)}", "", _LINE) if changed else ""
+
+
+def _beginning(value: JsonValue, room: int) -> str:
+    """A value in about ``room`` columns: of an object its first members, each name whole; anything else cut inside."""
+    whole = value_line(value)
+    if cell_width(whole) <= room or not isinstance(value, dict):
+        return whole if cell_width(whole) <= room else shorten(whole, max(2 * _LEAST, room))
+    shown: list[str] = []
+    left = room - len("{}")
+    for name, member in value.items():
+        text, is_last = f"{value_line(name)}: ", len(shown) == len(value) - 1
+        behind = 0 if is_last else len(f", {GAP}")
+        inside = left - cell_width(text) - behind
+        each = value_line(member)
+        if cell_width(each) > inside and shown and inside < _LEAST:
+            break
+        shown.append(text + shorten(each, max(_LEAST, inside)))
+        left -= cell_width(shown[-1]) + len(", ")
+        if cell_width(each) > inside:
+            break
+    rest = [GAP] if len(shown) < len(value) else []
+    return "{" + ", ".join([*shown, *rest]) + "}"
 
 
 def named_values(pairs: Iterable[tuple[str, JsonValue]]) -> str:

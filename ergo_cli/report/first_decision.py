@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 
 import msgspec
 from msgspec import Struct
 
 from ergo_cli.programs.changes import Change
 from ergo_cli.programs.recorded import LogDifference
-from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, as_shown
+from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Episode, as_shown
 from ergo_cli.report.changes import subject_of, values_of
+from ergo_cli.report.consequences import independent
 from ergo_cli.report.error_text import near
-from ergo_cli.report.facts import effect_facts, facts, named_values
+from ergo_cli.report.facts import Fact, effect_facts, facts, named_values
 from ergo_cli.report.levels import gravest_mark
 from ergo_cli.report.memory import memory_texts
-from ergo_cli.report.text import GAP, Block, Line, Row, Rows, Tone, fields, shorten, value_texts
+from ergo_cli.report.text import GAP, Block, Line, Row, Rows, Tone, fields, value_texts
 
 _FULL_WIDTH = 160
-_CELL_WIDTH = 40
+_COMPLETED = "Completed"
 _LINE_WIDTH = 80
 MOST_FACTS = 12
 """How many facts of one decision the text shows."""
@@ -30,27 +32,23 @@ _CAUSES = {
     "primitive_code": "the graph is the captured one: the code of an own primitive decides otherwise",
     "memory": "memory that the event reads is another",
     "bundle_edited": "the bundle was changed after its capture: an effect has not its recorded hash",
-    "ActionMismatch": "ActionMismatch: the step function asks for another action",
-    "EventMismatch": "EventMismatch: another event follows",
-    "MissingEvents": "MissingEvents: the run ends too soon",
-    "ExtraEvents": "ExtraEvents: the run goes on where it ended",
-    "StateMismatch": "StateMismatch: the events are the same, the states are not",
-    "OrphanAction": "OrphanAction: a request has no result, and no deadline to excuse it",
-    "snapshot_mismatch": "snapshot_mismatch: the state writes other values",
-    "request_mismatch": "request_mismatch: the fact key is the same, what is asked is not",
-    "missing_fact": "missing_fact: the facts that are asked for are not those that were recorded",
-    "event_mismatch": "event_mismatch: another event follows",
-    "order_mismatch": "order_mismatch: another attempt follows, or one on another context",
-    "status_mismatch": "status_mismatch: the attempt or the run ends in another way",
-    "kind": "kind: an event of another type stands there",
-    "payload": "payload: the stage writes other values",
-    "status": "status: an event fails, or fails otherwise",
-    "effect_identity": "effect_identity: another effect is asked for in its place",
-    "missing_row": "missing_row: an event of a stage is missing, or is new",
-    "missing_recorded_effect": "missing_recorded_effect: this effect was never performed",
-    "effect_in_doubt": "effect_in_doubt: how this effect ended is not recorded",
-    "unreproducible_failure": "unreproducible_failure: the recorded failure does not come again",
+    "MissingEvents": "the run ends too soon",
+    "ExtraEvents": "the run goes on where it ended",
+    "OrphanAction": "a request has no result, and no deadline to excuse it",
+    "request_mismatch": "the fact key is the same, what is asked is not",
+    "missing_fact": "the facts that are asked for are not those that were recorded",
+    "order_mismatch": "another attempt follows, or one on another context",
+    "status_mismatch": "the attempt or the run ends in another way",
+    "status": "an event fails, or fails otherwise",
+    "effect_identity": "another effect is asked for in its place",
+    "missing_recorded_effect": "this effect was never performed",
+    "effect_in_doubt": "how this effect ended is not recorded",
+    "unreproducible_failure": "the recorded failure does not come again",
 }
+"""What a cause says beyond the two sides; what it does not is named by ``-v`` alone."""
+
+_OF_THE_PROGRAM = frozenset({"program_changed", "adapter_changed", "primitive_code"})
+"""Causes that need no words where the changes are known, which stand above."""
 
 
 class Sides(Struct, frozen=True):
@@ -61,16 +59,23 @@ class Sides(Struct, frozen=True):
 
 
 def first_decision(
-    result: BundleResult, sides: Sides, program: Sequence[str] = (), *, verbose: bool, named: bool
+    result: BundleResult,
+    sides: Sides,
+    program: Sequence[str] = (),
+    following: Sequence[Line] = (),
+    *,
+    verbose: bool,
+    named: bool,
 ) -> Iterator[Block]:
     """The first decision of a bundle that differs: what differs, why, what came before, what to do next.
 
     Where not every difference fails the comparison, it is the first that does.
-    ``program`` are the words of a command line that select the program.
+    ``program`` are the words of a command line that select the program, ``following`` stands below what differs.
     """
     found = as_shown(result.divergences)
     if not found:
         return
+    alone = independent(result)
     earliest = next((each for each in found if each.event_id is not None), found[0])
     first = next((each for each in found if each.event_id is not None and _fails(result, each)), earliest)
     header = [each for each in found if each.kind is DivergenceKind.HEADER]
@@ -79,9 +84,11 @@ def first_decision(
         for each in header if verbose else ():
             yield fields(_in_full(each, sides), indent=2)
     together = [each for each in found if (each.seq, each.event_id) == (first.seq, first.event_id)]
-    yield from _in_lines(_place(result, first, named=named), together)
-    yield from (Line(text) for text in dict.fromkeys(_seen(together)))
-    yield Rows(tuple(_reasons(together, result.changes)), 2)
+    shown = [each for each in together if each in alone] or together
+    yield from _in_lines(_place(result, first, named=named), shown)
+    yield from following
+    yield from (Line(text) for text in dict.fromkeys(_seen(shown)))
+    yield Rows(tuple(_reasons(shown, result.changes)), 2)
     yield Rows(tuple(_before(result)) if first.seq == earliest.seq else (), 2)
     if verbose:
         yield fields(_in_full(first, sides), indent=2)
@@ -106,13 +113,15 @@ def _in_lines(title: str, together: Sequence[Divergence]) -> Iterator[Block]:
 
 
 def _place(result: BundleResult, first: Divergence, *, named: bool) -> str:
+    """The decision, or of a record the event and where it stands in its run."""
     parts = [near(result.path)] if named else []
     if first.event_id is None:
         parts.append("at the end" if first.kind is DivergenceKind.JOURNAL else first.kind.value)
     else:
-        parts += [f"decision {first.seq}", f"event {event_text(first)}"]
+        parts += [f"decision {first.seq}"] if first.log is None else []
+        parts.append(f"event {event_text(first)}")
     if first.log is not None:
-        parts.append(f"run {first.log.run_id}  record {first.log.first_divergent_seq}")
+        parts.append(first.log.place or f"run {first.log.run_id}  record {first.log.first_divergent_seq}")
     return "  ".join(parts)
 
 
@@ -126,8 +135,10 @@ def _seen(together: Sequence[Divergence]) -> Iterator[str]:
 def _reasons(together: Sequence[Divergence], changes: Sequence[Change]) -> Iterator[Row]:
     """Why: the changes that reach the values, else what is known of the cause, and the first node that differs."""
     said: set[str] = set()
+    of_records = {each.node for each in together if each.journal is not None}
     for each in together:
-        for reason in (*_causes(each, changes), *_origin(each)):
+        origin = () if each.origin in of_records else _origin(each)
+        for reason in (*_causes(each, changes), *origin):
             if reason not in said:
                 yield Row((f"{'' if said else 'because':10}{reason}",))
                 said.add(reason)
@@ -139,8 +150,8 @@ def _causes(divergence: Divergence, changes: Sequence[Change]) -> Iterator[str]:
             yield f"{subject_of(change)}  {values_of(change) or change.verb.value}"
     elif divergence.memory:
         yield from memory_texts(divergence.memory)
-    elif divergence.cause is not None:
-        yield _CAUSES.get(divergence.cause, divergence.cause)
+    elif divergence.cause in _CAUSES and not (changes and divergence.cause in _OF_THE_PROGRAM):
+        yield _CAUSES[divergence.cause]
 
 
 def _origin(divergence: Divergence) -> Iterator[str]:
@@ -149,12 +160,31 @@ def _origin(divergence: Divergence) -> Iterator[str]:
 
 
 def _before(result: BundleResult) -> Iterator[Row]:
-    """The decisions before the first that differs, one line each."""
-    for number, episode in enumerate(result.before_first):
-        made = [fact.text for text in episode.texts for fact in effect_facts("+", msgspec.json.decode(text))]
-        done = ", ".join(made) or episode.termination or episode.decision
-        label = "" if number else "before"
-        yield Row((f"{label:10}{episode.event_id}", shorten(done, _CELL_WIDTH)), Tone.FAINT)
+    """The decisions before the first that differs, one line each; of those that did nothing only how they failed."""
+    labels = chain(("before",), repeat(""))
+    for episode in result.before_first:
+        done = _done(episode, _LINE_WIDTH - 2 - 10 - len(episode.event_id) - 2)
+        if done:
+            yield Row((f"{next(labels):10}{episode.event_id}", done), Tone.FAINT)
+
+
+def _done(episode: Episode, room: int) -> str:
+    """The first effects of an episode, as many as ``room`` holds, else how it ended; empty if it did nothing."""
+    made = [
+        effect
+        for text in episode.texts
+        for effect in effect_facts("+", msgspec.json.decode(text), width=room - len(f", {GAP}"))
+    ]
+    shown = 0
+    while shown < len(made) and len(_joined(made, shown + 1)) <= room:
+        shown += 1
+    if made:
+        return _joined(made, max(1, shown))
+    return "" if episode.termination == _COMPLETED else episode.termination or episode.decision
+
+
+def _joined(made: Sequence[Fact], shown: int) -> str:
+    return ", ".join([*(each.text for each in made[:shown]), *([GAP] if shown < len(made) else [])])
 
 
 def _closer(result: BundleResult, first: Divergence, program: Sequence[str]) -> str | None:
@@ -191,7 +221,7 @@ def _in_full(divergence: Divergence, sides: Sides) -> list[tuple[str, object | N
         (sides.actual, actual),
         ("node", divergence.node),
         ("origin", divergence.origin),
-        ("cause", _CAUSES.get(divergence.cause or "", divergence.cause)),
+        ("cause", ": ".join(filter(None, (divergence.cause, _CAUSES.get(divergence.cause or "")))) or None),
         ("code", divergence.code),
         *_log_in_full(divergence.log, sides),
     ]

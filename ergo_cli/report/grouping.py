@@ -9,6 +9,7 @@ from ergo_cli.core.diagnostics import counted
 from ergo_cli.core.levels import Level
 from ergo_cli.errors import ErgoError
 from ergo_cli.replay.results import BundleResult, Divergence, MemorySince, Outcome, as_shown
+from ergo_cli.report.consequences import independent
 from ergo_cli.report.facts import SIGN_TONES, Fact, facts, pair_within, records
 from ergo_cli.report.layout import WIDTH, cell_width
 from ergo_cli.report.levels import level_mark
@@ -94,11 +95,14 @@ class Group:
         return ", ".join((events, *memory_texts(self._memory or ())))
 
 
-def groups(results: Iterable[BundleResult], names: Sequence[str]) -> list[Group]:
-    """The groups of all kept divergences, the gravest first, then the largest; ``names`` are those of the bundles."""
+def groups(results: Iterable[BundleResult], names: Sequence[str], *, whole: bool = False) -> list[Group]:
+    """The groups of all kept divergences that follow from no other, the gravest first, then the largest.
+
+    ``names`` are those of the bundles; ``whole``: also the records that follow from others.
+    """
     found: dict[Hashable, Group] = {}
     for result, name in zip(results, names, strict=True):
-        for divergence in as_shown(result.divergences):
+        for divergence in as_shown(result.divergences) if whole else independent(result):
             for node, fact in _grouped(divergence):
                 key = _key(divergence, node, fact)
                 found.setdefault(key, Group(fact, node, divergence.level)).add(name, divergence, fact)

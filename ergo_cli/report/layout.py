@@ -95,7 +95,7 @@ def row_lines(block: Rows, width: int) -> Iterator[tuple[str, Tone]]:
         yield from zip(lines, (row.tone for row in block.rows), strict=True)
         return
     for row, cells in zip(block.rows, rows, strict=True):
-        yield from _apart(row, cells, block.indent, width)
+        yield from _apart(row, cells, (block.indent, block.indent + block.hang), width)
 
 
 def _column_width(row: Sequence[str], index: int) -> int:
@@ -103,17 +103,20 @@ def _column_width(row: Sequence[str], index: int) -> int:
     return cell_width(row[index]) if any(row[index + 1 :]) or index == len(row) - 1 else 0
 
 
-def _apart(row: Row, cells: Sequence[str], indent: int, width: int) -> Iterator[tuple[str, Tone]]:
+def _apart(row: Row, cells: Sequence[str], margins: tuple[int, int], width: int) -> Iterator[tuple[str, Tone]]:
     """One fact that is not aligned with others: a cell that does not fit stands below those before it."""
     first, *others = (cell for cell in cells if cell)
-    line, below = " " * indent + first, " " * min(indent + _FURTHER, width // 4)
+    indent, hang = margins
+    if any(hang + cell_width(cell) > width for cell in others):
+        hang = indent + _FURTHER
+    line, below = " " * indent + first, " " * min(hang, width // 4)
     for cell in others:
         if cell_width(line + _GAP + cell) <= width:
             line += _GAP + cell
             continue
-        yield from ((text, row.tone) for text in wrapped(line, width, indent + _FURTHER))
+        yield from ((text, row.tone) for text in wrapped(line, width, hang))
         line = below + cell
-    yield from ((text, row.tone) for text in wrapped(line, width, indent + _FURTHER))
+    yield from ((text, row.tone) for text in wrapped(line, width, hang))
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int], numeric: frozenset[int]) -> str:

@@ -72,6 +72,8 @@ class Rows(Struct, frozen=True):
     indent: int = 0
     numeric: frozenset[int] = frozenset()
     """The indices of the columns that are aligned to the right."""
+    hang: int = 4
+    """How much further than the first cell the lines below it stand, in characters."""
 
 
 Block = Line | Table | Fields | Rows
@@ -91,8 +93,8 @@ def printable(text: str) -> str:
 
 
 GAP = "…"
-_ENDS = 16
-_AROUND = 12
+_LEAST_CONTEXT = 24
+"""How much of the common beginning and end of a pair is kept, however long that is which differs."""
 
 
 def shorten(text: str, width: int) -> str:
@@ -109,7 +111,11 @@ def shorten_pair(expected: str, actual: str, width: int) -> tuple[str, str]:
         return expected, actual
     prefix = _common(expected, actual)
     suffix = _common(expected[prefix:][::-1], actual[prefix:][::-1])
-    return _around(expected, prefix, suffix), _around(actual, prefix, suffix)
+    differing = max(len(expected), len(actual)) - prefix - suffix
+    room = max(_LEAST_CONTEXT, width - differing)
+    before = min(prefix, max(room // 2, room - suffix))
+    behind = room - before
+    return _around(expected, prefix, suffix, before, behind), _around(actual, prefix, suffix, before, behind)
 
 
 def value_text(value: JsonValue) -> str:
@@ -131,14 +137,10 @@ def _alone(value: JsonValue, width: int) -> str:
     return "-" if value is None else shorten(value_text(value), width)
 
 
-def _around(text: str, prefix: int, suffix: int) -> str:
+def _around(text: str, prefix: int, suffix: int, before: int, behind: int) -> str:
+    """``text`` with so many characters of what it has in common with another one before and behind what differs."""
     end = len(text) - suffix
-    head, tail = text[:prefix], text[end:]
-    if len(head) > _ENDS + _AROUND + len(GAP):
-        head = head[:_ENDS] + GAP + head[-_AROUND:]
-    if len(tail) > _ENDS + _AROUND + len(GAP):
-        tail = tail[:_AROUND] + GAP + tail[-_ENDS:]
-    return head + text[prefix:end] + tail
+    return shorten(text[:prefix], before) + text[prefix:end] + shorten(text[end:], behind)
 
 
 def _common(one: str, other: str) -> int:

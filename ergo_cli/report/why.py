@@ -28,9 +28,11 @@ from ergo_cli.report.document import (
 from ergo_cli.report.error_text import near
 from ergo_cli.report.facts import effect_facts
 from ergo_cli.report.failures import failure_documents, failure_lines, place_document
+from ergo_cli.report.layout import WIDTH
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone, shorten_pair
 
 _SIDE_WIDTH = 76
+_LEAST_BESIDE = 40
 
 
 def render_why(
@@ -129,7 +131,20 @@ def why_blocks(why: Why, depth: int | None) -> Iterator[Block]:
     yield from (Line(line, whole=True) for line in failure_lines(why.failures))
     if not why.knows_capture and not why.is_recorded:
         yield Line()
-        yield Line("today's values alone: the capture's program is today's, or is not known", Tone.FAINT)
+        yield Line(f"today's values alone: {_unknown(why)}", Tone.FAINT)
+
+
+def _unknown(why: Why) -> str:
+    """Why a chain has no recorded values."""
+    if why.changes:
+        return "the program of the capture is kept as text, and not run"
+    return "the capture's program is today's, or is not known"
+
+
+def _room(before: int, behind: int) -> int:
+    """The columns for a value between what stands before it and its note, which may stand on the next line."""
+    beside = WIDTH - before - behind - 4
+    return beside if beside >= _LEAST_BESIDE else WIDTH - before - 2
 
 
 def _unmarked(why: Why) -> Iterator[Change]:
@@ -199,7 +214,8 @@ class _Chain:
         differs = self._why.knows_capture and cause.differs
         tone = Tone.STRONG if cause.is_change else Tone.PLAIN if differs or level == 0 else Tone.FAINT
         indent = 2 * level if self._why.is_recorded else 2 * level + 2
-        yield Rows((Row((f"{role}{cause.part}", sides_text(cause), self.note(cause)), tone),), indent)
+        head, note = f"{role}{cause.part}", self.note(cause)
+        yield Rows((Row((head, sides_text(cause, _room(indent + len(head), len(note))), note), tone),), indent)
         yield from (Line(" " * (indent + 2) + text, tone) for text in failure_texts(cause))
         sources = self._sources(cause, level)
         if sources and cause.alike:

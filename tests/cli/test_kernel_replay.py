@@ -51,8 +51,8 @@ def test_another_prompt_is_named_with_seq_and_both_actions(ergo: Ergo, agent: Pa
     edit(agent, "How likely is it a fraud?", "Is it a fraud?")
     ran = ergo("replay", cwd=agent)
     assert ran.exit_code == 1
-    assert "decision 0  event t-0900  run c-1  record 1\n" in ran.stdout
-    assert "ActionMismatch: the step function asks for another action" in ran.stdout
+    assert "\nevent t-0900  run c-1  record 1\n" in ran.stdout
+    assert "ActionMismatch" not in ran.stdout
     assert "How likely is it a fraud?" in ran.stdout
     assert "ved broken. Is it a fraud?" in ran.stdout
     first = ergo("replay", "--format", "json", cwd=agent).report["bundles"][0]["divergences"][0]

@@ -147,7 +147,7 @@ def test_nodes_of_a_cluster_that_the_graph_has_no_longer_are_named(ergo: Ergo, b
     edit(boiler / "clusters" / "guarded_alarm.yaml", "over_limit@~1.0", "too_much@~1.0")
     edit(boiler / "graphs" / "boiler.yaml", "limit: 95.0", "limit: 90.0")
     ran = ergo("replay", "--strict", cwd=boiler)
-    assert "changed    graphs/boiler.yaml:14  overheated/over/limit_value.value  95.0 -> 90.0\n" in ran.stdout
+    assert "changed    graphs/boiler.yaml:14  overheated.limit  95.0 -> 90.0\n" in ran.stdout
 
 
 def test_a_graph_whose_primitive_has_another_contract_is_refused_with_that_reason(ergo: Ergo, tmp_path: Path) -> None:

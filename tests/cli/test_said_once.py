@@ -31,12 +31,14 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("-v",), ("--jobs", "2")])
-def test_sixty_refused_bundles_name_the_hashes_once(ergo: Ergo, desk: Path, options: tuple[str, ...]) -> None:
+def test_sixty_refused_bundles_name_the_hashes_once_where_more_is_asked_for(
+    ergo: Ergo, desk: Path, options: tuple[str, ...]
+) -> None:
     edit(desk / GRAPH, "value: 105.0", "value: 104.0")
     ran = ergo("replay", "captures", "--strict", *options, cwd=desk)
     assert ran.exit_code == 4
-    assert len(re.findall("recorded 'rpv1:sha256:7e62a169", ran.stdout + ran.stderr)) == 1
-    assert len(re.findall("rpv1:sha256:7e62a169", ran.stdout + ran.stderr)) == 1
+    assert len(re.findall("recorded 'rpv1:sha256:7e62a169", ran.stdout + ran.stderr)) == ("-v" in options)
+    assert len(re.findall("sha256:7e62a169", ran.stdout + ran.stderr)) == ("-v" in options)
     for sentence in ("refuses a changed program", "the program changed since the capture", "  fix: "):
         assert (ran.stdout + ran.stderr).count(sentence) == 1, sentence
     assert ran.stdout.splitlines() == [

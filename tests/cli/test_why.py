@@ -211,13 +211,15 @@ def test_a_chain_of_thousands_of_nodes_goes_back_a_hundred_steps(ergo: Ergo, tmp
     assert "n1898" not in ran.stdout
 
 
-def test_a_change_that_no_step_marks_stands_before_the_chain(ergo: Ergo, tmp_path: Path) -> None:
+def test_the_changed_code_of_a_primitive_is_marked_below_its_node(ergo: Ergo, tmp_path: Path) -> None:
     home = Path(shutil.copytree(FIXTURES / "own_primitives", tmp_path / "trend"))
     assert ergo("capture", cwd=home).exit_code == 0
     edit(home / "trend" / "primitives.py", "return before < level <= now", "return level <= now")
     shown = ergo("why", "captures/prices.json", cwd=home).stdout.splitlines()
-    at = shown.index("changed    trend/primitives.py:33  in rises_above  before < level <= now -> level <= now")
-    assert shown[at + 2].startswith("  by  buy")
+    at = shown.index("    event  breakout  emitted  rises_above(before, now), :22")
+    marked = "in rises_above  before < level <= now -> level <= now  trend/primitives.py:33  <- the change"
+    assert shown[at + 1] == f"      {marked}"
+    assert shown[-1] == "today's values alone: the program of the capture is kept as text, and not run"
     [change] = ergo("why", "captures/prices.json", "--format", "json", cwd=home).report["why"]["changes"]
     assert (change["file"], change["line"], change["subject"]) == ("trend/primitives.py", 33, "in rises_above")
 

@@ -36,7 +36,7 @@ def test_a_constant_of_the_step_function_is_the_change_behind_another_record(erg
         f"  by  step  support/agent.py:{step}",
         f"    LARGEST  100 -> 1000  :{constant}  <- the change",
         "  state  age  5",
-        '    written by  record 2  ActionSucceeded…ut": {"age": 5}}',
+        '    written by  record 2  ActionSucceeded {"output": {"age": 5}}',
         '      request  record 1  CallTool age {"ticket": "T-2"}',
         '  state  plan  "refund"',
         '    written by  record 3  StateUpdated plan "refund"',
@@ -65,7 +65,7 @@ def test_a_label_of_the_reducer_is_shown_with_both_values(ergo: Ergo, desk: Path
     assert lines(ergo("why", BUNDLE, cwd=desk)) == [
         "event e1  state after record 8",
         '  state  summary.label  "late" -> "delayed"',
-        '    written by  record 2  ActionSucceeded…ut": {"age": 5}}',
+        '    written by  record 2  ActionSucceeded {"output": {"age": 5}}',
         '      request  record 1  CallTool age {"ticket": "T-1"}',
         f"    by  reduce  'late' -> 'delayed'  support/agent.py:{changed}  <- the change",
     ]
@@ -172,7 +172,7 @@ def test_a_reducer_that_raises_is_named_before_the_record_that_it_refused(ergo: 
     shown = lines(ergo("why", BUNDLE, cwd=desk))
     assert '- ActionSucceeded {"output": {"paid": 20}}' in shown
     assert f"  by  reduce  paid -> paid['x']  support/agent.py:{line_of(desk, 'paid[')}  <- the change" in shown
-    assert '  request  record 4  CallTool refund…"ticket": "T-1"}' in shown
+    assert '  request  record 4  CallTool refund {"amount": 20, "ticket": "T-1"}' in shown
 
 
 @pytest.mark.parametrize("path", ["plan", "3"])
@@ -187,7 +187,7 @@ def test_what_an_earlier_event_recorded_names_that_event(ergo: Ergo, desk: Path)
     assert shown == [
         "event e3  summary.label",
         '  "late"',
-        '  written by  record 2  ActionSucceeded…ut": {"age": 5}}  event e2',
+        '  written by  record 2  ActionSucceeded {"output": {"age": 5}}  event e2',
         '    request  record 1  CallTool age {"ticket": "T-2"}  event e2',
     ]
     assert lines(ergo("why", BUNDLE, "e3", "amount", cwd=desk)) == ["event e3  amount", "  900  first state, event e2"]

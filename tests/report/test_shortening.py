@@ -17,8 +17,22 @@ def test_a_long_text_loses_its_middle() -> None:
 
 def test_the_common_ends_of_a_pair_are_shortened_and_the_difference_is_kept() -> None:
     expected, actual = shorten_pair("a" * 100 + "LEFT" + "z" * 100, "a" * 100 + "OTHER!" + "z" * 100, 40)
-    assert expected == "a" * 16 + "…" + "a" * 12 + "LEFT" + "z" * 12 + "…" + "z" * 16
-    assert actual == "a" * 16 + "…" + "a" * 12 + "OTHER!" + "z" * 12 + "…" + "z" * 16
+    assert expected == "a" * 8 + "…" + "a" * 8 + "LEFT" + "z" * 8 + "…" + "z" * 8
+    assert actual == "a" * 8 + "…" + "a" * 8 + "OTHER!" + "z" * 8 + "…" + "z" * 8
+    assert len(actual) == 40
+
+
+def test_what_one_common_end_does_not_need_the_other_has() -> None:
+    assert shorten_pair("a" * 100 + "1z", "a" * 100 + "2z", 40) == (
+        "a" * 18 + "…" + "a" * 19 + "1z",
+        "a" * 18 + "…" + "a" * 19 + "2z",
+    )
+
+
+def test_around_a_long_difference_something_is_kept() -> None:
+    expected, actual = shorten_pair("a" * 50 + "1" * 90 + "z" * 50, "a" * 50 + "2" * 90 + "z" * 50, 40)
+    assert expected == "aaaaa…aaaaaa" + "1" * 90 + "zzzzz…zzzzzz"
+    assert actual == expected.replace("1", "2")
 
 
 @given(st.text("ab", max_size=90), st.text("cd", max_size=60), st.text("ef", max_size=60), st.text("ab", max_size=90))

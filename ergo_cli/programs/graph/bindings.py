@@ -13,30 +13,35 @@ from ergo_cli.programs.graph.primitives.primitive import ParameterType, Paramete
 class Binding(Struct, frozen=True):
     """Where the value of a parameter is written, and its name there.
 
-    ``overheated.limit`` at a node of the root, ``over_limit/full.value`` in a cluster.
+    ``overheated.limit`` at a node of the root, ``over_limit/full.value`` in a cluster. ``at`` is its name in the one
+    instance whose value it is: ``overheated/over/full.value``, of a default ``overheated/over.limit``.
     """
 
     name: str
+    at: str
     place: str | None
 
 
 def binding_of(assets: GraphAssets, node: ExpandedNode, parameter: str) -> Binding:
     """At the node itself, at an instance around it, or as the default of a cluster; without place if it is none."""
     path = node.authoring_path
-    found = Binding(f"{node.path}.{parameter}", None)
+    found = Binding(f"{node.path}.{parameter}", f"{node.path}.{parameter}", None)
     for depth, definition in reversed(list(enumerate(_definitions(assets, path)))):
-        node_id = path[depth][1]
+        node_id, inside = path[depth][1], "/".join(name for _, name in path[: depth + 1])
         places = assets.places.get(definition.key, {})
         match definition.nodes[node_id].bindings.get(parameter):
             case Exposed(outer):
                 names = [each.name for each in definition.parameters]
                 place = places.get(f"parameters[{names.index(outer)}]") if outer in names else None
-                found, parameter = Binding(f"{definition.id}.{outer}", place), outer
+                name = f"{definition.id}.{outer}"
+                at = f"{inside.rpartition('/')[0]}.{outer}" if depth else name
+                found, parameter = Binding(name, at, place), outer
             case None:
                 return found
             case _:
                 name = f"{definition.id}/{node_id}" if depth else node_id
-                return Binding(f"{name}.{parameter}", places.get(f"nodes.{node_id}.params.{parameter}"))
+                place = places.get(f"nodes.{node_id}.params.{parameter}")
+                return Binding(f"{name}.{parameter}", f"{inside}.{parameter}", place)
     return found
 
 

@@ -112,19 +112,20 @@ def _parameter_changes(before: _Flat, after: _Flat, recorded: GraphAssets, asset
 
     Defaults of a primitive on both sides are the primitive's change.
     """
-    found: dict[tuple[Binding, str | None, str | None], list[tuple[str, ExpandedNode]]] = {}
+    found: dict[tuple[str, str | None, str | None, str | None], list[tuple[Binding, ExpandedNode]]] = {}
     for path, node in after.nodes.items():
         old = before.nodes.get(path)
         parameters = {} if old is None else old.parameters
         for name in dict.fromkeys((*node.parameters, *parameters)):
             was, now = parameters.get(name), node.parameters.get(name)
             if old is not None and was != now and (binds(recorded, old, name) or binds(assets, node, name)):
-                key = binding_of(assets, node, name), value_text(was), value_text(now)
-                found.setdefault(key, []).append((name, node))
-    for (binding, was, now), takers in found.items():
-        name, first = takers[0]
+                binding = binding_of(assets, node, name)
+                key = binding.name, binding.place, value_text(was), value_text(now)
+                found.setdefault(key, []).append((binding, node))
+    for (_, _, was, now), takers in found.items():
+        binding, first = takers[0]
         file, line = placed(binding.place or first.place)
-        subject = f"{first.path}.{name}" if len(takers) == 1 else binding.name
+        subject = binding.at if len(takers) == 1 else binding.name
         nodes = tuple(node.path for _, node in takers)
         yield Change(subject=subject, before=was, after=now, file=file, line=line, nodes=nodes)
 

@@ -118,16 +118,17 @@ class _Chain:
         sources = tuple(self._sources(path, steps - 1)) if steps and is_new else ()
         feeds = self._feeds(path)
         file, line = self._place(path)
-        is_change = self._today.made(path) != self._recorded.made(path)
+        is_change, made = self._today.made(path) != self._recorded.made(path), _made(now or was)
         if len(sources) == 1 and not feeds and (sources[0].recorded, sources[0].today) == (recorded, today):
             [parameter] = sources  # a constant: its parameter is its value
             file, line, is_change, sources = parameter.file, parameter.line, True, ()
+            made = "" if parameter.part.startswith(f"{path}.") else parameter.part
         return Cause(
             part=path,
             role=role,
             recorded=recorded,
             today=today,
-            made=_made(now or was),
+            made=made,
             key=self._today.keys.get(path) or self._recorded.keys.get(path),
             file=file,
             line=line,
@@ -191,9 +192,9 @@ class _Chain:
         for name in dict.fromkeys((*now.parameters, *was.parameters)):
             recorded, today = value_text(was.parameters.get(name)), value_text(now.parameters.get(name))
             if recorded != today:
-                file, line = placed(binding_of(self._today.program.assets, now, name).place or now.place)
-                part = f"{path}.{name}"
-                yield Cause(part=part, recorded=recorded, today=today, file=file, line=line, is_change=True)
+                binding = binding_of(self._today.program.assets, now, name)
+                file, line = placed(binding.place or now.place)
+                yield Cause(part=binding.at, recorded=recorded, today=today, file=file, line=line, is_change=True)
 
     def _place(self, path: str) -> tuple[str | None, int | None]:
         node = self._today.nodes.get(path)

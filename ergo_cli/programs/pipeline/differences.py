@@ -136,8 +136,9 @@ def fault_difference(entry: int, here: PipelineCall, fault: EffectFault) -> Jour
     asked: JsonValue = None if fault.descriptor is None else decode(wire.encode(fault.descriptor))
     actual = {"cursor": decode(wire.encode(fault.cursor)), "descriptor": asked}
     label, place = f"data:{fault.cursor.stage_key}", fault.cursor.input_seq
-    line = RecordLine(f"{label} an effect on input {place}", effect_type)
-    log = LogDifference(label, place + 1, place, None, actual, None, None, lines=(None, line))
+    stage = fault.cursor.stage_key
+    line = RecordLine(f"{stage} effect on input {place}", effect_type)
+    log = LogDifference(label, place + 1, place, None, actual, None, None, lines=(None, line), place=f"stage {stage}")
     return JournalDifference(record_place(entry, here.end_place), None, actual, fault.cursor.stage_key, cause, log)
 
 
@@ -190,12 +191,21 @@ class _Site(Struct, frozen=True):
         digests = [None if text is None else artifact_id(text) for text in texts]
         trees = [None if text is None else decode(text) for text in texts]
         lines = [None if side is None else record_line(side.record) for side in sides]
+        stage = self.label.partition(":")[2]
         log = LogDifference(
-            self.label, number + 1, number, trees[0], trees[1], digests[0], digests[1], lines=(lines[0], lines[1])
+            self.label,
+            number + 1,
+            number,
+            trees[0],
+            trees[1],
+            digests[0],
+            digests[1],
+            lines=(lines[0], lines[1]),
+            place=f"stage {stage}",
         )
         place = self.call.end_place if sides[0] is None else self.call.place(sides[0].place)
         location, expected, actual = leaf
-        at, stage = (*record_place(self.entry, place), *location), self.label.partition(":")[2]
+        at = (*record_place(self.entry, place), *location)
         return JournalDifference(at, expected, actual, stage, cause, log, level=level)
 
     def missing(self, number: int, one: _Held | None, other: _Held | None, level: Level) -> JournalDifference:

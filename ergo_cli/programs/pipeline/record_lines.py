@@ -6,7 +6,7 @@ from typing import cast
 
 from ergo_cli.core import wire
 from ergo_cli.core.json import JsonValue, decode
-from ergo_cli.programs.pipeline.chain_events import ChainEvent
+from ergo_cli.programs.pipeline.chain_events import ChainEvent, Data
 from ergo_cli.programs.pipeline.effects import EffectRecord
 from ergo_cli.programs.pipeline.recorded import JournalRecord
 from ergo_cli.programs.pipeline.status import Error
@@ -18,9 +18,16 @@ _STAGES = ("stage_id", "upstream", "reader")  # ids, which say least to people
 
 
 def record_line(record: JournalRecord) -> RecordLine:
-    """The name of a record, with its journal, and its fields."""
+    """The name of a record behind that of its stage, and its fields: of a row its payload, of an effect its outcome."""
     name, fields = parts_of(record)
-    return RecordLine(f"{record.label} {name}", fields or None)
+    effect, event = record.effect, record.chain_event
+    stage = " ".join(filter(None, (record.stage, "error" if record.label.startswith("error:") else "")))
+    if effect is not None:
+        outcome = {member: value for member, value in fields.items() if member != "effect"}
+        return RecordLine(f"{stage} effect {effect.descriptor.effect_type}", outcome)
+    if event is not None and isinstance(event.content, Data) and fields.keys() == {"payload"}:
+        return RecordLine(f"{stage} {name}", fields["payload"])
+    return RecordLine(f"{stage} {name}", fields or None)
 
 
 def name_of(record: JournalRecord) -> str:

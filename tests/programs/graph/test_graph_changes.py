@@ -103,7 +103,7 @@ def test_comments_and_the_order_of_nodes_change_nothing(tmp_path: Path) -> None:
 def test_a_value_given_to_a_cluster_is_named_where_it_is_written(tmp_path: Path) -> None:
     found = lines(tmp_path, "boiler_alarm", "graphs/boiler.yaml", ("limit: 95.0", "limit: 90.0"))
     path = "overheated/over/limit_value"
-    assert found == [f"boiler.yaml:14 {path}.value changed 95.0 90.0 {path}"]
+    assert found == [f"boiler.yaml:14 overheated.limit changed 95.0 90.0 {path}"]
 
 
 def test_a_value_that_several_nodes_take_is_one_change(tmp_path: Path) -> None:
