@@ -279,7 +279,6 @@ def run_and_report(
         result,
         plan.notices,
         Answers.of(request, plan),
-        kind=plan.found.program.kind.name,
         fail_on_error=fail_on_error,
         signalled=signalled,
     )

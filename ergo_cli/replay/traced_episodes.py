@@ -59,12 +59,17 @@ class TracedEpisode:
         return None if one is None or (was and was.why) == (now and now.why) else one.path
 
     def _first_other_effect(self) -> str | None:
-        recorded = [effect.text for effect in self.found.record.effects]
+        """The maker of the first effect that one side alone has; where both have the same, of the first moved one."""
+        recorded = [effect.text for effect in self._found.record.effects]
         today = [(line.path, effect) for line in self._today for effect in line.effects]
-        for index, effect in enumerate(recorded):
-            if index >= len(today) or today[index][1] != effect:
-                return self._maker_of(effect) or (today[index][0] if index < len(today) else None)
-        return today[len(recorded)][0] if len(today) > len(recorded) else None
+        effects = [effect for _, effect in today]
+        alone = [
+            *((index, self._maker_of(effect)) for index, effect in enumerate(recorded) if effect not in effects),
+            *((index, path) for index, (path, effect) in enumerate(today) if effect not in recorded),
+        ]
+        moved = ((index, path) for index, (path, effect) in enumerate(today) if recorded[index : index + 1] != [effect])
+        known = ((index, path) for index, path in (alone or moved) if path is not None)
+        return min(known, key=lambda found: found[0], default=(0, None))[1]
 
     def _maker_of(self, effect: bytes) -> str | None:
         """The first node with an effect of the key or the kind of a recorded one."""

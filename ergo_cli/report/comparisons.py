@@ -41,7 +41,7 @@ from ergo_cli.report.first_decision import MOST_FACTS, Sides, event_text, first_
 from ergo_cli.report.grouping import Refused, bundle_rows, first_of, group_rows, groups, refused_alike
 from ergo_cli.report.levels import below_gate, level_mark, levels_text
 from ergo_cli.report.reproducing import reproducing
-from ergo_cli.report.text import Block, Line, Row, Rows, Tone
+from ergo_cli.report.text import Block, Line, Row, Rows, Tone, event_counts
 
 
 class Shown(Struct, frozen=True):
@@ -322,7 +322,7 @@ def _window(window: Window) -> Iterator[str]:
 
 def _counts(events: int, decisions: DecisionCounts) -> str:
     parts = ((decisions.invoke, "invoked"), (decisions.defer, "deferred"), (decisions.skip, "skipped"))
-    return ", ".join([counted(events, "event"), *(f"{number:,} {name}" for number, name in parts if number)])
+    return event_counts(events, parts)
 
 
 def extent(result: BundleResult) -> str:

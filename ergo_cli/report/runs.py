@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ergo_cli.channels.interruption import Interruption
@@ -23,7 +25,7 @@ from ergo_cli.report.document import (
 )
 from ergo_cli.report.error_text import near
 from ergo_cli.report.failures import failure_documents, failure_lines
-from ergo_cli.report.text import Line, Tone, fields
+from ergo_cli.report.text import Block, Line, Tone, event_counts, fields
 from ergo_cli.report.waiting import Answers, waiting_blocks, waiting_documents
 
 if TYPE_CHECKING:
@@ -36,13 +38,12 @@ def render_run(
     notices: tuple[Notice, ...],
     answers: Answers,
     *,
-    kind: str,
     fail_on_error: bool,
     signalled: bool = False,
 ) -> CommandResult:
     """Render a finished run; its ``notices`` were printed at its start.
 
-    ``answers`` says how runs that wait are answered, ``kind`` of which kind the program is.
+    ``answers`` says how runs that wait are answered.
     ``fail_on_error`` makes failed episodes, a failed closing and an early end exit code 1; ``signalled``: a signal
     ended the run.
     """
@@ -56,21 +57,32 @@ def render_run(
         warnings=warning_texts(notices + result.notices),
         run=_document(result, answers),
     )
-    decisions = f"{summary.invoked} invoked, {summary.deferred} deferred, {summary.skipped} skipped"
+    counts = (
+        (summary.invoked, "invoked"),
+        (summary.deferred, "deferred"),
+        (summary.skipped, "skipped"),
+        (summary.failed, "failed"),
+        (result.waiting.count, "waiting"),
+    )
     pairs = (
-        ("program", f"{kind} {summary.graph_id}"),
-        ("episodes", summary.episodes),
-        ("decisions", decisions),
-        ("failed", summary.failed),
         ("closing", result.failures.closing),
         ("interruption", None if result.interruption is None else _interruption_text(result.interruption)),
         ("bundle", None if result.bundle is None else near(result.bundle)),
     )
     good = result.error is None and not _has_failures(result)
-    headline = Line(f"{outcome}: {counted(summary.events, 'event')}", Tone.GOOD if good else Tone.BAD)
+    verdict = "done" if result.interruption is None else outcome
+    headline = Line(f"{verdict}  {event_counts(summary.events, counts)}", Tone.GOOD if good else Tone.BAD)
     errors = () if result.error is None else (result.error,)
-    blocks = (headline, fields(pairs, indent=2), *waiting_blocks(result.waiting, answers))
+    blocks = (headline, fields(pairs, indent=2), *waiting_blocks(result.waiting, answers), *_closer(result))
     return CommandResult(report, blocks, errors, result.notices, messages=failure_lines(result.failures))
+
+
+def _closer(result: RunResult) -> Iterator[Block]:
+    """The command that shows the first episode that failed, where a bundle holds it."""
+    first = next((group.first for group in result.failures.groups if group.first is not None), None)
+    if first is not None and result.bundle is not None and not first.startswith("-"):
+        yield Line()
+        yield Line(f"closer     {shlex.join(('ergo', 'explain', near(result.bundle), '--event', first))}", whole=True)
 
 
 def render_recovery(journal: str, recovered: Recovered) -> CommandResult:

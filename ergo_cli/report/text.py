@@ -8,6 +8,7 @@ from enum import Enum
 import msgspec
 from msgspec import Struct
 
+from ergo_cli.core.diagnostics import counted
 from ergo_cli.core.json import JsonValue
 
 
@@ -83,6 +84,11 @@ Block = Line | Table | Fields | Rows
 def fields(pairs: Iterable[tuple[str, object | None]], indent: int = 0) -> Fields:
     """A block of the pairs that have a value."""
     return Fields(tuple((name, str(value)) for name, value in pairs if value is not None), indent)
+
+
+def event_counts(events: int, counts: Iterable[tuple[int, str]]) -> str:
+    """``8 events, 7 invoked, 1 skipped``: how many events, and of what there are any."""
+    return ", ".join([counted(events, "event"), *(f"{number:,} {name}" for number, name in counts if number)])
 
 
 def printable(text: str) -> str:

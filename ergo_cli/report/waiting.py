@@ -76,7 +76,6 @@ def waiting_blocks(waiting: WaitingRuns, answers: Answers) -> Iterator[Block]:
     if not waiting.count:
         return
     yield Line()
-    yield Line(f"{waiting.count:,} waiting", Tone.STRONG)
     for run in waiting.first[:_LISTED]:
         yield Line(f"  {run.run_id}  {_wish(run)}")
         command = answers.command(run.run_id)

@@ -53,7 +53,7 @@ def test_a_driver_that_does_as_it_should(ergo: Ergo, tmp_path: Path, interpreter
     command = [*(interpreter or [str(PROGRAMS / "ingress_ticks.sh")]), "numbers"]
     ran = ergo("capture", *PROGRAM, "-o", "b.json", *options(command))
     assert (ran.exit_code, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("completed: 3 events\n")
+    assert ran.stdout.startswith("done  3 events, ")
     assert replay(ergo).report["bundles"][0]["events"] == 3
 
 

@@ -60,10 +60,10 @@ def test_failures_are_wrapped_on_a_terminal(environment: dict[str, str], failing
 def test_one_of_a_thing_is_not_several(ergo: Ergo, threshold: Path) -> None:
     events = (threshold / "events" / "monday.jsonl").read_text().splitlines(keepends=True)
     (threshold / "one.jsonl").write_text("".join(events[:2]))
-    assert ergo("run", "one.jsonl", cwd=threshold).stdout.startswith("completed: 1 event\n")
+    assert ergo("run", "one.jsonl", cwd=threshold).stdout.startswith("done  1 event, ")
     ran = ergo("capture", "one.jsonl", "-o", "one.json", cwd=threshold)
-    assert ran.stdout.startswith("completed: 1 event\n")
-    assert ergo("run", cwd=threshold).stdout.startswith("completed: 8 events\n")
+    assert ran.stdout.startswith("done  1 event, ")
+    assert ergo("run", cwd=threshold).stdout.startswith("done  8 events, ")
     (threshold / "one.csv").write_text("timestamp,close\nt1,101.5\n")
     assert ergo("fixture", "from-csv", "one.csv", "made.jsonl", cwd=threshold).stdout == "wrote 1 event to made.jsonl\n"
     ran = ergo("explain", "one.json", "--event", "q-0900", "--occurrence", "3", cwd=threshold)
@@ -72,7 +72,7 @@ def test_one_of_a_thing_is_not_several(ergo: Ergo, threshold: Path) -> None:
 
 def test_paths_below_the_current_folder_are_relative(ergo: Ergo, threshold: Path) -> None:
     ran = ergo("capture", "-v", cwd=threshold)
-    assert "  bundle     captures/monday.json" in ran.stdout.splitlines()
+    assert "  bundle  captures/monday.json" in ran.stdout.splitlines()
     assert ergo("capture", "--format", "json", cwd=threshold).report["run"]["bundle"] == str(
         threshold / "captures" / "monday.json"
     )

@@ -28,11 +28,7 @@ def test_run_tells_what_it_came_to(ergo: Ergo, conformance: Path) -> None:
     ran = ergo("run", events, "-g", graph)
     assert ran == (
         0,
-        "completed: 3 events\n"
-        "  program    graph minimal\n"
-        "  episodes   1\n"
-        "  decisions  3 invoked, 0 deferred, 0 skipped\n"
-        "  failed     0\n",
+        "done  3 events, 3 invoked\n",
         "",
     )
 

@@ -142,8 +142,8 @@ def test_a_program_that_holds_is_captured_as_without_the_option(ergo: Ergo, home
     verified = ergo("capture", "-o", "verified.json", "--verify", cwd=home)
     assert (plain.exit_code, verified.exit_code) == (0, 0)
     assert (home / "verified.json").read_bytes() == (home / "plain.json").read_bytes()
-    assert verified.stdout == plain.stdout.replace("plain.json", "verified.json") + (
-        "  verified   replayed in two other processes\n"
+    assert verified.stdout == plain.stdout.replace("bundle  plain.json", "bundle    verified.json") + (
+        "  verified  replayed in two other processes\n"
     )
     assert not list(home.glob("*.partial.json"))
 
@@ -346,7 +346,7 @@ def test_every_project_of_the_fixtures_holds(ergo: Ergo, tmp_path: Path, fixture
     home = Path(shutil.copytree(FIXTURES / fixture, tmp_path / fixture))
     done = ergo("capture", "-o", "new.json", "--verify", cwd=home)
     assert done.exit_code == 0, done.stdout + done.stderr
-    assert "verified   replayed in two other processes" in done.stdout
+    assert "verified  replayed in two other processes" in done.stdout
 
 
 def test_a_step_function_that_remembers_is_found(ergo: Ergo, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ the edit and replayed after it; ``NAME.replay.txt`` and ``NAME.why.txt`` hold bo
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -54,9 +55,12 @@ def story_of(name: str) -> Story:
 
 
 @pytest.fixture
-def ran(ergo: Ergo, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Ran]:
-    """Both commands, run in the project of the story after its edit."""
-    story = story_of(request.param)
+def home(ergo: Ergo, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """The project of the story, captured before its edit."""
+    return edited(ergo, story_of(request.param), tmp_path)
+
+
+def edited(ergo: Ergo, story: Story, tmp_path: Path) -> Path:
     home = Path(shutil.copytree(FIXTURES / story.project, tmp_path / story.project))
     (home / story.bundle).unlink()
     assert ergo("capture", cwd=home).exit_code == 0
@@ -64,6 +68,14 @@ def ran(ergo: Ergo, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str,
     before = file.read_text()
     assert before.count(story.edit.old) == 1
     file.write_text(before.replace(story.edit.old, story.edit.new))
+    return home
+
+
+@pytest.fixture
+def ran(ergo: Ergo, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Ran]:
+    """Both commands, run in the project of the story after its edit."""
+    story = story_of(request.param)
+    home = edited(ergo, story, tmp_path)
     screens = {"replay": story.replay, "why": story.why}
     return {
         command: ergo(command, story.bundle, *screen.options, cwd=home, COLUMNS="80")
@@ -83,6 +95,21 @@ def test_the_edit_stands_on_both_screens(ran: dict[str, Ran], name: str) -> None
         assert [words for words in screen.words if not any(words in line for line in first)] == [], text
         assert shown.stdout == (STORIES / f"{name}.{command}.txt").read_text(), shown.stdout
         assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(("home", "name"), [(name, name) for name in NAMES], indirect=["home"], ids=NAMES)
+def test_the_command_that_a_replay_suggests_runs(ergo: Ergo, home: Path, name: str) -> None:
+    story = story_of(name)
+    shown = (STORIES / f"{name}.replay.txt").read_text().splitlines()
+    [command] = [line.split(maxsplit=1)[1] for line in shown if line.startswith(("closer ", "compare "))]
+    program, *words = shlex.split(command)
+    ran = ergo(*words, cwd=home, COLUMNS="80")
+    assert program == "ergo"
+    if words[0] == "why":
+        assert (ran.exit_code, ran.stdout) == (0, (STORIES / f"{name}.why.txt").read_text())
+    else:
+        assert (words, ran.exit_code) == (["replay", story.bundle], 0)
+        assert ran.stdout.startswith(f"match  {story.bundle}  8 events, 8 invoked\n")
 
 
 def test_a_story_tells_of_the_line_that_it_edits() -> None:
