@@ -57,7 +57,7 @@ def test_a_closing_that_fails_is_a_failure_without_an_event(ergo: Ergo, home: Ho
     assert failed["termination"] == "Failed(SemanticError)"
     strict = ergo("run", "--fail-on-error", cwd=home.root)
     assert strict.exit_code == 1
-    assert "  closing    Failed(SemanticError)" in strict.stdout.splitlines()
+    assert "  closing  Failed(SemanticError)" in strict.stdout.splitlines()
     assert strict.stderr.splitlines()[-1].strip() == "after the last event"
     assert ergo("replay", BUNDLE, cwd=home.root).exit_code == 0
 
