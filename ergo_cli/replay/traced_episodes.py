@@ -60,7 +60,7 @@ class TracedEpisode:
 
     def _first_other_effect(self) -> str | None:
         """The maker of the first effect that one side alone has; where both have the same, of the first moved one."""
-        recorded = [effect.text for effect in self._found.record.effects]
+        recorded = [effect.text for effect in self.found.record.effects]
         today = [(line.path, effect) for line in self._today for effect in line.effects]
         effects = [effect for _, effect in today]
         alone = [
