@@ -124,7 +124,8 @@ def replay(
                 session.note(f"{result.path}: program '{result.graph_id}' found by {result.found_by}")
         results += (BundleResult(each.path, Outcome.REFUSED, each.error) for each in selection.refusals)
         seconds = monotonic() - begun if is_terminal(sys.stdout) else None  # what is kept does not depend on time
-        shown = Shown(listed, verbose, seconds, flags.words, (*flags.words, *_words(request)))
+        options = (*flags.words, *_words(request))
+        shown = Shown(listed, verbose, seconds, flags.words, options, accepts=True)
         notices = selection.notices + replays.notices()
         due = unmet(results) if any(result.expects for result in results) else ()
         return render_comparison("replay", results, REPLAY, notices, shown, selection.searched, due)

@@ -6,6 +6,7 @@ import glob
 import os
 import shlex
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -81,13 +82,15 @@ class Gate(Struct, frozen=True):
     def check(self, path: Path, item: pytest.Item) -> None:
         """Replay one bundle; fail ``item`` with the report where it differs or is refused."""
         flags = ProgramFlags(profile=self.profile, project=self.project)
-        request = ReplayRequest(flags, self.strict, fail_on=self.fail_on)
+        request = ReplayRequest(flags, self.strict, fail_on=self.fail_on, today=datetime.now().date())
         try:
             session = ReplaySession(request, ProgramStore.of_user())
             [result] = session.results([BundlePath(str(path))])
         except ErgoError as error:
             self._fail(path, *plain_lines(error_lines([error], verbose=False), WIDTH))
-        rendered = render_comparison("replay", [result], REPLAY, session.notices(), Shown(program=flags.words))
+        rendered = render_comparison(
+            "replay", [result], REPLAY, session.notices(), Shown(program=flags.words, accepts=True)
+        )
         if rendered.report.exit_code:
             blocks = (*rendered.blocks, *error_lines(rendered.errors, verbose=False))
             self._fail(path, *rendered.messages, *plain_lines(blocks, WIDTH))

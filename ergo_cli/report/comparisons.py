@@ -42,6 +42,7 @@ from ergo_cli.report.grouping import Refused, bundle_rows, first_of, group_rows,
 from ergo_cli.report.levels import below_gate, level_mark, levels_text
 from ergo_cli.report.reproducing import reproducing
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone, event_counts
+from ergo_cli.stores.files import STANDARD_INPUT
 
 
 class Shown(Struct, frozen=True):
@@ -49,7 +50,7 @@ class Shown(Struct, frozen=True):
 
     ``seconds`` is how long the comparison took, None where it is not to be said. ``program`` are the options that
     select the program as words of a command line, for the commands that the text suggests; ``options`` are all that
-    repeat the comparison.
+    repeat the comparison. ``accepts``: what differs can become the recording, and the text says how.
     """
 
     listed: bool = False
@@ -57,6 +58,7 @@ class Shown(Struct, frozen=True):
     seconds: float | None = None
     program: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    accepts: bool = False
 
 
 REPLAY = Sides("expected", "actual")
@@ -350,6 +352,9 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
     in_full = next((result for result in diverged if not result.passes and result.divergences), diverged[0])
     named = len(diverged) > 1
     yield from first_decision(in_full, sides, shown.program, following, verbose=shown.verbose, named=named)
+    if shown.accepts and in_full.path != STANDARD_INPUT:
+        accept = shlex.join(("ergo", "accept", near(in_full.path), *shown.program))
+        yield Line(f"intended?  {accept}", whole=True)
     for result in diverged if shown.listed else ():
         if result.divergences:
             yield Line()

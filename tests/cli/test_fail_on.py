@@ -64,6 +64,7 @@ def test_a_difference_below_the_gate_is_said(ergo: Ergo, desk: Path) -> None:
         '  - deadline  {"secs": 5, "nanos": 0}',
         "",
         "closer     ergo explain late.json --event q-0900",
+        "intended?  ergo accept late.json",
     ]
     assert ergo("replay", "late.json", "--fail-on", "evidence", cwd=desk).stdout.splitlines()[1] == (
         "passes   below --fail-on evidence: nothing but times differs"

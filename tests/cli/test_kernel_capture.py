@@ -378,7 +378,7 @@ def test_runs_of_graphs_import_nothing_of_kernels(home: Home, environment: dict[
         "from ergo_cli.cli.app import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print([name for name in sys.modules if 'kernel' in name])\n"
+        "print([name for name in sys.modules if 'kernel' in name], file=sys.__stdout__)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],

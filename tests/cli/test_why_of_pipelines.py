@@ -223,7 +223,9 @@ def test_what_closing_recorded_has_no_event(ergo: Ergo, project: Path) -> None:
     assert changes(rows) == ["in leave"]
     assert of(rows, "price:1")["event"]["event_id"] == "m-0930"
     assert ergo("why", KEPT, cwd=project).stdout.startswith("the end  baskets:1\n- left_behind ")
-    assert ergo("replay", KEPT, cwd=project).stdout.endswith(f"\ncloser     ergo why {KEPT}\n")
+    assert ergo("replay", KEPT, cwd=project).stdout.endswith(
+        f"\ncloser     ergo why {KEPT}\nintended?  ergo accept {KEPT}\n"
+    )
 
 
 def test_without_the_texts_of_the_capture_the_first_stage_that_differs_is_named(
