@@ -12,16 +12,21 @@ from typing import Any, NoReturn
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.core.levels import FailOn
 from ergo_cli.errors import ErgoError
 from ergo_cli.project.finding import ProgramFlags
 from ergo_cli.project.store import ProgramStore
+from ergo_cli.pytest_plugin.plugin import ACCEPTED
 from ergo_cli.replay.selection import BundlePath, select_bundles
 from ergo_cli.replay.session import ReplayRequest, ReplaySession
 from ergo_cli.report.comparisons import REPLAY, Shown, render_comparison
 from ergo_cli.report.error_text import error_lines
 from ergo_cli.report.layout import WIDTH, plain_lines
+
+DIFFERS, REFUSED_AS_CHANGED = 1, 4
+"""The exit codes of a replay whose bundle can be accepted."""
 
 
 class Gate(Struct, frozen=True):
@@ -91,11 +96,29 @@ class Gate(Struct, frozen=True):
         rendered = render_comparison(
             "replay", [result], REPLAY, session.notices(), Shown(program=flags.words, accepts=True)
         )
+        if rendered.report.exit_code in (DIFFERS, REFUSED_AS_CHANGED) and item.config.getoption("ergo_accept"):
+            self._accept(path, replace(request, strict=False), item)
+            return
         if rendered.report.exit_code:
             blocks = (*rendered.blocks, *error_lines(rendered.errors, verbose=False))
             self._fail(path, *rendered.messages, *plain_lines(blocks, WIDTH))
         for notice in rendered.notices:
             item.add_report_section("call", "ergo", f"warning: {notice.message}\n")
+
+    def _accept(self, path: Path, request: ReplayRequest, item: pytest.Item) -> None:
+        """Let today's decisions become the recording, as ``ergo accept --all`` does; fail where that cannot be."""
+        from ergo_cli.tools.accept.proposals import propose, workplace  # imported here: few runs accept anything
+        from ergo_cli.tools.accept.writing import Acceptance, write
+
+        store = ProgramStore.of_user()
+        try:
+            with workplace() as folder:
+                proposal = propose(BundlePath(str(path)), request, store, folder)
+                if proposal is not None:
+                    write(proposal, Acceptance.now("pytest --ergo-accept"), store)
+        except ErgoError as error:
+            self._fail(path, *plain_lines(error_lines([error], verbose=False), WIDTH))
+        item.user_properties.append((ACCEPTED, self.name(path)))
 
     def _fail(self, path: Path, *lines: str) -> NoReturn:
         """Fail with ``lines`` and the command that shows the same."""

@@ -6,6 +6,7 @@ it is used.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +20,18 @@ if TYPE_CHECKING:
     from ergo_cli.pytest_plugin.items import BundleFile
 
 MARKER = "ergo_replay"
+ACCEPTED = "ergo_accepted"
+"""The property of a test whose bundle was accepted."""
+
 _BUNDLE = "ergo_bundle"
 _INI = "ergo_bundles"
 _SELECTED = pytest.StashKey[dict[Path, "Gate"]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The settings of an ini file."""
+    """The option, and the settings of an ini file."""
+    options = parser.getgroup("ergo", "replay of kept bundles")
+    options.addoption("--ergo-accept", action="store_true", help="let new decisions become the recording of bundles")
     parser.addini(_INI, "bundles, folders and globs that are replayed, one a line", type="linelist")
     parser.addini("ergo_project", "the folder of the ergo project, instead of looking for it")
     parser.addini("ergo_profile", "the profile whose program replays the bundles, instead of finding it for each")
@@ -40,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{MARKER}(*bundles, profile=None, strict=False, fail_on='any'): replay each of the bundles, folders and globs"
         " before the test's own lines; the fixture ergo_bundle is the path.",
     )
+    if config.getoption("ergo_accept") and os.environ.get("CI"):
+        raise pytest.UsageError("--ergo-accept: CI is set, and a gate does not accept what it is there to find")
     named = config.getini(_INI)
     config.stash[_SELECTED] = {}
     if not named:
@@ -98,6 +106,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         gate, path = callspec.params[_BUNDLE]
         gate.check(path, pyfuncitem)
     return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the bundles that were accepted."""
+    reports: list[pytest.TestReport] = terminalreporter.getreports("passed")
+    accepted = [value for report in reports for name, value in report.user_properties if name == ACCEPTED]
+    if accepted:
+        terminalreporter.section("accepted")
+        for path in sorted({str(path) for path in accepted}):
+            terminalreporter.line(path)
 
 
 @pytest.fixture

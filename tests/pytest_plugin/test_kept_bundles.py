@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -199,3 +201,45 @@ def test_pytest_without_a_word_of_ergo_is_not_slowed_by_it(tmp_path: Path, envir
     line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "xdist"])
+def test_new_decisions_become_the_recording_where_that_is_asked_for(
+    workers: tuple[str, ...], home: Path, run: Run, ergo: Ergo
+) -> None:
+    lower_the_entry_level(home)
+    assert run().exit_code == 1
+    done = run("--ergo-accept", *workers)
+    assert done.exit_code == 0, done.text
+    assert re.search(r"=+ accepted =+\ncaptures/monday\.json\n", done.text)
+    assert run().exit_code == 0
+    assert ergo("replay", "--strict", cwd=home).exit_code == 0
+    (line,) = (home / "captures" / "accepted.jsonl").read_text().splitlines()
+    assert json.loads(line)["why"] == "pytest --ergo-accept"
+
+
+def test_a_program_that_changed_is_accepted_under_strict_too(home: Path, run: Run) -> None:
+    (home / "pytest.ini").write_text("[pytest]\nergo_bundles = captures\nergo_strict = true\n")
+    lower_the_entry_level(home)
+    assert "refused  captures/monday.json" in run().text
+    assert run("--ergo-accept").exit_code == 0
+    assert run().exit_code == 0
+
+
+def test_what_cannot_be_replayed_is_not_accepted(home: Path, run: Run) -> None:
+    bundle = home / "captures" / "monday.json"
+    torn = bundle.read_text()[:-40]
+    bundle.write_text(torn)
+    done = run("--ergo-accept")
+    assert done.exit_code == 1
+    assert bundle.read_text() == torn
+
+
+def test_ci_accepts_nothing(home: Path, run: Run, environment: dict[str, str]) -> None:
+    lower_the_entry_level(home)
+    before = (home / "captures" / "monday.json").read_bytes()
+    environment["CI"] = "true"
+    done = run("--ergo-accept")
+    assert done.exit_code == 4
+    assert "--ergo-accept: CI is set" in done.text
+    assert (home / "captures" / "monday.json").read_bytes() == before
