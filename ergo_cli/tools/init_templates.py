@@ -10,7 +10,8 @@ DEFAULT_KIND = "graph"
 
 _DEFAULT = Path(__file__).with_name("init_template")
 _OTHERS = Path(__file__).with_name("init_kinds")
-_OF_ALL = (".github/workflows/ergo.yml", "requirements.txt")
+_OF_ALL = (".github/workflows/ergo.yml", ".gitlab-ci.yml", ".pre-commit-config.yaml", "pytest.ini", "requirements.txt")
+"""What makes a gate of every project, whatever its kind."""
 
 
 def template_files(kind: str) -> Mapping[str, Path]:

@@ -34,6 +34,8 @@ def test_the_default_template_has_these_files() -> None:
     assert {file.path for file in files} == {
         ".github/workflows/ergo.yml",
         ".gitignore",
+        ".gitlab-ci.yml",
+        ".pre-commit-config.yaml",
         "README.md",
         "adapters/sample.yaml",
         "channels/egress/sample_outbox.py",
@@ -44,6 +46,7 @@ def test_the_default_template_has_these_files() -> None:
         "fixtures/historical.jsonl",
         "graphs/strategy.yaml",
         "primitives.py",
+        "pytest.ini",
         "requirements.txt",
         "scripts/test",
     }
@@ -56,8 +59,9 @@ def test_the_default_template_has_these_files() -> None:
 def test_the_templates_of_programs_in_python(kind: str, modules: set[str]) -> None:
     files = scaffold_files("sample", "ergo-replay==1.2.3", kind)
     texts = {file.path: file.content.decode() for file in files}
-    common = {".github/workflows/ergo.yml", ".gitignore", "README.md", "ergo.toml", "fixtures/historical.jsonl"}
-    assert set(texts) == {*common, *modules, "requirements.txt", "scripts/test"}
+    common = {".gitignore", "README.md", "ergo.toml", "fixtures/historical.jsonl", "requirements.txt", "scripts/test"}
+    gates = {".github/workflows/ergo.yml", ".gitlab-ci.yml", ".pre-commit-config.yaml", "pytest.ini"}
+    assert set(texts) == {*common, *gates, *modules}
     assert [file.path for file in files if file.executable] == ["scripts/test"]
     assert "--guard" not in texts["scripts/test"], "the guard is for own primitives of graphs"
     assert texts["README.md"].startswith("# sample\n")
