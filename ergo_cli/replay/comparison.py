@@ -36,6 +36,7 @@ from ergo_cli.replay.compare import (
     is_of_effects,
 )
 from ergo_cli.replay.excused import Excused
+from ergo_cli.replay.first_chains import with_chains
 from ergo_cli.replay.joining import Key, Keys, Occurrences, Row, join, rows
 from ergo_cli.replay.paths import all_matched
 from ergo_cli.replay.preflight import Scan
@@ -83,6 +84,7 @@ class Comparison:
         self._scan = scan
         self._journals = journals
         self._options = options
+        self._target = target
         self._on_event = on_event
         self._acts = program.kind.acting is not None
         self._says_why = isinstance(program.kind.acting, SaysWhy)
@@ -283,7 +285,7 @@ class Comparison:
             of_code = self._cause_in_code if difference.location[:1] in _RESULTS else None
             cause = "numbers" if number else self._cause or of_code
             found.append(_divergence(at.seq, at.key, was.episode_id, difference, blame, cause=cause))
-        return found
+        return found if self._found.kept else with_chains(found, now.ran, self._target)
 
     def _reread_tree(self, now: Played) -> Tree | None:
         """Today's decision if numbers are read as the original misreads them; None where that changes nothing."""

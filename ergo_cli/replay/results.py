@@ -16,6 +16,7 @@ from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError, ReplayError
 from ergo_cli.events.adapter import Adapter
 from ergo_cli.host.failures import FailureSummary
+from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.changes import Change
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.recorded import JournalDifference, LogDifference
@@ -115,6 +116,8 @@ class Divergence(Struct, frozen=True):
     """Of a changed effect: the recorded one, whole."""
     changes: tuple[int, ...] = ()
     """Which of the bundle's changes, by number from 0, its value depends on."""
+    chain: Cause | None = None
+    """What stands behind its node; of the first decision that differs, where the program of the capture can be run."""
     place: tuple[str, int | None] | None = None
     """File and line of today's program where the value is made: of the origin, else of the node; None if unknown."""
     expected_by: int | None = None

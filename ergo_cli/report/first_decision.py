@@ -19,6 +19,7 @@ from ergo_cli.report.facts import Fact, effect_facts, facts, named_values
 from ergo_cli.report.levels import gravest_mark
 from ergo_cli.report.memory import memory_texts
 from ergo_cli.report.text import GAP, Block, Line, Row, Rows, Tone, fields, value_texts
+from ergo_cli.report.way_to_change import way_texts
 
 _FULL_WIDTH = 160
 _COMPLETED = "Completed"
@@ -145,7 +146,10 @@ def _reasons(together: Sequence[Divergence], changes: Sequence[Change]) -> Itera
 
 
 def _causes(divergence: Divergence, changes: Sequence[Change]) -> Iterator[str]:
-    if divergence.changes:
+    way = _way(divergence)
+    if way:
+        yield from way
+    elif divergence.changes:
         for change in (changes[number] for number in divergence.changes):
             yield f"{subject_of(change)}  {values_of(change) or change.verb.value}"
     elif divergence.memory:
@@ -154,8 +158,15 @@ def _causes(divergence: Divergence, changes: Sequence[Change]) -> Iterator[str]:
         yield _CAUSES[divergence.cause]
 
 
+def _way(divergence: Divergence) -> Sequence[str]:
+    """The way from the value to the change behind it; none where several changes are, which are named themselves."""
+    if divergence.chain is None or len(divergence.changes) != 1:
+        return ()
+    return tuple(way_texts(divergence.chain))
+
+
 def _origin(divergence: Divergence) -> Iterator[str]:
-    if divergence.origin is not None:
+    if divergence.origin is not None and not _way(divergence):
         yield f"{divergence.origin} is the first node that differs"
 
 

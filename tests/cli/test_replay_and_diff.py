@@ -183,7 +183,8 @@ def test_a_divergence_names_the_changes_that_reach_it(ergo: Ergo, strategy: Path
         "sell": [1],
     }
     assert not any(each["without_effect"] for each in bundle["changes"])
-    assert "  because   enter_level.value  105.0 -> 104.0\n" in ergo("replay", cwd=strategy).stdout
+    way = "  because   enter  not emitted -> emitted\n            above  gt(price 104.25, enter_level 105.0 -> 104.0)\n"
+    assert way in ergo("replay", cwd=strategy).stdout
 
 
 def test_a_change_that_reaches_no_divergence_is_listed_as_without_effect(ergo: Ergo, strategy: Path) -> None:
