@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import Notice, counted
 from ergo_cli.errors import ErgoError, UsageError, exit_code
+from ergo_cli.replay.results import BundleResult
 from ergo_cli.report.changes import change_rows
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.comparisons import REPLAY
@@ -26,6 +27,7 @@ from ergo_cli.report.document import (
     warning_texts,
 )
 from ergo_cli.report.error_text import near
+from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.first_decision import first_decision
 from ergo_cli.report.grouping import bundle_rows, group_rows, groups
 from ergo_cli.report.text import Block, Line, Rows, Tone
@@ -57,6 +59,7 @@ def _group_screen(number: int, total: int, group: Group, part: Part) -> Iterator
     here = f"  {counted(len(part.divergences), 'difference')}" if part.divergences else ""
     yield Line()
     yield Line(f"group {number} of {total}  {bundles}{near(part.proposal.path)}{here}", Tone.STRONG)
+    yield from _failures(result)
     yield from change_rows([result.changes], listed=False)
     match group.key:
         case Special.FINGERPRINT:
@@ -74,6 +77,14 @@ def _group_screen(number: int, total: int, group: Group, part: Part) -> Iterator
     if waiting > len(part.divergences):
         yield Line()
         yield Line("whole      this bundle is accepted only with all of its groups", Tone.FAINT)
+
+
+def _failures(result: BundleResult) -> Iterator[Block]:
+    lines = failure_lines(result.failures)
+    if lines:
+        yield Line()
+        yield Line("fails      episodes of today's program that did not fail", Tone.BAD)
+        yield from (Line(line) for line in lines)
 
 
 def render_waiting(accepted: Accepted, command: Sequence[str]) -> CommandResult:
@@ -126,13 +137,15 @@ def _result(accepted: Accepted, errors: Sequence[ErgoError], blocks: tuple[Block
     )
     if is_empty:
         blocks = (Line("empty: no bundle matched"), *(Line(f"  looked in {near(each)}") for each in accepted.searched))
-    return CommandResult(report, blocks, tuple(errors), accepted.notices)
+    messages = failure_lines(*(proposal.result.failures for proposal in review.proposals))
+    return CommandResult(report, blocks, tuple(errors), accepted.notices, messages=messages)
 
 
 def _accepted(accepted: Accepted, words: Sequence[str]) -> Iterator[Block]:
     review, written = accepted.review, accepted.written
     if not review.proposals:
-        yield Line(f"match      {counted(accepted.matching, 'bundle')}: nothing to accept", Tone.GOOD)
+        if accepted.matching or not accepted.errors:
+            yield Line(f"match      {counted(accepted.matching, 'bundle')}: nothing to accept", Tone.GOOD)
         return
     yield Line(f"accepted   {len(written):,} of {counted(len(review.proposals), 'bundle')}", Tone.STRONG)
     for proposal in review.proposals:
@@ -177,6 +190,7 @@ def _document(review: Review, proposal: Proposal, written: Written | None, left:
         proposal.was,
         proposal.rebound,
         tuple(_group_document(review, proposal, group) for group in review.groups_of(proposal)),
+        failure_documents(proposal.result.failures) or UNSET,
     )
 
 

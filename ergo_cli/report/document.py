@@ -334,6 +334,7 @@ class AcceptedBundleDocument(Struct, frozen=True):
     was: str
     rebound: int
     groups: tuple[AcceptedGroupDocument, ...]
+    failures: tuple[FailureDocument, ...] | UnsetType = UNSET
 
 
 class AcceptDocument(Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ergo_cli.core.json import free_text
 from ergo_cli.core.numbers import I64_MAX
 from ergo_cli.core.wire import FreeValue
 from ergo_cli.events.external import Context
@@ -183,7 +184,7 @@ class _AnsweredExecutor:
         answers = self._journal.answers
         result = answers.result(call.action_id)
         if result is None:
-            raise AnswerMissing(f"{action_value(action)}", f"run '{call.run_id}'")
+            raise AnswerMissing(free_text(action_value(action)).decode(), f"run '{call.run_id}'")
         if answers.ended_the_call(result):
             assert answers.ending is not None
             raise answers.ending.error

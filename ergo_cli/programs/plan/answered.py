@@ -82,7 +82,8 @@ class PlanAnswers:
         def answer(call: IoCall) -> FreeValue:
             answers = self._recorded.get((env.run_id, call.fact_key or ""))
             if not answers or not _asks(answers[0], call):
-                raise AnswerMissing(f"{call.namespace} under the fact key '{call.fact_key}'", _place(env))
+                other = ", with another request than the recorded one" if answers else ""
+                raise AnswerMissing(f"{call.namespace} under the fact key '{call.fact_key}'{other}", _place(env))
             found = answers.pop(0)
             if found.error is not None:
                 raise IoError(found.error)

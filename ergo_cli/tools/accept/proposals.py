@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ergo_cli.bundle.reader import BundleReader, open_bundle
 from ergo_cli.bundle.schema import read_failed
-from ergo_cli.errors import ErgoError, ReplayError, UsageError, reason
+from ergo_cli.errors import ErgoError, ReplayError, UsageError, exit_code, reason
 from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.project.finding import FoundProgram
 from ergo_cli.project.store import ProgramStore
@@ -140,8 +140,12 @@ def _prove(path: str, recording: Path, assigned: Assignment) -> None:
     error = failure(replay(str(recording), lambda _: strict))
     if error is None:
         return
-    message = f"today's program does not decide its own recording of '{path}' again: {_why(error, recording, path)}"
-    fix = "make the program deterministic; ergo capture --verify finds what it depends on"
+    if exit_code(error.code) == 1:
+        message = f"today's program does not decide its own recording of '{path}' again: {_why(error, recording, path)}"
+        fix = "make the program deterministic; ergo capture --verify finds what it depends on"
+    else:
+        message = f"a strict replay refuses what today's program makes of '{path}': {_why(error, recording, path)}"
+        fix = "mend the program; ergo replay says how its episodes end"
     raise ReplayError("accept.not_reproducible", message, where=path, fix=fix, details=error.details)
 
 

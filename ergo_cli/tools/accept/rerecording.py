@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -60,7 +62,7 @@ def rerecord(
         outputs = Outputs(writer, None, None)
         effects = _effects(program, found.adapter)
         memory = Memory(found.adapter if program.kind.acting is None else None, effects.store.values)
-        _step_all(reader, program, numbers, outputs, effects, memory, on_event)
+        _step_all(reader, found, numbers, outputs, effects, memory, on_event)
         outputs.keep(reader.egress_provenance, is_broken=False, is_stopped=False, is_beside=False)
     return Rerecorded(digest.text(), memory.changed)
 
@@ -77,7 +79,7 @@ def write_with_events(reader: BundleReader, events: Iterable[EventRecord], desti
 
 def _step_all(
     reader: BundleReader,
-    program: AnyProgram,
+    found: FoundProgram,
     numbers: Numbers,
     outputs: Outputs,
     effects: EffectSink,
@@ -85,6 +87,7 @@ def _step_all(
     on_event: Callable[[], None] | None,
 ) -> None:
     """Step every event with what was recorded of it, and close the program."""
+    program = found.program
     invoker, answered, sink = _parts(reader, program, outputs)
     decide = Decider(program.graph_id, reader.header.constraints, invoker).decide
     journals = BundleJournals(reader)
@@ -97,7 +100,7 @@ def _step_all(
         try:
             entry, produced = decide(rehydrate_for_replay(bound, numbers))
         except AnswerMissing as missing:
-            raise _missing(reader, missing, event.event_id) from missing
+            raise _missing(reader, found, missing, event.event_id) from missing
         if produced:
             effects.realise(produced, _NO_CHANNELS)
         memory.decided(was.decision)
@@ -113,7 +116,7 @@ def _step_all(
         try:
             sink.close(False)
         except AnswerMissing as missing:
-            raise _missing(reader, missing, None) from missing
+            raise _missing(reader, found, missing, None) from missing
 
 
 def _parts(
@@ -170,11 +173,14 @@ def _with_evidence(today: DecisionRecord, was: DecisionRecord) -> DecisionRecord
     return replace(today, intent_acks=acks, interruption=was.interruption if today.effects == was.effects else None)
 
 
-def _missing(reader: BundleReader, missing: AnswerMissing, event_id: str | None) -> ReplayError:
+def _missing(reader: BundleReader, found: FoundProgram, missing: AnswerMissing, event_id: str | None) -> ReplayError:
+    profile = found.profile
+    is_kept = profile is not None and profile.capture.resolve() == Path(reader.path).resolve()
+    command = f", with ergo capture -p {shlex.quote(profile.name)}" if profile is not None and is_kept else ""
     at = "when the program is closed" if event_id is None else f"event '{event_id}'"
     return ReplayError(
         "accept.answer_missing",
         f"today's program asks the world for what was never recorded: {missing.asked}",
         where=f"{reader.path} {at} {missing.place}".rstrip(),
-        fix="capture the events again: only the world can answer",
+        fix=f"capture the events again{command}: only the world can answer",
     )
