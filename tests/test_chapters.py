@@ -83,15 +83,15 @@ def test_no_example_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("number", "folder", "run_in"),
-    [(0, ".", "."), (1, "desk", "."), (2, ".", "."), (3, "desk", "desk")],
-    ids=["hook", "hook in a folder", "branches", "branches in a folder"],
+    [(0, ".", "."), (1, "desk", "."), (2, ".", "."), (3, ".", "."), (4, "desk", "desk")],
+    ids=["hook", "hook in a folder", "program of then", "branches", "branches in a folder"],
 )
 @pytest.mark.parametrize("example", ["order_threshold", "own_primitives"])
 def test_a_script_of_the_recipes_runs(
     number: int, folder: str, run_in: str, example: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     scripts = [block["text"] for block in blocks(["recipes.md"]) if block["form"] == "sh"]
-    assert len(scripts) == 4
+    assert len(scripts) == 5
     script = scripts[number]
     home = tmp_path / "project"
     shutil.copytree(ROOT / "fixtures" / example, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -105,6 +105,28 @@ def test_a_script_of_the_recipes_runs(
     shell = ["sh", "-e", "-c", script]
     ran = subprocess.run(shell, cwd=home / run_in, env={**environment, "PATH": path}, check=False)
     assert ran.returncode == 0
+
+
+def test_the_program_of_then_names_what_changed_on_a_fresh_checkout(
+    ergo: Ergo, environment: dict[str, str], tmp_path: Path
+) -> None:
+    home = tmp_path / "project"
+    shutil.copytree(ROOT / "fixtures" / "order_threshold", home)
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], [*author, "commit", "-qm", "first"]):
+        subprocess.run(["git", *command], cwd=home, env=environment, check=True)
+    graph = home / "graphs" / "order_threshold.yaml"
+    graph.write_text(graph.read_text().replace("value: 105.0", "value: 104.0"))
+    ran = ergo("replay", cwd=home)
+    assert "what changed is not known" in ran.stderr
+    assert "changed    " not in ran.stdout
+    script = [block["text"] for block in blocks(["recipes.md"]) if block["form"] == "sh"][2]
+    path = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    shell = subprocess.run(
+        ["sh", "-c", script], cwd=home, env={**environment, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert shell.returncode == 1
+    assert "changed    graphs/order_threshold.yaml:20  enter_level.value  105.0 -> 104.0\n" in shell.stdout
 
 
 def test_the_kernel_divergence_is_what_a_user_sees(ergo: Ergo, tmp_path: Path) -> None:

@@ -27,12 +27,16 @@ from ergo_cli.replay.python_changes import python_changes
 from ergo_cli.replay.results import Changes
 from ergo_cli.replay.structure_changes import in_parts, structure_changes, without_repeats
 
-UNKNOWN = Notice("what changed is not known: the texts of the capture are not in the program store")
+UNKNOWN = Notice(
+    "what changed is not known: the texts of the capture are not in the program store; "
+    "a capture with the program of then, in another folder, puts them there"
+)
 """The notice for a changed program of which only the fingerprint is recorded."""
 
 
 UNKNOWN_CODE = Notice(
-    "whether the code of own primitives changed is not known: the texts of the capture are not in the program store"
+    "whether the code of own primitives changed is not known: the texts of the capture are not in the program store; "
+    "a capture with the program of then, in another folder, puts them there"
 )
 """The notice for a graph with own primitives whose bundle was captured elsewhere, or by an older ergo."""
 
@@ -59,7 +63,8 @@ def changes_since(
         parts = _structure_changes(reader, found, store)
         changes += parts.found
         changes += without_repeats(_program_changes(texts, found, known), parts.found)
-        notices = parts.notices if changes or found.python is None else (*parts.notices, UNKNOWN)
+        is_known = changes or (found.python is None and texts)
+        notices = parts.notices if is_known else (*parts.notices, UNKNOWN)
     code = _code_changes(reader, found, store)
     changes += unsaid(code.found, changes)
     notices += code.notices

@@ -86,6 +86,17 @@ def test_where_the_capture_was_made_elsewhere_a_warning_says_that_the_change_is_
     assert "whether the code of own primitives changed is not known" in ran.stderr
 
 
+def test_the_smallest_bundle_is_compared_with_the_code_that_its_capture_ran(ergo: Ergo, home: Path) -> None:
+    double(home)
+    ran = ergo("shrink", "captures/prices.json", "-o", "small.json", cwd=home)
+    assert ran.exit_code == 0
+    assert f"changed    {IN_EMA}  alpha" in ran.stdout
+    again = ergo("replay", "small.json", cwd=home)
+    assert f"changed    {IN_EMA}  alpha" in again.stdout
+    assert "is not known" not in again.stderr
+    assert f"{IN_EMA.split()[0]}  <- the change" in " ".join(ergo("why", "small.json", cwd=home).stdout.splitlines())
+
+
 def test_a_damaged_text_in_the_store_is_not_used(ergo: Ergo, home: Path, tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     assert ergo("capture", cwd=home, XDG_DATA_HOME=data).exit_code == 0

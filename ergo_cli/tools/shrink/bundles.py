@@ -74,13 +74,26 @@ def shrink_bundle(
     """
     with open_bundle(path) as reader:
         check(find_for_bundle(reader, request.flags, store))
-        return shrink_replayed(reader, ReplaySession(request, store).assign(request.flags, reader), limits, on_try)
+        assigned = ReplaySession(request, store).assign(request.flags, reader)
+        code = store.find_capture(reader.fingerprint())
+
+        def keep_code(found: BundleReader) -> None:
+            if code is not None:
+                store.keep_capture(found.fingerprint(), code)
+
+        return shrink_replayed(reader, assigned, limits, on_try, keep_code)
 
 
 def shrink_replayed(
-    reader: BundleReader, assignment: Assignment, limits: Limits = Limits(), on_try: OnTry = lambda tries: None
+    reader: BundleReader,
+    assignment: Assignment,
+    limits: Limits = Limits(),
+    on_try: OnTry = lambda tries: None,
+    on_found: Callable[[BundleReader], None] = lambda found: None,
 ) -> ShrunkBundle | None:
     """The smallest bundle that parts as ``reader``'s does first when it is replayed as assigned; None where it matches.
+
+    ``on_found`` gets it before the replay whose result is returned.
 
     Raises ErgoError: that of the replay, ``shrink.indivisible``, ``shrink.try_hung``, ``shrink.flaky``.
     """
@@ -101,7 +114,12 @@ def shrink_replayed(
     subject = BundleSubject(_recording(reader, whole, trial), trial, way, patience)
     found = shrink(subject, limits, on_try)
     bundle = subject.recording.bundle_of(found.stream)
-    result = replay(bundle, lambda _: assigned)
+
+    def assign(small: BundleReader) -> Assignment:
+        on_found(small)
+        return assigned
+
+    result = replay(bundle, assign)
     return ShrunkBundle(bundle, result, found, reader.event_count, tuple(subject.notices))
 
 
