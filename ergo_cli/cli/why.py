@@ -85,7 +85,7 @@ def why(
         request = ReplayRequest(flags, strict=False, numbers=numbers)
         reply = reply_to(Question(bundle, event, path, occurrence), request, ProgramStore.of_user())
         if reply.why is None or (chosen is Form.TEXT and output is None):
-            return render_why(reply.why, reply.nothing, reply.notices, depth, reply.changes)
+            return render_why(reply.why, reply.nothing, reply.notices, depth, reply.changes, reply.without_chain)
         from ergo_cli.report.why_picture import draw_why, render_drawn_why
         from ergo_cli.tools.pictures import write_picture
 

@@ -10,10 +10,10 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.programs.changes import Change
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.code_marks import with_code_marks
-from ergo_cli.replay.explaining import Assigned
+from ergo_cli.replay.explaining import Assigned, find_decision
 from ergo_cli.replay.reasons import Why, why_event
 from ergo_cli.replay.record_reasons import why_closing, why_recorded
-from ergo_cli.replay.results import as_shown
+from ergo_cli.replay.results import BundleResult, as_shown
 from ergo_cli.replay.session import ReplayRequest, compared, one_decision, programs_and_changes
 
 
@@ -33,6 +33,7 @@ class Reply(Struct, frozen=True):
     """The chain, None where nothing differs and no part was named; ``nothing`` then says of what.
 
     ``notices`` are those of finding the program, ``changes`` what changed in it, ``files`` what was read.
+    ``without_chain`` is what differs of the event where no chain leads to it, such as a termination alone.
     """
 
     why: Why | None
@@ -40,6 +41,7 @@ class Reply(Struct, frozen=True):
     notices: tuple[Notice, ...] = ()
     changes: tuple[Change, ...] = ()
     files: tuple[str, ...] = ()
+    without_chain: BundleResult | None = None
 
 
 def reply_to(question: Question, request: ReplayRequest, store: ProgramStore) -> Reply:
@@ -88,12 +90,23 @@ class _Search:
                 found = why_recorded(
                     reader,
                     self._find,
-                    lambda seq: one_decision(question.bundle, self._request, self._store, seq),
+                    self._compare,
                     event,
                     question.part,
                     at,
                 )
+            if found is None:
+                return self._without_chain(event, find_decision(reader, event, at, "argument EVENT").seq)
         return self._replied(found, f"of event '{event}'")
+
+    def _without_chain(self, event: str, seq: int) -> Reply:
+        reply, result = self._replied(None, f"of event '{event}'"), self._compare(seq)
+        if not result.divergences:
+            return reply
+        return replace(reply, nothing=f"no chain leads to what differs of event '{event}'", without_chain=result)
+
+    def _compare(self, seq: int) -> BundleResult:
+        return one_decision(self._question.bundle, self._request, self._store, seq)
 
     def _replied(self, found: Why | None, of: str) -> Reply:
         why = None if found is None else replace(found, changes=self._changes)

@@ -12,9 +12,11 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.programs.causes import Cause, Raised
 from ergo_cli.programs.changes import Change
 from ergo_cli.replay.reasons import Why
+from ergo_cli.replay.results import BundleResult
 from ergo_cli.report.chain_texts import alike_text, event_text, failure_texts, origin_text, side_text, sides_text
 from ergo_cli.report.changes import change_documents, change_rows
 from ergo_cli.report.command_result import CommandResult
+from ergo_cli.report.comparisons import REPLAY
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
     CauseDocument,
@@ -28,6 +30,7 @@ from ergo_cli.report.document import (
 from ergo_cli.report.error_text import near
 from ergo_cli.report.facts import effect_facts
 from ergo_cli.report.failures import failure_documents, failure_lines, place_document
+from ergo_cli.report.first_decision import first_decision
 from ergo_cli.report.layout import WIDTH
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone, shorten_pair
 
@@ -41,18 +44,29 @@ def render_why(
     notices: tuple[Notice, ...],
     depth: int | None = None,
     changes: Sequence[Change] = (),
+    without_chain: BundleResult | None = None,
 ) -> CommandResult:
     """Render the chain, as far as ``depth`` steps.
 
-    Where there is none, ``nothing`` says what was looked at, and ``changes`` what changed in the program nevertheless.
+    Where there is none, ``nothing`` says what was looked at, and ``changes`` what changed in the program nevertheless;
+    ``without_chain`` is what differs all the same.
     """
     warnings = warning_texts(notices)
+    if why is None and without_chain is not None:
+        report = Report(command="why", outcome="empty", exit_code=NOTHING_TO_DO, warnings=warnings)
+        blocks = (Line(f"empty: {nothing}"), *_differing(without_chain))
+        return CommandResult(report, blocks, notices=notices, messages=failure_lines(without_chain.failures))
     if why is None:
         report = Report(command="why", outcome="empty", exit_code=NOTHING_TO_DO, warnings=warnings)
         idle = [replace(change, effectless=True) for change in changes]
         return CommandResult(report, (Line(f"empty: {nothing}"), *change_rows([idle], listed=False)), notices=notices)
     report = Report(command="why", outcome="ok", exit_code=0, warnings=warnings, why=why_document(why, depth))
     return CommandResult(report, tuple(why_blocks(why, depth)), notices=notices)
+
+
+def _differing(result: BundleResult) -> Iterator[Block]:
+    yield from change_rows([result.changes], listed=False)
+    yield from first_decision(result, REPLAY, verbose=False, named=False)
 
 
 def why_document(why: Why, depth: int | None) -> WhyDocument:
