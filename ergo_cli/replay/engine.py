@@ -180,25 +180,33 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
         if isinstance(window, ErgoError):
             return BundleResult(scan.reader.path, Outcome.REFUSED, window, graph_id=scan.reader.graph_id)
         options = replace(options, window=window)
+    from ergo_cli.replay.comparison import Comparison  # imported here: a byte match does not need them
+    from ergo_cli.replay.reaching import differs_in_code, with_changes
+
     journals = BundleJournals(scan.reader)
     try:
         warnings = check_comparable(scan, journals, target, strict=options.strict)
     except ErgoError as error:
-        changes = found.changes(scan.reader, target.recorded, False) if error.code in PROGRAM_CHANGES else Changes()
-        return BundleResult(
-            scan.reader.path,
-            Outcome.REFUSED,
-            error,
-            warnings=changes.notices,
-            graph_id=scan.reader.graph_id,
-            changes=changes.found,
-        )
-    from ergo_cli.replay.comparison import Comparison  # imported here: a byte match does not need them
-    from ergo_cli.replay.reaching import differs_in_code, with_changes
-
-    result = Comparison(scan, journals, target, options, on_event).run(warnings)
+        is_of_change = error.code in PROGRAM_CHANGES
+        return _refused(scan, error, found.changes(scan.reader, target.recorded, False) if is_of_change else Changes())
+    try:
+        comparison = Comparison(scan, journals, target, options, on_event)
+    except ErgoError as error:
+        return _refused(scan, error, found.changes(scan.reader, target.recorded, False))
+    result = comparison.run(warnings)
     changes = found.changes(scan.reader, target.recorded, differs_in_code(result))
     return with_changes(result, changes, target.program)
+
+
+def _refused(scan: Scan, error: ErgoError, changes: Changes) -> BundleResult:
+    return BundleResult(
+        scan.reader.path,
+        Outcome.REFUSED,
+        error,
+        warnings=changes.notices,
+        graph_id=scan.reader.graph_id,
+        changes=changes.found,
+    )
 
 
 def _scan(bundle: Bundle) -> Scan:
