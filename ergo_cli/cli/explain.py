@@ -38,7 +38,9 @@ OnlyDifferingOption = Annotated[
 OccurrenceOption = Annotated[int, place_option("--occurrence", "N", "Which of several events of one id, from 0.")]
 
 
-_ONE_SIDE = "--diff leaves nothing out: the program of the capture is today's, or is not known"
+_ONE_SIDE = (
+    "--diff leaves nothing out: there is no other graph of the capture, or it is not known; ergo why says what differs"
+)
 _RECORDED = "--diff leaves nothing out: all that is shown was recorded; ergo why compares it with today's program"
 
 

@@ -22,6 +22,7 @@ from ergo_cli.supervisor.journals import End
 from ergo_cli.supervisor.seam import Decision, Outcome
 
 _CANDIDATES = 10_000
+_NAMED = 3
 """The most ids of a bundle that are searched for the nearest one."""
 
 
@@ -233,6 +234,9 @@ def _no_such_event(reader: BundleReader, event_id: str, occurrence: int, named_b
         return UsageError(code, message, where="option --occurrence", fix=fix)
     known = list(dict.fromkeys(event.event_id for event in islice(reader.events(), _CANDIDATES)))
     close = nearest_few(event_id, known)
-    fix = did_you_mean(event_id, known) or "give the id of an event of the bundle"
     details = (f"nearest: {', '.join(close)}",) if close else ()
+    fix = did_you_mean(event_id, known) or "give the id of an event of the bundle"
+    if known and not close:
+        some = ", ".join(known[:_NAMED]) + (", …" if len(known) > _NAMED else "")
+        details = (f"its events: {some}",)
     return UsageError(code, f"'{reader.path}' has no event '{event_id}'", where=named_by, fix=fix, details=details)

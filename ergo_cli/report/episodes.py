@@ -134,7 +134,7 @@ def _blocks(explained: Explanation, *, only_differing: bool) -> Iterator[Block]:
         yield from _part(part, run_id, several=several, only_differing=only_differing)
     if record.effects:
         yield Line()
-        yield Line("effects", Tone.STRONG)
+        yield Line("recorded effects", Tone.STRONG)
         yield Rows(tuple(_effects(explained)), 2)
     if record.intent_acks:
         yield Line()

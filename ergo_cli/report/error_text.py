@@ -103,7 +103,9 @@ def _message(error: ErgoError) -> str:
     """The message without a naming of the file that its place names: ``graph 'g.yaml': …``."""
     file = _file(error)
     return (
-        error.message if file is None else re.sub(rf"(\b\w{{1,20}} )?'{re.escape(file)}': ", "", error.message, count=1)
+        error.message
+        if file is None
+        else re.sub(rf"(\b(parse )?\w{{1,20}} )?'{re.escape(file)}': ", "", error.message, count=1)
     )
 
 

@@ -71,7 +71,7 @@ def test_an_episode_as_text(ergo: Ergo, desk: Path) -> None:
     [buy] = [line.split() for line in lines if " buy " in line]
     assert buy[:3] == ["n4", "buy", "context_set_bool@0.1.0"]
     assert buy[-4:] == ["no:", "not", "emitted:", "event"]
-    assert lines[-2:] == ["effects", "  history = [101.5, 104.25]  set_context by remember"]
+    assert lines[-2:] == ["recorded effects", "  history = [101.5, 104.25]  set_context by remember"]
 
 
 def test_deferred_work_names_who_served_it_and_the_other_way_round(ergo: Ergo, burst: Path) -> None:
@@ -101,6 +101,17 @@ def test_an_unknown_event_names_the_nearest(ergo: Ergo, burst: Path) -> None:
     assert error["fix"] == "did you mean 'order-3'?"
     assert error["details"] == ["nearest: order-3, order-5, order-4"]
     assert ergo("explain", "captures/burst.json", cwd=burst).exit_code == 2
+
+
+def test_an_event_that_is_like_none_is_answered_with_the_first_ones(ergo: Ergo, desk: Path) -> None:
+    ran = ergo("explain", "captures/monday.json", "--event", "E1", cwd=desk)
+    assert ran.exit_code == 2
+    assert ran.stderr.splitlines()[-1] == "  detail: its events: q-0900, q-0910, q-0920, …"
+
+
+def test_the_effects_beside_todays_nodes_are_said_to_be_the_recorded_ones(ergo: Ergo, lowered: Path) -> None:
+    ran = ergo("explain", "captures/monday.json", "--event", "q-0910", cwd=lowered)
+    assert "\nrecorded effects\n  history = [101.5, 104.25]" in ran.stdout
 
 
 def test_occurrences_count_earlier_events_of_one_id(ergo: Ergo, conformance: Path) -> None:
@@ -215,8 +226,8 @@ def test_diff_without_another_program_says_that_all_is_shown(ergo: Ergo, lowered
     explain = ("explain", "captures/monday.json", "--event", "q-0910")
     ran = ergo(*explain, "--diff", cwd=lowered, XDG_DATA_HOME=str(tmp_path / "empty"))
     assert ran.stdout == ergo(*explain, cwd=lowered, XDG_DATA_HOME=str(tmp_path / "empty")).stdout
-    warning = "warning: --diff leaves nothing out: the program of the capture is today's, or is not known"
-    assert warning in ran.stderr.splitlines()
+    warning = "warning: --diff leaves nothing out: there is no other graph of the capture, or it is not known;"
+    assert f"{warning} ergo why says what differs" in ran.stderr.splitlines()
     kept = ("explain", "captures/tuesday.json", "--event", "t-0900", "--diff")
     ran = ergo(*kept, cwd=Path(__file__).parents[2] / "fixtures" / "agent")
     assert "ergo why compares it with today's program" in ran.stderr

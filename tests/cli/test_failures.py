@@ -66,7 +66,7 @@ def test_a_failing_primitive_is_named_with_its_line(ergo: Ergo, tmp_path: Path) 
     for name in ("a", "b", "c", "d"):
         shutil.copy(home / "captures" / "prices.json", home / "captures" / f"{name}.json")
     warning, *lines = ergo("replay", "captures", cwd=home).stderr.splitlines()
-    assert warning.endswith("the texts of the capture are not in the program store")
+    assert "the texts of the capture are not in the program store" in warning
     assert lines == [
         "  30  NameError: name 'befor' is not defined",
         "      trend/primitives.py:27 in ema, node smooth",

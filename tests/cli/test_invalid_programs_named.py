@@ -48,3 +48,14 @@ def test_the_edge_that_breaks_a_program_is_named(
     report = ergo("replay", "--format", "json", cwd=home).report
     [change] = report["bundles"][0]["changes"]
     assert f"{change['file']}:{change['line']}" in changed
+
+
+def test_yaml_that_cannot_be_read_is_told_in_whole_words(ergo: Ergo, tmp_path: Path) -> None:
+    home = tmp_path / "graph"
+    assert ergo("init", str(home), cwd=tmp_path).exit_code == 0
+    graph = home / "graphs" / "strategy.yaml"
+    graph.write_text(graph.read_text().replace("  gate: {impl", "  gate: {{impl"))
+    ran = ergo("replay", cwd=home)
+    assert ran.exit_code == 3
+    first = ran.stderr.splitlines()[0]
+    assert first == "error: graphs/strategy.yaml:6:10  the bundle cannot be replayed: a key must be a scalar"

@@ -135,7 +135,10 @@ def test_a_module_at_the_top_is_named_by_a_refusal_too(ergo: Ergo, tmp_path: Pat
 def test_a_strict_refusal_says_that_the_texts_of_the_capture_are_not_kept(ergo: Ergo, agent: Path) -> None:
     edit(agent, "How likely", "Say how likely")
     ran = ergo("replay", "--strict", "--format", "json", cwd=agent)
-    unknown = "what changed is not known: the texts of the capture are not in the program store"
+    unknown = (
+        "what changed is not known: the texts of the capture are not in the program store; "
+        "a capture with the program of then, in another folder, puts them there"
+    )
     assert ran.report["bundles"][0]["warnings"] == [unknown]
     assert "changes" not in ran.report["bundles"][0]
     assert unknown in ergo("replay", "--strict", cwd=agent).stderr

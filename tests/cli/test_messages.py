@@ -47,7 +47,7 @@ def test_warnings_and_notes_are_wrapped_on_a_terminal(ergo: Ergo, environment: d
     assert all(len(line) <= 80 for line in lines if " " in line.strip()), lines
     piped = ergo(*replay, cwd=threshold, COLUMNS="80").stderr
     assert " ".join(" ".join(lines).split()) == " ".join(piped.split())
-    assert len(piped.splitlines()) == 2, "what goes to a pipe is one line a message"
+    assert len(piped.splitlines()) == 3, "what goes to a pipe is one line a message"
 
 
 def test_failures_are_wrapped_on_a_terminal(environment: dict[str, str], failing: Path) -> None:
