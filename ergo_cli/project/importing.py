@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from contextlib import redirect_stdout
@@ -15,6 +16,9 @@ from ergo_cli.project.project_file import Project
 from ergo_cli.project.source_imports import import_from_source
 from ergo_cli.project.trust import import_refused
 from ergo_cli.signals import is_of_a_signal
+
+_STANDING = frozenset((*sys.stdlib_module_names, "ergo_cli", "__main__", "conftest"))
+"""Modules that are never unloaded."""
 
 
 class ImportFault(Exception):
@@ -90,24 +94,44 @@ def _put_first(root: Path) -> None:
 
 
 def _forget_strangers(package: str, project: Project) -> None:
-    """Unload a ``package`` of another project, so that the project's own of that name can be imported."""
-    loaded = sys.modules.get(package)
-    if loaded is None or not _is_below(project.root, package) or _comes_from(loaded, project.root):
-        return
-    if package in sys.stdlib_module_names or package == "ergo_cli":
+    """Unload modules of elsewhere that have the names of the project's own, so that those are imported.
+
+    In a process that others import into too, as pytest does, a module of a name may be loaded from another place.
+    """
+    root = project.root
+    if package in _STANDING and _is_strange(package, root):
         message = f"module '{package}' of the project has the name of a module that is loaded already"
         raise ImportFault(message, fix="give the module another name")
-    for name in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
+    names = {name.partition(".")[0] for name in sys.modules} - _STANDING
+    beside = {each for each in names if _own_files(each, root) and not _is_installed(each)}
+    strange = {each for each in beside | {package} if _is_strange(each, root)}
+    for name in [each for each in sys.modules if each.partition(".")[0] in strange]:
         del sys.modules[name]
 
 
-def _is_below(root: Path, package: str) -> bool:
-    return (root / package).is_dir() or (root / f"{package}.py").is_file()
+def _is_strange(package: str, root: Path) -> bool:
+    """Whether a module is loaded from elsewhere though the project has one of its name."""
+    loaded = sys.modules.get(package)
+    if loaded is None:
+        return False
+    own = {os.path.realpath(place) for place in _own_files(package, root)}
+    if own:
+        return not any(os.path.realpath(place) in own for place in _places(loaded))
+    return (root / package).is_dir() and not any(Path(place).is_relative_to(root) for place in _places(loaded))
 
 
-def _comes_from(module: ModuleType, root: Path) -> bool:
-    places = [module.__file__] if module.__file__ else list(getattr(module, "__path__", ()))
-    return any(Path(place).is_relative_to(root) for place in places)
+def _own_files(package: str, root: Path) -> list[Path]:
+    return [place for place in (root / package / "__init__.py", root / f"{package}.py") if place.is_file()]
+
+
+def _is_installed(package: str) -> bool:
+    """Whether a loaded module is of an installed package, which what is loaded besides may go on using."""
+    return any("site-packages" in Path(place).parts for place in _places(sys.modules[package]))
+
+
+def _places(module: ModuleType) -> list[str]:
+    file = getattr(module, "__file__", None)
+    return [file] if file else list(getattr(module, "__path__", ()))
 
 
 def _not_found(name: str, project: Project) -> ImportFault:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,12 +19,13 @@ from ergo_cli.core.levels import FailOn
 from ergo_cli.errors import ErgoError
 from ergo_cli.project.finding import ProgramFlags
 from ergo_cli.project.store import ProgramStore
-from ergo_cli.pytest_plugin.plugin import ACCEPTED
+from ergo_cli.pytest_plugin import ACCEPTED
 from ergo_cli.replay.selection import BundlePath, select_bundles
 from ergo_cli.replay.session import ReplayRequest, ReplaySession
 from ergo_cli.report.comparisons import REPLAY, Shown, render_comparison
 from ergo_cli.report.error_text import error_lines
 from ergo_cli.report.layout import WIDTH, plain_lines
+from ergo_cli.report.reproducing import argument
 
 DIFFERS, REFUSED_AS_CHANGED = 1, 4
 """The exit codes of a replay whose bundle can be accepted."""
@@ -88,11 +90,9 @@ class Gate(Struct, frozen=True):
         """Replay one bundle; fail ``item`` with the report where it differs or is refused."""
         flags = ProgramFlags(profile=self.profile, project=self.project)
         request = ReplayRequest(flags, self.strict, fail_on=self.fail_on, today=datetime.now().date())
-        try:
+        with self._failing(path):
             session = ReplaySession(request, ProgramStore.of_user())
             [result] = session.results([BundlePath(str(path))])
-        except ErgoError as error:
-            self._fail(path, *plain_lines(error_lines([error], verbose=False), WIDTH))
         rendered = render_comparison(
             "replay", [result], REPLAY, session.notices(), Shown(program=flags.words, accepts=True)
         )
@@ -111,21 +111,29 @@ class Gate(Struct, frozen=True):
         from ergo_cli.tools.accept.writing import Acceptance, write
 
         store = ProgramStore.of_user()
+        with self._failing(path), workplace() as folder:
+            proposal = propose(BundlePath(str(path)), request, store, folder)
+            if proposal is not None:
+                write(proposal, Acceptance.now("pytest --ergo-accept"), store)
+        item.user_properties.append((ACCEPTED, self.name(path)))
+
+    @contextmanager
+    def _failing(self, path: Path) -> Generator[None]:
+        """Fail where an error ends a replay, or the program calls what leaves a test out: ``pytest.skip``."""
         try:
-            with workplace() as folder:
-                proposal = propose(BundlePath(str(path)), request, store, folder)
-                if proposal is not None:
-                    write(proposal, Acceptance.now("pytest --ergo-accept"), store)
+            yield
         except ErgoError as error:
             self._fail(path, *plain_lines(error_lines([error], verbose=False), WIDTH))
-        item.user_properties.append((ACCEPTED, self.name(path)))
+        except (pytest.skip.Exception, pytest.xfail.Exception, pytest.exit.Exception) as left_out:
+            self._fail(path, f"the program ended its own test: {left_out}")
 
     def _fail(self, path: Path, *lines: str) -> NoReturn:
         """Fail with ``lines`` and the command that shows the same."""
-        pytest.fail("\n".join([*lines, f"reproduce  {shlex.join(self._words(path))}"]), pytrace=False)
+        text = "\n".join([*lines, f"reproduce  {shlex.join(self._words(path))}"])
+        raise pytest.fail.Exception(text, pytrace=False) from None
 
     def _words(self, path: Path) -> Iterator[str]:
-        yield from ("ergo", "replay", os.path.relpath(path))
+        yield from ("ergo", "replay", argument(os.path.relpath(path)))
         if self.strict:
             yield "--strict"
         if self.fail_on is not FailOn.ANY:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ergo_cli.pytest_plugin import ACCEPTED
+
 if TYPE_CHECKING:
     from ergo_cli.library.handle import Ergo
     from ergo_cli.pytest_plugin.captures import Captured, Events
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from ergo_cli.pytest_plugin.items import BundleFile
 
 MARKER = "ergo_replay"
-ACCEPTED = "ergo_accepted"
-"""The property of a test whose bundle was accepted."""
 
 _BUNDLE = "ergo_bundle"
 _INI = "ergo_bundles"

@@ -30,6 +30,7 @@ from ergo_cli.report.error_text import near
 from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.first_decision import first_decision
 from ergo_cli.report.grouping import bundle_rows, group_rows, groups
+from ergo_cli.report.reproducing import argument
 from ergo_cli.report.text import Block, Line, Rows, Tone
 from ergo_cli.tools.accept.proposals import Proposal
 from ergo_cli.tools.accept.review import Group, Part, Review, Special
@@ -163,7 +164,7 @@ def _accepted(accepted: Accepted, words: Sequence[str]) -> Iterator[Block]:
         yield Line()
         yield Line(f"noted      {logs}")
         first = next(iter(written))
-        yield Line(f"prove      {shlex.join(('ergo', 'replay', near(first), '--strict', *words))}", whole=True)
+        yield Line(f"prove      {shlex.join(('ergo', 'replay', argument(first), '--strict', *words))}", whole=True)
 
 
 def _waiting(review: Review) -> Iterator[Block]:

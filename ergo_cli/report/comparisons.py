@@ -40,7 +40,7 @@ from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.first_decision import MOST_FACTS, Sides, event_text, first_decision
 from ergo_cli.report.grouping import Refused, bundle_rows, first_of, group_rows, groups, refused_alike
 from ergo_cli.report.levels import below_gate, level_mark, levels_text
-from ergo_cli.report.reproducing import reproducing
+from ergo_cli.report.reproducing import argument, reproducing
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone, event_counts
 from ergo_cli.stores.files import STANDARD_INPUT
 
@@ -245,7 +245,7 @@ def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iter
         yield from _divergences([*map(without_expected, diverged)], sides, shown)
     elif (changed := next((each for each in results if _reason(each.error) is not None), None)) is not None:
         yield Line()
-        again = shlex.join(("ergo", "replay", near(changed.path), *shown.program))
+        again = shlex.join(("ergo", "replay", argument(changed.path), *shown.program))
         yield Line(f"compare    {again}", whole=True)
 
 
@@ -353,7 +353,7 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
     named = len(diverged) > 1
     yield from first_decision(in_full, sides, shown.program, following, verbose=shown.verbose, named=named)
     if shown.accepts and in_full.path != STANDARD_INPUT:
-        accept = shlex.join(("ergo", "accept", near(in_full.path), *shown.program))
+        accept = shlex.join(("ergo", "accept", argument(in_full.path), *shown.program))
         yield Line(f"intended?  {accept}", whole=True)
     for result in diverged if shown.listed else ():
         if result.divergences:

@@ -18,6 +18,7 @@ from ergo_cli.report.error_text import near
 from ergo_cli.report.facts import Fact, effect_facts, facts, named_values
 from ergo_cli.report.levels import gravest_mark
 from ergo_cli.report.memory import memory_texts
+from ergo_cli.report.reproducing import argument
 from ergo_cli.report.text import GAP, Block, Line, Row, Rows, Tone, fields, value_texts
 from ergo_cli.report.way_to_change import way_texts
 
@@ -203,13 +204,13 @@ def _closer(result: BundleResult, first: Divergence, program: Sequence[str]) -> 
     if result.path == "-" or first.kind is DivergenceKind.EVENT_MISSING:
         return None
     if first.event_id is None:  # of the closing entry: without an event, why takes the first difference
-        return shlex.join(("ergo", "why", near(result.path), *program)) if _has_reasons(result, first) else None
+        return shlex.join(("ergo", "why", argument(result.path), *program)) if _has_reasons(result, first) else None
     if _has_reasons(result, first) and not first.event_id.startswith("-"):
         again = ("--occurrence", str(first.occurrence)) if first.occurrence else ()
-        return shlex.join(("ergo", "why", near(result.path), first.event_id, *again, *program))
+        return shlex.join(("ergo", "why", argument(result.path), first.event_id, *again, *program))
     event = (f"--event={first.event_id}",) if first.event_id.startswith("-") else ("--event", first.event_id)
     again = ("--occurrence", str(first.occurrence)) if first.occurrence else ()
-    return shlex.join(("ergo", "explain", near(result.path), *event, *again, *program))
+    return shlex.join(("ergo", "explain", argument(result.path), *event, *again, *program))
 
 
 def _has_reasons(result: BundleResult, first: Divergence) -> bool:

@@ -16,10 +16,10 @@ def reproducing(command: str, paths: Sequence[str], options: Sequence[str]) -> s
     """The command line with these files alone; none where one of them is standard input, which is gone."""
     if STANDARD_INPUT in paths:
         return UNSET
-    return unicode(shlex.join(("ergo", command, *map(_argument, paths), *options)))
+    return unicode(shlex.join(("ergo", command, *map(argument, paths), *options)))
 
 
-def _argument(path: str) -> str:
+def argument(path: str) -> str:
     """A path as a word that is not taken for an option."""
     named = near(path)
     return f"./{named}" if named.startswith("-") else named

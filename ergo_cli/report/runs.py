@@ -25,6 +25,7 @@ from ergo_cli.report.document import (
 )
 from ergo_cli.report.error_text import near
 from ergo_cli.report.failures import failure_documents, failure_lines
+from ergo_cli.report.reproducing import argument
 from ergo_cli.report.text import Block, Line, Tone, event_counts, fields
 from ergo_cli.report.waiting import Answers, waiting_blocks, waiting_documents
 
@@ -82,7 +83,9 @@ def _closer(result: RunResult) -> Iterator[Block]:
     first = next((group.first for group in result.failures.groups if group.first is not None), None)
     if first is not None and result.bundle is not None and not first.startswith("-"):
         yield Line()
-        yield Line(f"closer     {shlex.join(('ergo', 'explain', near(result.bundle), '--event', first))}", whole=True)
+        yield Line(
+            f"closer     {shlex.join(('ergo', 'explain', argument(result.bundle), '--event', first))}", whole=True
+        )
 
 
 def render_recovery(journal: str, recovered: Recovered) -> CommandResult:

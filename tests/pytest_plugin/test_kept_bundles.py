@@ -243,3 +243,55 @@ def test_ci_accepts_nothing(home: Path, run: Run, environment: dict[str, str]) -
     assert done.exit_code == 4
     assert "--ergo-accept: CI is set" in done.text
     assert (home / "captures" / "monday.json").read_bytes() == before
+
+
+@pytest.fixture
+def agent(home: Path) -> Path:
+    """A copy of the refunds agent in the place of the strategy, its bundles and a test of its own."""
+    shutil.rmtree(home)
+    shutil.copytree(ROOT / "fixtures" / "agent", home)
+    (home / "pytest.ini").write_text("[pytest]\nergo_bundles = captures\n")
+    (home / "tests").mkdir()
+    return home
+
+
+def test_modules_of_test_folders_do_not_stand_for_those_of_the_project(agent: Path, run: Run) -> None:
+    (agent / "tests" / "test_one.py").write_text("import refunds.agent\n\ndef test_one():\n    pass\n")
+    shutil.copytree(agent / "refunds", agent / "tests" / "refunds")
+    desk = agent / "refunds" / "agent.py"
+    desk.write_text(desk.read_text() + "\nraise RuntimeError('the module of the project')\n")
+    done = run()
+    assert done.exit_code == 1
+    assert "RuntimeError: the module of the project" in done.text
+
+
+def test_modules_that_the_program_imports_are_those_of_the_project(agent: Path, run: Run) -> None:
+    (agent / "tests" / "limits.py").write_text("")
+    (agent / "tests" / "test_one.py").write_text("import limits\n\ndef test_one():\n    pass\n")
+    (agent / "limits.py").write_text("HIGHEST = 1\n")
+    program = agent / "refunds" / "agent.py"
+    program.write_text(program.read_text() + "\nfrom limits import HIGHEST\n")
+    done = run()
+    assert done.exit_code == 0, done.text
+
+
+@pytest.mark.parametrize("call", ["skip", "xfail", "exit"])
+def test_a_program_does_not_leave_its_test_out(call: str, agent: Path, run: Run) -> None:
+    program = agent / "refunds" / "agent.py"
+    lines = f"    import pytest\n    pytest.{call}('not today')\n"
+    text = program.read_text()
+    end = text.index(":\n", text.index("\ndef reduce(")) + 2
+    program.write_text(text[:end] + lines + text[end:])
+    done = run()
+    assert done.exit_code == 1, done.text
+    assert "1 failed" in done.text
+    assert "not today" in done.text
+
+
+def test_an_error_of_the_project_is_shown_without_lines_of_ergo(home: Path, run: Run) -> None:
+    (home / "ergo.toml").write_text("[[broken\n")
+    done = run()
+    assert done.exit_code == 1
+    assert "fix: mend the TOML" in done.text
+    assert "During handling" not in done.text
+    assert "gate.py" not in done.text
