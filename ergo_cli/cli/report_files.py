@@ -91,7 +91,10 @@ def _refuse_replacing_another(file: ReportFile) -> None:
 
 
 def append_summaries(result: CommandResult, forms: Iterable[str]) -> Iterator[Notice | ErgoError]:
-    """Append the summary of each format that has one to the file that its variable names."""
+    """Append the summary of each format that has one to the file that its variable names.
+
+    UsageError ``cli.conflicting_options`` for one that the command has read, ``cli.report_write_failed`` otherwise.
+    """
     for form in dict.fromkeys(forms):
         variable = FORMATS[form].summary if form in FORMATS else None
         path = os.environ.get(variable) if variable is not None else None
@@ -100,10 +103,16 @@ def append_summaries(result: CommandResult, forms: Iterable[str]) -> Iterator[No
 
 
 def _append(path: str, form: str, result: CommandResult, variable: str) -> Iterator[Notice | ErgoError]:
+    from ergo_cli.host.files_read import Read, refuse_replacing
+
     try:
-        with open(path, "ab") as file:
+        refuse_replacing(path, [Read(read, "a file that the command has read") for read in result.files])
+        with open(path, "ab", opener=_without_waiting) as file:
             text = summary(form, result.report, around(result), MOST_SUMMARY - file.tell())
             file.write(text)
+    except UsageError as error:
+        yield error
+        return
     except OSError as error:
         from ergo_cli.stores.remedies import remedy  # only a failure needs it
 
@@ -112,3 +121,8 @@ def _append(path: str, form: str, result: CommandResult, variable: str) -> Itera
         return
     if not text:
         yield Notice(f"the summary is left out: '{path}' is full")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that is not read fails at once."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)

@@ -142,6 +142,23 @@ def test_a_summary_that_cannot_be_written(ergo: Ergo, desk: Path) -> None:
     assert "error: the summary could not be written to" in ran.stderr
 
 
+def test_a_summary_goes_into_no_file_that_was_read(ergo: Ergo, desk: Path) -> None:
+    bundle = desk / "captures" / "monday.json"
+    before = bundle.read_bytes()
+    ran = ergo("replay", "--format", "github", cwd=desk, GITHUB_STEP_SUMMARY=str(bundle))
+    assert ran.exit_code == 2
+    assert "a file that the command has read" in ran.stdout
+    assert bundle.read_bytes() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_summary_does_not_wait_for_the_reader_of_a_pipe(ergo: Ergo, desk: Path) -> None:
+    os.mkfifo(desk / "pipe")
+    ran = ergo("replay", "--report", "github=log.txt", cwd=desk, GITHUB_STEP_SUMMARY=str(desk / "pipe"))
+    assert (ran.exit_code, ran.stdout) == (6, MATCH)
+    assert "error: the summary could not be written to" in ran.stderr
+
+
 def test_a_summary_that_is_full(ergo: Ergo, desk: Path) -> None:
     summary = desk / "summary.md"
     summary.write_bytes(b"." * 1_048_000)

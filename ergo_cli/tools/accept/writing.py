@@ -115,7 +115,13 @@ def _kept(proposal: Proposal, adapter: str, store: ProgramStore) -> tuple[Notice
 
 
 def _append(path: str, line: bytes) -> None:
-    """Add a line at the end of a file, behind one that was not finished too, and sync it."""
+    """Add a line at the end of a file, behind one that was not finished too, and sync it.
+
+    A link is not followed: it may come with a folder of others and lead anywhere.
+    """
+    if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
+        message = f"'{path}' cannot take the line about what is accepted: it is not a plain file"
+        raise ErgoError("accept.log_write_failed", message, where=path, fix="put a plain file in its place")
     try:
         with open(path, "a+b") as file:
             end = file.seek(0, os.SEEK_END)
