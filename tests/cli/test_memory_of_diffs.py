@@ -49,7 +49,9 @@ def test_one_event_that_counts_otherwise_is_apart_from_those_that_remember_it(de
         ("e5", WRITTEN, "memory", [("count", "e3")]),
     ]
     shown = desk.ergo("diff", "b.json", "today.json", cwd=desk.home).stdout.splitlines()
-    assert [" ".join(line.split()) for line in shown[2:5]] == [
+    assert [" ".join(line.split()) for line in shown[2:7]] == [
+        "changed graph.yaml:7 limit.value 100.0 -> 105.0",
+        "",
         "2 ~ count first e4, last e5, memory of count since e3",
         "1 ~ count 2.0 -> 1.0 e3",
         "2 evidence ~ event.payload.count 2.0 -> 1.0 first e4, last e5, memory of count since e3",
@@ -108,4 +110,4 @@ def test_the_documentation_shows_such_groups(desk: Desk) -> None:
     text = (Path(__file__).parents[2] / "docs" / "reports.md").read_text()
     [screen] = [block for block in text.split("```") if "memory of count since e3" in block]
     shown = desk.ergo("diff", "b.json", "today.json", cwd=desk.home).stdout.splitlines()
-    assert screen.strip("\n").splitlines() == shown[2:5]
+    assert screen.strip("\n").splitlines() == shown[2:7]

@@ -14,19 +14,19 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 
 @pytest.mark.parametrize(("fixture", "kind"), [("order_threshold", "graph"), ("agent", "kernel")])
-def test_capture_inspect_and_explain_name_the_program_with_its_kind(
+def test_inspect_and_explain_name_the_program_with_its_kind(
     fixture: str, kind: str, ergo: Ergo, tmp_path: Path
 ) -> None:
     home = tmp_path / fixture
     shutil.copytree(FIXTURES / fixture, home)
-    captured = ergo("capture", "-o", "b.json", cwd=home)
+    captured = ergo("capture", "-o", "b.json", "-v", cwd=home)
     assert captured.exit_code == 0, captured.stderr
     report = ergo("inspect", "b.json", "--format", "json", cwd=home).report
     event = re.search(r'"event_id":\s*"(.*?)"', (home / "b.json").read_text())
     assert event is not None
     named = f"{kind} {report['inspect']['graph_id']}"
+    assert f"note: program '{report['inspect']['graph_id']}' found by" in captured.stderr
     for shown in (
-        captured.stdout,
         ergo("inspect", "b.json", cwd=home).stdout,
         ergo("explain", "b.json", "--event", event[1], cwd=home).stdout,
     ):

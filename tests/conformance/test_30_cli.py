@@ -193,7 +193,7 @@ def test_c30_109_how_interruptions_are_told(ergo: Ergo, tmp_path: Path) -> None:
     assert (broken.report["run"]["events"], broken.report["error"]["code"]) == (2, "driver.start_failed")
     assert "code: driver.start_failed\n" in broken.stderr
     text = ergo("capture", *TICK_FLOW, *driver, "-o", "b.json").stdout
-    assert text.startswith("interrupted: 2 events\n")
+    assert text.startswith("interrupted  2 events, 2 invoked\n")
     assert "  interruption  driver_terminated\n" in text
     for bound in (("--max-events", "1"), ("--max-events", "2")):
         stopped = ergo("run", *TICK_FLOW, *driver, *bound, "--format", "json")

@@ -49,7 +49,8 @@ def test_the_documentation_names_every_key():
     text = (Path(__file__).parents[2] / "docs" / "projects.md").read_text()
     table = text.partition("## Whose project")[2].partition("\n## ")[0]
     keys = (PROFILE_KEYS.keys() | PROJECT_KEYS.keys()) - {"program", "profiles"}
-    assert [key for key in sorted(keys) if f"`{key}`" not in table] == []
+    written = {"expects": "[[expect]]"}
+    assert [key for key in sorted(keys) if f"`{written.get(key, key)}`" not in table] == []
 
 
 @pytest.mark.parametrize("key", TEXTS)

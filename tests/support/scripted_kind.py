@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -42,6 +42,10 @@ class ScriptedComputing(Struct, frozen=True):
     def emits(self, program: Script) -> frozenset[str]:
         """What the script says."""
         return program.emits
+
+    def places(self, program: Script) -> Mapping[str, str]:
+        """Nowhere: a script has no nodes."""
+        return {}
 
     def trace(self, program: Script, event_id: str, context: Context) -> Sequence[Line]:
         """A script has no nodes."""

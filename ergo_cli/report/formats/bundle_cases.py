@@ -31,6 +31,7 @@ class BundleCase:
 
     def __init__(self, report: Report, document: BundleDocument, around: Around) -> None:
         self._command = report.command or ""
+        self._is_diff = document.base is not UNSET
         self._document, self._around = document, around
         self._fail_on = FailOn.ANY if report.fail_on is UNSET else FailOn(report.fail_on)
         self._name = one_line(near(document.path))
@@ -139,6 +140,9 @@ class BundleCase:
         )
 
     def _place_of_change(self, changes: Iterable[ChangeDocument]) -> Place | None:
+        """Where a change is in today's files; those of a diff are texts that the captures kept."""
+        if self._is_diff:
+            return None
         file = next(((each.file, each.line) for each in changes if each.file is not None), None)
         return None if file is None else (located(file[0], self._around), file[1])
 
