@@ -10,7 +10,6 @@ from itertools import islice
 from msgspec.structs import asdict, replace
 
 from ergo_cli.core.diagnostics import counted
-from ergo_cli.replay.results import Divergence
 from ergo_cli.report.changes import change_documents, change_rows
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.comparisons import divergence_document
@@ -18,6 +17,7 @@ from ergo_cli.report.document import (
     NOTHING_TO_DO,
     BisectionDocument,
     CommitDocument,
+    DivergenceDocument,
     Report,
     SkippedCommitDocument,
     error_document,
@@ -25,10 +25,10 @@ from ergo_cli.report.document import (
     warning_texts,
 )
 from ergo_cli.report.error_text import fitting, near
-from ergo_cli.report.facts import facts
 from ergo_cli.report.text import Block, Line, Row, Rows, Tone
 from ergo_cli.tools.bisecting import Bisection, Origin
 from ergo_cli.tools.git_repository import Commit
+from ergo_cli.tools.past_replays import Difference
 
 FOUND = "found"
 AMBIGUOUS = "ambiguous"
@@ -68,7 +68,7 @@ def _document(found: Bisection) -> BisectionDocument:
     return BisectionDocument(
         commit=candidates[0] if len(candidates) == 1 else None,
         candidates=candidates,
-        divergence=None if origin is None else divergence_document(origin.first.divergence),
+        divergence=None if origin is None else _divergence_document(origin.first),
         changes=() if origin is None else change_documents(origin.changes),
         files=() if origin is None else tuple(map(unicode, origin.files)),
         good=None if origin is None else _commit(origin.good),
@@ -90,7 +90,7 @@ def _blocks(bundle: str, found: Bisection, origin: Origin, *, listed: bool) -> I
     yield from change_rows([origin.changes], listed=listed)
     yield from _files(origin, listed=listed)
     yield Line()
-    yield from _differing(bundle, origin.first.divergence)
+    yield from _differing(bundle, origin.first)
     yield Line(f"searched   {origin.good.short} to {found.bad.short}, {counted(found.replays, 'replay')}")
     yield from _skipped(found, listed=listed)
     yield Line()
@@ -123,15 +123,18 @@ def _files(origin: Origin, *, listed: bool) -> Iterator[Block]:
     yield Line(f"{label:9}  {', '.join(shown)}{more}", Tone.FAINT if origin.changes else Tone.PLAIN)
 
 
-def _differing(bundle: str, divergence: Divergence) -> Iterator[Block]:
+def _differing(bundle: str, first: Difference) -> Iterator[Block]:
     """What the bundle differs in; of a record the place in it."""
-    event = "" if divergence.event_id is None else f"event {divergence.event_id}"
-    record = _RECORD.match(divergence.path)
+    event = "" if first.event_id is None else f"event {first.event_id}"
+    record = _RECORD.match(first.path)
     if record is not None:
         event += f"  record {record[1]}"
-        divergence = replace(divergence, path=divergence.path[record.end() :])
     yield Line(f"differs    {near(bundle)}  {event}".rstrip())
-    yield Rows(tuple(fact.row for fact in facts(divergence)), _MARGIN)
+    yield Rows(tuple(Row((fact,)) for fact in first.facts), _MARGIN)
+
+
+def _divergence_document(first: Difference) -> DivergenceDocument:
+    return replace(divergence_document(first.divergence), facts=first.facts)
 
 
 def _skipped(found: Bisection, *, listed: bool) -> Iterator[Block]:

@@ -41,7 +41,7 @@ class Asked(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """A divergence as a report has it; the two values are read when they are shown."""
+    """A divergence as a report has it; the two values are read when they are shown. ``facts`` are its lines of text."""
 
     seq: int
     event_id: str | None
@@ -56,6 +56,7 @@ class Difference(Struct, frozen=True):
     node: str | None
     origin: str | None
     cause: str | None
+    facts: tuple[str, ...] = ()
 
     @property
     def likeness(self) -> tuple[DivergenceKind, str | None, str]:

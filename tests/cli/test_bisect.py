@@ -88,6 +88,21 @@ def test_the_commit_and_its_layer_of_change_are_shown(ergo: Ergo, history: Path)
     ]
 
 
+def test_a_value_that_differs_is_named_by_its_key(ergo: Ergo, tmp_path: Path) -> None:
+    home, bundle = tmp_path / "trend", "captures/prices.json"
+    shutil.copytree(FIXTURES / "own_primitives", home, ignore=shutil.ignore_patterns("__pycache__"))
+    assert ergo("capture", cwd=home).exit_code == 0
+    files = texts_below(home)
+    code = "trend/primitives.py"
+    edit = {code: files[code].replace("alpha * (price", "(alpha + 0.5) * (price")}
+    make_history(tmp_path / "history", [("Begin", files), ("Follow faster", edit)])
+    ran = ergo("bisect", bundle, cwd=tmp_path / "history")
+    assert "           ~ average  100.375 -> 101.125  set_context by remember\n" in ran.stdout
+    report = ergo("bisect", bundle, "--format", "json", cwd=tmp_path / "history").report
+    facts = report["bisection"]["divergence"]["facts"]
+    assert facts == ["~ average  100.375 -> 101.125  set_context by remember"]
+
+
 def test_the_report_has_the_commit_the_range_and_the_change(ergo: Ergo, history: Path) -> None:
     ids = commits(history)
     report = bisected(ergo, history, "--good", "HEAD~7")
