@@ -85,7 +85,10 @@ def test_a_changed_program_closes_the_gate_and_replay_names_the_step(
     replayed = ergo("replay", "--format", "json", cwd=project)
     assert replayed.exit_code == 1
     assert replayed.report["bundles"][0]["divergences"][0]["node"] == node
-    assert run_gate(project, environment, PATH=WITH_ERGO).exit_code != 0
+    gate = run_gate(project, environment, PATH=WITH_ERGO)
+    assert gate.exit_code != 0
+    assert f"\nchanged    {path}:" in gate.stdout
+    assert "\ncompare    ergo replay captures/historical.capture.json\n" in gate.stdout
     assert ergo("capture", "-p", "historical", cwd=project).exit_code == 0
     assert run_gate(project, environment, PATH=WITH_ERGO).exit_code == 0
 
