@@ -152,7 +152,12 @@ def _accepted(accepted: Accepted, words: Sequence[str]) -> Iterator[Block]:
     for proposal in review.proposals:
         if proposal.path in written:
             yield Line(f"  {near(proposal.path)}", Tone.GOOD)
-    left = [proposal for proposal in review.proposals if proposal.path not in written]
+    unwritten = [proposal for proposal in review.whole if proposal.path not in written]
+    if unwritten:
+        yield Line()
+        yield Line(f"refused    {counted(len(unwritten), 'bundle')}: accepted, but not written", Tone.BAD)
+        yield from (Line(f"  {near(proposal.path)}") for proposal in unwritten)
+    left = [proposal for proposal in review.proposals if proposal not in review.whole]
     if left:
         yield Line()
         yield Line(f"left       {counted(len(left), 'bundle')}: accepted only with all of its groups", Tone.STRONG)

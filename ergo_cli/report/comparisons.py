@@ -294,7 +294,8 @@ def _sum(results: Sequence[BundleResult], diverged: Sequence[BundleResult], seco
     else:
         parts.append(f"{len(diverged):,} of {bundles}" if diverged else bundles)
     if 0 < passing < len(diverged) or (passing and refused):
-        parts[-1] += f", {passing:,} below --fail-on {diverged[0].fail_on.value}"
+        gate = diverged[0].fail_on
+        parts[-1] += f", {passing:,} expected" if gate is FailOn.ANY else f", {passing:,} below --fail-on {gate.value}"
     parts += levels_text(sum((result.levels for result in results), LevelCounts()))
     parts.append(counted(sum(result.events or 0 for result in results), "event"))
     if seconds is not None:
@@ -352,7 +353,8 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
     in_full = next((result for result in diverged if not result.passes and result.divergences), diverged[0])
     named = len(diverged) > 1
     yield from first_decision(in_full, sides, shown.program, following, verbose=shown.verbose, named=named)
-    if shown.accepts and in_full.path != STANDARD_INPUT:
+    is_open = in_full.divergence_count > expected_count(in_full)
+    if shown.accepts and is_open and in_full.path != STANDARD_INPUT:
         accept = shlex.join(("ergo", "accept", argument(in_full.path), *shown.program))
         yield Line(f"intended?  {accept}", whole=True)
     for result in diverged if shown.listed else ():

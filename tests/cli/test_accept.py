@@ -349,20 +349,6 @@ def test_a_folder_that_takes_no_lines_leaves_the_bundle(ergo: Ergo, desk: Path) 
     assert sorted(os.listdir(desk / "captures")) == ["accepted.jsonl", "monday.json"]
 
 
-def test_the_log_is_no_link_to_a_file_elsewhere(ergo: Ergo, desk: Path) -> None:
-    before = (desk / BUNDLE).read_bytes()
-    for target, text in (("diary.txt", "mine\n"), ("absent.txt", None)):
-        if text is not None:
-            (desk / target).write_text(text)
-        log = desk / "captures" / "accepted.jsonl"
-        log.symlink_to(desk / target)
-        ran = ergo("accept", "--all", "--format", "json", cwd=desk)
-        assert (ran.exit_code, ran.report["error"]["code"]) == (6, "accept.log_write_failed")
-        assert (desk / BUNDLE).read_bytes() == before
-        assert ((desk / target).read_text() if (desk / target).exists() else None) == text
-        log.unlink()
-
-
 def test_a_line_that_was_not_finished_is_left_alone(ergo: Ergo, desk: Path) -> None:
     (desk / "captures" / "accepted.jsonl").write_text('{"bundle":"mon')
     assert ergo("accept", "--all", cwd=desk).exit_code == 0

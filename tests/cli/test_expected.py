@@ -76,6 +76,20 @@ def test_what_else_differs_still_closes_the_gate(ergo: Ergo, desk: Path, jobs: s
     assert [each.get("expected_by") for each in alone["divergences"]] == [None, 0]
 
 
+def test_a_gate_that_passes_says_that_decisions_are_expected(ergo: Ergo, desk: Path) -> None:
+    expect(desk, LATER)
+    ran = ergo("replay", "--fail-on", "decision", cwd=desk)
+    assert ran.exit_code == 0
+    assert "passes   below --fail-on decision, apart from what is expected\n" in ran.stdout
+
+
+def test_of_several_bundles_those_that_are_expected_are_counted(ergo: Ergo, desk: Path) -> None:
+    expect(desk, LATER, bundle="captures/monday.json")
+    ran = ergo("replay", "captures", cwd=desk)
+    assert ran.exit_code == 1
+    assert ran.stdout.startswith("differs  2 of 2 bundles, 1 expected  16 events\n")
+
+
 def test_a_bound_on_what_is_listed_changes_no_verdict(ergo: Ergo, desk: Path) -> None:
     expect(desk, LATER)
     ran = ergo("replay", "--max-divergences", "1", "--format", "json", cwd=desk)
