@@ -181,7 +181,7 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
             return BundleResult(scan.reader.path, Outcome.REFUSED, window, graph_id=scan.reader.graph_id)
         options = replace(options, window=window)
     from ergo_cli.replay.comparison import Comparison  # imported here: a byte match does not need them
-    from ergo_cli.replay.reaching import differs_in_code, with_changes
+    from ergo_cli.replay.reaching import differs_in_code, with_changes, with_places
 
     journals = BundleJournals(scan.reader)
     try:
@@ -195,7 +195,7 @@ def _compared(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleRe
         return _refused(scan, error, found.changes(scan.reader, target.recorded, False))
     result = comparison.run(warnings)
     changes = found.changes(scan.reader, target.recorded, differs_in_code(result))
-    return with_changes(result, changes, target.program)
+    return with_places(with_changes(result, changes, target.program), target.program)
 
 
 def _refused(scan: Scan, error: ErgoError, changes: Changes) -> BundleResult:

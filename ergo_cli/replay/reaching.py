@@ -26,8 +26,6 @@ from ergo_cli.replay.results import (
 
 MADE_BY_PROGRAM = EFFECT_KINDS | {DivergenceKind.TERMINATION}
 
-_NOWHERE: Mapping[str, str] = {}
-
 
 def differs_in_code(result: BundleResult) -> bool:
     """Whether a difference may come from code that no fingerprint covers."""
@@ -35,15 +33,14 @@ def differs_in_code(result: BundleResult) -> bool:
 
 
 def with_changes(result: BundleResult, changes: Changes, program: AnyProgram | None) -> BundleResult:
-    """The result with what changed since its capture; each divergence knows its place and the changes that reach it.
+    """The result with what changed since its capture; each divergence knows the changes that reach it.
 
     A change reaches the divergences of the nodes that depend on those that it is in. One that is in nodes and reaches
     none is marked as without effect, unless not all divergences were kept, or of one that the program made the node is
     not known; in a match every change is. ``program`` is None where what depends on what is not known.
     """
     warnings = result.warnings + changes.notices
-    places = _places(program) if program is not None and result.divergences else _NOWHERE
-    divergences = tuple(_with_place(with_members(each, changes.found), places) for each in result.divergences)
+    divergences = tuple(with_members(each, changes.found) for each in result.divergences)
     if not changes.found:
         return replace(result, warnings=warnings, divergences=divergences)
     acting = None if program is None else program.kind.acting
@@ -66,9 +63,13 @@ def with_changes(result: BundleResult, changes: Changes, program: AnyProgram | N
     return replace(result, warnings=warnings, divergences=divergences, changes=found)
 
 
-def _places(program: AnyProgram) -> Mapping[str, str]:
+def with_places(result: BundleResult, program: AnyProgram) -> BundleResult:
+    """The result whose divergences know where in today's files their values are made, of a program that computes."""
     computing = program.kind.computing
-    return _NOWHERE if computing is None else computing.places(program.value)
+    if computing is None or not result.divergences:
+        return result
+    places = computing.places(program.value)
+    return replace(result, divergences=tuple(_with_place(each, places) for each in result.divergences))
 
 
 def _with_place(divergence: Divergence, places: Mapping[str, str]) -> Divergence:

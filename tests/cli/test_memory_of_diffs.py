@@ -52,8 +52,8 @@ def test_one_event_that_counts_otherwise_is_apart_from_those_that_remember_it(de
     assert [" ".join(line.split()) for line in shown[2:7]] == [
         "changed graph.yaml:7 limit.value 100.0 -> 105.0",
         "",
-        "2 ~ count first e4, last e5, memory of count since e3",
-        "1 ~ count 2.0 -> 1.0 e3",
+        "2 keep ~ count first e4, last e5, memory of count since e3",
+        "1 keep ~ count 2.0 -> 1.0 e3",
         "2 evidence ~ event.payload.count 2.0 -> 1.0 first e4, last e5, memory of count since e3",
     ]
 
