@@ -7,10 +7,10 @@ import pytest
 from ergo_cli.channels.bounded_run import Finished, Output
 from ergo_cli.tools.git_process import complaint
 
-DUBIOUS = b"""fatal: detected dubious ownership in repository at '/work/desk'
+DUBIOUS = b"""fatal: detected dubious ownership in repository at '/srv/desk'
 To add an exception for this directory, call:
 
-\tgit config --global --add safe.directory /work/desk
+\tgit config --global --add safe.directory /srv/desk
 """
 CORRUPT = b"""error: inflate: data stream error (incorrect header check)
 fatal: loose object c20f7beaaf4d17c9d5bcc23f1b47dd9af974477b is corrupt
@@ -20,7 +20,7 @@ fatal: loose object c20f7beaaf4d17c9d5bcc23f1b47dd9af974477b is corrupt
 @pytest.mark.parametrize(
     ("stderr", "said"),
     [
-        (DUBIOUS, "detected dubious ownership in repository at '/work/desk'"),
+        (DUBIOUS, "detected dubious ownership in repository at '/srv/desk'"),
         (CORRUPT, "loose object c20f7beaaf4d17c9d5bcc23f1b47dd9af974477b is corrupt"),
         (b"", "it ended with status 128"),
     ],
