@@ -615,7 +615,7 @@ def test_explain_numbers_records_and_shows_effects_in_words(ergo: Ergo, project:
     table = lines.index(next(line for line in lines if line.startswith("seq ")))
     numbers = [line.split()[0] for line in lines[table + 1 : table + 1 + count]]
     assert numbers == [str(number) for number in range(head + 1, head + 1 + count)]
-    assert lines[lines.index("effects") + 1 :] == [
+    assert lines[lines.index("recorded effects") + 1 :] == [
         '  io  namespace="bank.charge" request={"cents": 1650, "customer": "anna", "lines": 2}'
         ' idempotency_key="morning-anna"',
         '  till = {"event_type": "basket", "payload": {"cents": 1650, "customer": "anna", "lines": 2}}  sink_write',

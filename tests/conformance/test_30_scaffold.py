@@ -14,6 +14,8 @@ from tests.conftest import Ergo
 TREE = [
     ".github/workflows/ergo.yml",
     ".gitignore",
+    ".gitlab-ci.yml",
+    ".pre-commit-config.yaml",
     "README.md",
     "adapters/sample.yaml",
     "captures/historical.capture.json",
@@ -25,6 +27,7 @@ TREE = [
     "fixtures/historical.jsonl",
     "graphs/strategy.yaml",
     "primitives.py",
+    "pytest.ini",
     "requirements.txt",
     "scripts/test",
 ]

@@ -136,9 +136,8 @@ class _Edits:
         line = written(after).parameters[name, parameter]
         taken = {"limit": ("full.value",), "spare": ("share.fallback",), "key": ("close.key", "done.key")}
         takers = [f"{name}/{each}" for each in taken[parameter]] if SHAPES[node.reference].nodes else []
-        subject = takers[0] if len(takers) == 1 else f"{name}.{parameter}"
         nodes = tuple(taker.rpartition(".")[0] for taker in takers) or (name,)
-        return after, (Expected(subject, "changed", old, new, GRAPH, line, nodes),)
+        return after, (Expected(f"{name}.{parameter}", "changed", old, new, GRAPH, line, nodes),)
 
     def _defaults(self) -> Iterator[Port]:
         for name, node in self._nodes.items():
@@ -159,8 +158,8 @@ class _Edits:
         after = with_node(self._graph, name, node._replace(bound=bound))
         is_instance = bool(SHAPES[node.reference].nodes)
         file, line = (BAND, 8) if is_instance else (GRAPH, written(after).nodes[name])
-        path, subject = (f"{name}/share", f"{name}/share.fallback") if is_instance else (name, f"{name}.{parameter}")
-        return after, (Expected(subject, "changed", node.bound[parameter], default, file, line, (path,)),)
+        path = f"{name}/share" if is_instance else name
+        return after, (Expected(f"{name}.{parameter}", "changed", node.bound[parameter], default, file, line, (path,)),)
 
     def _rewirings(self) -> Iterator[tuple[Port, Port]]:
         for port, source in self._wires():
@@ -359,7 +358,8 @@ class _Edits:
         node = inner.partition(".")[0]
         paths = tuple(f"{taker}/{node}" for taker in takers)
         if together is not None:
-            subject = f"{takers[0]}/{inner}" if len(takers) == 1 else together
+            alone = f"{takers[0]}.spare" if old.startswith("default") else f"{takers[0]}/{inner}"
+            subject = alone if len(takers) == 1 else together
             return after, (Expected(subject, "changed", was, now, file, line, paths),)
         is_wire = " -> " in old
         return after, tuple(
