@@ -352,6 +352,7 @@ def wherever(path: str) -> str:
     return re.sub(r"^effects\[\d+\]", "effects[]", path)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(edits=twice_edited_graphs(), stream=streams)
 def test_what_names_the_first_of_two_edits_alone_is_there_without_the_second(
