@@ -141,7 +141,7 @@ class Gate(Struct, frozen=True):
         if self.profile is not None:
             yield from ("--profile", self.profile)
         if self.project is not None:
-            yield from ("--project", os.path.relpath(self.project))
+            yield from ("--project", argument(os.path.relpath(self.project)))
 
 
 def _fail_on(word: str, by: str) -> FailOn:
