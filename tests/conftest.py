@@ -17,9 +17,16 @@ from s3_server import Bucket, make_bucket, running_s3_server
 CONFORMANCE = Path(__file__).parent / "conformance" / "originals"
 
 settings.register_profile(
-    "ergo", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], database=None
+    "ergo",
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=None,
+    derandomize=True,
 )
+settings.register_profile("exploring", settings.get_profile("ergo"), derandomize=False)
 settings.load_profile("ergo")
+"""The same examples in each run, so that what closes the gate is a change. ``scripts/test --all`` looks for new ones."""
 
 
 class Ran(NamedTuple):

@@ -120,6 +120,10 @@ def check_causes(found: Replayed) -> None:
         assert each.cause == "program_changed"
 
 
+TAKEN_AS = {"limit": "value", "spare": "fallback", "key": "key"}
+"""The parameters of the clusters, and those of the nodes in them that take them."""
+
+
 class Side(NamedTuple):
     """What the interpreter computes for one of the graphs, by the paths of its nodes."""
 
@@ -150,8 +154,11 @@ class Side(NamedTuple):
         node = self.nodes.get(path)
         return None if node is None or port not in node.inputs else plain(node.inputs[port])
 
-    def parameter(self, path: str, name: str) -> Any:
-        return self.nodes[path].parameters[name].value
+    def parameter(self, path: str, name: str, taker: str) -> Any:
+        """A parameter of a node; of an instance of a cluster, by what the node inside that takes it has."""
+        if path in self.nodes:
+            return self.nodes[path].parameters[name].value
+        return self.nodes[taker].parameters[TAKEN_AS[name]].value
 
 
 def plain(value: Any) -> Any:
@@ -242,7 +249,7 @@ class Chain:
     def _value(self, side: Side, parent: Cause, step: Cause) -> Any:
         if step.role == "":
             path, _, name = step.part.rpartition(".")
-            return side.parameter(path, name)
+            return side.parameter(path, name, parent.part)
         if step.rewired:
             return side.takes(parent.part, step.role)
         return side.gives(step.part)
@@ -253,10 +260,14 @@ class Chain:
         return [msgspec.to_builtins(each) for each in side.nodes[self.why.node].effects]
 
     def _is_edit(self, step: Cause) -> bool:
-        """Whether a step is a part of the edit: a node, a parameter or a wire."""
+        """Whether a step is a part of the edit: a node, a parameter or a wire.
+
+        A wire or a parameter is known by its line too. A node is not: all instances of a cluster have its lines.
+        """
         place = (step.file and Path(step.file).name, step.line)
         changes = [each for each in self.found.edited.changes if not each.idle]
-        return any(step.part == each.subject or place == (each.file, each.line) for each in changes)
+        places = {(each.file, each.line) for each in changes if each.subject not in each.nodes}
+        return place in places or any(step.part == each.subject for each in changes)
 
 
 def steps_of(cause: Cause) -> Iterator[Cause]:
