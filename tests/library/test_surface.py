@@ -52,9 +52,6 @@ GIVEN = {
 }
 """Classes whose values a caller is given by another name, and never makes."""
 
-INNER = {"Pattern.advance"}
-"""Methods that only comparisons call."""
-
 
 @cache
 def unseen_names(module: str) -> Mapping[str, Any]:
@@ -131,8 +128,7 @@ def parameters() -> Iterator[tuple[str, Any]]:
             if name not in GIVEN and not issubclass(value, BaseException):
                 callables[name] = constructor(value)
         for place, taken in callables.items():
-            if place not in INNER:
-                yield from ((f"{place}({each})", hint) for each, hint in taken.items() if each != "return")
+            yield from ((f"{place}({each})", hint) for each, hint in taken.items() if each != "return")
 
 
 def missing(offered: Collection[Any]) -> list[str]:
