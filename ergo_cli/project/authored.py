@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from ergo_cli.core.beginnings import COMPRESSIONS, MARK, WITHOUT_MARK, compression, marked, marked_encoding
-from ergo_cli.core.diagnostics import Notice, did_you_mean
+from ergo_cli.core.diagnostics import Notice, did_you_mean, nearest
 from ergo_cli.core.documents import TEXT_LIMIT
 from ergo_cli.core.numbers import U64_MAX
 from ergo_cli.core.time import parse_duration
@@ -260,13 +260,32 @@ class Table:
                 self.fault(key, f"must be a day, got {_noun(value)}", fix)
         return date.max
 
+    def refuse_like(self, key: str, example: str) -> None:
+        """Record a fault for every table that was not read and whose name most likely stands for ``key``."""
+        for name in self._unread():
+            is_of_tables = isinstance(self._members[name], dict | list)
+            if is_of_tables and nearest(name, {*self._asked, key}) == key:
+                self.fault(name, f"is unknown; did you mean '{key}'?", f"write {example}")
+                self._asked.add(name)
+
+    def refuse_unknown(self) -> None:
+        """Record a fault for every key that was not read."""
+        known = ", ".join(sorted(self._asked))
+        for key in self._unread():
+            meant = nearest(key, self._asked - self._members.keys())
+            fix = f"remove it; known are {known}" if meant is None else f"rename it to '{meant}'"
+            self.fault(key, "is unknown", fix)
+
     def finish(self) -> None:
         """Record a notice for every key that was not read."""
-        for key in sorted(self._members.keys() - self._asked):
+        for key in self._unread():
             place = self.place(key)
             meant = did_you_mean(key, self._asked)
             message = f"unknown key '{place}' is ignored" + (f"; {meant}" if meant else "")
             self._findings.notices.append(Notice(message, f"{self._findings.file} {place}"))
+
+    def _unread(self) -> list[str]:
+        return sorted(self._members.keys() - self._asked)
 
     def _typed(self, key: str, expected: type[T], noun: str, fix: str) -> T | None:
         self._asked.add(key)

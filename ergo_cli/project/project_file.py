@@ -164,6 +164,7 @@ def _decode(members: Mapping[str, object], file: Path, prefix: str, defaults: Ma
         expects=tuple(_expect(each, file) for each in table.list_of_tables("expect")),
         profiles={name: _profile(name, profile) for name, profile in table.tables("profiles").items()},
     )
+    table.refuse_like("expect", f"[[{table.place('expect')}]]")
     table.finish()
     findings.raise_first()
     return replace(project, notices=tuple(findings.notices))
@@ -184,7 +185,7 @@ def _expect(table: Table, file: Path) -> Expect:
         table.fault("bundle", "must lie below the project's folder", 'write bundle = "captures/*.json"')
     if table.has("why") and not expect.why.strip():
         table.fault("why", "must say why", 'write why = "…"')
-    table.finish()
+    table.refuse_unknown()  # a key that is passed over lets more pass the gate than is meant
     return expect
 
 
@@ -222,6 +223,7 @@ def _profile(name: str, table: Table) -> Profile:
     )
     if "\0" in name:
         table.fault(None, "has a zero byte in its name", "give the profile another name")
+    table.refuse_like("expect", "[[expect]] beside the profiles")
     table.finish()
     return profile
 

@@ -167,8 +167,47 @@ def test_a_key_that_must_be_there_is_missed(ergo: Ergo, desk: Path, key: str) ->
     assert (ran.exit_code, f"expect[0].{key}" in ran.stderr) == (3, True)
 
 
-def test_an_unknown_key_is_a_warning(ergo: Ergo, desk: Path) -> None:
-    expect(desk, LATER, nodes="buy")
-    ran = ergo("replay", cwd=desk)
-    assert ran.exit_code == 0
-    assert "unknown key 'expect[0].nodes' is ignored; did you mean 'node'?" in ran.stderr
+@pytest.mark.parametrize(
+    ("key", "fix"),
+    [
+        ("nodes", "rename it to 'node'"),
+        ("Kind", "rename it to 'kind'"),
+        ("whys", "remove it; known are bundle, kind, node, path, until, why"),
+        ("colour", "remove it; known are bundle, kind, node, path, until, why"),
+    ],
+)
+def test_an_unknown_key_is_refused_since_it_would_let_more_pass(ergo: Ergo, desk: Path, key: str, fix: str) -> None:
+    expect(desk, LATER, **{key: "buy"})
+    for command in (("replay",), ("replay", "-q"), ("validate", "ergo.toml")):
+        ran = ergo(*command, "--format", "json", cwd=desk)
+        error = ran.report["error"]
+        assert (ran.exit_code, error["code"], error["fix"]) == (3, "PRJ-PARSE", fix)
+        assert f"key 'expect[0].{key}' is unknown" in error["message"]
+        assert error["where"].endswith(f"ergo.toml expect[0].{key}")
+
+
+@pytest.mark.parametrize("name", ["expects", "Expect", "expected", "expectations", "profiles.default.expect"])
+@pytest.mark.parametrize("brackets", ["[{}]", "[[{}]]"])
+def test_a_table_of_nearly_the_same_name_is_refused(ergo: Ergo, desk: Path, name: str, brackets: str) -> None:
+    with (desk / "ergo.toml").open("a") as file:
+        file.write(f'\n{brackets.format(name)}\nuntil = {LATER}\nbundle = "captures/*.json"\nwhy = "{WHY}"\n')
+    error = ergo("replay", "--format", "json", cwd=desk).report["error"]
+    assert error["code"] == "PRJ-PARSE"
+    assert f"key '{name}' is unknown; did you mean 'expect'?" in error["message"]
+    assert error["fix"].startswith("write [[expect]]")
+
+
+def test_one_table_in_single_brackets_is_refused(ergo: Ergo, desk: Path) -> None:
+    with (desk / "ergo.toml").open("a") as file:
+        file.write(f'\n[expect]\nuntil = {LATER}\nbundle = "captures/*.json"\nwhy = "{WHY}"\n')
+    error = ergo("replay", "--format", "json", cwd=desk).report["error"]
+    assert error["code"] == "PRJ-PARSE"
+    assert "key 'expect' must be a list of tables, got a table" in error["message"]
+    assert error["fix"] == "write [[expect]]"
+
+
+def test_other_unknown_keys_stay_warnings(ergo: Ergo, desk: Path) -> None:
+    text = (desk / "ergo.toml").read_text()
+    (desk / "ergo.toml").write_text('export = "later"\n' + text)
+    ran = ergo("replay", "captures/monday.json", cwd=desk)
+    assert (ran.exit_code, "unknown key 'export' is ignored" in ran.stderr) == (1, True)
