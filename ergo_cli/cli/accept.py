@@ -28,9 +28,16 @@ from ergo_cli.cli.commands import (
 from ergo_cli.cli.replay import BundlesArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from ergo_cli.cli.session import Session
+    from ergo_cli.project.store import ProgramStore
     from ergo_cli.replay.filters import DivergenceFilter
+    from ergo_cli.replay.selection import BundlePath
+    from ergo_cli.replay.session import ReplayRequest
     from ergo_cli.report.command_result import CommandResult
+    from ergo_cli.tools.accept.proposals import Proposed
     from ergo_cli.tools.accept.review import Answer, Group, Part, Review
 
 AllOption = Annotated[bool, typer.Option("--all", help="Accept all of it without asking.")]
@@ -76,18 +83,18 @@ def accept(
     version: VersionOption = False,
 ) -> int:
     """Let what today's program decides become the recording, after review."""
-    from ergo_cli.cli.session import Done, Session
-    from ergo_cli.errors import ErgoError
+    from ergo_cli.cli.session import Session
     from ergo_cli.project.finding import ProgramFlags
     from ergo_cli.project.store import ProgramStore
     from ergo_cli.replay.selection import select_bundles
     from ergo_cli.replay.session import ReplayRequest
-    from ergo_cli.report.acceptance import Accepted, render_accepted, render_stale, render_waiting
+    from ergo_cli.report.acceptance import render_accepted, render_stale, render_waiting
     from ergo_cli.report.grouping import group_of
-    from ergo_cli.tools.accept.proposals import Proposal, propose, workplace
+    from ergo_cli.tools.accept.proposals import Proposal, workplace
+    from ergo_cli.tools.accept.result import Accepted
     from ergo_cli.tools.accept.review import Review
     from ergo_cli.tools.accept.stale import find_stale
-    from ergo_cli.tools.accept.writing import Acceptance, Written, write
+    from ergo_cli.tools.accept.writing import Acceptance, write_each
 
     session = Session("accept", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project)
@@ -101,40 +108,33 @@ def accept(
         _check_surroundings(force=force)
         meant = _filter(kind, node, path)
         selection = select_bundles(bundles or (), profile, project, strict=False)
-        proposals: list[Proposal] = []
-        errors = [refusal.error for refusal in selection.refusals]
-        done = 0
         with workplace() as folder:
-            with session.progress("accept", lambda: Done(done, len(selection.bundles), "bundles")) as on_event:
-                for bundle in selection.bundles:
-                    try:
-                        proposal = propose(bundle, request, store, folder, on_event)
-                    except ErgoError as error:
-                        errors.append(error)
-                    else:
-                        proposals += () if proposal is None else (proposal,)
-                    done += 1
-            review = Review(proposals, group_of, meant)
-            matching = len(selection.bundles) + len(selection.refusals) - len(proposals) - len(errors)
+            proposed = _proposed(session, selection.bundles, request, store, folder)
+            review = Review([each for each in proposed if isinstance(each, Proposal)], group_of, meant)
             if accept_all:
                 review.accept_all()
-            elif proposals and not _can_ask():
-                waiting = Accepted(review, {}, tuple(errors), matching, selection.notices, selection.searched)
-                return render_waiting(waiting, (*(bundles or ()), *flags.words))
+            elif review.proposals and not _can_ask():
+                return render_waiting(Accepted(selection, proposed, review), (*(bundles or ()), *flags.words))
             else:
                 _ask(session, review)
-            written: dict[str, Written] = {}
-            acceptance = Acceptance.now(why)
-            for proposal in review.whole:
-                try:
-                    written[proposal.path] = write(proposal, acceptance, store)
-                except ErgoError as error:
-                    errors.append(error)
-        notices = selection.notices + tuple(notice for each in written.values() for notice in each.notices)
-        accepted = Accepted(review, written, tuple(errors), matching, notices, selection.searched)
-        return render_accepted(accepted, flags.words)
+            replaced = write_each(review.whole, Acceptance.now(why), store)
+        return render_accepted(Accepted(selection, proposed, review, replaced), flags.words)
 
     return session.conclude(work)
+
+
+def _proposed(
+    session: Session, bundles: Sequence[BundlePath], request: ReplayRequest, store: ProgramStore, folder: Path
+) -> list[Proposed]:
+    """What each bundle comes to, with the progress of it on a terminal."""
+    from ergo_cli.cli.session import Done
+    from ergo_cli.tools.accept.proposals import propose_each
+
+    found: list[Proposed] = []
+    with session.progress("accept", lambda: Done(len(found), len(bundles), "bundles")) as on_event:
+        for proposed in propose_each(bundles, request, store, folder, on_event):
+            found.append(proposed)  # one by one: the progress counts them
+    return found
 
 
 def _can_ask() -> bool:

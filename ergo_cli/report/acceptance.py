@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from ergo_cli.core.diagnostics import Notice, counted
+from ergo_cli.core.diagnostics import counted
 from ergo_cli.errors import ErgoError, UsageError, exit_code
 from ergo_cli.replay.results import BundleResult
 from ergo_cli.report.changes import change_rows
@@ -33,20 +33,10 @@ from ergo_cli.report.grouping import bundle_rows, group_rows, groups
 from ergo_cli.report.reproducing import argument
 from ergo_cli.report.text import Block, Line, Rows, Tone
 from ergo_cli.tools.accept.proposals import Proposal
+from ergo_cli.tools.accept.result import Accepted
 from ergo_cli.tools.accept.review import Group, Part, Review, Special
 from ergo_cli.tools.accept.stale import Stale
 from ergo_cli.tools.accept.writing import Written
-
-
-class Accepted(Struct, frozen=True):
-    """What became of a review: what was written, by path, what refused a bundle, how many matched as they are."""
-
-    review: Review
-    written: dict[str, Written]
-    errors: tuple[ErgoError, ...]
-    matching: int
-    notices: tuple[Notice, ...] = ()
-    searched: tuple[str, ...] = ()
 
 
 def group_screen(number: int, total: int, group: Group, part: Part) -> tuple[Block, ...]:
@@ -137,7 +127,10 @@ def _result(accepted: Accepted, errors: Sequence[ErgoError], blocks: tuple[Block
         ),
     )
     if is_empty:
-        blocks = (Line("empty: no bundle matched"), *(Line(f"  looked in {near(each)}") for each in accepted.searched))
+        blocks = (
+            Line("empty: no bundle matched"),
+            *(Line(f"  looked in {near(each)}") for each in accepted.selection.searched),
+        )
     messages = failure_lines(*(proposal.result.failures for proposal in review.proposals))
     return CommandResult(report, blocks, tuple(errors), accepted.notices, messages=messages)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from hashlib import sha256
@@ -57,6 +57,10 @@ class Proposal(Struct, frozen=True, eq=False):
         return self.result.divergence_count - len(self.result.divergences)
 
 
+Proposed = Proposal | ErgoError | None
+"""What a bundle comes to: its new recording, what refuses to make one, None where it would be the old one."""
+
+
 @contextmanager
 def workplace() -> Generator[Path]:
     """A folder for new recordings. Raises ErgoError ``accept.folder_create_failed``."""
@@ -68,6 +72,23 @@ def workplace() -> Generator[Path]:
             fix = temporary_remedy(error)
             raise ErgoError("accept.folder_create_failed", message, where="temporary folder", fix=fix) from error
         yield folder
+
+
+def propose_each(
+    bundles: Iterable[BundlePath],
+    request: ReplayRequest,
+    store: ProgramStore,
+    folder: Path,
+    on_event: Callable[[], None] | None,
+) -> Iterator[Proposed]:
+    """What each bundle comes to, with new recordings in ``folder``; one that is refused stops no other."""
+    for bundle in bundles:
+        proposed: Proposed
+        try:
+            proposed = propose(bundle, request, store, folder, on_event)
+        except ErgoError as error:
+            proposed = error
+        yield proposed
 
 
 def propose(

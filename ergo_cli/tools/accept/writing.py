@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -62,6 +63,20 @@ class Written(Struct, frozen=True):
     sha256: str
     log: str
     notices: tuple[Notice, ...] = ()
+
+
+def write_each(
+    proposals: Iterable[Proposal], acceptance: Acceptance, store: ProgramStore
+) -> dict[str, Written | ErgoError]:
+    """Replace bundles, and what became of each, by path; one that cannot be replaced stops no other."""
+    return {proposal.path: _written(proposal, acceptance, store) for proposal in proposals}
+
+
+def _written(proposal: Proposal, acceptance: Acceptance, store: ProgramStore) -> Written | ErgoError:
+    try:
+        return write(proposal, acceptance, store)
+    except ErgoError as error:
+        return error
 
 
 def write(proposal: Proposal, acceptance: Acceptance, store: ProgramStore) -> Written:
