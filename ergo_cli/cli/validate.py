@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -64,6 +65,6 @@ def validate(
         )
         words = (word for option, path in paths if path is not None for word in (option, str(path)))
         options = (*(("--strict",) if strict else ()), *words)
-        return render_validation(validate_files(files, surroundings, strict=strict), options)
+        return render_validation(validate_files(files, surroundings, strict=strict, clock=monotonic), options)
 
     return session.conclude(work)

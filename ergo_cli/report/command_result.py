@@ -16,7 +16,7 @@ class CommandResult(Struct, frozen=True):
 
     ``messages`` are lines for standard error, before the errors.
     ``document`` replaces the encoded report for commands that keep the original's JSON. ``seconds`` is how long each
-    bundle took, where that was measured; ``files`` are those that the command read, which no output may replace.
+    bundle or file took, where that was measured; ``files`` are those that the command read: no output may replace one.
     """
 
     report: Report

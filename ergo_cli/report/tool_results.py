@@ -110,7 +110,9 @@ def render_validation(results: Sequence[FileResult], options: Sequence[str] = ()
     )
     notices = tuple(notice for result in results for notice in result.notices)
     files = tuple(result.path for result in results)
-    return CommandResult(report, tuple(_file_lines(results)), tuple(_each_once(errors)), notices, files=files)
+    seconds = tuple(result.seconds for result in results)
+    blocks, complaints = tuple(_file_lines(results)), tuple(_each_once(errors))
+    return CommandResult(report, blocks, complaints, notices, seconds=seconds, files=files)
 
 
 def _each_once(errors: Iterable[ErgoError]) -> Iterator[ErgoError]:

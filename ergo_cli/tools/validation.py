@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from os import PathLike, fspath
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError
@@ -37,13 +38,17 @@ _CHECKS: Mapping[FileType, Callable[[str, Surroundings], Checked]] = {
 
 
 class FileResult(Struct, frozen=True):
-    """The result of one file, which is valid if there are no errors; ``type`` is None if it cannot be determined."""
+    """The result of one file, which is valid if there are no errors; ``type`` is None if it cannot be determined.
+
+    ``seconds`` is how long the check took, where that was measured.
+    """
 
     path: str
     type: FileType | None
     id: str | None
     errors: tuple[ErgoError, ...]
     notices: tuple[Notice, ...]
+    seconds: float | None = None
 
 
 def validate_files(
@@ -52,11 +57,18 @@ def validate_files(
     *,
     strict: bool = True,
     on_file: Callable[[], None] | None = None,
+    clock: Callable[[], float] | None = None,
 ) -> list[FileResult]:
-    """Check each file; ``strict`` makes its warnings errors."""
+    """Check each file; ``strict`` makes its warnings errors.
+
+    With a ``clock``, in seconds, results say how long they took.
+    """
     results: list[FileResult] = []
     for path in paths:
+        begun = None if clock is None else clock()
         result = _validate(fspath(path), surroundings)
+        if clock is not None and begun is not None:
+            result = replace(result, seconds=clock() - begun)
         results.append(_strictly(result) if strict else result)
         if on_file is not None:
             on_file()
@@ -75,7 +87,7 @@ def _validate(path: str, surroundings: Surroundings) -> FileResult:
 
 def _strictly(result: FileResult) -> FileResult:
     errors = tuple(_as_error(notice, result.path) for notice in result.notices)
-    return FileResult(result.path, result.type, result.id, result.errors + errors, ())
+    return replace(result, errors=result.errors + errors, notices=())
 
 
 def _as_error(notice: Notice, path: str) -> ErgoError:

@@ -228,6 +228,18 @@ def test_a_match_has_no_findings(ergo: Ergo, desk: Path) -> None:
     assert gitlab(told["gitlab"].stdout) == []
 
 
+def test_validate_says_how_long_each_file_took_in_junit_alone(ergo: Ergo, desk: Path) -> None:
+    files = (GRAPH, "missing.yaml", "events/monday.jsonl")
+    ran = ergo("validate", *files, "--format", "junit", cwd=desk)
+    took = re.findall(r'<testcase [^>]*name="([^"]+)"[^>]* time="(\d+\.\d{3})"', ran.stdout)
+    assert [name for name, _ in took] == list(files)
+    [whole] = re.findall(r'<testsuite [^>]*time="([\d.]+)"', ran.stdout)
+    assert float(whole) == pytest.approx(sum(float(each) for _, each in took), abs=0.002)
+    for form in ("json", "gitlab", "sarif"):
+        first, second = (ergo("validate", *files, "--format", form, cwd=desk).stdout for _ in range(2))
+        assert first == second, "what does not show times does not depend on them"
+
+
 def test_validate_locates_each_error(ergo: Ergo, desk: Path) -> None:
     graph = desk / GRAPH
     text = graph.read_text().replace("impl: number_source@0.1.0", "impl: number_sauce@0.1.0")

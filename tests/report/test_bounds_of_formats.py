@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from ci_readers import github, gitlab, junit, sarif
@@ -18,6 +19,8 @@ from ergo_cli.report.document import Report
 from ergo_cli.report.formats.github import summary
 from ergo_cli.report.formats.registry import Around, rendered
 from ergo_cli.report.formats.rules import RULES
+from ergo_cli.report.tool_results import render_validation
+from ergo_cli.tools.validation import validate_files
 
 HERE = Around()
 
@@ -165,3 +168,16 @@ def test_times_are_those_of_the_bundles() -> None:
     data = rendered("junit", found, Around(seconds=(0.25, 1.5))).decode()
     assert re.findall(r'<testcase [^>]*time="([\d.]+)"', data) == ["0.250", "1.500"]
     assert re.findall(r'<testsuite [^>]*time="([\d.]+)"', data) == ["1.750"]
+
+
+def test_times_are_those_of_the_files(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.yaml", "b.yaml")]
+    ticks = iter((1.0, 1.25, 7.0, 8.5))
+    results = validate_files(paths, clock=lambda: next(ticks))
+    assert [each.seconds for each in results] == [0.25, 1.5]
+    rendering = render_validation(results)
+    data = rendered("junit", rendering.report, Around(seconds=rendering.seconds)).decode()
+    assert re.findall(r'<testcase [^>]*time="([\d.]+)"', data) == ["0.250", "1.500"]
+    assert [each.seconds for each in validate_files(paths)] == [None, None]
+    data = rendered("junit", render_validation(validate_files(paths)).report, HERE).decode()
+    assert "time=" not in data

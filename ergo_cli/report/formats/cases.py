@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice, repeat
+
 from msgspec import UNSET
 from msgspec.structs import replace
 
@@ -14,13 +16,11 @@ from ergo_cli.report.formats.registry import Around
 
 def cases_of(report: Report, around: Around) -> tuple[Case, ...]:
     """The cases of a report, in its order; a command that failed has at least one that fails."""
-    seconds = around.seconds + (None,) * len(report.bundles)
-    found = [
-        replace(BundleCase(report, bundle, around).case(), seconds=took)
-        for bundle, took in zip(report.bundles, seconds, strict=False)
-    ]
+    found = [BundleCase(report, bundle, around).case() for bundle in report.bundles]
     if report.files is not UNSET:
         found += [case_of_file(file, around) for file in report.files]
+    took = islice(chain(around.seconds, repeat(None)), len(found))
+    found = [replace(case, seconds=seconds) for case, seconds in zip(found, took, strict=True)]
     if report.exit_code and (not any(case.fails for case in found) or _is_apart(report)):
         found.append(case_of_command(report, around))
     return tuple(found)

@@ -36,7 +36,7 @@ class Around(NamedTuple):
     """What a format knows besides the report.
 
     ``top`` is the folder that paths are relative to, without links, None for the current one. ``seconds`` is how long
-    each bundle took, in their order, as far as that is known.
+    each bundle, or each file, took, in their order, as far as that is known.
     """
 
     top: str | None = None
