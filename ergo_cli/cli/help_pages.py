@@ -51,6 +51,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "replay --from",
         "replay --until",
         "replay --event",
+        "--shard",
         "--fail-on",
         "explain --diff",
         "accept --kind",

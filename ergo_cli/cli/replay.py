@@ -32,6 +32,7 @@ from ergo_cli.cli.commands import (
 from ergo_cli.cli.fail_on import FailOnOption
 from ergo_cli.cli.report_options import ReportFormatOption, ReportOption
 from ergo_cli.core.levels import FailOn
+from ergo_cli.replay.shards import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,30 @@ OnlyEventOption = Annotated[
 StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse a program or an adapter that changed.")]
 
 
+_DIGITS = 9
+"""How many digits a number of shards may have."""
+
+
+def _shard(text: str) -> Shard:
+    index, _, count = str(text).partition("/")
+    if not all(each.isascii() and each.isdecimal() and len(each) <= _DIGITS for each in (index, count)):
+        raise typer.BadParameter(f"'{text[:40]}' is not I/N, the number of a shard and that of all, such as 2/4")
+    if not 1 <= int(index) <= int(count):
+        raise typer.BadParameter(f"there is no shard {text}: the shards of {count} are 1/{count} to {count}/{count}")
+    return Shard(int(index), int(count))
+
+
+ShardOption = Annotated[
+    Shard | None,
+    typer.Option(
+        "--shard",
+        parser=_shard,
+        metavar="I/N",
+        help="Replay one of N parts of the bundles: by file names.",
+    ),
+]
+
+
 def replay(
     bundles: BundlesArgument = None,
     strict: StrictOption = False,
@@ -66,6 +91,7 @@ def replay(
     first: FromOption = None,
     last: UntilOption = None,
     event: OnlyEventOption = None,
+    shard: ShardOption = None,
     listed: ListOption = False,
     jobs: JobsOption = 1,
     numbers: NumbersOption = None,
@@ -90,7 +116,9 @@ def replay(
     from ergo_cli.replay.results import BundleResult, Outcome
     from ergo_cli.replay.selection import select_bundles
     from ergo_cli.replay.session import ReplayRequest, ReplaySession
+    from ergo_cli.replay.shards import of_shard
     from ergo_cli.report.comparisons import REPLAY, Shown, render_comparison
+    from ergo_cli.report.document import ShardDocument
     from ergo_cli.stores.files import STANDARD_INPUT
 
     session = Session("replay", form, color, quiet=quiet, verbose=verbose, max_input=max_input, reports=reports or ())
@@ -105,6 +133,8 @@ def replay(
         replays = ReplaySession(request, ProgramStore.of_user(), monotonic)
         refuse_second_standard_input(bundles or ())
         selection = select_bundles(bundles or (), profile, project, strict=strict)
+        part = None if shard is None else of_shard(selection, shard)
+        selection = selection if part is None else part.selection
         paths = selection.bundles
         results: list[BundleResult] = []
         with session.progress("replay", lambda: Done(len(results), len(paths), "bundles")) as on_event:
@@ -125,7 +155,8 @@ def replay(
         results += (BundleResult(each.path, Outcome.REFUSED, each.error) for each in selection.refusals)
         seconds = monotonic() - begun if is_terminal(sys.stdout) else None  # what is kept does not depend on time
         options = (*flags.words, *_words(request))
-        shown = Shown(listed, verbose, seconds, flags.words, options, accepts=True)
+        document = None if shard is None or part is None else ShardDocument(shard.index, shard.count, part.selected)
+        shown = Shown(listed, verbose, seconds, flags.words, options, accepts=True, shard=document)
         notices = selection.notices + replays.notices()
         due = unmet(results) if any(result.expects for result in results) else ()
         return render_comparison("replay", results, REPLAY, notices, shown, selection.searched, due)

@@ -25,6 +25,7 @@ from ergo_cli.report.document import (
     LineDocument,
     MemoryDocument,
     Report,
+    ShardDocument,
     SidesDocument,
     WindowDocument,
     error_document,
@@ -50,7 +51,8 @@ class Shown(Struct, frozen=True):
 
     ``seconds`` is how long the comparison took, None where it is not to be said. ``program`` are the options that
     select the program as words of a command line, for the commands that the text suggests; ``options`` are all that
-    repeat the comparison. ``accepts``: what differs can become the recording, and the text says how.
+    repeat the comparison. ``accepts``: what differs can become the recording, and the text says how. ``shard`` is the
+    part of the selection that was compared, None for all of it.
     """
 
     listed: bool = False
@@ -59,6 +61,7 @@ class Shown(Struct, frozen=True):
     program: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     accepts: bool = False
+    shard: ShardDocument | None = None
 
 
 REPLAY = Sides("expected", "actual")
@@ -76,10 +79,13 @@ def render_comparison(
 ) -> CommandResult:
     """Render the results of all bundles; the most severe exit code wins, without results the outcome is ``empty``.
 
+    A shard without any of the bundles that others have is a match.
+
     ``searched`` are the places that were looked at, which are named if there are no results. ``unmet`` are the errors
     of expectations that do not hold any more.
     """
-    codes = [_exit_code(result) for result in results] or [NOTHING_TO_DO]
+    is_empty = not results and (shown.shard is None or not shown.shard.selected)
+    codes = [NOTHING_TO_DO] if is_empty else [_exit_code(result) for result in results]
     codes += (exit_code(error.code) for error in unmet)
     code, levels = gravest(codes), sum((result.levels for result in results), LevelCounts())
     gate = next((result.fail_on for result in results if result.fail_on is not FailOn.ANY), FailOn.ANY)
@@ -95,8 +101,9 @@ def render_comparison(
         levels=levels or UNSET,
         fail_on=UNSET if gate is FailOn.ANY else gate.value,
         expects=expect_documents(results) or UNSET,
+        shard=shown.shard or UNSET,
     )
-    blocks = tuple(_blocks(results, sides, shown)) if results else tuple(_empty(searched))
+    blocks = tuple(_empty(searched) if is_empty else _blocks(results, sides, shown))
     messages = failure_lines(*(result.failures for result in results))
     complaints = (*_complaints(refused_alike(results)), *unmet)
     notices += tuple(_bundle_notices(results, verbose=shown.verbose))
@@ -228,12 +235,20 @@ def _empty(searched: Sequence[str]) -> Iterator[Block]:
     yield from (Line(f"  looked in {unicode(near(place))}") for place in searched)
 
 
+def _shard_line(shard: ShardDocument, taken: int) -> Line:
+    bundles = counted(shard.selected, "bundle")
+    return Line(f"shard {shard.index}/{shard.count}: {f'{taken:,}' if taken else 'none'} of {bundles}")
+
+
 def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iterator[Block]:
     diverged = [result for result in results if result.outcome is Outcome.DIVERGED]
     if len(results) == 1:
         yield _verdict(results[0])
-    else:
+    elif results:
         yield _sum(results, diverged, shown.seconds)
+    if shown.shard is not None:
+        yield _shard_line(shown.shard, len(results))
+    if len(results) > 1:
         if shown.listed:
             yield from (_verdict(result, listed=True) for result in results)
         else:

@@ -631,11 +631,19 @@ class ForkDocument(Struct, frozen=True):
     head: int
 
 
+class ShardDocument(Struct, frozen=True):
+    """The shard that a replay took, from 1, of how many; ``selected`` counts the bundles of all shards."""
+
+    index: int
+    count: int
+    selected: int
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """The document of one command; its own member (``run``, ``inspect``, ``files`` …) comes last.
 
     ``levels`` sums those of the bundles, where there are any; ``fail_on`` is absent where any difference fails,
-    ``expects`` where the project expects none.
+    ``expects`` where the project expects none, ``shard`` where a replay takes all bundles.
     """
 
     schema: str = SCHEMA
@@ -648,6 +656,7 @@ class Report(Struct, frozen=True, kw_only=True):
     levels: LevelCounts | UnsetType = UNSET
     fail_on: str | UnsetType = UNSET
     expects: tuple[ExpectDocument, ...] | UnsetType = UNSET
+    shard: ShardDocument | UnsetType = UNSET
     run: RunDocument | UnsetType | None = UNSET
     inspect: Inspection | UnsetType | None = UNSET
     files: tuple[FileDocument, ...] | UnsetType = UNSET

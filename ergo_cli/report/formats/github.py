@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
+from msgspec import UNSET
+
 from ergo_cli.core.diagnostics import counted
 from ergo_cli.report.document import Report
 from ergo_cli.report.formats.cases import cases_of
@@ -121,7 +123,8 @@ def _headline(report: Report, cases: Sequence[Case]) -> str:
     errors = sum(case.is_error for case in cases)
     failing = sum(case.fails for case in cases) - errors
     parts = ((len(cases) - failing - errors, "passed"), (failing, "failed"), (errors, "with errors"))
-    return f"{command}: " + ", ".join(f"{number:,} {name}" for number, name in parts if number)
+    shard = "" if report.shard is UNSET else f", shard {report.shard.index}/{report.shard.count}"
+    return f"{command}{shard}: {', '.join(f'{number:,} {name}' for number, name in parts if number) or 'no bundle'}"
 
 
 def _blocks(report: Report, cases: Sequence[Case]) -> Iterator[str]:
