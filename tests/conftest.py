@@ -26,7 +26,7 @@ settings.register_profile(
 )
 settings.register_profile("exploring", settings.get_profile("ergo"), derandomize=False)
 settings.load_profile("ergo")
-"""The same examples in each run, so that what closes the gate is a change. ``scripts/test --all`` looks for new ones."""
+"""The same examples in each run: what closes the gate is a change. ``scripts/test --all`` looks for new ones."""
 
 
 class Ran(NamedTuple):
