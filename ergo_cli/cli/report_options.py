@@ -32,7 +32,7 @@ def _report(text: str) -> ReportFile:
     if form not in known:
         raise typer.BadParameter(f"'{form[:40]}' is not one of {', '.join(known)}")
     if path in ("", "-"):
-        raise typer.BadParameter(f"'{text[:40]}' names no file: write {form}=PATH")
+        raise typer.BadParameter(f"'{text[:40]}' names no file: write {form}=PATH, or --format {form}")
     return ReportFile(form, path)
 
 

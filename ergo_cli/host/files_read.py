@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,17 +27,33 @@ class Read(Struct, frozen=True):
 
 
 def refuse_replacing(output: str | Path, reads: Iterable[Read]) -> None:
-    """Refuse an ``output`` that is one of ``reads`` or a loaded Python file, by any path, link or hard link.
+    """Refuse an ``output`` that is one of ``reads``, a loaded Python file, or a file that a standard stream goes to.
+
+    It is refused by any path, link or hard link.
 
     Raises UsageError ``cli.conflicting_options``.
     """
     if str(output) == STANDARD_OUTPUT:
         return
     standing = _identity(output)
+    _refuse_stream(output, standing)
     place = standing or _path_of(output)
     for read in reads if standing is None else (*reads, *_modules()):
         if str(read.path) != STANDARD_INPUT and place == (_identity(read.path) or _path_of(read.path)):
             message = f"'{output}' is {read.what}: writing there would destroy it"
+            fix = "name another file to write to"
+            raise UsageError("cli.conflicting_options", message, where=str(output), fix=fix)
+
+
+def _refuse_stream(output: str | Path, standing: tuple[int, int] | None) -> None:
+    """Refuse a plain file that standard output or error goes to: it would be lost with the file that is replaced."""
+    for name, descriptor in (("standard output", 1), ("standard error", 2)):
+        try:
+            stream = os.fstat(descriptor)
+        except OSError:
+            continue
+        if stat.S_ISREG(stream.st_mode) and (stream.st_dev, stream.st_ino) == standing:
+            message = f"'{output}' is {name}: writing there would destroy what goes to it"
             fix = "name another file to write to"
             raise UsageError("cli.conflicting_options", message, where=str(output), fix=fix)
 

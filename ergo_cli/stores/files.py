@@ -234,7 +234,7 @@ class AtomicFile:
     def _standing_mode(self) -> int | None:
         """The permission bits of the file to be replaced, None if there is none."""
         try:
-            mode = os.stat(self._target).st_mode
+            mode = os.stat(os.path.join(*_split(self.destination))).st_mode  # /dev/stdout may lead to no path
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

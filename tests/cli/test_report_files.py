@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,46 @@ def test_a_command_that_fails_early_replaces_only_reports(ergo: Ergo, desk: Path
     assert [case.outcome for case in junit((desk / "junit.xml").read_bytes())] == ["error"]
 
 
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "pipe", "/dev/null"])
+def test_what_is_no_plain_file_is_not_replaced(ergo: Ergo, desk: Path, path: str) -> None:
+    os.mkfifo(desk / "pipe")
+    ran = ergo("replay", "--report", f"junit={path}", cwd=desk)
+    assert (ran.exit_code, ran.stdout) == (6, MATCH)
+    said = "it is a device or a pipe, and would be replaced by a file"
+    assert ran.stderr == f"error: cannot write '{path}': {said}\n  fix: name a plain file\n"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("path", ["out.txt", "link.txt", "/dev/{}"])
+def test_a_stream_is_not_lost_with_the_file_that_it_goes_to(
+    desk: Path, environment: dict[str, str], stream: str, path: str
+) -> None:
+    (desk / "link.txt").symlink_to("out.txt")
+    path = path.format(stream)
+    command = [str(Path(sys.executable).with_name("ergo")), "replay", "--report", f"junit={path}"]
+    with (desk / "out.txt").open("wb") as out:
+        other = {"stdout": "stderr", "stderr": "stdout"}[stream]
+        streams = {stream: out, other: subprocess.PIPE}
+        ran = subprocess.run(command, cwd=desk, env=environment, check=False, **streams)
+    shown = (ran.stdout or ran.stderr).decode() + (desk / "out.txt").read_text()
+    assert ran.returncode == 2
+    assert MATCH in shown
+    name = {"stdout": "standard output", "stderr": "standard error"}[stream]
+    assert f"error: '{path}' is {name}: writing there would destroy what goes to it" in shown
+
+
+def test_links_are_followed_and_folders_made(ergo: Ergo, desk: Path) -> None:
+    (desk / "link.xml").symlink_to("new/real.xml")
+    (desk / "bundle.xml").symlink_to("captures/monday.json")
+    before = (desk / "captures/monday.json").read_bytes()
+    ran = ergo("replay", "--report", "junit=link.xml", "--report", "junit=bundle.xml", cwd=desk)
+    assert (ran.exit_code, ran.stdout) == (2, MATCH)
+    assert "'bundle.xml' is a file that the command has read" in ran.stderr
+    assert (desk / "link.xml").is_symlink()
+    assert [case.outcome for case in junit((desk / "new/real.xml").read_bytes())] == ["passed"]
+    assert (desk / "captures/monday.json").read_bytes() == before
+
+
 def test_two_reports_in_one_file(ergo: Ergo, desk: Path) -> None:
     ran = ergo("replay", "--report", "junit=out", "--report", "sarif=./out", cwd=desk)
     assert (ran.exit_code, ran.stdout) == (2, MATCH)
@@ -110,7 +152,7 @@ def test_two_reports_in_one_file(ergo: Ergo, desk: Path) -> None:
     [
         ("junit", "'junit' names no file: write junit=PATH"),
         ("junit=", "'junit=' names no file: write junit=PATH"),
-        ("junit=-", "'junit=-' names no file: write junit=PATH"),
+        ("junit=-", "'junit=-' names no file: write junit=PATH, or --format junit"),
         ("text=a.txt", "'text' is not one of json, junit, sarif, github, gitlab"),
         ("xunit=a.xml", "'xunit' is not one of json, junit, sarif, github, gitlab"),
     ],
