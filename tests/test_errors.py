@@ -12,10 +12,10 @@ from ergo_cli.errors import ErgoError, exit_code, headline, reason
 ROOT = Path(__file__).parents[1]
 FAMILIES = (
     "accept|adapter|bisect|bundle|capture|cli|driver|egress|expect|fixture|graph|host|internal|journal|kernel|pipeline|plan|primitive|program"
-    "|replay"
+    "|replay|report"
 )
 CODE = re.compile(rf"({FAMILIES}|store|validate)\.[a-z_]+")
-NO_CODES = {"fixture.inspect", "fixture.validate", "cli.graphviz_"}
+NO_CODES = {"fixture.inspect", "fixture.validate", "report.merge", "cli.graphviz_"}
 """Names of commands, and a beginning of codes."""
 FILES = re.compile(r".*\.(json|jsonl|yaml|py|toml)")
 

@@ -296,10 +296,16 @@ _RUNS_COMMANDS = {
     "gc": "runs:gc",
 }
 
-NAMES = (*_COMMANDS, "fixture", "runs")
+_REPORT_COMMANDS = {"merge": "report_merge:merge"}
+
+NAMES = (*_COMMANDS, "fixture", "runs", "report")
 """The names of the commands and command groups."""
 
-BELOW: Mapping[str, Sequence[str]] = {"fixture": tuple(_FIXTURE_COMMANDS), "runs": tuple(_RUNS_COMMANDS)}
+BELOW: Mapping[str, Sequence[str]] = {
+    "fixture": tuple(_FIXTURE_COMMANDS),
+    "runs": tuple(_RUNS_COMMANDS),
+    "report": tuple(_REPORT_COMMANDS),
+}
 """The names of the commands of each group."""
 
 
@@ -339,6 +345,8 @@ def application(arguments: Sequence[str]) -> typer.Typer:
         app.add_typer(_typer(_fixture, _FIXTURE_COMMANDS), name="fixture", short_help=_whole(_fixture))
     if "runs" in asked:
         app.add_typer(_typer(_runs, _RUNS_COMMANDS), name="runs", short_help=_whole(_runs))
+    if "report" in asked:
+        app.add_typer(_typer(_report, _REPORT_COMMANDS), name="report", short_help=_whole(_report))
     return app
 
 
@@ -381,6 +389,11 @@ def _fixture(context: typer.Context, version: VersionOption = False) -> None:
 
 def _runs(context: typer.Context, version: VersionOption = False) -> None:
     """Look at the runs of stateful programs in a store, resume and fork them."""
+    _show_help(context)
+
+
+def _report(context: typer.Context, version: VersionOption = False) -> None:
+    """Join the JSON reports of the shards of a replay."""
     _show_help(context)
 
 

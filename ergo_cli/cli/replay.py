@@ -118,7 +118,6 @@ def replay(
     from ergo_cli.replay.session import ReplayRequest, ReplaySession
     from ergo_cli.replay.shards import of_shard
     from ergo_cli.report.comparisons import REPLAY, Shown, render_comparison
-    from ergo_cli.report.document import ShardDocument
     from ergo_cli.stores.files import STANDARD_INPUT
 
     session = Session("replay", form, color, quiet=quiet, verbose=verbose, max_input=max_input, reports=reports or ())
@@ -155,7 +154,14 @@ def replay(
         results += (BundleResult(each.path, Outcome.REFUSED, each.error) for each in selection.refusals)
         seconds = monotonic() - begun if is_terminal(sys.stdout) else None  # what is kept does not depend on time
         options = (*flags.words, *_words(request))
-        document = None if shard is None or part is None else ShardDocument(shard.index, shard.count, part.selected)
+        document = None
+        if shard is not None and part is not None:
+            from ergo_cli.report.shard_results import ShardResults, placed_results, request_of, shard_document
+
+            asked = request_of(flags.words, options, max_divergences)
+            expected = placed_results(results, part.places)
+            kept = ShardResults(asked, selection.notices, selection.searched, replays.matched(), *expected)
+            document = shard_document(shard.index, shard.count, part.selected, kept)
         shown = Shown(listed, verbose, seconds, flags.words, options, accepts=True, shard=document)
         notices = selection.notices + replays.notices()
         due = unmet(results) if any(result.expects for result in results) else ()

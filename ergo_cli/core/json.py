@@ -6,14 +6,17 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from msgspec import Struct
 
 from ergo_cli.core.numbers import I64_MIN, U64_MAX, Numbers, exact_float, exact_integer, original_float, original_number
 
-JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+if TYPE_CHECKING:
+    JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+else:
+    JsonValue = Any  # a decoder of structs cannot take a type that holds itself
 """A decoded JSON value; objects keep the order of the text."""
 
 NESTING_LIMIT = 127
@@ -311,13 +314,13 @@ NAME = re.compile(r"[A-Za-z0-9_-]+")
 """A member's name that is written without quotes."""
 
 
-class Member(Struct, frozen=True):
+class Member(Struct, tag=True, frozen=True):
     """A step into an object."""
 
     name: str
 
 
-class Item(Struct, frozen=True):
+class Item(Struct, tag=True, frozen=True):
     """A step into an array."""
 
     index: int

@@ -15,6 +15,7 @@ from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import BundleReader, skim_bundle
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, ProjectError, UsageError
+from ergo_cli.events.adapter import adapter_provenance
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.replay.byte_match import match_bytes
 from ergo_cli.replay.number_form import in_form_of
@@ -147,6 +148,7 @@ def replay(bundle: Bundle, assign: Assign, on_event: OnEvent | None = None) -> B
         fail_on=found.options.fail_on,
         program_file=found.program_file,
         files=found.files,
+        fingerprint=f"{found.target.program.provenance} {adapter_provenance(found.target.adapter)}",
     )
     if not found.expected:
         return result

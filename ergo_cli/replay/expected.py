@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -70,20 +70,23 @@ def with_expected(result: BundleResult, expectations: Sequence[Expectation], mos
             counts[divergence.expected_by] += 1
             levels[divergence.level.value] += 1
     here = tuple(
-        ExpectedHere(each.expect, place in each.bundles, each.is_past, count, each.bundles)
+        ExpectedHere(each.expect, place in each.bundles, each.is_past, count, tuple(sorted(each.bundles)))
         for each, count in zip(expectations, counts, strict=True)
     )
     return replace(result, divergences=divergences[:most], expects=here, expected=LevelCounts(**levels))
 
 
-def unmet(results: Iterable[BundleResult]) -> tuple[ErgoError, ...]:
-    """An error for each expectation that is past its day, or matched nothing though all its bundles were compared."""
+def unmet(results: Iterable[BundleResult], real: Callable[[str], str] = os.path.realpath) -> tuple[ErgoError, ...]:
+    """An error for each expectation that is past its day, or matched nothing though all its bundles were compared.
+
+    ``real`` gives the path by which an expectation knows the bundle with the path of a result.
+    """
     compared: set[str] = set()
     known: dict[Expect, ExpectedHere] = {}
     matched: set[Expect] = set()
     for result in results:
         if result.outcome is not Outcome.REFUSED and result.window == WHOLE:
-            compared.add(os.path.realpath(result.path))
+            compared.add(real(result.path))
         for here in result.expects:
             known[here.expect] = here
             matched.update((here.expect,) if here.count else ())
@@ -95,13 +98,13 @@ def _unmet(here: ExpectedHere, compared: set[str], *, is_matched: bool) -> ErgoE
     expect = here.expect
     if not here.bundles:
         return _nothing(expect, f"no bundle is named '{expect.bundle}'")
-    if not here.bundles & compared:
+    if compared.isdisjoint(here.bundles):
         return None
     if here.is_past:
         message = f"what was expected until {expect.until} is due: {expect.why}"
         fix = "mend the program or accept its decisions, then remove the table; or give it a later day"
         return ReplayError("expect.past_date", message, where=expect.where, fix=fix)
-    if not is_matched and here.bundles <= compared:
+    if not is_matched and compared.issuperset(here.bundles):
         return _nothing(expect, f"no divergence is as expected: {expect.why}")
     return None
 

@@ -134,7 +134,7 @@ class Divergence(Struct, frozen=True):
 class ExpectedHere(Struct, frozen=True):
     """What one ``[[expect]]`` of the project found in a bundle: how many divergences it took.
 
-    ``fits``: it names this bundle; ``bundles`` are all that it names, by their real paths.
+    ``fits``: it names this bundle; ``bundles`` are all that it names, by their real paths, ascending.
     ``is_past``: its day is over.
     """
 
@@ -142,7 +142,7 @@ class ExpectedHere(Struct, frozen=True):
     fits: bool
     is_past: bool
     count: int
-    bundles: frozenset[str]
+    bundles: tuple[str, ...]
 
 
 def with_pairs_by_key(found: Iterable[Divergence], by_key: Sequence[Divergence] | None) -> Iterator[Divergence]:
@@ -329,6 +329,8 @@ class BundleResult(Struct, frozen=True):
     """The file that defines today's program, where it is one."""
     files: tuple[str, ...] = ()
     """The files that were read to find and load that program."""
+    fingerprint: str | None = None
+    """The fingerprint of today's program, and that of its adapter; None where none was found."""
     seconds: float | None = None
     """How long it took, by the clock of the caller; None without one."""
 

@@ -632,11 +632,16 @@ class ForkDocument(Struct, frozen=True):
 
 
 class ShardDocument(Struct, frozen=True):
-    """The shard that a replay took, from 1, of how many; ``selected`` counts the bundles of all shards."""
+    """The shard that a replay took, from 1, of how many; ``selected`` counts the bundles of all shards.
+
+    ``results`` is what ``ergo report merge`` reads, in a form that changes with every version; ``digest`` is over it.
+    """
 
     index: int
     count: int
     selected: int
+    digest: str
+    results: Raw
 
 
 class Report(Struct, frozen=True, kw_only=True):
