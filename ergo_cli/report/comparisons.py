@@ -36,7 +36,7 @@ from ergo_cli.report.document import (
 )
 from ergo_cli.report.error_text import near
 from ergo_cli.report.expected import expect_documents, expected_count, expected_lines, expected_text, without_expected
-from ergo_cli.report.facts import facts
+from ergo_cli.report.facts import FactsOf, facts, remembered
 from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.first_decision import MOST_FACTS, Sides, event_text, first_decision
 from ergo_cli.report.grouping import Refused, bundle_rows, first_of, group_rows, groups, refused_alike
@@ -91,19 +91,20 @@ def render_comparison(
     gate = next((result.fail_on for result in results if result.fail_on is not FailOn.ANY), FailOn.ANY)
     errors = [*(result.error for result in results if result.error is not None), *unmet]
     headline = next((error for error in errors if exit_code(error.code) == code), None)
+    facts_of = remembered()  # text and document have the same ones
     report = Report(
         command=command,
         outcome=Outcome.DIVERGED.value if code == 1 else _outcome(code, results),
         exit_code=code,
         error=None if headline is None else error_document(headline),
-        bundles=tuple(_repeatable(command, result, shown.options) for result in results),
+        bundles=tuple(_repeatable(command, result, shown.options, facts_of) for result in results),
         warnings=warning_texts(notices),
         levels=levels or UNSET,
         fail_on=UNSET if gate is FailOn.ANY else gate.value,
         expects=expect_documents(results) or UNSET,
         shard=shown.shard or UNSET,
     )
-    blocks = tuple(_empty(searched) if is_empty else _blocks(results, sides, shown))
+    blocks = tuple(_empty(searched) if is_empty else _blocks(results, sides, shown, facts_of))
     messages = failure_lines(*(result.failures for result in results))
     complaints = (*_complaints(refused_alike(results)), *unmet)
     notices += tuple(_bundle_notices(results, verbose=shown.verbose))
@@ -117,16 +118,16 @@ def _files(results: Sequence[BundleResult]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(files))
 
 
-def _repeatable(command: str, result: BundleResult, options: Sequence[str]) -> BundleDocument:
+def _repeatable(command: str, result: BundleResult, options: Sequence[str], facts_of: FactsOf) -> BundleDocument:
     """The document of a result with the command that repeats it, unless both sides are equal."""
-    document = bundle_document(result)
+    document = bundle_document(result, facts_of)
     if result.outcome is Outcome.MATCH:
         return document
     paths = (result.path,) if result.base is None else (result.base, result.path)
     return replace(document, reproduce=reproducing(command, paths, options))
 
 
-def bundle_document(result: BundleResult) -> BundleDocument:
+def bundle_document(result: BundleResult, facts_of: FactsOf = facts) -> BundleDocument:
     """Return the document of one bundle's result."""
     return BundleDocument(
         path=unicode(result.path),
@@ -137,7 +138,7 @@ def bundle_document(result: BundleResult) -> BundleDocument:
         decisions=result.decisions,
         warnings=warning_texts(result.warnings),
         divergence_count=result.divergence_count,
-        divergences=tuple(divergence_document(divergence) for divergence in result.divergences),
+        divergences=tuple(divergence_document(divergence, facts_of) for divergence in result.divergences),
         levels=result.levels or UNSET,
         expected=result.expected or UNSET,
         failures=failure_documents(result.failures) or UNSET,
@@ -153,7 +154,7 @@ def _program(result: BundleResult) -> str | UnsetType:
     return unicode(near(result.program_file))
 
 
-def divergence_document(divergence: Divergence) -> DivergenceDocument:
+def divergence_document(divergence: Divergence, facts_of: FactsOf = facts) -> DivergenceDocument:
     """Return the document of one difference, members in wire order."""
     log = divergence.log
     return DivergenceDocument(
@@ -174,7 +175,7 @@ def divergence_document(divergence: Divergence) -> DivergenceDocument:
         expected_by=divergence.expected_by,
         state={path: SidesDocument(was, now) for path, was, now in log.state} if log else {},
         state_before=dict(log.before) if log else {},
-        facts=tuple(dict.fromkeys(unicode(_fact_line(fact.row)) for fact in facts(divergence))),
+        facts=tuple(dict.fromkeys(unicode(_fact_line(fact.row)) for fact in facts_of(divergence))),
         place=None if divergence.place is None else _line_document(*divergence.place),
         memory=tuple(MemoryDocument(unicode(each.key), each.event_id, each.occurrence) for each in divergence.memory),
     )
@@ -240,7 +241,7 @@ def _shard_line(shard: ShardDocument, taken: int) -> Line:
     return Line(f"shard {shard.index}/{shard.count}: {f'{taken:,}' if taken else 'none'} of {bundles}")
 
 
-def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iterator[Block]:
+def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown, facts_of: FactsOf) -> Iterator[Block]:
     diverged = [result for result in results if result.outcome is Outcome.DIVERGED]
     if len(results) == 1:
         yield _verdict(results[0])
@@ -257,7 +258,7 @@ def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iter
     yield from change_rows([result.changes for result in results], listed=shown.listed)
     yield from expected_lines(results)
     if diverged:
-        yield from _divergences([*map(without_expected, diverged)], sides, shown)
+        yield from _divergences([*map(without_expected, diverged)], sides, shown, facts_of)
     elif (changed := next((each for each in results if _reason(each.error) is not None), None)) is not None:
         yield Line()
         again = shlex.join(("ergo", "replay", argument(changed.path), *shown.program))
@@ -351,9 +352,9 @@ def extent(result: BundleResult) -> str:
     return f"{result.differing:,} of {counted(max(decided, result.differing), 'decision')}"
 
 
-def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -> Iterator[Block]:
+def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown, facts_of: FactsOf) -> Iterator[Block]:
     names = [_name(result) for result in diverged]
-    found = groups(diverged, names)
+    found = groups(diverged, names, facts_of=facts_of)
     following = () if shown.listed else tuple(following_lines(diverged))
     if len(diverged) > 1:
         yield Line()
@@ -376,7 +377,7 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
         if result.divergences:
             yield Line()
             yield Line(_name(result), Tone.STRONG)
-            yield Rows(tuple(_list(as_shown(result.divergences))), 2, frozenset({0}))
+            yield Rows(tuple(_list(as_shown(result.divergences), facts_of)), 2, frozenset({0}))
     unlisted = sum(each.divergence_count - expected_count(each) - len(each.divergences) for each in diverged)
     if unlisted:
         yield Line(f"and {unlisted:,} more; --max-divergences lists them", Tone.FAINT)
@@ -384,9 +385,9 @@ def _divergences(diverged: Sequence[BundleResult], sides: Sides, shown: Shown) -
         yield Line("all        --list", Tone.FAINT)
 
 
-def _list(divergences: Sequence[Divergence]) -> Iterator[Row]:
+def _list(divergences: Sequence[Divergence], facts_of: FactsOf) -> Iterator[Row]:
     """Every divergence: its decision, its event, its level if that is no decision's, what differs."""
     for each in divergences:
-        for fact in facts(each):
+        for fact in facts_of(each):
             at = str(each.seq), event_text(each) or "", level_mark(each.level)
             yield Row((*at, *fact.row.cells), fact.row.tone)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import counted
 from ergo_cli.project.project_file import Expect
-from ergo_cli.replay.results import BundleResult
+from ergo_cli.replay.results import BundleResult, Divergence
 from ergo_cli.report.document import ExpectDocument, unicode
 from ergo_cli.report.error_text import near
 from ergo_cli.report.text import Block, Line, Row, Rows
@@ -19,11 +19,15 @@ def without_expected(result: BundleResult) -> BundleResult:
     if not result.expected:
         return result
     left = tuple(
-        replace(each, by_key=each.by_key and tuple(pair for pair in each.by_key if pair.expected_by is None))
+        each if each.by_key is None else replace(each, by_key=_not_expected(each.by_key))
         for each in result.divergences
         if each.expected_by is None
     )
     return replace(result, divergences=left)
+
+
+def _not_expected(pairs: Iterable[Divergence]) -> tuple[Divergence, ...]:
+    return tuple(pair for pair in pairs if pair.expected_by is None)
 
 
 def expected_count(result: BundleResult) -> int:

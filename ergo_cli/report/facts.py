@@ -7,7 +7,7 @@ program: records come named by their kind.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -67,6 +67,22 @@ class Fact(Struct, frozen=True):
 def facts(divergence: Divergence) -> list[Fact]:
     """The facts of one divergence, at least one."""
     return list(_facts(divergence))
+
+
+FactsOf = Callable[[Divergence], Sequence[Fact]]
+
+
+def remembered() -> FactsOf:
+    """``facts`` that makes those of a divergence once, however often a report needs them; it keeps both."""
+    found: dict[int, tuple[Divergence, list[Fact]]] = {}
+
+    def of(divergence: Divergence) -> list[Fact]:
+        known = found.get(id(divergence))
+        if known is None:  # the divergence is kept with its facts, so that its id stays its own
+            known = found[id(divergence)] = divergence, facts(divergence)
+        return known[1]
+
+    return of
 
 
 def records(log: LogDifference) -> Fact | None:

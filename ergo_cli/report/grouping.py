@@ -10,7 +10,7 @@ from ergo_cli.core.levels import Level
 from ergo_cli.errors import ErgoError
 from ergo_cli.replay.results import BundleResult, Divergence, MemorySince, Outcome, as_shown
 from ergo_cli.report.consequences import independent
-from ergo_cli.report.facts import SIGN_TONES, Fact, facts, pair_within, records
+from ergo_cli.report.facts import SIGN_TONES, Fact, FactsOf, facts, pair_within, records
 from ergo_cli.report.layout import WIDTH, cell_width
 from ergo_cli.report.levels import level_mark
 from ergo_cli.report.memory import memory_texts
@@ -95,7 +95,9 @@ class Group:
         return ", ".join((events, *memory_texts(self._memory or ())))
 
 
-def groups(results: Iterable[BundleResult], names: Sequence[str], *, whole: bool = False) -> list[Group]:
+def groups(
+    results: Iterable[BundleResult], names: Sequence[str], *, whole: bool = False, facts_of: FactsOf = facts
+) -> list[Group]:
     """The groups of all kept divergences that follow from no other, the gravest first, then the largest.
 
     ``names`` are those of the bundles; ``whole``: also the records that follow from others.
@@ -103,7 +105,7 @@ def groups(results: Iterable[BundleResult], names: Sequence[str], *, whole: bool
     found: dict[Hashable, Group] = {}
     for result, name in zip(results, names, strict=True):
         for divergence in as_shown(result.divergences) if whole else independent(result):
-            for node, fact in _grouped(divergence):
+            for node, fact in _grouped(divergence, facts_of):
                 key = _key(divergence, node, fact)
                 found.setdefault(key, Group(fact, node, divergence.level)).add(name, divergence, fact)
     return sorted(found.values(), key=lambda group: (_WEIGHTS[group.level], -group.count))
@@ -111,7 +113,7 @@ def groups(results: Iterable[BundleResult], names: Sequence[str], *, whole: bool
 
 def group_of(divergence: Divergence) -> Hashable:
     """What divergences of one group have in common."""
-    return _key(divergence, *next(_grouped(divergence)))
+    return _key(divergence, *next(_grouped(divergence, facts)))
 
 
 def _key(divergence: Divergence, node: str, fact: Fact) -> Hashable:
@@ -160,11 +162,11 @@ def _parts(fact: Fact) -> tuple[str, ...]:
     return fact.parts or (fact.values if fact.pair is None else " -> ".join(fact.pair),)
 
 
-def _grouped(divergence: Divergence) -> Iterator[tuple[str, Fact]]:
+def _grouped(divergence: Divergence, facts_of: FactsOf) -> Iterator[tuple[str, Fact]]:
     """The facts by which a divergence is grouped, with its node: records by their names, which stand for the node."""
     named = None if divergence.log is None else records(divergence.log)
     if named is not None:
         yield "", named
         return
-    for fact in facts(divergence):
+    for fact in facts_of(divergence):
         yield divergence.node or "", fact

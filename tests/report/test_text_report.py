@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
+
+import pytest
 
 from ergo_cli.bundle.inspection import DecisionCounts
 from ergo_cli.replay.results import BundleResult, Divergence, DivergenceKind, Episode, Outcome
+from ergo_cli.report import facts
 from ergo_cli.report.comparisons import DIFF, REPLAY, Shown, render_comparison
 from ergo_cli.report.layout import plain_lines
 from ergo_cli.report.terminal import console, draw
@@ -76,3 +80,22 @@ def test_a_terminal_gets_frames_and_colour_only_where_wanted() -> None:
     assert "\x1b[1;31mbad\x1b[0m" in drawn[True]
     assert "│ a    │     1 │" in drawn[False]
     assert "[31m" not in drawn[False]
+
+
+@pytest.mark.parametrize("bundles", [1, 3])
+def test_text_and_document_share_the_facts_of_a_divergence(monkeypatch: pytest.MonkeyPatch, bundles: int) -> None:
+    made: Counter[int] = Counter()
+
+    def counting(divergence: Divergence) -> list[facts.Fact]:
+        made[id(divergence)] += 1
+        return original(divergence)
+
+    original = facts.facts
+    monkeypatch.setattr(facts, "facts", counting)
+    found = [_diverged(*(_divergence(seq, node="n") for seq in range(50))) for _ in range(bundles)]
+    result = render_comparison("replay", found, REPLAY, shown=Shown(listed=True))
+    assert sum("1.5 -> 2.5" in line for line in plain_lines(result.blocks)) >= 50 * bundles
+    assert [each.facts for each in result.report.bundles[0].divergences] == [
+        ("~ effects[0].writes[0].value.Number  1.5 -> 2.5  by n",)
+    ] * 50
+    assert (len(made), set(made.values())) == (50 * bundles, {1})
