@@ -91,3 +91,43 @@ def test_a_second_capture_of_the_program_leaves_what_is_kept(ergo: Ergo, home: P
     assert kept.stat().st_mode & 0o777 == 0o600
     assert ergo("capture", cwd=home, XDG_DATA_HOME=str(home.parent / "data")).exit_code == 0
     assert (kept.stat().st_mtime_ns, kept.read_bytes()) == before
+
+
+HOSTILE = {
+    "cut off": lambda kept: kept[: len(kept) // 2],
+    "no JSON": lambda kept: b"\xff\xfe\x00",
+    "null": lambda kept: b"null",
+    "an object": lambda kept: b"{}",
+    "numbers": lambda kept: b"[1, 2]",
+    "no members": lambda kept: b"[{}]",
+    "other types": lambda kept: kept.replace(b'"1.0.0"', b"[1]").replace(b'"inputs":[', b'"inputs":[null,'),
+    "other words": lambda kept: kept.replace(b'"Number"', b'"Colour"').replace(b'"Compute"', b'"Dream"'),
+    "a lone surrogate": lambda kept: kept.replace(b'"1.0.0"', b'"\\udc80"'),
+    "deep lists": lambda kept: b"[" * 10_000 + b"]" * 10_000,
+    "deep objects": lambda kept: b'[{"id":' * 10_000 + b"1" + b"}]" * 10_000,
+    "long": lambda kept: b'["' + b"x" * 20_000_000 + b'"]',
+    "a number of many digits": lambda kept: b"[" + b"9" * 100_000 + b"]",
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_hostile_contracts_in_the_program_store_change_no_verdict(ergo: Ergo, home: Path, how: str) -> None:
+    """The store lies in the user's data folder, where a crash or another program may have garbled it."""
+    edit(home, 'side: str = "buy"', 'side: str = "sell"')
+    [contracts] = (home.parent / "data").rglob("contracts/*")
+    contracts.write_bytes(HOSTILE[how](contracts.read_bytes()))
+    ran = ergo("replay", "--format", "json", cwd=home, XDG_DATA_HOME=str(home.parent / "data"))
+    assert (ran.exit_code, ran.report["outcome"], "Traceback" in ran.stderr) == (1, "diverged", False)
+    assert ran.report["bundles"][0]["divergence_count"] > 0
+
+
+def test_what_is_no_file_in_the_place_of_contracts(ergo: Ergo, home: Path) -> None:
+    edit(home, 'side: str = "buy"', 'side: str = "sell"')
+    [contracts] = (home.parent / "data").rglob("contracts/*")
+    contracts.unlink()
+    contracts.mkdir()
+    data = {"XDG_DATA_HOME": str(home.parent / "data")}
+    assert ergo("replay", cwd=home, **data).exit_code == 1
+    contracts.rmdir()
+    contracts.symlink_to("/dev/zero")
+    assert ergo("replay", cwd=home, **data).exit_code == 1
