@@ -309,6 +309,9 @@ def open_bundle(path: str | os.PathLike[str]) -> BundleReader:
         return BundleReader(path, seekable(path))
     except CompressionError as error:
         raise read_failed(path, str(error), error.fix) from error
+    except IsADirectoryError as error:
+        fix = "name one bundle in it; ergo replay takes folders"
+        raise read_failed(path, "it is a folder", fix) from error
     except OSError as error:
         raise read_failed(path, reason(error)) from error
 

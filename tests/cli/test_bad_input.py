@@ -220,3 +220,14 @@ def test_arguments(ergo: Ergo, tmp_path: Path, arguments: list[str | Path], exit
 def test_a_path_of_many_double_stars_is_as_quick_as_one(ergo: Ergo, tmp_path: Path) -> None:
     ran = ergo("replay", PROJECT / "captures" / "monday.json", *PROGRAM, "--ignore", ".".join(["**"] * 5000 + ["zz"]))
     assert ran.exit_code == 0
+
+
+@pytest.mark.parametrize("command", [("bisect",), ("inspect",), ("why",), ("explain", "--event", "q-1")])
+def test_a_folder_in_the_place_of_a_bundle(ergo: Ergo, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "captures").mkdir()
+    name, *more = command
+    ran = ergo(name, "captures", *more)
+    assert ran.exit_code == 3
+    assert ran.stderr.endswith(
+        "cannot read bundle 'captures': it is a folder\n  fix: name one bundle in it; ergo replay takes folders\n"
+    )
