@@ -90,7 +90,7 @@ def accept(
     from ergo_cli.replay.session import ReplayRequest
     from ergo_cli.report.acceptance import render_accepted, render_stale, render_waiting
     from ergo_cli.report.grouping import group_of
-    from ergo_cli.tools.accept.proposals import Proposal, workplace
+    from ergo_cli.tools.accept.proposals import Proposal, without_links, workplace
     from ergo_cli.tools.accept.result import Accepted
     from ergo_cli.tools.accept.review import Review
     from ergo_cli.tools.accept.stale import find_stale
@@ -109,7 +109,7 @@ def accept(
         meant = _filter(kind, node, path)
         selection = select_bundles(bundles or (), profile, project, strict=False)
         with workplace() as folder:
-            proposed = _proposed(session, selection.bundles, request, store, folder)
+            proposed = _proposed(session, without_links(selection.bundles), request, store, folder)
             review = Review([each for each in proposed if isinstance(each, Proposal)], group_of, meant)
             if accept_all:
                 review.accept_all()

@@ -401,3 +401,33 @@ def test_stale_bundles_are_listed_after_a_clean_replay(ergo: Ergo, desk: Path) -
         str(desk / "captures" / "night.json")
     ]
     assert ergo("accept", "--stale", "--all", cwd=desk).exit_code == 2
+
+
+def test_bundles_of_every_form_and_name_at_once(ergo: Ergo, desk: Path, environment: dict[str, str]) -> None:
+    folder = desk / "captures"
+    edit(desk / "graphs" / "order_threshold.yaml", "value: 104.0", "value: 105.0")
+    assert ergo("capture", "-o", "captures/a.json.zst", cwd=desk).exit_code == 0
+    assert ergo("capture", "-o", "captures/b.json.gz", "--embed", cwd=desk).exit_code == 0
+    assert ergo("capture", "-o", "captures/c.json", "--pretty", cwd=desk).exit_code == 0
+    lower(desk)
+    shutil.copy(folder / "c.json", folder / "two\nlines.json")
+    shutil.copy(folder / "c.json", os.path.join(os.fsencode(folder), b"\xff\xfe.json"))
+    (folder / "below").mkdir()
+    shutil.copy(folder / "c.json", folder / "below" / "d.json")
+    (folder / "a-link.json").symlink_to("below/d.json")
+    ran = ergo("accept", "captures", "--all", cwd=desk)
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("accepted   7 of 7 bundles\n"), "the link is the file that it names"
+    assert (folder / "a-link.json").is_symlink()
+    assert [line["bundle"] for line in lines(folder / "below" / "accepted.jsonl")] == ["d.json"]
+    accepted = {line["bundle"] for line in lines(folder / "accepted.jsonl")}
+    names = {"a.json.zst", "b.json.gz", "c.json", "monday.json", "two\nlines.json", "\\udcff\\udcfe.json"}
+    assert accepted == names
+    assert ergo("replay", "captures", "--strict", cwd=desk).exit_code == 0
+
+
+def test_a_link_alone_is_accepted_at_the_file_that_it_names(ergo: Ergo, desk: Path) -> None:
+    (desk / "link.json").symlink_to(BUNDLE)
+    ran = ergo("accept", "link.json", "--all", cwd=desk)
+    assert (ran.exit_code, (desk / "link.json").is_symlink()) == (0, True)
+    assert ergo("replay", BUNDLE, "--strict", cwd=desk).exit_code == 0

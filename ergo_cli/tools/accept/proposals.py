@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from hashlib import sha256
@@ -72,6 +73,14 @@ def workplace() -> Generator[Path]:
             fix = temporary_remedy(error)
             raise ErgoError("accept.folder_create_failed", message, where="temporary folder", fix=fix) from error
         yield folder
+
+
+def without_links(bundles: Sequence[BundlePath]) -> list[BundlePath]:
+    """The bundles, each file once: of a file and links to it the file, else the first link."""
+    chosen: dict[str, BundlePath] = {}
+    for bundle in sorted(bundles, key=lambda each: os.path.islink(each.path)):
+        chosen.setdefault(os.path.realpath(bundle.path), bundle)
+    return [each for each in bundles if chosen[os.path.realpath(each.path)] is each]
 
 
 def propose_each(
