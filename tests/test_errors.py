@@ -14,7 +14,7 @@ FAMILIES = (
     "accept|adapter|bisect|bundle|capture|cli|driver|egress|expect|fixture|graph|host|internal|journal|kernel|pipeline|plan|primitive|program"
     "|replay|report"
 )
-CODE = re.compile(rf"({FAMILIES}|store|validate)\.[a-z_]+")
+CODE = re.compile(rf"({FAMILIES}|store|validate|watch)\.[a-z_]+")
 NO_CODES = {"fixture.inspect", "fixture.validate", "report.merge", "cli.graphviz_"}
 """Names of commands, and a beginning of codes."""
 FILES = re.compile(r".*\.(json|jsonl|yaml|py|toml)")

@@ -270,6 +270,7 @@ _COMMANDS = {
         "run",
         "capture",
         "replay",
+        "watch",
         "accept",
         "diff",
         "inspect",

@@ -47,6 +47,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     ),
     COMPARED: (
         "replay --strict",
+        "watch --strict",
         "--ignore",
         "replay --from",
         "replay --until",
