@@ -109,7 +109,7 @@ def _check_pairs(reader: BundleReader) -> Iterator[BundleError]:
         if decision is not None:
             yield from _check_termination(decision, index)
             yield from _check_effects(decision, index, newer=newer)
-        yield from _check_pair(event, decision, index)
+        yield from check_pair(event, decision, index)
 
 
 def _check_effects(decision: DecisionRecord, index: int, *, newer: bool) -> Iterator[BundleError]:
@@ -149,7 +149,8 @@ def _check_acks(decision: DecisionRecord, index: int) -> Iterator[BundleError]:
             yield _fault(message, f"decisions[{index}].intent_acks[{position}]")
 
 
-def _check_pair(event: EventRecord | None, decision: DecisionRecord | None, index: int) -> Iterator[BundleError]:
+def check_pair(event: EventRecord | None, decision: DecisionRecord | None, index: int) -> Iterator[BundleError]:
+    """Yield what is wrong where event and decision at one place do not belong together; None is none at all."""
     if event is None:
         yield _fault(f"decision {index} has no event", f"decisions[{index}]")
     elif decision is None:

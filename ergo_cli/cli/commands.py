@@ -274,6 +274,7 @@ _COMMANDS = {
         "accept",
         "diff",
         "inspect",
+        "export",
         "explain",
         "why",
         "shrink",

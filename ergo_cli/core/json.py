@@ -218,6 +218,15 @@ def newer_numbers(text: bytes) -> bytes:
     return _STRING_OR_LARGE.sub(lambda match: b"e+" if match[0] == b"e" else match[0], text)
 
 
+_CONTROLS = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
+"""DEL, C1, and the characters that change the direction or the lines of a text, in UTF-8."""
+
+
+def without_controls(text: bytes) -> bytes:
+    """JSON with the characters that could control a terminal as escapes."""
+    return _CONTROLS.sub(lambda control: b"\\u%04x" % ord(control[0].decode()), text)
+
+
 def template_pieces(text: bytes, *sentinels: bytes) -> tuple[bytes, ...]:
     """What stands before, between and after the sentinels in the text of a sentinel record.
 

@@ -46,6 +46,8 @@ def _without_result(command: str | None, exit_code: int, error: ErrorDocument | 
             return replace(report, run=None)
         case "inspect":
             return replace(report, inspect=None)
+        case "export":
+            return replace(report, exported=None)
         case "validate":
             return replace(report, files=())
         case "recover":

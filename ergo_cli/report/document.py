@@ -5,7 +5,6 @@ Spec 00 §7, §12.8.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -13,7 +12,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ergo_cli.bundle.inspection import DecisionCounts, Inspection
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.core.json import JsonValue
+from ergo_cli.core.json import JsonValue, without_controls
 from ergo_cli.errors import ErgoError
 from ergo_cli.replay.level_counts import LevelCounts
 from ergo_cli.signals import INTERRUPTED
@@ -621,6 +620,16 @@ class ExportDocument(Struct, frozen=True):
     records: int
 
 
+class ExportedRowsDocument(Struct, frozen=True, rename={"form": "as"}):
+    """The rows of a bundle that were written: of ``decisions``, ``effects``, ``events`` or ``divergences``."""
+
+    path: str
+    records: str
+    form: str
+    output: str
+    rows: int
+
+
 class ForkDocument(Struct, frozen=True):
     """A written branch; ``head`` is the number of its events."""
 
@@ -664,6 +673,7 @@ class Report(Struct, frozen=True, kw_only=True):
     shard: ShardDocument | UnsetType = UNSET
     run: RunDocument | UnsetType | None = UNSET
     inspect: Inspection | UnsetType | None = UNSET
+    exported: ExportedRowsDocument | UnsetType | None = UNSET
     files: tuple[FileDocument, ...] | UnsetType = UNSET
     episode: EpisodeDocument | UnsetType | None = UNSET
     why: WhyDocument | UnsetType | None = UNSET
@@ -713,18 +723,9 @@ def unicode(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-_CONTROLS = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
-"""DEL, C1, and the characters that change the direction or the lines of a text, in UTF-8."""
-
-
 def encoded(document: Struct) -> bytes:
     """The JSON of a document, with characters that could control a terminal as escapes: input may hold them."""
     return without_controls(msgspec.json.encode(document))
-
-
-def without_controls(text: bytes) -> bytes:
-    """JSON with the characters that could control a terminal as escapes."""
-    return _CONTROLS.sub(lambda control: b"\\u%04x" % ord(control[0].decode()), text)
 
 
 def encode_report(report: Report) -> bytes:

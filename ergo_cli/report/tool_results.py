@@ -19,6 +19,7 @@ from ergo_cli.programs.kinds import TEXTUAL
 from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.document import (
     ConversionDocument,
+    ExportedRowsDocument,
     FileDocument,
     InitDocument,
     Report,
@@ -33,6 +34,7 @@ from ergo_cli.report.reproducing import reproducing
 from ergo_cli.report.text import Block, Line, Tone, fields
 
 if TYPE_CHECKING:
+    from ergo_cli.tools.export.exporting import Exported, ExportRequest
     from ergo_cli.tools.fixture_stats import FixtureCheck, FixtureStats
     from ergo_cli.tools.init_project import Initialised
     from ergo_cli.tools.validation import FileResult
@@ -256,6 +258,22 @@ def render_conversion(path: str, events: int) -> CommandResult:
     document = ConversionDocument(unicode(path), events)
     report = Report(command=FIXTURE_FROM_CSV, outcome="ok", exit_code=0, fixture=document)
     return CommandResult(report, (Line(f"wrote {counted(events, 'event')} to {near(path)}"),))
+
+
+def render_export(request: ExportRequest, exported: Exported) -> CommandResult:
+    """Render rows that were written."""
+    document = ExportedRowsDocument(
+        path=unicode(request.path),
+        records=request.records.value,
+        form=request.form.value,
+        output=unicode(request.output),
+        rows=exported.rows,
+    )
+    warnings = warning_texts(exported.notices)
+    report = Report(command="export", outcome="ok", exit_code=0, warnings=warnings, exported=document)
+    place = "standard output" if request.output == "-" else near(request.output)
+    line = f"wrote {counted(exported.rows, 'row')} of {request.records.value} to {place}"
+    return CommandResult(report, (Line(line),), notices=exported.notices)
 
 
 def _fixture_lines(path: str, check: FixtureCheck) -> Iterator[str]:

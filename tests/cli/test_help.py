@@ -57,6 +57,8 @@ EXPECTED = [
     ("ergo replay", "--strict", "What is compared"),
     ("ergo replay", "--ignore", "What is compared"),
     ("ergo validate", "--strict", "What is checked"),
+    ("ergo export", "--where", "What is compared"),
+    ("ergo export", "--effects", "What is written"),
     ("ergo validate", "--adapter", "What is checked"),
     ("ergo run", "--adapter", "What runs"),
     ("ergo explain", "--event", "What runs"),

@@ -27,6 +27,7 @@ NEVER = {
     "importlib.metadata",
     "multiprocessing",
     "psycopg",
+    "pyarrow",
     "rich",
     "sqlite3",
     "ergo_cli.channels.egress",

@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from ergo_cli.report.document import Report, without_controls
+from ergo_cli.core.json import without_controls
+from ergo_cli.report.document import Report
 from ergo_cli.report.formats.cases import cases_of
 from ergo_cli.report.formats.findings import Finding, Gravity, findings_of, one_line
 from ergo_cli.report.formats.registry import Around

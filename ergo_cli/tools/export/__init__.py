@@ -1,0 +1,1 @@
+"""What a bundle records, or what a replay of it finds, as rows for other tools."""
