@@ -104,7 +104,9 @@ def _project_folder(project: Path | None) -> str:
     try:
         found = locate_project(None, project)
     except ErgoError:  # the replay says what is wrong with it
-        here = current_folder() if project is None else project
+        if project is not None:
+            return str(project)
+        here = current_folder()
         return str(next((each for each in (here, *here.parents) if (each / ERGO_TOML).exists()), here))
     return str(current_folder() if found is None else found.root)
 
