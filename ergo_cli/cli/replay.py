@@ -32,7 +32,7 @@ from ergo_cli.cli.commands import (
 from ergo_cli.cli.fail_on import FailOnOption
 from ergo_cli.cli.report_options import ReportFormatOption, ReportOption
 from ergo_cli.core.levels import FailOn
-from ergo_cli.replay.shards import Shard
+from ergo_cli.core.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +161,7 @@ def replay(
             asked = request_of(flags.words, options, max_divergences)
             expected = placed_results(results, part.places)
             kept = ShardResults(asked, selection.notices, selection.searched, replays.matched(), *expected)
-            document = shard_document(shard.index, shard.count, part.selected, kept)
+            document = shard_document(shard.number, shard.total, part.selected, kept)
         shown = Shown(listed, verbose, seconds, flags.words, options, accepts=True, shard=document)
         notices = selection.notices + replays.notices()
         due = unmet(results) if any(result.expects for result in results) else ()

@@ -14,22 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 if TYPE_CHECKING:
+    from ergo_cli.core.shard import Shard
     from ergo_cli.replay.selection import BundlePath, Refusal, Selection
-
-
-class Shard(Struct, frozen=True):
-    """One of ``count`` shards; ``index`` counts from 1."""
-
-    index: int
-    count: int
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
-
-    def holds(self, path: str) -> bool:
-        """Whether the bundle at ``path`` is of this shard: by the SHA-256 of the name of its file, modulo ``count``."""
-        name = os.path.basename(os.path.normpath(path))
-        return int.from_bytes(sha256(os.fsencode(name)).digest()) % self.count == self.index - 1
 
 
 class ShardSelection(Struct, frozen=True):
@@ -47,7 +33,13 @@ class ShardSelection(Struct, frozen=True):
 def of_shard(selection: Selection, shard: Shard) -> ShardSelection:
     """The bundles and the refusals of a selection that are of one shard; its notices and places stay."""
     every: list[BundlePath | Refusal] = [*selection.bundles, *selection.refusals]
-    places = tuple(place for place, each in enumerate(every) if shard.holds(each.path))
-    bundles = tuple(each for each in selection.bundles if shard.holds(each.path))
-    refusals = tuple(each for each in selection.refusals if shard.holds(each.path))
+    places = tuple(place for place, each in enumerate(every) if _holds(shard, each.path))
+    bundles = tuple(each for each in selection.bundles if _holds(shard, each.path))
+    refusals = tuple(each for each in selection.refusals if _holds(shard, each.path))
     return ShardSelection(replace(selection, bundles=bundles, refusals=refusals), places, len(every))
+
+
+def _holds(shard: Shard, path: str) -> bool:
+    """Whether the bundle at ``path`` is of this shard: by the SHA-256 of the name of its file, modulo their number."""
+    name = os.path.basename(os.path.normpath(path))
+    return int.from_bytes(sha256(os.fsencode(name)).digest()) % shard.total == shard.number - 1

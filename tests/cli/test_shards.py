@@ -12,8 +12,9 @@ from ci_readers import github, gitlab, junit, sarif
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ergo_cli.core.shard import Shard
 from ergo_cli.replay.selection import BundlePath, Refusal, Selection, select_bundles
-from ergo_cli.replay.shards import Shard, of_shard
+from ergo_cli.replay.shards import of_shard
 from tests.conftest import Ergo
 
 DESK = Path(__file__).parents[2] / "fixtures" / "order_threshold"
