@@ -20,7 +20,7 @@ from ergo_cli.core.json import JsonError, NotCanonicalError, decode, decode_obje
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.core.values import Effect, decode_effect, effect_hash, encode_effect
 from ergo_cli.errors import BundleError, ReplayError
-from ergo_cli.events.external import EventKind, ExternalEvent, InvalidPayload
+from ergo_cli.events.external import ContextRule, ContextValues, EventKind, ExternalEvent, InvalidPayload
 from ergo_cli.supervisor.seam import Constraints, DecidedEffects, Decision, Failed, LogEntry, RunTermination
 
 _encode = msgspec.json.Encoder().encode
@@ -289,16 +289,20 @@ def check_payload(record: EventRecord) -> None:
         raise PayloadHashMismatch(record.event_id, record.payload_hash, actual)
 
 
-def rehydrate(record: EventRecord, numbers: Numbers = Numbers.EXACT) -> ExternalEvent:
+def rehydrate(
+    record: EventRecord, numbers: Numbers = Numbers.EXACT, rule: ContextRule = ContextValues
+) -> ExternalEvent:
     """The event of a record. Raises PayloadHashMismatch, and InvalidPayload where no event can be built from it."""
     check_payload(record)
-    return ExternalEvent.with_payload(record.event_id, record.kind, record.event_time, record.payload, numbers)
+    return ExternalEvent.with_payload(record.event_id, record.kind, record.event_time, record.payload, numbers, rule)
 
 
-def rehydrate_for_replay(record: EventRecord, numbers: Numbers) -> ExternalEvent:
+def rehydrate_for_replay(
+    record: EventRecord, numbers: Numbers, rule: ContextRule = ContextValues
+) -> ExternalEvent:
     """The event of a record. Raises ReplayError ``replay.event_rehydrate_failed``, ``replay.hash_mismatch``."""
     try:
-        return rehydrate(record, numbers)
+        return rehydrate(record, numbers, rule)
     except InvalidPayload as error:
         raise ReplayError(
             "replay.event_rehydrate_failed",
@@ -309,16 +313,18 @@ def rehydrate_for_replay(record: EventRecord, numbers: Numbers) -> ExternalEvent
         ) from error
 
 
-def rehydrate_together(records: Sequence[EventRecord], numbers: Numbers = Numbers.EXACT) -> Iterable[ExternalEvent]:
+def rehydrate_together(
+    records: Sequence[EventRecord], numbers: Numbers = Numbers.EXACT, rule: ContextRule = ContextValues
+) -> Iterable[ExternalEvent]:
     """Rehydrate many records, faster than one by one; errors of ``rehydrate`` are raised when iterated."""
     payloads = [record.payload for record in records]
     members = decode_objects(payloads) if numbers is Numbers.EXACT else None
     if members is None or [sha256(text).hexdigest() for text in payloads] != [
         record.payload_hash for record in records
     ]:
-        return (rehydrate(record, numbers) for record in records)
+        return (rehydrate(record, numbers, rule) for record in records)
     ids, kinds = [record.event_id for record in records], [record.kind for record in records]
-    return ExternalEvent.of_many(ids, kinds, [record.event_time for record in records], payloads, members)
+    return ExternalEvent.of_many(ids, kinds, [record.event_time for record in records], payloads, members, rule)
 
 
 class JournalEntry(Struct, frozen=True):

@@ -24,6 +24,7 @@ from ergo_cli.cli.commands import (
     FailOnErrorOption,
     Format,
     FormatOption,
+    FormatsOption,
     GraphOption,
     GuardOption,
     JournalOption,
@@ -72,6 +73,7 @@ def capture(
     verify: VerifyOption = False,
     fail_on_error: FailOnErrorOption = False,
     numbers: NumbersOption = None,
+    formats: FormatsOption = False,
     guard: GuardOption = False,
     driver_cmd: DriverCmdOption = None,
     driver_arg: DriverArgOption = None,
@@ -125,6 +127,7 @@ def capture(
             accept_plan_change,
             environment=dict(os.environ),
             dry_run=dry_run,
+            formats=formats,
         )
         return run_and_report("capture", session, request, keep, journal, fail_on_error=fail_on_error)
 

@@ -222,6 +222,9 @@ AcceptPlanChangeOption = Annotated[
 NumbersOption = Annotated[
     Numbers | None, typer.Option("--numbers", help="Read numbers exactly, or as the original misreads them.")
 ]
+FormatsOption = Annotated[
+    bool, typer.Option("--formats", help="Refuse texts of payloads that are not of their schema's format.")
+]
 GuardOption = Annotated[
     bool, typer.Option("--guard", help="Refuse own primitives that read clock, randomness, environment or files.")
 ]

@@ -27,6 +27,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--program",
         "--adapter",
         "--numbers",
+        "--formats",
         "--guard",
         "--driver-cmd",
         "--driver-arg",

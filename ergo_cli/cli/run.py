@@ -25,6 +25,7 @@ from ergo_cli.cli.commands import (
     FailOnErrorOption,
     Format,
     FormatOption,
+    FormatsOption,
     GraphOption,
     GuardOption,
     JournalOption,
@@ -66,6 +67,7 @@ def run(
     capture: CaptureOption = None,
     fail_on_error: FailOnErrorOption = False,
     numbers: NumbersOption = None,
+    formats: FormatsOption = False,
     guard: GuardOption = False,
     driver_cmd: DriverCmdOption = None,
     driver_arg: DriverArgOption = None,
@@ -117,6 +119,7 @@ def run(
             accept_plan_change,
             environment=dict(os.environ),
             dry_run=dry_run,
+            formats=formats,
         )
         return run_and_report("run", session, request, keep, journal, fail_on_error=fail_on_error)
 

@@ -12,6 +12,7 @@ from ergo_cli.cli.commands import (
     ClusterPathOption,
     Color,
     ColorOption,
+    FormatsOption,
     MaxInputOption,
     ProjectOption,
     QuietOption,
@@ -34,6 +35,7 @@ def validate(
     files: FilesArgument,
     strict: StrictOption = False,
     adapter: AdapterOption = None,
+    formats: FormatsOption = False,
     cluster_path: ClusterPathOption = None,
     project: ProjectOption = None,
     max_input: MaxInputOption = None,
@@ -57,14 +59,14 @@ def validate(
     def work() -> CommandResult:
         refuse_second_standard_input(files)
         bound = None if adapter is None else load_adapter_file(adapter)
-        surroundings = Surroundings(bound, tuple(cluster_path or ()), project)
+        surroundings = Surroundings(bound, tuple(cluster_path or ()), project, formats=formats)
         paths = (
             ("--adapter", adapter),
             *(("--cluster-path", each) for each in cluster_path or ()),
             ("--project", project),
         )
         words = (word for option, path in paths if path is not None for word in (option, str(path)))
-        options = (*(("--strict",) if strict else ()), *words)
+        options = (*(("--strict",) if strict else ()), *(("--formats",) if formats else ()), *words)
         return render_validation(validate_files(files, surroundings, strict=strict, clock=monotonic), options)
 
     return session.conclude(work)

@@ -6,29 +6,41 @@ Binding merges an event's payload with the context store and validates it agains
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.core.document_fields import Reading, shown
+from ergo_cli.core.document_fields import Reading
 from ergo_cli.core.documents import NO_ADAPTER, Node
 from ergo_cli.core.json import JsonValue
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.core.values import NativeValue
 from ergo_cli.errors import AdapterError, DocumentError, ErgoError, StepError
-from ergo_cli.events.adapter_manifest import AdapterManifest, Provides, decode_adapter, nearest_node, parse_adapter
+from ergo_cli.events.adapter_manifest import (
+    AdapterManifest,
+    ProvidedKey,
+    Provides,
+    decode_adapter,
+    nearest_node,
+    parse_adapter,
+)
 from ergo_cli.events.adapter_rules import check_manifest
 from ergo_cli.events.adapter_schemas import (
     SchemaFault,
     compile_schema,
     complaint,
     field_type,
+    is_flat,
     properties_of,
     required_of,
-    unknown_keywords,
 )
+from ergo_cli.events.context_selection import SelectedKey, SelectedValues
 from ergo_cli.events.external import (
+    ContextRule,
+    ContextValues,
     ExternalEvent,
     HostedEvent,
     InvalidPayload,
@@ -38,6 +50,9 @@ from ergo_cli.events.external import (
     step_fault,
     unbuildable,
 )
+from ergo_cli.events.payload_paths import PayloadPath
+from ergo_cli.events.schema_annotations import unknown_annotations
+from ergo_cli.events.schema_places import SchemaPlace, place_of
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
@@ -52,6 +67,7 @@ class Adapter(Struct, frozen=True):
     text: str
     label: str
     notices: tuple[Notice, ...] = ()
+    context_rule: ContextRule = ContextValues
 
     @property
     def id(self) -> str:
@@ -79,6 +95,18 @@ class Adapter(Struct, frozen=True):
         return build_bound_event(self.kinds, event, store, numbers)
 
 
+def with_formats(adapter: Adapter | None, asserts: bool) -> Adapter | None:
+    """The same adapter; if it ``asserts`` formats, its schemas refuse texts that are not of their ``format``."""
+    if adapter is None or not asserts:
+        return adapter
+    return replace(adapter, kinds=compile_events(adapter.provides, formats=True)[0])
+
+
+def context_rule(adapter: Adapter | None) -> ContextRule:
+    """How payloads become contexts: each member under its name, but where the adapter selects them."""
+    return ContextValues if adapter is None else adapter.context_rule
+
+
 def adapter_provenance(adapter: Adapter | None) -> str:
     """The adapter provenance of a bundle: the fingerprint, or ``none``."""
     return NO_ADAPTER if adapter is None else adapter.fingerprint
@@ -104,7 +132,7 @@ def load_adapter(text: str, label: str) -> Adapter:
     if faults:
         raise setup_failed(label, faults)
     _notice_annotations(manifest, document, reading)
-    return Adapter(manifest, provides, kinds, text, label, tuple(reading.notices))
+    return Adapter(manifest, provides, kinds, text, label, tuple(reading.notices), rule_of(provides))
 
 
 def setup_failed(label: str, faults: Sequence[ErgoError]) -> AdapterError:
@@ -127,9 +155,7 @@ def _notice_annotations(manifest: AdapterManifest, document: Node, reading: Read
     places = [(f"$.event_kinds[{index}]", kind) for index, kind in enumerate(manifest.event_kinds)]
     places += [(f"$.accepts.effects[{index}]", effect) for index, effect in enumerate(manifest.accepted_effects)]
     for place, named in places:
-        for path in unknown_keywords(named.payload_schema, f"{place}.payload_schema"):
-            keyword = path.rpartition(".")[2]
-            message = f"keyword '{shown(keyword)}' is unknown to JSON Schema Draft 2020-12 and checks nothing"
+        for path, message in unknown_annotations(named.payload_schema, f"{place}.payload_schema"):
             reading.notice(message, nearest_node(document, path), path)
 
 
@@ -142,13 +168,35 @@ def _placed(fault: AdapterError, document: Node, reading: Reading) -> AdapterErr
 class BoundEventKind(Struct, frozen=True):
     """An event kind ready to bind: its validator, and the stored keys that may enter its payload, ascending.
 
-    ``remembers``: some of these keys can be written by an episode.
+    ``remembers``: some of these keys can be written by an episode. ``demands`` are the keys whose place must have a
+    value.
     """
 
     name: str
     validator: Draft202012Validator
     mergeable: tuple[str, ...]
     remembers: bool
+    demands: tuple[SelectedKey, ...] = ()
+    context_rule: ContextRule = ContextValues
+
+    @property
+    def accepts(self) -> Callable[[JsonValue], bool]:
+        """Whether a payload fits."""
+        if not self.demands:
+            return self.validator.is_valid
+        return lambda payload: self.validator.is_valid(payload) and self.lacks(payload) is None
+
+    def lacks(self, payload: JsonValue) -> SelectedKey | None:
+        """The first key whose place must have a value, and has none."""
+        return next((key for key in self.demands if key.given(payload) is None), None)
+
+    def is_hopeless(self, payload: JsonValue) -> bool:
+        """Whether a payload does not fit, whatever stored values are merged into it: a member of its own is wrong."""
+        wrong = (next(iter(error.schema_path), None) for error in self.validator.iter_errors(payload))
+        return (
+            any(keyword in ("properties", "additionalProperties") for keyword in wrong)
+            or self.lacks(payload) is not None
+        )
 
     def merge(self, payload: dict[str, JsonValue], store: Mapping[str, NativeValue]) -> dict[str, JsonValue]:
         """Merge the payload over stored values; its members win (HST-6). Returns ``payload`` if nothing is added."""
@@ -179,7 +227,9 @@ def build_bound_event(
     try:
         if not kind.validator.is_valid(merged):
             raise _mismatch(kind, event, complaint(next(kind.validator.iter_errors(merged))))
-        return event_of(event, merged, numbers)
+        if kind.demands and (lacking := kind.lacks(merged)) is not None:
+            raise _without_value(kind, event, lacking)
+        return event_of(event, merged, numbers, kind.context_rule)
     except InvalidPayload as error:
         raise _mismatch(kind, event, str(error)) from error
     except (ValueError, TypeError) as error:
@@ -192,14 +242,15 @@ def bind_together(kinds: BoundEventKinds, events: Sequence[HostedEvent]) -> list
     None where events must be bound one by one: one does not fit its schema, or stored values may enter it.
     """
     accepts: dict[str | None, Callable[[JsonValue], bool]] = {}
+    rule: ContextRule = ContextValues
     for name in {event.semantic_kind for event in events}:
         kind = None if name is None else kinds.get(name)
         if kind is None or kind.remembers:
             return None
-        accepts[name] = kind.validator.is_valid
+        accepts[name], rule = kind.accepts, kind.context_rule
     if False in [accepts[event.semantic_kind](event.payload) for event in events]:
         return None
-    return events_of(events)
+    return events_of(events, rule)
 
 
 def _json(value: NativeValue) -> JsonValue:
@@ -229,25 +280,65 @@ def _mismatch(kind: BoundEventKind, event: HostedEvent, detail: str) -> StepErro
     return step_fault(event, "Binding", reason, fix, "PayloadSchemaMismatch", f"kind={kind.name}", f"detail={detail}")
 
 
-def compile_events(provides: Provides) -> tuple[dict[str, BoundEventKind], list[AdapterError]]:
-    """Compile the event kinds; returns them with every fault, in manifest order."""
+def _without_value(kind: BoundEventKind, event: HostedEvent, key: SelectedKey) -> StepError:
+    reason = (
+        f"the payload does not fit event kind '{kind.name}': context key '{key.name}' is required, "
+        f"but there is nothing at '{key.path.text}'"
+    )
+    fix = f"send it, or write required: false or a default at context key '{key.name}' of the adapter"
+    return step_fault(event, "Binding", reason, fix, "MissingValue", f"kind={kind.name}", f"key={key.name}")
+
+
+def selected_keys(provides: Provides) -> tuple[SelectedKey, ...] | None:
+    """The context keys of contexts that hold nothing else; None where payloads enter the context as they are."""
+    schemas = provides.event_schemas.values()
+    if all(key.is_plain for key in provides.context.values()) and all(map(is_flat, schemas)):
+        return None
+    return tuple(
+        SelectedKey(name, key.type, key.path or PayloadPath.of_member(name), key.default)
+        for name, key in provides.context.items()
+    )
+
+
+def rule_of(provides: Provides) -> ContextRule:
+    """How payloads become contexts."""
+    keys = selected_keys(provides)
+    return ContextValues if keys is None else partial(SelectedValues, keys)
+
+
+def compile_events(
+    provides: Provides, *, formats: bool = False
+) -> tuple[dict[str, BoundEventKind], list[AdapterError]]:
+    """Compile the event kinds, asserting ``formats`` or not; returns them with every fault, in manifest order."""
     kinds: dict[str, BoundEventKind] = {}
     faults: list[AdapterError] = []
+    keys = selected_keys(provides)
+    rule: ContextRule = ContextValues if keys is None else partial(SelectedValues, keys)
     for name, schema in provides.event_schemas.items():
         try:
-            validator = compile_schema(schema)
+            validator = compile_schema(schema, formats=formats)
         except SchemaFault as fault:
             faults.append(_schema_fault(name, str(fault)))
             continue
-        faults += _check_required(provides, name, schema)
+        faults += _check_required(provides, name, schema, selects=keys is not None)
         mergeable = sorted(provides.context.keys() & properties_of(schema).keys())
         remembers = any(provides.context[key].writable for key in mergeable)
-        kinds[name] = BoundEventKind(name, validator, tuple(mergeable), remembers)
+        demands = tuple(key for key in keys or () if _is_demanded(provides.context[key.name], key.path, schema))
+        kinds[name] = BoundEventKind(name, validator, tuple(mergeable), remembers, demands, rule)
     return kinds, faults
 
 
-def _check_required(provides: Provides, kind: str, schema: JsonValue) -> Iterator[AdapterError]:
+def _is_demanded(provided: ProvidedKey, path: PayloadPath, schema: JsonValue) -> bool:
+    """Whether payloads must have a value for a key: its path leads somewhere, and it cannot do without."""
+    is_required = provided.path is not None and provided.required and provided.default is None
+    return is_required and isinstance(place_of(schema, path), SchemaPlace)
+
+
+def _check_required(provides: Provides, kind: str, schema: JsonValue, *, selects: bool) -> Iterator[AdapterError]:
     for field in required_of(schema):
+        provided = provides.context.get(field)
+        if selects and (provided is None or not provided.is_plain):
+            continue
         try:
             expected = field_type(schema, field).value
         except SchemaFault as fault:

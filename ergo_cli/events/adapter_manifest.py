@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType, field
 
 from ergo_cli.core import documents
 from ergo_cli.core.document_fields import Fields, Reading, ScalarError, one_of, string, to_value
@@ -15,6 +15,7 @@ from ergo_cli.core.document_parsers import parse_json, parse_yaml
 from ergo_cli.core.documents import NO_ADAPTER, Node
 from ergo_cli.core.json import JsonValue, canonical, newer_numbers
 from ergo_cli.errors import AdapterError
+from ergo_cli.events.payload_paths import PayloadPath
 
 DOCUMENT_KIND = "adapter"
 """The member ``kind`` of an adapter document."""
@@ -24,13 +25,24 @@ CONTEXT_TYPES = ("Number", "Bool", "String", "Series")
 
 
 class ContextKey(Struct, frozen=True):
-    """A context key. ``writable`` is None where the author left it out (ADP-11)."""
+    """A context key. ``writable`` is None where the author left it out (ADP-11).
+
+    ``source``, written ``from``, is the path of its value in the payload; ``default`` its value where there is none.
+    What is UNSET is not in the text of the fingerprint.
+    """
 
     name: str
     type: str
     required: bool
     writable: bool | None = None
     description: str | None = None
+    source: str | UnsetType = field(name="from", default=UNSET)
+    default: JsonValue | UnsetType = UNSET
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its value is the payload's member of its name, and nothing where there is none."""
+        return self.source is UNSET and self.default is UNSET
 
 
 class NamedSchema(Struct, frozen=True):
@@ -84,11 +96,22 @@ def fingerprint_text(manifest: AdapterManifest) -> bytes:
 
 
 class ProvidedKey(Struct, frozen=True):
-    """A context key as the adapter declares it; ``type`` is ``Number``, ``Bool``, ``String`` or ``Series``."""
+    """A context key as the adapter declares it; ``type`` is ``Number``, ``Bool``, ``String`` or ``Series``.
+
+    ``path`` is the place of its value in the payload, None for the member of its name; ``default`` its value where
+    there is none.
+    """
 
     type: str
     required: bool = False
     writable: bool = False
+    path: PayloadPath | None = None
+    default: JsonValue = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its value is the payload's member of its name, and nothing where there is none."""
+        return self.path is None and self.default is None
 
 
 class Provides(Struct, frozen=True):
@@ -109,9 +132,7 @@ class Provides(Struct, frozen=True):
         """What a manifest provides that breaks no rule."""
         effect_schemas = _by_name(manifest.accepted_effects)
         return cls(
-            context={
-                key.name: ProvidedKey(key.type, key.required, bool(key.writable)) for key in manifest.context_keys
-            },
+            context={key.name: _provided(key) for key in manifest.context_keys},
             event_schemas=_by_name(manifest.event_kinds),
             effects=frozenset(effect_schemas),
             effect_schemas=effect_schemas,
@@ -123,6 +144,12 @@ class Provides(Struct, frozen=True):
     def events(self) -> frozenset[str]:
         """The names of the event kinds."""
         return frozenset(self.event_schemas)
+
+
+def _provided(key: ContextKey) -> ProvidedKey:
+    path = None if key.source is UNSET else PayloadPath.parse(key.source)
+    default = None if key.default is UNSET else key.default
+    return ProvidedKey(key.type, key.required, bool(key.writable), path, default)
 
 
 def _by_name(named: Iterable[NamedSchema]) -> dict[str, JsonValue]:
@@ -212,12 +239,14 @@ class _Decoder:
             required=fields.boolean("required"),
             writable=fields.optional_boolean("writable"),
             description=fields.optional_string("description"),
+            source=UNSET if (source := fields.optional_string("from")) is None else source,
+            default=UNSET if fields.optional_node("default") is None else self._value(fields, "default"),
         )
         fields.finish()
         return key
 
     def named_schema(self, fields: Fields) -> NamedSchema:
-        named = NamedSchema(fields.string("name"), self._schema(fields))
+        named = NamedSchema(fields.string("name"), self._value(fields, "payload_schema"))
         fields.finish()
         return named
 
@@ -244,8 +273,8 @@ class _Decoder:
         items = self.kept(lambda: fields.sequence(name), ())
         return [(f"{path}[{index}]", item) for index, item in enumerate(items)]
 
-    def _schema(self, fields: Fields) -> JsonValue:
-        node, path = fields.node("payload_schema"), fields.path_of("payload_schema")
+    def _value(self, fields: Fields, name: str) -> JsonValue:
+        node, path = fields.node(name), fields.path_of(name)
         try:
             return to_value(node)
         except ScalarError as error:

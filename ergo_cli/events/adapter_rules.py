@@ -1,21 +1,25 @@
-"""The registration rules of adapter manifests, ADP-1 … ADP-19 (spec 10 §10)."""
+"""The registration rules of adapter manifests: ADP-1 … ADP-19 (spec 10 §10), and those of ``adapter_bindings``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from ergo_cli.core.diagnostics import repeats
 from ergo_cli.core.json import JsonValue
 from ergo_cli.core.semver import Version
 from ergo_cli.core.values import SET_CONTEXT, ValueType
 from ergo_cli.errors import AdapterError
+from ergo_cli.events.adapter_bindings import check_bindings
 from ergo_cli.events.adapter_manifest import CONTEXT_TYPES, AdapterManifest, ContextKey, NamedSchema, violation
 from ergo_cli.events.adapter_schemas import (
     SchemaFault,
+    check_event_schema,
     check_schema,
     describes_object,
     field_type,
+    is_flat,
+    is_open,
     properties_of,
     required_of,
 )
@@ -33,7 +37,9 @@ _META_FIELDS = ("meta.adapter_id", "meta.adapter_version", "meta.timestamp")
 def check_manifest(manifest: AdapterManifest) -> list[AdapterError]:
     """Every rule that the manifest breaks, in the order in which the rules are checked; the first is the headline.
 
-    ADP-18 and ADP-19 skip event kinds whose schema ADP-8 refuses: their faults would follow from it.
+    ADP-18 to ADP-21 skip event kinds whose schema ADP-8 refuses: their faults would follow from it. ADP-18 and ADP-19
+    are about members that a context key binds by their name; only in an adapter whose payloads enter the context as
+    they are must every member be one that can, and every required member have its key.
     ADP-15 and ADP-16 exist by name only.
     """
     faults = [fault for rule in _RULES for fault in rule(manifest)]
@@ -43,8 +49,9 @@ def check_manifest(manifest: AdapterManifest) -> list[AdapterError]:
         for index, event in enumerate(manifest.event_kinds)
         if f"$.event_kinds[{index}].payload_schema" not in refused
     ]
-    faults += check_field_types(events)
+    faults += check_field_types(events, manifest.context_keys)
     faults += check_field_provisions(events, manifest.context_keys)
+    faults += check_bindings(events, manifest.context_keys)
     return faults
 
 
@@ -132,7 +139,8 @@ def _distinct_events(manifest: AdapterManifest) -> Iterator[AdapterError]:
 
 
 def _event_schemas(manifest: AdapterManifest) -> Iterator[AdapterError]:
-    for index, name, error in _refused(manifest.event_kinds):
+    bound = _bound_by_name(manifest.context_keys)
+    for index, name, error in _refused(manifest.event_kinds, lambda schema: check_event_schema(schema, bound)):
         message = f"the payload schema of event kind '{name}' is refused: {error}"
         path = f"$.event_kinds[{index}].payload_schema"
         yield violation(
@@ -141,7 +149,7 @@ def _event_schemas(manifest: AdapterManifest) -> Iterator[AdapterError]:
 
 
 def _effect_schemas(manifest: AdapterManifest) -> Iterator[AdapterError]:
-    for index, name, error in _refused(manifest.accepted_effects):
+    for index, name, error in _refused(manifest.accepted_effects, check_schema):
         message = f"the payload schema of effect '{name}' is refused: {error}"
         path = f"$.accepts.effects[{index}].payload_schema"
         yield violation(
@@ -149,9 +157,9 @@ def _effect_schemas(manifest: AdapterManifest) -> Iterator[AdapterError]:
         )
 
 
-def _refused(named: Iterable[NamedSchema]) -> Iterator[tuple[int, str, str]]:
+def _refused(named: Iterable[NamedSchema], check: Callable[[JsonValue], str | None]) -> Iterator[tuple[int, str, str]]:
     for index, item in enumerate(named):
-        error = check_schema(item.payload_schema)
+        error = check(item.payload_schema)
         if error is not None:
             yield index, item.name, error
 
@@ -227,8 +235,14 @@ IndexedEvent = tuple[int, NamedSchema]
 """An event kind and its place in the manifest."""
 
 
-def check_field_types(events: Iterable[IndexedEvent]) -> Iterator[AdapterError]:
-    """ADP-19: payloads are objects, and each declared property has a counterpart in the context."""
+def _bound_by_name(keys: Iterable[ContextKey]) -> frozenset[str]:
+    """The members that context keys bind by their name, and without a default."""
+    return frozenset(key.name for key in keys if key.is_plain)
+
+
+def check_field_types(events: Iterable[IndexedEvent], keys: Sequence[ContextKey]) -> Iterator[AdapterError]:
+    """ADP-19: payloads are objects, and each member that a context key binds has a counterpart in the context."""
+    bound = _bound_by_name(keys)
     for index, event in events:
         schema = event.payload_schema
         if isinstance(schema, dict) and not describes_object(schema):
@@ -242,13 +256,14 @@ def check_field_types(events: Iterable[IndexedEvent]) -> Iterator[AdapterError]:
                 event_index=index,
             )
         else:
-            yield from (_unsupported(index, event, name, detail) for name, detail in _unmapped_fields(schema))
+            yield from (_unsupported(index, event, name, detail) for name, detail in _unmapped_fields(schema, bound))
 
 
-def _unmapped_fields(schema: JsonValue) -> Iterator[tuple[str, str]]:
+def _unmapped_fields(schema: JsonValue, bound: Collection[str]) -> Iterator[tuple[str, str]]:
     properties = properties_of(schema)
+    checked = [name for name in sorted(properties) if name in bound]
     undeclared = [name for name in required_of(schema) if name not in properties]
-    for name in [*sorted(properties), *undeclared]:
+    for name in [*checked, *(name for name in undeclared if name in bound or not is_open(schema))]:
         try:
             field_type(schema, name)
         except SchemaFault as fault:
@@ -274,10 +289,14 @@ def check_field_provisions(events: Iterable[IndexedEvent], keys: Sequence[Contex
 
     Fields that ADP-19 refuses, and keys whose type ADP-6 refuses, are passed over.
     """
-    provided = {key.name: key.type for key in keys}
+    events = list(events)
+    provided = {key.name: key.type for key in keys if key.is_plain}
+    selects = not all(key.is_plain for key in keys) or not all(is_flat(event.payload_schema) for _, event in events)
     for index, event in events:
         for field, expected in _required_types(event.payload_schema):
             if field not in provided:
+                if selects:
+                    continue
                 yield _not_provided(index, event, field, expected)
             elif provided[field] in CONTEXT_TYPES and provided[field] != expected.value:
                 yield _mistyped(index, event, field, expected, provided[field])

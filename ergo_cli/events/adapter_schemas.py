@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 from ergo_cli.core.json import JsonValue
@@ -42,8 +42,8 @@ class SchemaFault(ValueError):
     """A schema, or one of its properties, that an adapter may not have; the message says what and where."""
 
 
-def compile_schema(schema: JsonValue) -> Draft202012Validator:
-    """The Draft 2020-12 validator: formats are annotations, nothing is retrieved. Raises SchemaFault."""
+def compile_schema(schema: JsonValue, *, formats: bool = False) -> Draft202012Validator:
+    """The Draft 2020-12 validator; asserts ``formats`` if asked to, and retrieves nothing. Raises SchemaFault."""
     from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
     if not isinstance(schema, dict):
@@ -51,7 +51,9 @@ def compile_schema(schema: JsonValue) -> Draft202012Validator:
     _check_pattern_sizes(schema)
     linear = RegexOptions(size_limit=_COMPILED_LIMIT, dfa_size_limit=_COMPILED_LIMIT)
     try:
-        return Draft202012Validator(schema, validate_formats=False, retriever=_refuse_retrieval, pattern_options=linear)
+        return Draft202012Validator(
+            schema, validate_formats=formats, retriever=_refuse_retrieval, pattern_options=linear
+        )
     except ValidationError as error:
         why = f"; {_NO_PATTERN}" if error.message.endswith('is not a "regex"') else ""
         raise SchemaFault(complaint(error) + why) from error
@@ -88,10 +90,50 @@ def _refuse_retrieval(uri: str) -> NoReturn:
 
 
 def check_schema(schema: JsonValue) -> str | None:
-    """Why the schema is refused (ADP-8, ADP-13); None if it is not."""
+    """Why the schema of an effect is refused (ADP-13); None if it is not."""
+    return _refusal(schema, schema)
+
+
+def check_event_schema(schema: JsonValue, bound: Collection[str]) -> str | None:
+    """Why the schema of an event is refused (ADP-8); None if it is not.
+
+    The payload itself is a closed object, or says that it is open, and neither it nor the members in ``bound`` have
+    unions. Any other member may have any schema.
+    """
+    return _refusal(schema, _restricted(schema, bound))
+
+
+def is_flat(schema: JsonValue) -> bool:
+    """Whether an event schema has only members that can enter the context: no unions, no open or nested objects."""
+    try:
+        for name in properties_of(schema):
+            field_type(schema, name)
+    except SchemaFault:
+        return False
+    return next(_banned(schema, ()), None) is None
+
+
+def is_open(schema: JsonValue) -> bool:
+    """Whether an event schema says that payloads may have members that it does not name."""
+    return isinstance(schema, dict) and schema.get("additionalProperties", False) is not False
+
+
+def _restricted(schema: JsonValue, bound: Collection[str]) -> JsonValue:
+    """What of an event schema the bans hold for."""
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: value for name, value in schema.items() if name not in ("$defs", "patternProperties")}
+    if isinstance(properties := schema.get("properties"), dict):
+        kept["properties"] = {name: value for name, value in properties.items() if name in bound}
+    if is_open(schema):
+        kept["additionalProperties"] = False
+    return kept
+
+
+def _refusal(schema: JsonValue, restricted: JsonValue) -> str | None:
     if not isinstance(schema, dict):
         return "the schema must be a JSON object"
-    banned = next(_banned(schema, ()), None)
+    banned = next(_banned(restricted, ()), None)
     if banned is not None:
         return banned
     try:
@@ -203,34 +245,3 @@ def _series_type(items: JsonValue) -> ValueType:
             return ValueType.SERIES
         case _:
             raise SchemaFault("only arrays of numbers have a counterpart in the context")
-
-
-_SCHEMA = "additionalProperties propertyNames contains items not if then else unevaluatedItems unevaluatedProperties"
-_SCHEMA_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_SCHEMA_MAPS = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs"})
-_PLAIN = """
-    $id $schema $ref $anchor $dynamicRef $dynamicAnchor $vocabulary $comment definitions dependencies type const enum
-    multipleOf maximum exclusiveMaximum minimum exclusiveMinimum maxLength minLength pattern maxItems minItems
-    uniqueItems maxContains minContains maxProperties minProperties required dependentRequired title description
-    default deprecated readOnly writeOnly examples format contentEncoding contentMediaType contentSchema
-"""
-_SCHEMAS = frozenset(_SCHEMA.split())
-_OTHERS = frozenset(_PLAIN.split())
-
-
-def unknown_keywords(schema: JsonValue, path: str) -> Iterator[str]:
-    """The paths of members that the draft does not know, where it reads a schema; ``path`` is the schema's own."""
-    if not isinstance(schema, dict):
-        return
-    for keyword, value in schema.items():
-        below = f"{path}.{keyword}"
-        if keyword in _SCHEMAS:
-            yield from unknown_keywords(value, below)
-        elif keyword in _SCHEMA_LISTS and isinstance(value, list):
-            for index, item in enumerate(value):
-                yield from unknown_keywords(item, f"{below}[{index}]")
-        elif keyword in _SCHEMA_MAPS and isinstance(value, dict):
-            for name, item in value.items():
-                yield from unknown_keywords(item, f"{below}.{name}")
-        elif keyword not in _OTHERS:
-            yield below

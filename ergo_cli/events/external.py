@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from math import isfinite
 from typing import Any, Protocol, cast
@@ -72,10 +72,18 @@ class ContextValues(Mapping[str, NativeValue]):
     def __repr__(self) -> str:
         return repr(self._derived())
 
+    def of(self, members: Mapping[str, Any]) -> ContextValues:
+        """The values of another payload, derived by the same rule."""
+        return ContextValues(members)
+
     def _derived(self) -> dict[str, NativeValue]:
         if self._values is None:
             self._values = _derive(self.members)
         return self._values
+
+
+ContextRule = Callable[[Mapping[str, Any]], ContextValues]
+"""How the members of a payload become the values of a context: ``ContextValues``, but where an adapter selects them."""
 
 
 class Context(Protocol):
@@ -125,7 +133,13 @@ class ExternalEvent(Struct, frozen=True, gc=False):
 
     @classmethod
     def with_payload(
-        cls, event_id: str, kind: EventKind, at: int, payload: bytes, numbers: Numbers = Numbers.EXACT
+        cls,
+        event_id: str,
+        kind: EventKind,
+        at: int,
+        payload: bytes,
+        numbers: Numbers = Numbers.EXACT,
+        rule: ContextRule = ContextValues,
     ) -> ExternalEvent:
         """An event with the given payload bytes. Raises InvalidPayload unless they are empty or one JSON object."""
         if not payload:
@@ -138,14 +152,20 @@ class ExternalEvent(Struct, frozen=True, gc=False):
             got = json_type(members)
             message = f"payload must be a JSON object, got {got}"
             raise InvalidPayload("PayloadMustBeJsonObject", message, got)
-        return cls(event_id, kind, at, _context(payload, cast(dict[str, Any], members)))
+        return cls(event_id, kind, at, _Derived(payload, rule(cast(dict[str, Any], members))))
 
     @classmethod
     def of_members(
-        cls, event_id: str, kind: EventKind, at: int, payload: bytes, members: dict[str, Any]
+        cls,
+        event_id: str,
+        kind: EventKind,
+        at: int,
+        payload: bytes,
+        members: dict[str, Any],
+        rule: ContextRule = ContextValues,
     ) -> ExternalEvent:
         """An event whose payload is ``canonical(members)``, already rendered: nothing is decoded a second time."""
-        return cls(event_id, kind, at, _context(payload, members))
+        return cls(event_id, kind, at, _Derived(payload, rule(members)))
 
     @classmethod
     def of_many(
@@ -155,9 +175,10 @@ class ExternalEvent(Struct, frozen=True, gc=False):
         instants: Iterable[int],
         payloads: Iterable[bytes],
         members: Iterable[dict[str, Any]],
+        rule: ContextRule = ContextValues,
     ) -> list[ExternalEvent]:
         """Build several events as ``of_members`` does, from columns."""
-        return list(map(cls, ids, kinds, instants, map(_Derived, payloads, map(ContextValues, members))))
+        return list(map(cls, ids, kinds, instants, map(_Derived, payloads, map(rule, members))))
 
 
 def json_type(value: object) -> str:
@@ -175,10 +196,6 @@ def json_type(value: object) -> str:
             return "array"
         case _:
             return "object"
-
-
-def _context(payload: bytes, members: Mapping[str, Any]) -> Context:
-    return _Derived(payload, ContextValues(members))
 
 
 def _derive(members: Mapping[str, Any]) -> dict[str, NativeValue]:
@@ -203,7 +220,7 @@ def _series(items: list[Any]) -> list[float] | None:
     return list(map(float, items)) if types <= {float, int} else None
 
 
-_EMPTY = _context(b"", {})
+_EMPTY = _Derived(b"", ContextValues({}))
 
 
 class HostedEvent(Struct, frozen=True, gc=False):
@@ -250,7 +267,9 @@ def encode_hosted(event: HostedEvent) -> bytes:
 _EXACT = Numbers.EXACT  # bound locally: enum lookup is measurable here
 
 
-def event_of(event: HostedEvent, members: dict[str, JsonValue], numbers: Numbers) -> ExternalEvent:
+def event_of(
+    event: HostedEvent, members: dict[str, JsonValue], numbers: Numbers, rule: ContextRule = ContextValues
+) -> ExternalEvent:
     """The external event whose payload is the canonical text of ``members``.
 
     Under ``ORIGINAL`` the context is read from that text again, as the original does: a number may move twice.
@@ -258,11 +277,17 @@ def event_of(event: HostedEvent, members: dict[str, JsonValue], numbers: Numbers
     """
     text = render_payload(members)
     if numbers is _EXACT:
-        return ExternalEvent.of_members(event.event_id, event.kind, event.at, text, members)
-    return ExternalEvent.with_payload(event.event_id, event.kind, event.at, text, numbers)
+        return ExternalEvent.of_members(event.event_id, event.kind, event.at, text, members, rule)
+    return ExternalEvent.with_payload(event.event_id, event.kind, event.at, text, numbers, rule)
 
 
-def events_of(events: Sequence[HostedEvent]) -> list[ExternalEvent] | None:
+def reread(context: Context, numbers: Numbers) -> Context:
+    """The context of the same payload with its numbers read in another way. Raises InvalidPayload."""
+    rule = context.values.of if isinstance(context.values, ContextValues) else ContextValues
+    return ExternalEvent.with_payload("", EventKind.PUMP, 0, context.payload, numbers, rule).context
+
+
+def events_of(events: Sequence[HostedEvent], rule: ContextRule = ContextValues) -> list[ExternalEvent] | None:
     """Build many events as ``event_of`` does, under exact numbers; None where they must be built one by one."""
     payloads = [event.payload for event in events if isinstance(event.payload, dict)]
     if len(payloads) < len(events):
@@ -274,7 +299,7 @@ def events_of(events: Sequence[HostedEvent]) -> list[ExternalEvent] | None:
     except (ValueError, TypeError):
         return None
     ids, kinds = [event.event_id for event in events], [event.kind for event in events]
-    return ExternalEvent.of_many(ids, kinds, [event.at for event in events], texts, payloads)
+    return ExternalEvent.of_many(ids, kinds, [event.at for event in events], texts, payloads, rule)
 
 
 def render_payload(members: dict[str, JsonValue]) -> bytes:

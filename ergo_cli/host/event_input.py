@@ -373,15 +373,15 @@ def check_binding(event: HostedEvent, adapter: Adapter, numbers: Numbers, *, is_
     try:
         adapter.build_event(event, {}, numbers)
     except StepError as error:
-        if is_merged and error.name == "Binding" and _remembers(event, adapter):
+        if is_merged and error.name == "Binding" and _may_be_mended(event, adapter):
             return
         raise
 
 
-def _remembers(event: HostedEvent, adapter: Adapter) -> bool:
-    """Whether values written by an episode may be merged into the payload of a later event of this kind."""
+def _may_be_mended(event: HostedEvent, adapter: Adapter) -> bool:
+    """Whether values that an episode writes may be merged into the payload, and make it fit."""
     kind = adapter.kinds.get(event.semantic_kind or "")
-    return kind is not None and kind.remembers
+    return kind is not None and kind.remembers and not kind.is_hopeless(event.payload)
 
 
 def _not_spooled(path: str, error: OSError) -> EventError:

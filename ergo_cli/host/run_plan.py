@@ -14,7 +14,7 @@ from ergo_cli.channels.egress_config import EgressConfig
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError, UsageError
-from ergo_cli.events.adapter import Adapter, adapter_provenance
+from ergo_cli.events.adapter import Adapter, adapter_provenance, with_formats
 from ergo_cli.host.effects import check_ownership, replay_owned_kinds
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.seat import Surroundings
@@ -64,7 +64,8 @@ class RunRequest(Struct, frozen=True):
     ``egress`` is the file that routes intents, ``store`` the store that keeps the runs of a stateful program,
     ``artifacts`` where the artifacts of that store are. ``accept_plan_change``: its unfinished runs may go on with
     another plan than the one that they were begun with. ``environment`` holds variables that a kind of program may
-    heed. ``dry_run``: no channel is started, and intents are recorded without being dispatched.
+    heed. ``dry_run``: no channel is started, and intents are recorded without being dispatched. ``formats``: payloads
+    with texts that are not of the ``format`` of their schema are refused.
     """
 
     flags: ProgramFlags = ProgramFlags()
@@ -79,6 +80,7 @@ class RunRequest(Struct, frozen=True):
     accept_plan_change: bool = False
     environment: Mapping[str, str] = {}
     dry_run: bool = False
+    formats: bool = False
 
 
 class EventFile(Struct, frozen=True):
@@ -360,8 +362,19 @@ def _check_profile_adapter(request: RunRequest, source: EventFile | Driver, prof
 def _prepared(request: RunRequest, found: FoundProgram) -> PreparedRun:
     constraints = request.limits.over(Constraints() if found.profile is None else found.profile.constraints)
     return PreparedRun(
-        found.live(), found.adapter, constraints, _numbers(request, found), _run_id(found), request.environment
+        found.live(),
+        _adapter(request, found),
+        constraints,
+        _numbers(request, found),
+        _run_id(found),
+        request.environment,
     )
+
+
+def _adapter(request: RunRequest, found: FoundProgram) -> Adapter | None:
+    settings = found.profile or found.project
+    asserts = request.formats or (settings is not None and settings.formats)
+    return with_formats(found.adapter, asserts)
 
 
 def _run_id(found: FoundProgram) -> str | None:

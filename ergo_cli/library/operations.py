@@ -16,7 +16,7 @@ from ergo_cli.bundle.reader import BundleReader
 from ergo_cli.channels.timeouts import ChannelPolicy
 from ergo_cli.core.json import NotCanonicalError, free_text
 from ergo_cli.errors import DocumentError, ErgoError
-from ergo_cli.events.adapter import Adapter, load_adapter, setup_failed
+from ergo_cli.events.adapter import Adapter, load_adapter, setup_failed, with_formats
 from ergo_cli.host.perform import KeepRequest, RunOptions, perform
 from ergo_cli.host.run_plan import (
     Bounds,
@@ -130,9 +130,10 @@ def plan_config(config: RunConfig, inventory: Inventory) -> Planned:
     found = load_given_program(config.graph, config.cluster_paths, config.adapter, inventory)
     egress = None if config.egress_config is None else EgressPlan(config.egress_config, None)
     notices = check_ready(found, source, egress)
+    adapter = with_formats(found.adapter, config.formats)
     plan = RunPlan(
         found,
-        PreparedRun(found.program, found.adapter, config.constraints, config.numbers),
+        PreparedRun(found.program, adapter, config.constraints, config.numbers),
         source,
         egress,
         Bounds(config.max_events, config.max_duration),

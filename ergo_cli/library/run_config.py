@@ -72,6 +72,7 @@ class RunConfig(Struct, frozen=True):
     max_events: int | None = None
     constraints: Constraints = Constraints()
     numbers: Numbers = Numbers.EXACT
+    formats: bool = False
 
 
 class ReplayConfig(Struct, frozen=True):

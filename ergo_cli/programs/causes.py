@@ -28,7 +28,8 @@ class Cause(Struct, frozen=True, kw_only=True):
     A member of the context that an earlier episode wrote names it as ``written``; its source is then that write, where
     the chain is followed on. ``alike`` says how many writes between the two are left out, since they came about as the
     one that is shown before them. ``is_parting``: that write is the first on which the two sides differ. ``is_unset``:
-    neither an earlier episode nor the payload gave the member a value.
+    neither an earlier episode nor the payload gave the member a value. ``payload_path`` is the place of the payload
+    that an adapter gives the member; ``is_default``: there is nothing, and its default stands for it.
     """
 
     part: str
@@ -50,6 +51,8 @@ class Cause(Struct, frozen=True, kw_only=True):
     alike: int = 0
     is_parting: bool = False
     is_unset: bool = False
+    payload_path: str | None = None
+    is_default: bool = False
     sources: tuple[Cause, ...] = ()
 
     @property

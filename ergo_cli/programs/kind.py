@@ -294,7 +294,8 @@ class Line(Struct, frozen=True, kw_only=True):
 
     ``id`` is empty for a record that has no number of its own: it gets that of its place in the run, from 1.
     ``effects`` holds the compact JSON of what the node wants done, ``place`` the user's line where the node failed.
-    ``why`` says why it did not run, or of one that ran that it failed, and with what.
+    ``why`` says why it did not run, or of one that ran that it failed, and with what. ``origin`` is the place of the
+    payload that a source reads, where an adapter gives its context key one.
     """
 
     id: str
@@ -308,6 +309,7 @@ class Line(Struct, frozen=True, kw_only=True):
     why: str | None = None
     effects: tuple[bytes, ...] = ()
     place: CodePlace | None = None
+    origin: str | None = None
 
     @property
     def has_failed(self) -> bool:

@@ -58,6 +58,7 @@ class ResolvedProfile(Struct, frozen=True):
     max_duration: int | None
     constraints: Constraints
     numbers: Numbers
+    formats: bool
     primitives: tuple[str, ...]
     ignore: tuple[str, ...]
     allowed_names: tuple[str, ...]
@@ -118,6 +119,7 @@ def resolve_profile(project: Project, name: str) -> ResolvedProfile:
         max_duration=profile.max_duration,
         constraints=_constraints(profile),
         numbers=profile.numbers or project.numbers or Numbers.EXACT,
+        formats=project.formats or profile.formats,
         primitives=project.primitives if profile.primitives is None else profile.primitives,
         ignore=project.ignore + profile.ignore,
         allowed_names=project.allowed_names + profile.allowed_names,

@@ -68,6 +68,7 @@ class Profile(Struct, frozen=True):
     rate_window: int | None = None
     deadline: int | None = None
     numbers: Numbers | None = None
+    formats: bool = False
     primitives: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
     allowed_names: tuple[str, ...] = ()
@@ -103,6 +104,7 @@ class Project(Struct, frozen=True):
     ignore: tuple[str, ...] = ()
     allowed_names: tuple[str, ...] = ()
     numbers: Numbers | None = None
+    formats: bool = False
     notices: tuple[Notice, ...] = ()
     trusted: bool = False
     expects: tuple[Expect, ...] = ()
@@ -161,6 +163,7 @@ def _decode(members: Mapping[str, object], file: Path, prefix: str, defaults: Ma
         ignore=table.strings("ignore") or (),
         allowed_names=table.strings("allowed_names") or (),
         numbers=_numbers(table),
+        formats=table.boolean("formats"),
         expects=tuple(_expect(each, file) for each in table.list_of_tables("expect")),
         profiles={name: _profile(name, profile) for name, profile in table.tables("profiles").items()},
     )
@@ -217,6 +220,7 @@ def _profile(name: str, table: Table) -> Profile:
         rate_window=table.duration("rate_window"),
         deadline=table.duration("deadline"),
         numbers=_numbers(table),
+        formats=table.boolean("formats"),
         primitives=table.string_or_strings("primitives"),
         ignore=table.strings("ignore") or (),
         allowed_names=table.strings("allowed_names") or (),

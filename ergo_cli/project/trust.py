@@ -37,6 +37,7 @@ PROJECT_KEYS = {
     "ignore": Standing.GIVEN,
     "allowed_names": Standing.GIVEN,
     "numbers": Standing.GIVEN,
+    "formats": Standing.GIVEN,
     "expects": Standing.GIVEN,
 }
 """The standing of every key at the top; what is in ``profiles`` stands in ``PROFILE_KEYS``."""
@@ -63,6 +64,7 @@ PROFILE_KEYS = {
     "rate_window": Standing.GIVEN,
     "deadline": Standing.GIVEN,
     "numbers": Standing.GIVEN,
+    "formats": Standing.GIVEN,
     "primitives": Standing.IMPORTED,
     "ignore": Standing.GIVEN,
     "allowed_names": Standing.GIVEN,

@@ -100,7 +100,8 @@ class Captured:
 
     def _lines(self, event_id: str) -> Iterator[Line]:
         def today(reader: BundleReader) -> Assigned:
-            return Assigned(find_for_bundle(reader, self._flags, ProgramStore.of_user()).program)
+            found = find_for_bundle(reader, self._flags, ProgramStore.of_user())
+            return Assigned(found.program, adapter=found.adapter)
 
         with open_bundle(self.path) as reader:
             explained = explain_event(reader, today, event_id)

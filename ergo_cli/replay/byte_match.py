@@ -17,8 +17,8 @@ from ergo_cli.bundle.schema import EventRecord, rehydrate_together
 from ergo_cli.core.digest_set import DigestSet
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError
-from ergo_cli.events.adapter import adapter_provenance
-from ergo_cli.events.external import ExternalEvent
+from ergo_cli.events.adapter import adapter_provenance, context_rule
+from ergo_cli.events.external import ContextRule, ExternalEvent
 from ergo_cli.host.effects import ApplyEffects, replay_owned_kinds
 from ergo_cli.host.step import decide_all
 from ergo_cli.replay.preflight import check_fit, check_version
@@ -72,10 +72,11 @@ def _matching(
     counts = dict.fromkeys(Decision, 0)
     effects = ApplyEffects(target.adapter, replay_owned_kinds(computing.emits(value), target.adapter))
     decider = Decider(reader.graph_id, reader.header.constraints, computing.invoker(value))
+    rule = context_rule(target.adapter)
     recorded, ids, separator = _Recorded(reader.decision_blocks()), DigestSet(), b""
     for records in reader.plain_event_batches() if options.strict else reader.event_batches():
         decided: list[DecidedEffects] = []
-        decide_all(decider, effects, _sound(records, ids, options.numbers), decided, on_event)
+        decide_all(decider, effects, _sound(records, ids, options.numbers, rule), decided, on_event)
         if not recorded.goes_on(separator + decision_block(decided, b",")):
             return None
         separator = b","
@@ -107,8 +108,10 @@ class _Recorded:
         return not self._ahead and not any(self._blocks)
 
 
-def _sound(records: Sequence[EventRecord], ids: DigestSet, numbers: Numbers) -> Iterable[ExternalEvent]:
+def _sound(
+    records: Sequence[EventRecord], ids: DigestSet, numbers: Numbers, rule: ContextRule
+) -> Iterable[ExternalEvent]:
     """Yield the events, checking payload hashes and unique ids. Raises ErgoError or ValueError."""
     if ids.add_all([record.event_id for record in records]) < len(records):
         raise ValueError("an event id that was used before")
-    return rehydrate_together(records, numbers)
+    return rehydrate_together(records, numbers, rule)

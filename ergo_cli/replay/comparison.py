@@ -20,7 +20,7 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import Member, render
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import BundleError, ErgoError, StepError
-from ergo_cli.events.adapter import adapter_provenance
+from ergo_cli.events.adapter import adapter_provenance, context_rule
 from ergo_cli.host.effects import ApplyEffects, EffectSink, IgnoreEffects, StepEvidence, replay_owned_kinds
 from ergo_cli.host.failures import Failures
 from ergo_cli.programs.kind import Blame, EffectPlace, Finding, SaysWhy, SideEffectReached
@@ -95,6 +95,7 @@ class Comparison:
         graph_id = header.graph_id if self._acts else program.graph_id
         self._decider = Decider(graph_id, header.constraints, self._witness)
         self._effects = _effect_sink(scan, target)
+        self._context_rule = context_rule(target.adapter)
         self._newer = target.newer_numbers
         self._captured = CapturedEffect.newer if self._newer else CapturedEffect.rendered
         self._found = Divergences(options.max_divergences)
@@ -194,7 +195,8 @@ class Comparison:
         self._referee.serve(None if was is None else was.episode)
         self._witness.ran = None
         try:
-            entry, effects = self._decider.decide(rehydrate_for_replay(event.record, self._options.numbers))
+            rehydrated = rehydrate_for_replay(event.record, self._options.numbers, self._context_rule)
+            entry, effects = self._decider.decide(rehydrated)
             if effects:
                 self._effects.realise(effects, _NO_CHANNELS)
         except SideEffectReached as reached:

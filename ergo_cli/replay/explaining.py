@@ -14,6 +14,8 @@ from ergo_cli.bundle.schema import DecisionRecord, EventRecord, rehydrate_for_re
 from ergo_cli.core.diagnostics import Notice, counted, did_you_mean, nearest_few
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import UsageError
+from ergo_cli.events.adapter import Adapter, context_rule
+from ergo_cli.events.external import ContextRule
 from ergo_cli.programs.kind import Line
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.recorded import Episode, Reasoned
@@ -27,7 +29,7 @@ _NAMED = 3
 
 
 class Assigned(Struct, frozen=True):
-    """Today's program for a bundle, and how its payloads are read.
+    """Today's program for a bundle, and how its payloads are read and become contexts.
 
     ``recorded`` is the program of the capture where it is another and known; ``notices`` are what finding them said,
     ``rule`` is the rule that found today's (spec 00 §3), ``files`` are those that it was made of.
@@ -39,6 +41,12 @@ class Assigned(Struct, frozen=True):
     notices: tuple[Notice, ...] = ()
     rule: str | None = None
     files: tuple[str, ...] = ()
+    adapter: Adapter | None = None
+
+    @property
+    def context_rule(self) -> ContextRule:
+        """How payloads become contexts."""
+        return context_rule(self.adapter)
 
 
 class Part(Struct, frozen=True):
@@ -106,7 +114,7 @@ def explain_event(
 def _traced(found: Decided, today: Assigned) -> tuple[Part, ...]:
     program = today.program
     assert program.kind.computing is not None, "a kind computes or acts"
-    context = rehydrate_for_replay(found.origin, today.numbers).context
+    context = rehydrate_for_replay(found.origin, today.numbers, today.context_rule).context
     lines = tuple(program.kind.computing.trace(program.value, found.origin.event_id, context))
     if today.recorded is None:
         return (Part(lines),) if lines else ()

@@ -42,7 +42,7 @@ def why_recorded(
         return None
     if path is not None:
         _check_path(path, acting.parts(program, episode), event_id)
-    context = rehydrate_for_replay(found.origin, programs.numbers).context
+    context = rehydrate_for_replay(found.origin, programs.numbers, programs.context_rule).context
     ran, effects = Ran(found.origin.event_id, context), [effect.text for effect in found.record.effects]
     before = partial(_before, reader, programs, found.seq)
     asked = Asked(ran, differences, path, result.changes, effects, before)
@@ -106,7 +106,7 @@ def _before(reader: BundleReader, programs: Assigned, until: int) -> Iterator[tu
     recorded = BundleJournals(reader).episodes()
     for found, each in zip(islice(decided_in(reader), until), recorded, strict=False):
         if each.episode is not None:
-            context = rehydrate_for_replay(found.origin, programs.numbers).context
+            context = rehydrate_for_replay(found.origin, programs.numbers, programs.context_rule).context
             yield Ran(found.origin.event_id, context), each.episode
 
 

@@ -181,7 +181,15 @@ def programs_and_changes(
 
 def _both(reader: BundleReader, found: FoundProgram, store: ProgramStore, numbers: Numbers | None) -> Assigned:
     recorded = _program_of_capture(reader, found.program, store)
-    return Assigned(found.program, numbers_for(found, numbers), recorded, found.notices, found.rule, found.all_files)
+    return Assigned(
+        found.program,
+        numbers_for(found, numbers),
+        recorded,
+        found.notices,
+        found.rule,
+        found.all_files,
+        found.adapter,
+    )
 
 
 def one_decision(path: str, request: ReplayRequest, store: ProgramStore, seq: int) -> BundleResult:

@@ -27,7 +27,7 @@ class TracedEpisode:
     def __init__(self, computing: Computing[object], programs: Assigned, found: Decided) -> None:
         self._computing, self._programs = computing, programs
         self.found = found
-        context = rehydrate_for_replay(found.origin, programs.numbers).context
+        context = rehydrate_for_replay(found.origin, programs.numbers, programs.context_rule).context
         self._ran = Ran(found.origin.event_id, context)
         self._today = self._lines(programs.program)
         self._before = self._today if programs.recorded is None else self._lines(programs.recorded)

@@ -33,14 +33,20 @@ def side_text(value: str | None) -> str:
 
 
 def origin_text(why: Why, cause: Cause) -> str:
-    """Where a value comes from that no node makes: an earlier event, the payload, or nowhere."""
+    """Where a value comes from that no node makes: an earlier event, the payload, a default, or nowhere."""
     if cause.episode is not None:
         return f"event {why.episodes[cause.episode].event_id}"
     if cause.key is None:
         return ""
     if cause.written is not None:
         return f"{cause.key} written by event {why.episodes[cause.written].event_id}"
-    return f"{cause.key} not set yet" if cause.is_unset else f"{cause.key} of the payload"
+    if cause.is_unset:
+        return f"{cause.key} not set yet"
+    if cause.is_default:
+        return f"{cause.key} by default, nothing at {cause.payload_path} of the payload"
+    if cause.payload_path in (None, cause.key):
+        return f"{cause.key} of the payload"
+    return f"{cause.key} from {cause.payload_path} of the payload"
 
 
 def alike_text(cause: Cause) -> str:

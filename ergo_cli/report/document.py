@@ -222,6 +222,7 @@ class CauseDocument(Struct, frozen=True):
 
     ``written_by`` is the event that wrote the member of the context, ``alike`` how many between the two came about the
     same way and are left out; ``is_parting``: its write is the first that differs. ``is_unset``: nothing set it yet.
+    ``payload_path`` is the place of the payload that the adapter gives it, ``is_default``: there is nothing.
     """
 
     part: str
@@ -242,6 +243,8 @@ class CauseDocument(Struct, frozen=True):
     alike: int
     is_parting: bool
     is_unset: bool
+    payload_path: str | None
+    is_default: bool
     recorded_failure: RaisedDocument | None
     today_failure: RaisedDocument | None
     sources: tuple[CauseDocument, ...]
@@ -449,7 +452,7 @@ class NodeDocument(Struct, frozen=True):
     """What happened at one node of an episode; values are tagged (spec 20 §2.5). Only one that failed has ``place``.
 
     ``recorded`` is what the capture's program did there, null where it has no such node; a node that does as that did
-    has none.
+    has none. ``origin`` is the place of the payload that a source reads, where an adapter gives its context key one.
     """
 
     id: str
@@ -463,6 +466,7 @@ class NodeDocument(Struct, frozen=True):
     why: str | None
     place: PlaceDocument | UnsetType = UNSET
     recorded: RecordedNodeDocument | UnsetType | None = UNSET
+    origin: str | UnsetType = UNSET
 
 
 class StateDocument(Struct, frozen=True):

@@ -95,6 +95,7 @@ def _node(line: EpisodeLine, recorded: Mapping[str, EpisodeLine] | None) -> Node
         why=line.why,
         place=UNSET if line.place is None else place_document(line.place),
         recorded=UNSET if recorded is None or not _differs(line, was) else _recorded_node(was),
+        origin=UNSET if line.origin is None else unicode(line.origin),
     )
 
 
@@ -171,11 +172,12 @@ def _pass(part: Part, *, only_differing: bool) -> Iterator[Block]:
 
 def _node_row(line: EpisodeLine, was: EpisodeLine) -> tuple[str, ...]:
     """A node; what differs from ``was`` with both values."""
-    values = ((was.params, line.params), (was.inputs, line.inputs), (was.outputs, line.outputs))
+    params, outputs = _named(was.params, line.params), _named(was.outputs, line.outputs)
+    inputs = _named(was.inputs, line.inputs) if line.origin is None else f"from {line.origin}"
     before, now = _ran(was), _ran(line)
     ran = now if before == now else f"{before} -> {now}"
     impl = line.impl if line.impl == was.impl else f"{was.impl} -> {line.impl}"
-    return (line.id, line.path, impl, *(_named(*each) for each in values), ran)
+    return (line.id, line.path, impl, params, inputs, outputs, ran)
 
 
 def _ran(line: EpisodeLine) -> str:

@@ -109,6 +109,8 @@ def _step(why: Why, cause: Cause, depth: int | None, event: WrittenDocument | No
         alike=cause.alike,
         is_parting=cause.is_parting,
         is_unset=cause.is_unset,
+        payload_path=None if cause.payload_path is None else unicode(cause.payload_path),
+        is_default=cause.is_default,
         recorded_failure=_raised(cause.recorded_failure),
         today_failure=_raised(cause.today_failure),
         sources=() if depth == 0 else tuple(_step(why, source, inner, event) for source in cause.sources),

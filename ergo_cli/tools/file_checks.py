@@ -29,7 +29,7 @@ from ergo_cli.errors import (
     StepError,
     reason,
 )
-from ergo_cli.events.adapter import Adapter, load_adapter
+from ergo_cli.events.adapter import Adapter, load_adapter, with_formats
 from ergo_cli.events.adapter_manifest import nearest_node
 from ergo_cli.events.composition import ActionNode, SourceNode, compose
 from ergo_cli.events.external import HostedEvent
@@ -47,11 +47,15 @@ _STAGES = ("graph.load_failed", "graph.prepare_failed", "adapter.setup_failed")
 
 
 class Surroundings(Struct, frozen=True):
-    """What files are checked against: the adapter and project named by options, and further cluster folders."""
+    """What files are checked against: the adapter and project named by options, and further cluster folders.
+
+    ``formats``: payloads with texts that are not of the ``format`` of their schema are refused.
+    """
 
     adapter: Adapter | None = None
     cluster_paths: Sequence[str | PathLike[str]] = ()
     project: str | PathLike[str] | None = None
+    formats: bool = False
 
     @property
     def folder(self) -> Path | None:
@@ -169,7 +173,7 @@ def check_events(path: str, surroundings: Surroundings) -> Checked:
     """Check an event stream by reading it to its end; only its first fault can be reported."""
     kinds = SemanticKinds.IGNORED if surroundings.adapter is None else SemanticKinds.REQUIRED
     try:
-        read_events(path, kinds, surroundings.adapter)
+        read_events(path, kinds, with_formats(surroundings.adapter, surroundings.formats))
     except (EventError, StepError) as error:
         return Checked(None, (error,))
     return Checked(None)

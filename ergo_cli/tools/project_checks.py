@@ -13,7 +13,7 @@ from ergo_cli.channels.ingress import check_command
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.documents import TEXT_LIMIT
 from ergo_cli.errors import ErgoError, ProjectError, reason
-from ergo_cli.events.adapter import Adapter
+from ergo_cli.events.adapter import Adapter, with_formats
 from ergo_cli.events.stream import SemanticKinds
 from ergo_cli.host.run_plan import check_fit, production_requires_adapter
 from ergo_cli.programs.graph.primitives.primitive import AnyPrimitive
@@ -36,7 +36,7 @@ def check_project(path: str, surroundings: Surroundings) -> Checked:
         project = with_trust(read_project(Path(path).absolute()), surroundings.folder)
     except ErgoError as error:
         return Checked(None, tuple(all_errors(error)))
-    checks = [check_profile(project, name) for name in project.profiles]
+    checks = [check_profile(project, name, formats=surroundings.formats) for name in project.profiles]
     errors = (*_wrong_expectations(project), *(error for check in checks for error in check.errors))
     notices = (*project.notices, *(notice for check in checks for notice in check.notices))
     return Checked(project.name, errors, tuple(dict.fromkeys(notices)))
@@ -49,23 +49,27 @@ def _wrong_expectations(project: Project) -> Iterator[ErgoError]:
         yield error
 
 
-def check_profile(project: Project, name: str, primitives: tuple[AnyPrimitive, ...] = ()) -> Checked:
+def check_profile(
+    project: Project, name: str, primitives: tuple[AnyPrimitive, ...] = (), *, formats: bool = False
+) -> Checked:
     """Check one profile: program, adapter, egress, ingress and the files that they name; each fault names the profile.
 
-    ``primitives`` are offered in addition to those of the project's modules.
+    ``primitives`` are offered in addition to those of the project's modules. ``formats``: those of payloads are
+    asserted, whatever the profile says.
     """
-    check = _ProfileCheck(project, name, primitives)
+    check = _ProfileCheck(project, name, primitives, formats=formats)
     return Checked(name, tuple(check.errors), tuple(check.notices))
 
 
 class _ProfileCheck:
     """The checks of one profile; a fault of one part does not hide those of the others."""
 
-    def __init__(self, project: Project, name: str, primitives: tuple[AnyPrimitive, ...]) -> None:
+    def __init__(self, project: Project, name: str, primitives: tuple[AnyPrimitive, ...], *, formats: bool) -> None:
         self.errors: list[ErgoError] = []
         self.notices: list[Notice] = []
         self._name = name
         self._primitives = primitives
+        self._formats = formats
         profile = self._attempt(lambda: resolve_profile(project, name))
         if profile is not None:
             self._check_parts(profile)
@@ -93,7 +97,7 @@ class _ProfileCheck:
         check_key(profile.project, self._name, "adapter")
         adapter = None if profile.adapter is None else load_adapter_file(profile.adapter)
         self.notices += notices_of(adapter)
-        return adapter
+        return with_formats(adapter, self._formats or profile.formats)
 
     def _program(self, profile: ResolvedProfile) -> AnyProgram | None:
         inventory = load_inventory(profile.project, profile.primitives, self._primitives)

@@ -198,7 +198,7 @@ def test_c10_32_event_schema_that_is_no_object() -> None:
 )
 def test_c10_32_properties_without_counterpart_in_the_context(property_schema: Any) -> None:
     schema = payload({"nested": property_schema}, **{"$defs": {"side": {"type": "string"}}})
-    error = refusal(manifest(**event(schema)))
+    error = refusal(manifest(context_keys=[key("nested", "String")], **event(schema)))
     assert (error.rule, error.path) == ("ADP-19", "$.event_kinds[0].payload_schema.properties.nested")
 
 

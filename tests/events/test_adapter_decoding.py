@@ -154,8 +154,10 @@ def test_a_refused_schema_is_not_told_twice() -> None:
 
 def test_field_types_come_before_field_provisions() -> None:
     text = edited("name: price", "name: cost").replace(
-        "{price: {type: number}}", "{price: {type: number}, nested: {type: 'null'}}"
+        "{price: {type: number}}", "{price: {type: number}, cost: {type: 'null'}}"
     )
+    assert [rule for rule, _ in placed(text)] == ["ADP-19"]
+    text = edited("required: [price]", "required: [price, size]").replace("name: price", "name: cost")
     assert [rule for rule, _ in placed(text)] == ["ADP-19", "ADP-18"]
 
 

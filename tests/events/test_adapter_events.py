@@ -15,7 +15,7 @@ SCHEMA = {
     "properties": {"x": {"type": "number", "maximum": 1e300}, "hist": {"type": "array"}},
     "additionalProperties": True,
 }
-KINDS, _ = compile_events(Provides({"hist": ProvidedKey("Series")}, {"tick": SCHEMA}))
+KINDS, _ = compile_events(Provides({"hist": ProvidedKey("Series"), "x": ProvidedKey("Number")}, {"tick": SCHEMA}))
 MISREAD = 0.9385958677423489
 
 

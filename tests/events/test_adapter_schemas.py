@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from jsonschema_rs import Draft202012Validator
 
 from ergo_cli.core.values import ValueType
 from ergo_cli.events.adapter_schemas import SchemaFault, check_schema, compile_schema, context_type
+from ergo_cli.events.schema_annotations import FORMATS, unknown_annotations
 
 CLOSED = {"type": "object", "additionalProperties": False}
 
@@ -101,8 +103,25 @@ def test_keywords_that_manifests_rely_on(schema: Any, good: Any, bad: Any) -> No
     assert not validator.is_valid(bad)
 
 
-def test_formats_are_annotations() -> None:
+def test_formats_are_annotations_unless_asserted() -> None:
     assert compile_schema({"format": "email"}).is_valid("nobody")
+    assert not compile_schema({"format": "email"}, formats=True).is_valid("nobody")
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_every_format_of_the_draft_is_asserted(name: str) -> None:
+    """Each refuses a text that is of no format."""
+    assert Draft202012Validator({"format": name}, validate_formats=True, ignore_unknown_formats=False)
+    assert not compile_schema({"format": name}, formats=True).is_valid("%zz{ (")
+
+
+def test_unknown_formats_and_keywords_are_found_where_schemas_are() -> None:
+    schema = {"items": {"format": "datetime"}, "const": {"format": "x"}, "properties": {"format": {"foo": 1}}}
+    assert dict(unknown_annotations(schema, "$")) == {
+        "$.items.format": "format 'datetime' is unknown to JSON Schema Draft 2020-12 and checks nothing; "
+        "did you mean 'date-time'?",
+        "$.properties.format.foo": "keyword 'foo' is unknown to JSON Schema Draft 2020-12 and checks nothing",
+    }
 
 
 def test_nothing_is_fetched() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,10 +16,12 @@ from ergo_cli.core.values import Effect, Value, encode_effect
 from ergo_cli.errors import ErgoError
 from ergo_cli.events.adapter import Adapter, setup_failed
 from ergo_cli.events.composition import compose
+from ergo_cli.events.context_selection import Origin, origin_of
 from ergo_cli.events.external import Context
 from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.changes import Change
 from ergo_cli.programs.graph.check.catalog import Inventory, Metadata
+from ergo_cli.programs.graph.keys_read import keys_read
 from ergo_cli.programs.graph.model import GraphAssets
 from ergo_cli.programs.graph.primitives.primitive import ActionOutcome, TriggerEvent
 from ergo_cli.programs.graph.program import SCHEDULE, GraphInvoker, GraphProgram, files_of
@@ -60,7 +63,8 @@ class GraphComputing(Struct, frozen=True):
             for each in (program, recorded)
             if each is not None
         ]
-        return chain_of(node, sides[0], sides[1] if len(sides) > 1 else None)
+        recorded_side = sides[1] if len(sides) > 1 else None
+        return chain_of(node, sides[0], recorded_side, partial(origin_of, ran.context))
 
     def wiring(self, program: GraphProgram) -> Wiring:
         """The nodes that feed each node, however far."""
@@ -100,7 +104,8 @@ class GraphComputing(Struct, frozen=True):
     def trace(self, program: GraphProgram, event_id: str, context: Context) -> Sequence[Line]:
         """Every node of one pass, in execution order, as the interpreter runs it."""
         traced = trace(program.validated, program.inventory, context.values, program.graph_id, event_id)
-        return [_line(node, program) for node in traced]
+        keys = keys_read(program)
+        return [_line(node, program, origin_of(context, keys.get(node.path, ""))) for node in traced]
 
 
 class GraphKind(Struct, frozen=True):
@@ -181,7 +186,7 @@ def _check_gate(program: GraphProgram) -> None:
     )
 
 
-def _line(node: NodeTrace, program: GraphProgram) -> Line:
+def _line(node: NodeTrace, program: GraphProgram, origin: Origin | None) -> Line:
     return Line(
         id=node.runtime_id,
         path=node.path,
@@ -194,6 +199,7 @@ def _line(node: NodeTrace, program: GraphProgram) -> Line:
         why=node.why,
         effects=tuple(_text(effect) for effect in node.effects),
         place=node.place,
+        origin=None if origin is None else str(origin),
     )
 
 

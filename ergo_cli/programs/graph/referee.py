@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from ergo_cli.core.numbers import Numbers
-from ergo_cli.events.external import Context, EventKind, ExternalEvent, InvalidPayload
+from ergo_cli.events.external import Context, InvalidPayload, reread
 from ergo_cli.programs.graph.makers import only_maker
 from ergo_cli.programs.graph.program import GraphInvoker, GraphProgram
 from ergo_cli.programs.graph.run.interpreter import Interpreter, NodeTrace
@@ -134,10 +134,10 @@ class _Tracer:
 
 def _misread(ran: Ran) -> Context | None:
     try:
-        event = ExternalEvent.with_payload(ran.event_id, EventKind.PUMP, 0, ran.context.payload, Numbers.ORIGINAL)
+        context = reread(ran.context, Numbers.ORIGINAL)
     except InvalidPayload:
         return None
-    return None if repr(event.context.values) == repr(ran.context.values) else event.context
+    return None if repr(context.values) == repr(ran.context.values) else context
 
 
 def _feeding(program: GraphProgram) -> dict[str, frozenset[str]]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ergo_cli.core.json import free_text
+from ergo_cli.events.context_selection import Origin
 from ergo_cli.programs.causes import Cause, Raised
 from ergo_cli.programs.changes import placed
 from ergo_cli.programs.graph.bindings import binding_of, value_text
 from ergo_cli.programs.graph.check.validation import Inbound
+from ergo_cli.programs.graph.keys_read import keys_read
 from ergo_cli.programs.graph.model import ExpandedNode, NodePort
 from ergo_cli.programs.graph.primitives.primitive import ActionOutcome, Family, TriggerEvent
 from ergo_cli.programs.graph.program import GraphProgram
@@ -29,13 +31,15 @@ def chain_of(
     path: str,
     today: tuple[GraphProgram, Sequence[NodeTrace]],
     recorded: tuple[GraphProgram, Sequence[NodeTrace]] | None,
+    origin: Callable[[str], Origin | None],
 ) -> Cause:
     """The chain behind the node at ``path``; every node's sources are shown once.
 
     Where a node differs, only sources that differ are followed further. A node that ended a pass before ``path`` was
-    reached, and that it does not depend on, is the last source. Without ``recorded`` both sides are today's.
+    reached, and that it does not depend on, is the last source. Without ``recorded`` both sides are today's. ``origin``
+    says where the value of a context key comes from.
     """
-    return _Chain(_Side.of(*today), _Side.of(*(recorded or today))).of(path)
+    return _Chain(_Side.of(*today), _Side.of(*(recorded or today)), origin).of(path)
 
 
 class _Side(Struct, frozen=True):
@@ -61,7 +65,7 @@ class _Side(Struct, frozen=True):
             {trace.path: trace for trace in traces},
             {node.path: node for node in program.expanded.nodes.values()},
             {node.node.path: node.inbound for node in program.validated.nodes.values()},
-            _keys(program),
+            keys_read(program),
             failed,
             frozenset() if failed is None else _cut_off(program, failed, [trace.path for trace in traces]),
         )
@@ -97,8 +101,8 @@ class _Feed(Struct, frozen=True):
 
 
 class _Chain:
-    def __init__(self, today: _Side, recorded: _Side) -> None:
-        self._today, self._recorded = today, recorded
+    def __init__(self, today: _Side, recorded: _Side, origin: Callable[[str], Origin | None]) -> None:
+        self._today, self._recorded, self._origin = today, recorded, origin
         self._shown: set[str] = set()
 
     def of(self, path: str) -> Cause:
@@ -123,13 +127,17 @@ class _Chain:
             [parameter] = sources  # a constant: its parameter is its value
             file, line, is_change, sources = parameter.file, parameter.line, True, ()
             made = "" if parameter.part.startswith(f"{path}.") else parameter.part
+        key = self._today.keys.get(path) or self._recorded.keys.get(path)
+        origin = None if key is None else self._origin(key)
         return Cause(
             part=path,
             role=role,
             recorded=recorded,
             today=today,
             made=made,
-            key=self._today.keys.get(path) or self._recorded.keys.get(path),
+            key=key,
+            payload_path=None if origin is None else origin.path,
+            is_default=origin is not None and origin.is_default,
             file=file,
             line=line,
             is_change=is_change,
@@ -268,10 +276,3 @@ def _failure(trace: NodeTrace | None) -> Raised | None:
     if trace is None or not trace.has_failed or trace.why is None:
         return None
     return Raised(trace.why, trace.place)
-
-
-def _keys(program: GraphProgram) -> dict[str, str]:
-    """The member of the context that each source reads, of several the first."""
-    needs = ((source, source.needs[0].name) for source in program.declared_sources() if source.needs)
-    named = ((source, str(source.parameters.get(name[1:])) if name.startswith("$") else name) for source, name in needs)
-    return {source.path: name for source, name in named}

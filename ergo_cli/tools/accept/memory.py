@@ -62,7 +62,7 @@ class Memory:
         """The payload bound anew, as an event of each kind that it can be of."""
         for kind in self._kinds:
             is_whole = all(key in members for key in kind.mergeable if key in self._recorded)
-            if is_whole and kind.validator.is_valid(members):
+            if is_whole and kind.accepts(members):
                 yield kind.merge(self._given(kind, members), self._today)
 
     def _given(self, kind: BoundEventKind, members: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -25,7 +25,7 @@ from ergo_cli.bundle.style import Style
 from ergo_cli.bundle.writer import BundleWriter
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ReplayError
-from ergo_cli.events.adapter import Adapter, adapter_provenance
+from ergo_cli.events.adapter import Adapter, adapter_provenance, context_rule
 from ergo_cli.host.effects import ApplyEffects, EffectSink, IgnoreEffects, StepEvidence, replay_owned_kinds
 from ergo_cli.host.outputs import JournalSink, Outputs
 from ergo_cli.programs.answers import AnsweredInvoker, AnswerMissing, RunsOnAnswers
@@ -87,7 +87,7 @@ def _step_all(
     on_event: Callable[[], None] | None,
 ) -> None:
     """Step every event with what was recorded of it, and close the program."""
-    program = found.program
+    program, rule = found.program, context_rule(found.adapter)
     invoker, answered, sink = _parts(reader, program, outputs)
     decide = Decider(program.graph_id, reader.header.constraints, invoker).decide
     journals = BundleJournals(reader)
@@ -98,7 +98,7 @@ def _step_all(
         if answered is not None:
             answered.serve(was.episode)
         try:
-            entry, produced = decide(rehydrate_for_replay(bound, numbers))
+            entry, produced = decide(rehydrate_for_replay(bound, numbers, rule))
         except AnswerMissing as missing:
             raise _missing(reader, found, missing, event.event_id) from missing
         if produced:

@@ -14,7 +14,7 @@ from ergo_cli.bundle.memory import CaptureBundle
 from ergo_cli.bundle.reader import BundleReader, open_bundle
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError
-from ergo_cli.events.adapter import Adapter
+from ergo_cli.events.adapter import Adapter, context_rule
 from ergo_cli.host.timing import call_within
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.seat import DeadlinePassed
@@ -149,7 +149,8 @@ def _recording(reader: BundleReader, whole: BundleResult, assignment: Assignment
         decides = assignment.recall()
         if decides is None or decides.kind.computing is None:
             raise _dependent(path, assignment.target.program)
-    recording = Recording(reader, first.seq, decides, assignment.options.numbers)
+    rule = context_rule(assignment.target.adapter)
+    recording = Recording(reader, first.seq, decides, assignment.options.numbers, rule)
     if 1 < len(recording.parts[0].steps) == reader.event_count:
         raise indivisible(path, "all of them belong to one run, whose last event differs", _WITH_COMMAND)
     return recording
@@ -228,5 +229,5 @@ class _Accepting:
         original = self._originals[part.steps[0].place]
         if part is original:
             return True
-        kinds = [kind for kind in self._kinds if kind.validator.is_valid(original.payload)]
-        return not kinds or any(kind.validator.is_valid(part.payload) for kind in kinds)
+        kinds = [kind for kind in self._kinds if kind.accepts(original.payload)]
+        return not kinds or any(kind.accepts(part.payload) for kind in kinds)

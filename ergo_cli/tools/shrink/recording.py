@@ -23,6 +23,7 @@ from ergo_cli.bundle.schema import (
 from ergo_cli.core.json import JsonError, JsonValue, canonical, decode
 from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import ErgoError
+from ergo_cli.events.external import ContextRule, ContextValues
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.supervisor.supervisor import Decider
 
@@ -73,13 +74,21 @@ class Recording:
     ``program`` decides anew for the events of such a bundle, None takes over what was recorded for them.
     """
 
-    def __init__(self, reader: BundleReader, last: int, program: AnyProgram | None, numbers: Numbers) -> None:
+    def __init__(
+        self,
+        reader: BundleReader,
+        last: int,
+        program: AnyProgram | None,
+        numbers: Numbers,
+        rule: ContextRule = ContextValues,
+    ) -> None:
         self._header = reader.header
         self._record: ProgramRecord | None = reader.program
         self._egress_provenance = reader.egress_provenance
         self._artifacts = reader.artifacts
         self._version = reader.capture_version
         self._numbers = numbers
+        self._rule = rule
         self.program = program
         self.parts = tuple(_parts(reader, last))
 
@@ -109,7 +118,7 @@ class Recording:
         assert computing is not None, "what a program that acts decides cannot be decided anew"
         decide = Decider(self._header.graph_id, self._header.constraints, computing.invoker(program.value)).decide
         for event in events:
-            entry, effects = decide(rehydrate(event, self._numbers))
+            entry, effects = decide(rehydrate(event, self._numbers, self._rule))
             yield DecisionRecord.of(entry, tuple(CapturedEffect.rendered(effect.text) for effect in effects))
 
 
