@@ -297,9 +297,7 @@ def rehydrate(
     return ExternalEvent.with_payload(record.event_id, record.kind, record.event_time, record.payload, numbers, rule)
 
 
-def rehydrate_for_replay(
-    record: EventRecord, numbers: Numbers, rule: ContextRule = ContextValues
-) -> ExternalEvent:
+def rehydrate_for_replay(record: EventRecord, numbers: Numbers, rule: ContextRule = ContextValues) -> ExternalEvent:
     """The event of a record. Raises ReplayError ``replay.event_rehydrate_failed``, ``replay.hash_mismatch``."""
     try:
         return rehydrate(record, numbers, rule)
