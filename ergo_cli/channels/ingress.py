@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ergo_cli.channels.frames import (
     DRIVER_PROTOCOL,
@@ -35,6 +35,9 @@ from ergo_cli.core.numbers import Numbers
 from ergo_cli.errors import EventError, reason
 from ergo_cli.events.external import HostedEvent
 
+if TYPE_CHECKING:
+    from ergo_cli.events.redaction import Redaction
+
 _LABEL = "<driver>"
 _EPISODE = ("E1", 0)
 
@@ -42,16 +45,23 @@ _EPISODE = ("E1", 0)
 class ProcessArrivals:
     """The events of a driver process; leaving its ``with`` block kills the process group.
 
-    A driver is not asked to end when the run stops. All its events belong to one episode.
+    A driver is not asked to end when the run stops. All its events belong to one episode. With a ``redaction`` they
+    come redacted, and errors show nothing of what the driver wrote.
     """
 
     def __init__(
-        self, process: ChannelProcess, command: Sequence[str], policy: ChannelPolicy, numbers: Numbers
+        self,
+        process: ChannelProcess,
+        command: Sequence[str],
+        policy: ChannelPolicy,
+        numbers: Numbers,
+        redaction: Redaction | None = None,
     ) -> None:
         self._process = process
         self._command = tuple(command)
         self._policy = policy
         self._numbers = numbers
+        self._redaction = redaction
         self._frames = 0
         self.opened: list[tuple[str, int]] = []
         """``("E1", 0)`` once an event has arrived."""
@@ -64,6 +74,7 @@ class ProcessArrivals:
         policy: ChannelPolicy,
         numbers: Numbers,
         should_stop: Callable[[], bool] = lambda: False,
+        redaction: Redaction | None = None,
     ) -> Self:
         """Run the program in ``folder`` and wait for its hello, or until ``should_stop``.
 
@@ -74,7 +85,7 @@ class ProcessArrivals:
             process = ChannelProcess.start(command, folder, writable=False)
         except OSError as error:
             raise not_spawned(command, error, _LABEL) from error
-        arrivals = cls(process, command, policy, numbers)
+        arrivals = cls(process, command, policy, numbers, redaction)
         try:
             arrivals._await_hello(should_stop)
         except BaseException:
@@ -137,13 +148,14 @@ class ProcessArrivals:
         try:
             return decode_driver_frame(line, self._numbers)
         except FrameError as error:
-            raise self._failure(Breach.PROTOCOL, f"sent a line that is not a frame: {error}") from error
+            fault = error if self._redaction is None else f"what is wrong with it {_WITHHELD}"
+            raise self._failure(Breach.PROTOCOL, f"sent a line that is not a frame: {fault}") from error
 
     def _follow(self, frame: DriverFrame) -> HostedEvent | End:
         match frame:
             case HostedEvent():
                 self.opened = self.opened or [_EPISODE]
-                return frame
+                return frame if self._redaction is None else self._redaction.event(frame)
             case DriverEnd():
                 return self._finish()
             case Hello():
@@ -198,9 +210,13 @@ class ProcessArrivals:
     def _failure(self, breach: Breach, what: str) -> IngressFailure:
         """The failure to raise; kills the driver first, so that its stderr is complete."""
         self._process.kill()
-        return ingress_failure(breach, self._command, what, self.place, self._process.stderr_tail)
+        said = self._process.stderr_tail
+        if said and self._redaction is not None:
+            said = f"its standard error {_WITHHELD}"
+        return ingress_failure(breach, self._command, what, self.place, said)
 
 
+_WITHHELD = "is not shown, because values of its events are redacted"
 _FIX_PROGRAM = "let the driver say hello, then its events, then end, and exit with status 0"
 _SHOWN = 1000
 

@@ -41,6 +41,8 @@ from ergo_cli.cli.commands import (
     ProjectOption,
     QuietOption,
     RateWindowOption,
+    RedactKeyFileOption,
+    RedactOption,
     StoreOption,
     VerboseOption,
     VersionOption,
@@ -74,6 +76,8 @@ def capture(
     fail_on_error: FailOnErrorOption = False,
     numbers: NumbersOption = None,
     formats: FormatsOption = False,
+    redact: RedactOption = None,
+    redact_key_file: RedactKeyFileOption = None,
     guard: GuardOption = False,
     driver_cmd: DriverCmdOption = None,
     driver_arg: DriverArgOption = None,
@@ -103,6 +107,7 @@ def capture(
     from ergo_cli.host.perform import KeepRequest
     from ergo_cli.host.run_plan import Bounds, Limits, RunRequest
     from ergo_cli.project.finding import ProgramFlags
+    from ergo_cli.project.redaction import RedactFlags
 
     session = Session("capture", form, color, quiet=quiet, verbose=verbose, max_input=max_input, output=output)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
@@ -128,6 +133,7 @@ def capture(
             environment=dict(os.environ),
             dry_run=dry_run,
             formats=formats,
+            redact=RedactFlags(tuple(redact or ()), redact_key_file),
         )
         return run_and_report("capture", session, request, keep, journal, fail_on_error=fail_on_error)
 

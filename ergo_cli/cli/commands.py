@@ -176,6 +176,14 @@ MaxInputOption = Annotated[
         show_default=False,
     ),
 ]
+RedactOption = Annotated[
+    list[str] | None,
+    typer.Option("--redact", metavar="PATH", help="Values of payloads to redact: payload.customer.*; repeatable."),
+]
+RedactKeyFileOption = Annotated[
+    Path | None,
+    typer.Option("--redact-key-file", metavar="FILE", readable=False, help="The key, else it is in ERGO_REDACT_KEY."),
+]
 OutputOption = Annotated[
     Path | None,
     typer.Option(

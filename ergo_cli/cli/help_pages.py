@@ -28,6 +28,8 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "--adapter",
         "--numbers",
         "--formats",
+        "--redact",
+        "--redact-key-file",
         "--guard",
         "--driver-cmd",
         "--driver-arg",

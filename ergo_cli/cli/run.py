@@ -41,6 +41,8 @@ from ergo_cli.cli.commands import (
     ProjectOption,
     QuietOption,
     RateWindowOption,
+    RedactKeyFileOption,
+    RedactOption,
     StoreOption,
     VerboseOption,
     VersionOption,
@@ -68,6 +70,8 @@ def run(
     fail_on_error: FailOnErrorOption = False,
     numbers: NumbersOption = None,
     formats: FormatsOption = False,
+    redact: RedactOption = None,
+    redact_key_file: RedactKeyFileOption = None,
     guard: GuardOption = False,
     driver_cmd: DriverCmdOption = None,
     driver_arg: DriverArgOption = None,
@@ -97,6 +101,7 @@ def run(
     from ergo_cli.host.perform import KeepRequest
     from ergo_cli.host.run_plan import Bounds, Limits, RunRequest
     from ergo_cli.project.finding import ProgramFlags
+    from ergo_cli.project.redaction import RedactFlags
 
     session = Session("run", form, color, quiet=quiet, verbose=verbose, max_input=max_input, output=capture)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project, guard)
@@ -120,6 +125,7 @@ def run(
             environment=dict(os.environ),
             dry_run=dry_run,
             formats=formats,
+            redact=RedactFlags(tuple(redact or ()), redact_key_file),
         )
         return run_and_report("run", session, request, keep, journal, fail_on_error=fail_on_error)
 

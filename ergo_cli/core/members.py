@@ -1,22 +1,27 @@
-"""The members of a JSON value at every depth: walk them, look one up, give one another value."""
+"""The members and items of a JSON value: walk them, look one up, give one another value."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ergo_cli.core.json import Item, JsonValue, Location, Member
+from ergo_cli.core.json import Item, JsonValue, Location, Member, Step
+
+
+def parts(value: JsonValue) -> Iterator[tuple[Step, JsonValue]]:
+    """The members of an object or the items of an array, each with its step; none of any other value."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield Member(name), part
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield Item(index), part
 
 
 def members(value: JsonValue, at: Location = ()) -> Iterator[tuple[Location, JsonValue]]:
     """Every value inside, a whole before its parts; the value itself is not one."""
-    if isinstance(value, dict):
-        for name, part in value.items():
-            yield (*at, Member(name)), part
-            yield from members(part, (*at, Member(name)))
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            yield (*at, Item(index)), part
-            yield from members(part, (*at, Item(index)))
+    for step, part in parts(value):
+        yield (*at, step), part
+        yield from members(part, (*at, step))
 
 
 def value_at(value: JsonValue, place: Location) -> JsonValue:

@@ -39,6 +39,7 @@ from ergo_cli.events.adapter_schemas import (
 )
 from ergo_cli.events.context_selection import SelectedKey, SelectedValues
 from ergo_cli.events.external import (
+    REDACTED,
     ContextRule,
     ContextValues,
     ExternalEvent,
@@ -277,6 +278,8 @@ def _input_fault(kinds: BoundEventKinds, event: HostedEvent) -> StepError:
 def _mismatch(kind: BoundEventKind, event: HostedEvent, detail: str) -> StepError:
     reason = f"the payload does not fit event kind '{kind.name}': {detail}"
     fix = f"correct the payload, or the payload_schema of '{kind.name}' in the adapter"
+    if REDACTED in detail:
+        fix += "; a redacted value is a text: declare the member as a string, or do not redact it"
     return step_fault(event, "Binding", reason, fix, "PayloadSchemaMismatch", f"kind={kind.name}", f"detail={detail}")
 
 

@@ -223,6 +223,10 @@ def _series(items: list[Any]) -> list[float] | None:
 _EMPTY = _Derived(b"", ContextValues({}))
 
 
+REDACTED = "redacted:"
+"""How the text begins that stands in the place of a redacted value."""
+
+
 class HostedEvent(Struct, frozen=True, gc=False):
     """One event as it came from outside, before an adapter binds it.
 

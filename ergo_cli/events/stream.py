@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,10 +15,15 @@ from ergo_cli.events.exact_reader import RecordFault, UnreadableLine, place_of
 from ergo_cli.events.external import EpisodeStart, HostedEvent
 from ergo_cli.events.records import read_record, read_usual_lines
 
+if TYPE_CHECKING:
+    from ergo_cli.events.redaction import Redaction
+
 _STARTS_EPISODE = b'"episode_start"'
 _INPUT_INVALID = "driver.input_invalid"
 _FIX_LINE = "write one JSON object a line: an `event`, an `episode_start` or a hosted event"
 _FIX_EVENTS = "give the stream at least one event"
+_WITHHELD = "what is wrong with it is not shown, because values of the stream are redacted"
+_FIX_WITHHELD = "correct the line; ergo validate names the fault, and may show what the line holds"
 
 
 class SemanticKinds(Enum):
@@ -31,10 +37,12 @@ class SemanticKinds(Enum):
     """The program reads no payload (``ergo:schedule``)."""
 
 
-def bad_line(label: str, line: int, fault: RecordFault) -> EventError:
-    """The error for a line that is not a record of a stream."""
+def bad_line(label: str, line: int, fault: RecordFault, *, is_withheld: bool = False) -> EventError:
+    """The error for a line that is not a record of a stream; one that ``is_withheld`` says nothing but where."""
     reading = "cannot read line" if isinstance(fault, UnreadableLine) else "fixture parse error at line"
     where = f"{label}:{line}:{fault.offset + 1}"
+    if is_withheld:
+        return EventError(_INPUT_INVALID, f"{reading} {line}: {_WITHHELD}", where=where, fix=_FIX_WITHHELD)
     return EventError(_INPUT_INVALID, f"{reading} {line}: {fault}", where=where, fix=fault.fix or _FIX_LINE)
 
 
@@ -49,7 +57,8 @@ class EventStream:
 
     ``chunks`` are the bytes of the text, cut anywhere; ``label`` names the text in errors. Iterating raises
     EventError at the first fault in stream order, ``where`` being ``<label>:<line>:<column>``, columns in characters.
-    After the last event the stream as a whole is checked: it has episodes, it has events, no episode is empty.
+    After the last event the stream as a whole is checked: it has episodes, it has events, no episode is empty. With a
+    ``redaction`` events come redacted, errors show nothing of a line, and every path must have matched at the end.
     """
 
     def __init__(
@@ -59,12 +68,14 @@ class EventStream:
         *,
         semantic_kinds: SemanticKinds,
         numbers: Numbers = Numbers.EXACT,
+        redaction: Redaction | None = None,
     ) -> None:
         self._chunks = chunks
         self._label = label
         self._kind_required = semantic_kinds is SemanticKinds.REQUIRED
         self._kind_refused = semantic_kinds is SemanticKinds.REFUSED
         self._numbers = numbers
+        self._redaction = redaction
         self._ids = DigestSet()
         self._piece = b""  # the whole lines being read or read last; then the number of the next line
         self._first_line = 1
@@ -100,6 +111,13 @@ class EventStream:
 
     def batches(self) -> Iterator[Sequence[HostedEvent]]:
         """The same events in the batches they were read in; those of a batch stand on consecutive lines."""
+        return self._read() if self._redaction is None else self._redacted(self._redaction)
+
+    def _redacted(self, redaction: Redaction) -> Iterator[Sequence[HostedEvent]]:
+        yield from map(redaction.events, self._read())
+        redaction.check_matched(self._label)
+
+    def _read(self) -> Iterator[Sequence[HostedEvent]]:
         try:
             for lines in whole_lines(self._readable_chunks()):
                 for piece in set_apart(lines, _STARTS_EPISODE):
@@ -109,7 +127,7 @@ class EventStream:
                     yield from self._line_by_line() if events is None else self._together(events)
                     self._first_line += piece.count(b"\n") + 1
         except RecordFault as fault:
-            raise bad_line(self._label, self._line, fault) from fault
+            raise bad_line(self._label, self._line, fault, is_withheld=self._redaction is not None) from fault
         except LineTooLong as error:
             raise too_long(self._label, error) from error
         self._check_whole()

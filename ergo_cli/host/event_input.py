@@ -310,7 +310,8 @@ def _stream(chunks: Iterator[bytes], path: str, run: PreparedRun) -> EventStream
 
 
 def _labelled(chunks: Iterable[bytes], label: str, run: PreparedRun) -> EventStream:
-    return EventStream(chunks, label, semantic_kinds=_semantic_kinds(run), numbers=run.numbers)
+    kinds = _semantic_kinds(run)
+    return EventStream(chunks, label, semantic_kinds=kinds, numbers=run.numbers, redaction=run.redaction)
 
 
 def _semantic_kinds(run: PreparedRun) -> SemanticKinds:

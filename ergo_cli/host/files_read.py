@@ -92,6 +92,8 @@ def _reads(plan: RunPlan) -> Iterator[Read]:
             yield Read(plan.egress.file, "the egress configuration")
         for command in plan.egress.config.channels.values():
             yield from _words(command, plan.egress.folder, "a file of a channel's command")
+    if plan.key_file is not None:
+        yield Read(plan.key_file, "the key of the redaction")
     found = plan.found
     if found.file is not None:
         yield Read(found.file, "the graph")

@@ -134,7 +134,9 @@ def perform(
             is_stopped=is_stopped,
             is_beside=keep is not None and keep.is_beside,
         )
-    notices = end.notices + (kept.notices if keep is None else kept.notices + _keep_program(plan, digest))
+    notices = end.notices + kept.notices + unmatched_paths(plan)
+    if keep is not None:
+        notices += _keep_program(plan, digest)
     return RunResult(
         end.summary,
         kept.bundle,
@@ -245,7 +247,10 @@ def _arrivals(
 
     driver = plan.source
     try:
-        return ProcessArrivals.start(driver.command, driver.folder, policy, plan.prepared.numbers, control.should_stop)
+        run = plan.prepared
+        return ProcessArrivals.start(
+            driver.command, driver.folder, policy, run.numbers, control.should_stop, run.redaction
+        )
     except IngressFailure as failure:
         raise failure.error from failure
 
@@ -261,6 +266,13 @@ def _settled(end: RunEnd, egress: EgressRuntime) -> RunEnd:
             return replace(end, interruption=Interruption(HOST_STEP_FAILED), error=error)
         end.error.causes += (error,)
     return end
+
+
+def unmatched_paths(plan: RunPlan) -> tuple[Notice, ...]:
+    """A warning for each path to redact that matched nothing in what was read; a stream read whole has none."""
+    redaction = plan.prepared.redaction
+    unmatched = () if redaction is None else redaction.unmatched
+    return tuple(Notice(f"the path '{path}' to redact matched nothing in the events read") for path in unmatched)
 
 
 def _chosen(asked: bool | None, default: bool) -> bool:

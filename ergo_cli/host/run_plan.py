@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -20,9 +21,13 @@ from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.seat import Surroundings
 from ergo_cli.project.finding import FoundProgram, ProgramFlags, choose_profile, find_program_for_run
 from ergo_cli.project.profiles import FixtureFile, IngressProcess, ResolvedProfile, capture_of, profile_store
+from ergo_cli.project.redaction import FoundRedaction, RedactFlags, find_redaction
 from ergo_cli.project.trust import check_settings
 from ergo_cli.stores.files import STANDARD_INPUT
 from ergo_cli.supervisor.seam import Constraints
+
+if TYPE_CHECKING:
+    from ergo_cli.events.redaction import Redaction
 
 NO_VARIABLES: Mapping[str, str] = {}
 
@@ -65,7 +70,8 @@ class RunRequest(Struct, frozen=True):
     ``artifacts`` where the artifacts of that store are. ``accept_plan_change``: its unfinished runs may go on with
     another plan than the one that they were begun with. ``environment`` holds variables that a kind of program may
     heed. ``dry_run``: no channel is started, and intents are recorded without being dispatched. ``formats``: payloads
-    with texts that are not of the ``format`` of their schema are refused.
+    with texts that are not of the ``format`` of their schema are refused. ``redact`` adds to what the project and the
+    profile redact.
     """
 
     flags: ProgramFlags = ProgramFlags()
@@ -81,6 +87,7 @@ class RunRequest(Struct, frozen=True):
     environment: Mapping[str, str] = {}
     dry_run: bool = False
     formats: bool = False
+    redact: RedactFlags = RedactFlags()
 
 
 class EventFile(Struct, frozen=True):
@@ -120,7 +127,7 @@ class EgressPlan(Struct, frozen=True):
 class PreparedRun(Struct, frozen=True):
     """A program that fits its adapter and the settings of its run; ``run_id`` is the profile's rule for run ids.
 
-    ``environment`` is that of the request.
+    ``environment`` is that of the request, ``redaction`` changes events before anything else sees them.
     """
 
     program: AnyProgram
@@ -129,6 +136,7 @@ class PreparedRun(Struct, frozen=True):
     numbers: Numbers = Numbers.EXACT
     run_id: str | None = None
     environment: Mapping[str, str] = {}
+    redaction: Redaction | None = None
 
     @property
     def adapter_provenance(self) -> str:
@@ -141,7 +149,7 @@ class RunPlan(Struct, frozen=True):
 
     ``store`` names the store of a stateful program's runs, None is memory; ``artifacts`` the place of its artifacts,
     None is the store's own. A bundle without a given path is ``named_after`` the file of the program, or its id.
-    ``accept_plan_change`` and ``dry_run`` are those of the request.
+    ``accept_plan_change`` and ``dry_run`` are those of the request. ``key_file`` holds the key of the redaction.
     """
 
     found: FoundProgram
@@ -155,6 +163,7 @@ class RunPlan(Struct, frozen=True):
     artifacts: str | None = None
     accept_plan_change: bool = False
     dry_run: bool = False
+    key_file: Path | None = None
 
     @property
     def channels(self) -> EgressPlan | None:
@@ -208,9 +217,10 @@ def plan_run(request: RunRequest) -> RunPlan:
     if request.dry_run:
         notices += (Notice("dry run: no channel is started, intents are recorded and not dispatched"),)
     store = _store(request, found)
+    redaction = find_redaction(request.redact, found.project, found.profile)
     return RunPlan(
         found,
-        _prepared(request, found),
+        _prepared(request, found, redaction),
         source,
         egress,
         request.bounds.over(profile),
@@ -220,6 +230,7 @@ def plan_run(request: RunRequest) -> RunPlan:
         _artifacts(request, found, store),
         request.accept_plan_change,
         request.dry_run,
+        None if redaction is None else redaction.key_file,
     )
 
 
@@ -307,7 +318,10 @@ def _file_of(request: RunRequest) -> Path | None:
 
 
 def _unused(request: RunRequest) -> frozenset[str]:
-    """The keys of a profile that options replace; where a capture goes is looked at by ``capture_path``."""
+    """The keys of a profile that options replace.
+
+    Where a capture goes is looked at by ``capture_path``, the file of a key by ``find_redaction``.
+    """
     flags = request.flags
     replaced = {
         "program": flags.graph is not None or flags.program is not None,
@@ -318,6 +332,7 @@ def _unused(request: RunRequest) -> frozenset[str]:
         "store": request.store is not None,
         "artifacts": request.store is not None or request.artifacts is not None,
         "capture_output": True,
+        "redact_key_file": True,
     }
     return frozenset(key for key, is_replaced in replaced.items() if is_replaced)
 
@@ -359,7 +374,7 @@ def _check_profile_adapter(request: RunRequest, source: EventFile | Driver, prof
         raise production_requires_adapter(f"{profile.project.file} profiles.{profile.name}")
 
 
-def _prepared(request: RunRequest, found: FoundProgram) -> PreparedRun:
+def _prepared(request: RunRequest, found: FoundProgram, redaction: FoundRedaction | None) -> PreparedRun:
     constraints = request.limits.over(Constraints() if found.profile is None else found.profile.constraints)
     return PreparedRun(
         found.live(),
@@ -368,6 +383,7 @@ def _prepared(request: RunRequest, found: FoundProgram) -> PreparedRun:
         _numbers(request, found),
         _run_id(found),
         request.environment,
+        None if redaction is None else redaction.redaction,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -54,9 +54,13 @@ from ergo_cli.programs.graph.program import AdapterText
 from ergo_cli.project.authored import load_adapter_file, notices_of
 from ergo_cli.project.finding import FoundProgram, ProgramFlags
 from ergo_cli.project.loading import LoadedProgram, load_program_from_files, prepare_program
+from ergo_cli.project.redaction import RedactFlags, checked_key, find_redaction, redaction_of
 from ergo_cli.replay.engine import Assignment, Bundle, replay
 from ergo_cli.replay.preflight import replay_setup_failed
 from ergo_cli.replay.results import BundleResult, Target, failure
+
+if TYPE_CHECKING:
+    from ergo_cli.events.redaction import Redaction
 
 _MANIFEST = "<adapter>"
 
@@ -133,7 +137,7 @@ def plan_config(config: RunConfig, inventory: Inventory) -> Planned:
     adapter = with_formats(found.adapter, config.formats)
     plan = RunPlan(
         found,
-        PreparedRun(found.program, adapter, config.constraints, config.numbers),
+        PreparedRun(found.program, adapter, config.constraints, config.numbers, redaction=_redaction(config)),
         source,
         egress,
         Bounds(config.max_events, config.max_duration),
@@ -144,6 +148,14 @@ def plan_config(config: RunConfig, inventory: Inventory) -> Planned:
     in_memory = output is None and plan.named_after is None
     keep = None if in_memory else KeepRequest(output, config.pretty_capture, embed=False)
     return Planned(plan, keep, output, config.pretty_capture)
+
+
+def _redaction(config: RunConfig) -> Redaction | None:
+    paths = tuple(config.redact)
+    if config.redact_key is not None and paths:
+        return redaction_of(paths, checked_key(config.redact_key, "redact_key"))
+    found = find_redaction(RedactFlags(paths), None, None)
+    return None if found is None else found.redaction
 
 
 def plan_profile(flags: ProgramFlags) -> Planned:

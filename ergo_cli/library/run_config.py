@@ -58,7 +58,8 @@ class RunConfig(Struct, frozen=True):
     """One run. Paths and programs are relative to the current folder; ``max_duration`` is ns.
 
     Without ``capture_output`` the bundle of a graph file goes to ``target/<stem>-capture.json``, that of prepared
-    assets stays in memory.
+    assets stays in memory. ``redact`` are paths to values of payloads that are redacted, under ``redact_key``, else
+    the key of the environment.
     """
 
     graph: GraphSource
@@ -73,6 +74,8 @@ class RunConfig(Struct, frozen=True):
     constraints: Constraints = Constraints()
     numbers: Numbers = Numbers.EXACT
     formats: bool = False
+    redact: Sequence[str] = ()
+    redact_key: bytes | None = None
 
 
 class ReplayConfig(Struct, frozen=True):

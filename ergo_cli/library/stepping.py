@@ -95,12 +95,14 @@ class ProfileRunner:
     def step(self, event: HostedEvent) -> StepOutcome:
         """Process one event and everything that results from it.
 
-        The event is copied first. Raises StepError if it cannot be processed.
+        The event is copied first, and redacted as the profile says. Raises StepError if it cannot be processed.
         """
         try:
             self._check_open()
             self._runner.gate.check_step()
-            return self._runner.step(plain_event(event, self._planned.run.prepared.numbers))
+            prepared = self._planned.run.prepared
+            plain = plain_event(event, prepared.numbers)
+            return self._runner.step(plain if prepared.redaction is None else prepared.redaction.event(plain))
         except (errors.StepError, CaptureWriteError) as error:
             raise StepError(error) from error
 

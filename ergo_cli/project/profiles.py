@@ -37,7 +37,8 @@ Ingress = FixtureFile | IngressProcess
 class ResolvedProfile(Struct, frozen=True):
     """A profile with absolute paths. ``capture`` is where ``capture`` without ``-o`` writes and ``replay`` looks.
 
-    ``max_duration`` is ns. ``ignore`` holds the project's patterns, then the profile's own, ``allowed_names`` likewise.
+    ``max_duration`` is ns. ``ignore`` holds the project's patterns, then the profile's own, ``allowed_names`` and
+    ``redact`` likewise.
     """
 
     project: Project
@@ -62,6 +63,8 @@ class ResolvedProfile(Struct, frozen=True):
     primitives: tuple[str, ...]
     ignore: tuple[str, ...]
     allowed_names: tuple[str, ...]
+    redact: tuple[str, ...]
+    redact_key_file: Path | None
 
     @property
     def graph(self) -> Path | None:
@@ -123,6 +126,8 @@ def resolve_profile(project: Project, name: str) -> ResolvedProfile:
         primitives=project.primitives if profile.primitives is None else profile.primitives,
         ignore=project.ignore + profile.ignore,
         allowed_names=project.allowed_names + profile.allowed_names,
+        redact=project.redact + profile.redact,
+        redact_key_file=_joined(project, profile.redact_key_file or project.redact_key_file),
     )
 
 

@@ -72,6 +72,8 @@ class Profile(Struct, frozen=True):
     primitives: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
     allowed_names: tuple[str, ...] = ()
+    redact: tuple[str, ...] = ()
+    redact_key_file: str | None = None
 
 
 class Expect(Struct, frozen=True):
@@ -103,6 +105,8 @@ class Project(Struct, frozen=True):
     primitives: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     allowed_names: tuple[str, ...] = ()
+    redact: tuple[str, ...] = ()
+    redact_key_file: str | None = None
     numbers: Numbers | None = None
     formats: bool = False
     notices: tuple[Notice, ...] = ()
@@ -162,6 +166,8 @@ def _decode(members: Mapping[str, object], file: Path, prefix: str, defaults: Ma
         primitives=table.string_or_strings("primitives") or (),
         ignore=table.strings("ignore") or (),
         allowed_names=table.strings("allowed_names") or (),
+        redact=_redact(table),
+        redact_key_file=table.path("redact_key_file"),
         numbers=_numbers(table),
         formats=table.boolean("formats"),
         expects=tuple(_expect(each, file) for each in table.list_of_tables("expect")),
@@ -224,6 +230,8 @@ def _profile(name: str, table: Table) -> Profile:
         primitives=table.string_or_strings("primitives"),
         ignore=table.strings("ignore") or (),
         allowed_names=table.strings("allowed_names") or (),
+        redact=_redact(table),
+        redact_key_file=table.path("redact_key_file"),
     )
     if "\0" in name:
         table.fault(None, "has a zero byte in its name", "give the profile another name")
@@ -261,6 +269,19 @@ def _ingress(table: Table) -> ProcessIngress | None:
     command = ingress.strings("command") or ()
     ingress.finish()
     return ProcessIngress(command)
+
+
+def _redact(table: Table) -> tuple[str, ...]:
+    paths = table.strings("redact") or ()
+    if paths:
+        from ergo_cli.events.redaction import PATH_FIX, RedactionPath, RedactionPathFault  # most projects have none
+
+        for path in paths:
+            try:
+                RedactionPath(path)
+            except RedactionPathFault as fault:
+                table.fault("redact", f"is wrong: {fault}", PATH_FIX)
+    return paths
 
 
 def _numbers(table: Table) -> Numbers | None:

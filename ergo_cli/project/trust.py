@@ -36,6 +36,8 @@ PROJECT_KEYS = {
     "primitives": Standing.IMPORTED,
     "ignore": Standing.GIVEN,
     "allowed_names": Standing.GIVEN,
+    "redact": Standing.GIVEN,
+    "redact_key_file": Standing.BELOW_ROOT,
     "numbers": Standing.GIVEN,
     "formats": Standing.GIVEN,
     "expects": Standing.GIVEN,
@@ -68,6 +70,8 @@ PROFILE_KEYS = {
     "primitives": Standing.IMPORTED,
     "ignore": Standing.GIVEN,
     "allowed_names": Standing.GIVEN,
+    "redact": Standing.GIVEN,
+    "redact_key_file": Standing.BELOW_ROOT,
 }
 """The standing of every key of a profile; ``program`` is that of a program made of texts, all others are imported."""
 

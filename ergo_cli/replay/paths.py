@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import Item, JsonValue, Member, Step
+from ergo_cli.core.members import parts
 from ergo_cli.core.path_patterns import START, PathFault, PathSteps, parse_path
 from ergo_cli.errors import UsageError
 from ergo_cli.project.project_file import locate_project
@@ -54,7 +55,7 @@ class Pattern:
     def _prune(self, tree: JsonValue, states: frozenset[int]) -> JsonValue:
         kept: list[tuple[Step, JsonValue]] = []
         changed = False
-        for step, child in _children(tree):
+        for step, child in parts(tree):
             after, ended = self._steps.advance(states, step, child)
             if ended:
                 self.matched = changed = True
@@ -100,15 +101,6 @@ def all_matched(patterns: Iterable[Pattern]) -> bool:
 def parse_patterns(texts: Sequence[str]) -> tuple[Pattern, ...]:
     """Patterns of ``--ignore`` texts. Raises UsageError ``cli.invalid_option_value`` for one that is not a path."""
     return tuple(Pattern(text) for text in texts)
-
-
-def _children(tree: JsonValue) -> Iterator[tuple[Step, JsonValue]]:
-    if isinstance(tree, dict):
-        for name, child in cast(dict[str, Any], tree).items():
-            yield Member(name), child
-    elif isinstance(tree, list):
-        for index, child in enumerate(cast(list[Any], tree)):
-            yield Item(index), child
 
 
 def _invalid(fault: PathFault) -> UsageError:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -42,6 +43,9 @@ from ergo_cli.project.authored import NoText, TextTooLong, read_text
 from ergo_cli.project.loading import load_cluster_from_files
 from ergo_cli.project.primitives import graph_inventory, graph_project
 from ergo_cli.project.trust import cluster_gate
+
+if TYPE_CHECKING:
+    from ergo_cli.events.redaction import Redaction
 
 _STAGES = ("graph.load_failed", "graph.prepare_failed", "adapter.setup_failed")
 
@@ -179,10 +183,12 @@ def check_events(path: str, surroundings: Surroundings) -> Checked:
     return Checked(None)
 
 
-def read_events(path: str, kinds: SemanticKinds, adapter: Adapter | None = None) -> None:
+def read_events(
+    path: str, kinds: SemanticKinds, adapter: Adapter | None = None, redaction: Redaction | None = None
+) -> None:
     """Read a stream to its end, bind each event to the adapter. Raises EventError or StepError at the first fault."""
     with open_source(path) as chunks:
-        stream = EventStream(chunks, source_label(path), semantic_kinds=kinds)
+        stream = EventStream(chunks, source_label(path), semantic_kinds=kinds, redaction=redaction)
         for event in stream:
             if adapter is not None:
                 _bind(event, adapter, stream)

@@ -23,6 +23,7 @@ from ergo_cli.project.loading import load_gated_program
 from ergo_cli.project.primitives import load_inventory, with_trust
 from ergo_cli.project.profiles import FixtureFile, IngressProcess, ResolvedProfile, resolve_profile
 from ergo_cli.project.project_file import Project, read_project
+from ergo_cli.project.redaction import redaction_for_checks
 from ergo_cli.project.trust import check_key, check_path, cluster_gate
 from ergo_cli.replay.expected import expectations_of
 from ergo_cli.tools.file_checks import Checked, Surroundings, all_errors, read_events
@@ -119,7 +120,7 @@ class _ProfileCheck:
             case FixtureFile(path):
                 check_key(profile.project, self._name, "fixture")
                 kinds = SemanticKinds.REFUSED if profile.adapter is None else SemanticKinds.REQUIRED
-                read_events(str(path), kinds, adapter)
+                read_events(str(path), kinds, adapter, redaction_for_checks(profile))
             case IngressProcess(command, folder):
                 self._check_scripts(profile, command, "ingress")
                 if profile.adapter is None:

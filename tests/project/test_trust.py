@@ -25,6 +25,7 @@ TEXTS = {
     "capture_output": '"o.json"',
     "store": '"sqlite:s.db"',
     "artifacts": '"s3://bucket"',
+    "redact_key_file": '"../key"',
 }
 """A value to be refused, of each key that can have one."""
 
