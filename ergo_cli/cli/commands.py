@@ -294,6 +294,7 @@ _COMMANDS = {
         "init",
         "graph",
         "recover",
+        "redact",
         "help",
     )
 }

@@ -60,6 +60,8 @@ def _without_result(command: str | None, exit_code: int, error: ErrorDocument | 
             return replace(report, shrink=None)
         case "accept":
             return replace(report, accept=None)
+        case "redact":
+            return replace(report, redaction=None)
         case "bisect":
             return replace(report, bisection=None)
         case "graph":

@@ -346,6 +346,40 @@ class AcceptDocument(Struct, frozen=True):
     logs: tuple[str, ...]
 
 
+class RedactedPathDocument(Struct, frozen=True):
+    """A path to redact, and how many values it found."""
+
+    path: str
+    matches: int
+
+
+class RedactedPlaceDocument(Struct, frozen=True):
+    """A place that is recorded otherwise since values are redacted; without its values, which may be secrets."""
+
+    seq: int
+    event_id: str | None
+    kind: str
+    path: str | None
+
+
+class RedactionDocument(Struct, frozen=True):
+    """A bundle that was recorded anew with redacted events.
+
+    ``values`` were replaced in ``changed_events`` of its ``events``. ``difference_count`` counts what is recorded
+    otherwise beside the events, ``differences`` lists the first of it. ``same_program``: today's made the bundle.
+    """
+
+    path: str
+    output: str
+    events: int
+    changed_events: int
+    values: int
+    paths: tuple[RedactedPathDocument, ...]
+    difference_count: int
+    differences: tuple[RedactedPlaceDocument, ...]
+    same_program: bool
+
+
 class BisectionDocument(Struct, frozen=True):
     """Which commit made a bundle differ.
 
@@ -685,6 +719,7 @@ class Report(Struct, frozen=True, kw_only=True):
     bisection: BisectionDocument | UnsetType | None = UNSET
     accept: AcceptDocument | UnsetType | None = UNSET
     stale: tuple[str, ...] | UnsetType | None = UNSET
+    redaction: RedactionDocument | UnsetType | None = UNSET
     graph: GraphDocument | UnsetType | None = UNSET
     fixture: ConversionDocument | UnsetType = UNSET
     recovery: RecoveryDocument | UnsetType | None = UNSET

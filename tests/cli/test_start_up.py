@@ -83,6 +83,7 @@ def test_only_the_command_that_is_asked_for_is_imported(command: str, tmp_path: 
         "init",
         "graph",
         "recover",
+        "redact",
         "runs",
     }
     assert {name for name in commands if f"ergo_cli.cli.{name}" in modules} == {command}

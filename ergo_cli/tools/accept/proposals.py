@@ -123,11 +123,11 @@ def propose(
         found = find_for_bundle(reader, flags, store)
         assigned = session.assign(flags, reader)
         result = _replayed(path, assigned)
-        if result.outcome is Outcome.MATCH and _is_of(reader, found):
+        if result.outcome is Outcome.MATCH and is_of(reader, found):
             return None
         recording = folder / f"{len(list(folder.iterdir()))}.json"
         made = rerecord(reader, found, assigned.options.numbers, str(recording), on_event)
-        _prove(path, recording, assigned)
+        prove(path, recording, assigned)
         if made.rebound:
             result = _decided_anew(reader, recording, assigned)
     return Proposal(path, result, recording, was, found, made.fingerprint, made.rebound)
@@ -147,7 +147,7 @@ def digest_of(path: str) -> str:
     return digest.hexdigest()
 
 
-def _is_of(reader: BundleReader, found: FoundProgram) -> bool:
+def is_of(reader: BundleReader, found: FoundProgram) -> bool:
     """Whether the bundle names today's program and adapter, as ``--strict`` demands."""
     program = found.program
     return (reader.graph_id, reader.runtime_provenance, reader.adapter_provenance) == (
@@ -164,7 +164,7 @@ def _replayed(path: str, assigned: Assignment) -> BundleResult:
     return result
 
 
-def _prove(path: str, recording: Path, assigned: Assignment) -> None:
+def prove(path: str, recording: Path, assigned: Assignment) -> None:
     """Replay the new recording strictly. Raises ReplayError ``accept.not_reproducible``."""
     strict = replace(assigned, options=replace(assigned.options, strict=True, max_divergences=1))
     error = failure(replay(str(recording), lambda _: strict))

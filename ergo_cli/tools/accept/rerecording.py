@@ -45,10 +45,21 @@ class Rerecorded(Struct, frozen=True):
     rebound: int
 
 
+Change = Callable[[EventRecord], EventRecord]
+"""What becomes of an event before it is recorded anew."""
+
+
 def rerecord(
-    reader: BundleReader, found: FoundProgram, numbers: Numbers, destination: str, on_event: Callable[[], None] | None
+    reader: BundleReader,
+    found: FoundProgram,
+    numbers: Numbers,
+    destination: str,
+    on_event: Callable[[], None] | None,
+    change: Change | None = None,
 ) -> Rerecorded:
     """Write the bundle that ``reader``'s events and answers make of today's program, in the form of the old one.
+
+    ``change`` makes other events of them.
 
     Raises ReplayError ``accept.answer_missing``, ``accept.context_unclear``, ``accept.unpaired``, and what a replay
     or a capture of it raises.
@@ -62,7 +73,7 @@ def rerecord(
         outputs = Outputs(writer, None, None)
         effects = _effects(program, found.adapter)
         memory = Memory(found.adapter if program.kind.acting is None else None, effects.store.values)
-        _step_all(reader, found, numbers, outputs, effects, memory, on_event)
+        _step_all(reader, found, numbers, outputs, effects, memory, on_event, change)
         outputs.keep(reader.egress_provenance, is_broken=False, is_stopped=False, is_beside=False)
     return Rerecorded(digest.text(), memory.changed)
 
@@ -85,6 +96,7 @@ def _step_all(
     effects: EffectSink,
     memory: Memory,
     on_event: Callable[[], None] | None,
+    change: Change | None,
 ) -> None:
     """Step every event with what was recorded of it, and close the program."""
     program, rule = found.program, context_rule(found.adapter)
@@ -95,6 +107,8 @@ def _step_all(
     for event in reader.events():
         was = _paired(reader, event, next(recorded, None))
         bound = memory.rebound(event)
+        if change is not None:
+            bound = change(bound)
         if answered is not None:
             answered.serve(was.episode)
         try:

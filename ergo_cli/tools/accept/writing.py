@@ -14,6 +14,7 @@ from msgspec import Struct
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, ReplayError, escaped, reason
 from ergo_cli.events.adapter import adapter_provenance
+from ergo_cli.project.finding import FoundProgram
 from ergo_cli.project.own_code import keep_own_code, own_code
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.stores.files import AtomicFile, compressor_for
@@ -114,18 +115,22 @@ def write(proposal: Proposal, acceptance: Acceptance, store: ProgramStore) -> Wr
         )
         _append(log, msgspec.json.encode(line))
         file.commit()
-    return Written(digest.hexdigest(), log, _kept(proposal, adapter, store))
+    return Written(digest.hexdigest(), log, keep_program(found, proposal.fingerprint, store))
 
 
-def _kept(proposal: Proposal, adapter: str, store: ProgramStore) -> tuple[Notice, ...]:
-    """Keep the texts of the program, as a capture does, so that a later replay can say what changed."""
-    found, notices = proposal.found, list[Notice | None]()
+def keep_program(found: FoundProgram, fingerprint: str, store: ProgramStore) -> tuple[Notice, ...]:
+    """Keep the texts of the program, as a capture does, so that a later replay can say what changed.
+
+    ``fingerprint`` is that of the bundle. Returns warnings.
+    """
+    notices = list[Notice | None]()
     program, texts = found.program, found.kept_texts
     if texts:
+        adapter = adapter_provenance(found.adapter)
         notices.append(store.keep(program.ref, program.provenance, adapter, texts, program.kind.name))
     if program.has_own_code is not None and program.has_own_code():
         code = own_code(program, found.project)
-        notices.append(keep_own_code(store, proposal.fingerprint, code) if code else None)
+        notices.append(keep_own_code(store, fingerprint, code) if code else None)
     return tuple(notice for notice in notices if notice is not None)
 
 

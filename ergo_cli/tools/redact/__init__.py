@@ -1,0 +1,1 @@
+"""Redact a bundle that is there: record its events anew with values replaced (``ergo redact``)."""
