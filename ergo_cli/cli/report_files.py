@@ -27,8 +27,9 @@ def around(result: CommandResult) -> Around:
     try:
         here = os.getcwd() + os.sep
     except OSError:
-        return Around(None, result.seconds)
-    return Around(next((top for top in named if here.startswith(top.rstrip(os.sep) + os.sep)), None), result.seconds)
+        return Around(None, result.seconds, result.compared)
+    top = next((top for top in named if here.startswith(top.rstrip(os.sep) + os.sep)), None)
+    return Around(top, result.seconds, result.compared)
 
 
 def in_format(result: CommandResult, form: str) -> bytes:
@@ -56,7 +57,8 @@ def with_reports(result: CommandResult, files: Sequence[ReportFile], form: str) 
 def write_reports(result: CommandResult, files: Sequence[ReportFile]) -> Iterator[ErgoError]:
     """Write each file whole or not at all; yield the error of each that cannot be written.
 
-    UsageError ``cli.conflicting_options`` for one that the command has read, ``cli.report_write_failed`` otherwise.
+    UsageError ``cli.conflicting_options`` for one that the command has read, ``cli.report_write_failed`` otherwise,
+    also for a format whose library is not installed.
     """
     from ergo_cli.host.files_read import Read, refuse_replacing
     from ergo_cli.stores.files import AtomicFile
@@ -70,10 +72,10 @@ def write_reports(result: CommandResult, files: Sequence[ReportFile]) -> Iterato
             with AtomicFile(file.path) as target:
                 target.write(in_format(result, file.form))
                 target.commit()
-        except UsageError as error:
-            yield error
         except CaptureWriteError as error:
             yield ErgoError("cli.report_write_failed", error.message, where=error.where, fix=error.fix)
+        except ErgoError as error:
+            yield error
         taken.append(Read(file.path, "another report"))
 
 

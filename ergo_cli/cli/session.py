@@ -18,7 +18,7 @@ from ergo_cli.cli.streams import is_colored, is_drawn, is_terminal, width_of
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, EventError, exit_code
 from ergo_cli.report.command_result import CommandResult, interruption, refusal
-from ergo_cli.report.document import DEFECT, INTERRUPTED, encode_report, warning_text
+from ergo_cli.report.document import DEFECT, INTERRUPTED, encode_report, gravest, warning_text
 from ergo_cli.report.error_text import error_lines, fitting, near, without_hashes
 from ergo_cli.report.formats.registry import FORMATS
 from ergo_cli.report.layout import plain_lines
@@ -83,6 +83,9 @@ class Session:
             self._write(result)
         except OSError as error:
             return self.not_written(error, result.report.exit_code)
+        except ErgoError as error:  # the library of a format is not installed
+            self._complain_of([error])
+            return gravest((result.report.exit_code, exit_code(error.code)))
         except Interrupted:  # the reader of the result has stopped reading
             _discard(sys.stdout)
             return INTERRUPTED

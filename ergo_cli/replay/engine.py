@@ -16,6 +16,7 @@ from ergo_cli.bundle.reader import BundleReader, skim_bundle
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ErgoError, ProjectError, UsageError
 from ergo_cli.events.adapter import adapter_provenance
+from ergo_cli.programs.pictures import DrawsPrograms, Picture
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.replay.byte_match import match_bytes
 from ergo_cli.replay.number_form import in_form_of
@@ -149,12 +150,24 @@ def replay(bundle: Bundle, assign: Assign, on_event: OnEvent | None = None) -> B
         program_file=found.program_file,
         files=found.files,
         fingerprint=f"{found.target.program.provenance} {adapter_provenance(found.target.adapter)}",
+        picture=_picture(found.target.program) if result.outcome is Outcome.DIVERGED else None,
     )
     if not found.expected:
         return result
     from ergo_cli.replay.expected import with_expected  # imported here: most projects expect nothing
 
     return with_expected(result, found.expected, found.options.max_divergences)
+
+
+def _picture(program: AnyProgram) -> Picture | None:
+    """The picture of a program, where its kind has one and it is valid."""
+    kind = program.kind
+    if not isinstance(kind, DrawsPrograms):
+        return None
+    try:
+        return kind.picture(program.value)
+    except ErgoError:  # what is wrong with it is a difference already
+        return None
 
 
 def _matched(bundle: Bundle, find: _Once, on_event: OnEvent | None) -> BundleResult | None:

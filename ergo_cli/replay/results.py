@@ -18,6 +18,7 @@ from ergo_cli.events.adapter import Adapter
 from ergo_cli.host.failures import FailureSummary
 from ergo_cli.programs.causes import Cause
 from ergo_cli.programs.changes import Change
+from ergo_cli.programs.pictures import Picture
 from ergo_cli.programs.program import AnyProgram
 from ergo_cli.programs.recorded import JournalDifference, LogDifference
 from ergo_cli.project.project_file import Expect
@@ -333,6 +334,8 @@ class BundleResult(Struct, frozen=True):
     """The fingerprint of today's program, and that of its adapter; None where none was found."""
     seconds: float | None = None
     """How long it took, by the clock of the caller; None without one."""
+    picture: Picture | None = None
+    """Today's program as a picture, where both sides differ and its kind has one; None of a diff."""
 
     @property
     def passes(self) -> bool:

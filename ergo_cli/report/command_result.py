@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -10,6 +12,9 @@ from ergo_cli.errors import ErgoError
 from ergo_cli.report.document import INTERRUPTED, ErrorDocument, Report, error_document, failure_outcome
 from ergo_cli.report.text import Block
 
+if TYPE_CHECKING:
+    from ergo_cli.report.compared import Compared
+
 
 class CommandResult(Struct, frozen=True):
     """The report document, the text blocks, and what goes to standard error.
@@ -17,6 +22,7 @@ class CommandResult(Struct, frozen=True):
     ``messages`` are lines for standard error, before the errors.
     ``document`` replaces the encoded report for commands that keep the original's JSON. ``seconds`` is how long each
     bundle or file took, where that was measured; ``files`` are those that the command read: no output may replace one.
+    ``compared`` is what the bundles of the report were made of.
     """
 
     report: Report
@@ -27,6 +33,7 @@ class CommandResult(Struct, frozen=True):
     messages: tuple[str, ...] = ()
     seconds: tuple[float | None, ...] = ()
     files: tuple[str, ...] = ()
+    compared: Compared | None = None
 
 
 def refusal(command: str | None, error: ErgoError, exit_code: int) -> CommandResult:

@@ -17,6 +17,7 @@ from ergo_cli.replay.level_counts import LevelCounts
 from ergo_cli.replay.results import WHOLE, BundleResult, Divergence, Outcome, Window, as_shown
 from ergo_cli.report.changes import change_documents, change_rows
 from ergo_cli.report.command_result import CommandResult
+from ergo_cli.report.compared import Compared
 from ergo_cli.report.consequences import following_lines, independent
 from ergo_cli.report.document import (
     NOTHING_TO_DO,
@@ -109,7 +110,17 @@ def render_comparison(
     complaints = (*_complaints(refused_alike(results)), *unmet)
     notices += tuple(_bundle_notices(results, verbose=shown.verbose))
     seconds = tuple(result.seconds for result in results)
-    return CommandResult(report, blocks, complaints, notices, messages=messages, seconds=seconds, files=_files(results))
+    compared = Compared(tuple(results), (sides.expected, sides.actual), shown.program, shown.accepts)
+    return CommandResult(
+        report,
+        blocks,
+        complaints,
+        notices,
+        messages=messages,
+        seconds=seconds,
+        files=_files(results),
+        compared=compared if results else None,
+    )
 
 
 def _files(results: Sequence[BundleResult]) -> tuple[str, ...]:
@@ -225,7 +236,7 @@ def _complaints(refused: Sequence[Refused]) -> Iterator[ErgoError]:
     for error, results in refused:
         paths = [result.path for result in results]
         is_named = any(path in text for path in paths for text in (error.message, error.where or ""))
-        if len(refused) > 1 and not is_named and _reason(error) is None:
+        if len(refused) > 1 and not is_named and reason_of_change(error) is None:
             error = copy(error)
             error.message = f"{first_of(paths)}: {error.message}"
         yield error
@@ -259,7 +270,7 @@ def _blocks(results: Sequence[BundleResult], sides: Sides, shown: Shown, facts_o
     yield from expected_lines(results)
     if diverged:
         yield from _divergences([*map(without_expected, diverged)], sides, shown, facts_of)
-    elif (changed := next((each for each in results if _reason(each.error) is not None), None)) is not None:
+    elif (changed := next((each for each in results if reason_of_change(each.error) is not None), None)) is not None:
         yield Line()
         again = shlex.join(("ergo", "replay", argument(changed.path), *shown.program))
         yield Line(f"compare    {again}", whole=True)
@@ -272,7 +283,7 @@ _REASONS = {
 }
 
 
-def _reason(error: ErgoError | None) -> str | None:
+def reason_of_change(error: ErgoError | None) -> str | None:
     """Why a strict replay refuses to compare what could be compared otherwise; None for any other error."""
     return None if error is None else _REASONS.get(error.code)
 
@@ -280,7 +291,7 @@ def _reason(error: ErgoError | None) -> str | None:
 def _refusals(error: ErgoError, results: Sequence[BundleResult]) -> Line:
     """The verdict on bundles that are refused alike; what else is wrong is said by the error."""
     names = first_of([_name(result) for result in results])
-    return Line("  ".join(filter(None, (_VERDICTS[Outcome.REFUSED], names, _reason(error)))), Tone.BAD)
+    return Line("  ".join(filter(None, (_VERDICTS[Outcome.REFUSED], names, reason_of_change(error)))), Tone.BAD)
 
 
 def _verdict(result: BundleResult, *, listed: bool = False) -> Line:

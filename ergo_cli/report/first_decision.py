@@ -74,30 +74,52 @@ def first_decision(
     Where not every difference fails the comparison, it is the first that does.
     ``program`` are the words of a command line that select the program, ``following`` stands below what differs.
     """
+    at = first_place(result)
+    if at is None:
+        return
+    first, shown = at.first, at.shown
+    for header in (at.header,) if at.header else ():
+        yield from _in_lines(DivergenceKind.HEADER.value, header)
+        for each in header if verbose else ():
+            yield fields(_in_full(each, sides), indent=2)
+    yield from _in_lines(place_text(result, first, named=named), shown)
+    yield from following
+    yield from (Line(text) for text in dict.fromkeys(seen_before(shown)))
+    yield Rows(tuple(reasons(shown, result.changes)), 2)
+    yield Rows(tuple(episodes_before(result)) if at.is_earliest else (), 2)
+    if verbose:
+        yield fields(_in_full(first, sides), indent=2)
+    closer = closer_command(result, first, program)
+    if closer is not None:
+        yield Line()
+        yield Line(f"closer     {closer}", whole=True)
+
+
+class FirstPlace(Struct, frozen=True):
+    """The first decision that differs, or the first that fails the comparison where not all do.
+
+    ``first`` is its first difference, ``shown`` are those that follow from no other, ``header`` are the differences of
+    a header apart from it. ``is_earliest``: no decision before it differs.
+    """
+
+    first: Divergence
+    shown: tuple[Divergence, ...]
+    header: tuple[Divergence, ...]
+    is_earliest: bool
+
+
+def first_place(result: BundleResult) -> FirstPlace | None:
+    """Where a bundle differs first; None where no difference is kept."""
     found = as_shown(result.divergences)
     if not found:
-        return
+        return None
     alone = independent(result)
     earliest = next((each for each in found if each.event_id is not None), found[0])
     first = next((each for each in found if each.event_id is not None and _fails(result, each)), earliest)
     header = [each for each in found if each.kind is DivergenceKind.HEADER]
-    if header and first not in header:
-        yield from _in_lines(DivergenceKind.HEADER.value, header)
-        for each in header if verbose else ():
-            yield fields(_in_full(each, sides), indent=2)
     together = [each for each in found if (each.seq, each.event_id) == (first.seq, first.event_id)]
     shown = [each for each in together if each in alone] or together
-    yield from _in_lines(_place(result, first, named=named), shown)
-    yield from following
-    yield from (Line(text) for text in dict.fromkeys(_seen(shown)))
-    yield Rows(tuple(_reasons(shown, result.changes)), 2)
-    yield Rows(tuple(_before(result)) if first.seq == earliest.seq else (), 2)
-    if verbose:
-        yield fields(_in_full(first, sides), indent=2)
-    closer = _closer(result, first, program)
-    if closer is not None:
-        yield Line()
-        yield Line(f"closer     {closer}", whole=True)
+    return FirstPlace(first, tuple(shown), () if first in header else tuple(header), first.seq == earliest.seq)
 
 
 def _fails(result: BundleResult, divergence: Divergence) -> bool:
@@ -114,7 +136,7 @@ def _in_lines(title: str, together: Sequence[Divergence]) -> Iterator[Block]:
         yield Line(f"  and {len(rows) - MOST_FACTS:,} more of this decision", Tone.FAINT)
 
 
-def _place(result: BundleResult, first: Divergence, *, named: bool) -> str:
+def place_text(result: BundleResult, first: Divergence, *, named: bool) -> str:
     """The decision, or of a record the event and where it stands in its run."""
     parts = [near(result.path)] if named else []
     if first.event_id is None:
@@ -127,14 +149,14 @@ def _place(result: BundleResult, first: Divergence, *, named: bool) -> str:
     return "  ".join(parts)
 
 
-def _seen(together: Sequence[Divergence]) -> Iterator[str]:
+def seen_before(together: Sequence[Divergence]) -> Iterator[str]:
     """What the program looked at when it made a record that differs, as far as a line holds it."""
     for log in (each.log for each in together if each.log is not None and each.log.before):
         text = f"  state before  {named_values(log.before)}"
         yield text if len(text) <= _LINE_WIDTH else f"{text[: _LINE_WIDTH - 2].rpartition(', ')[0]}, {GAP}"
 
 
-def _reasons(together: Sequence[Divergence], changes: Sequence[Change]) -> Iterator[Row]:
+def reasons(together: Sequence[Divergence], changes: Sequence[Change]) -> Iterator[Row]:
     """Why: the changes that reach the values, else what is known of the cause, and the first node that differs."""
     said: set[str] = set()
     of_records = {each.node for each in together if each.journal is not None}
@@ -171,7 +193,7 @@ def _origin(divergence: Divergence) -> Iterator[str]:
         yield f"{divergence.origin} is the first node that differs"
 
 
-def _before(result: BundleResult) -> Iterator[Row]:
+def episodes_before(result: BundleResult) -> Iterator[Row]:
     """The decisions before the first that differs, one line each; of those that did nothing only how they failed."""
     labels = chain(("before",), repeat(""))
     for episode in result.before_first:
@@ -199,7 +221,7 @@ def _joined(made: Sequence[Fact], shown: int) -> str:
     return ", ".join([*(each.text for each in made[:shown]), *([GAP] if shown < len(made) else [])])
 
 
-def _closer(result: BundleResult, first: Divergence, program: Sequence[str]) -> str | None:
+def closer_command(result: BundleResult, first: Divergence, program: Sequence[str]) -> str | None:
     """The command that says why: the chain behind the value of a node, else the event's records one by one."""
     if result.path == "-" or first.kind is DivergenceKind.EVENT_MISSING:
         return None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ci_readers import CONTROLS, github, gitlab, junit, sarif, sarif_places
+from html_reader import Page
 
 from tests.conftest import Ergo
 
@@ -21,7 +22,7 @@ HOSTILE = (
     "[owned](https://owned.example) {0} {{1}} @owned \ufffe\U0001f600"
 )
 NAME = "]]>&::error,file=x%0A`|<td>\n::error::owned \u202e\x1b[31m.json"
-FORMATS = ("junit", "sarif", "github", "gitlab")
+FORMATS = ("junit", "sarif", "github", "gitlab", "html")
 
 
 @pytest.fixture
@@ -70,6 +71,7 @@ def test_every_format_stays_valid(told: dict[str, str]) -> None:
     assert sarif(told["sarif"])["results"]
     assert gitlab(told["gitlab"])
     assert len(github(told["github"]).annotations) == 1
+    assert Page(told["html"]).texts("h1")[0].startswith("]]>&::error,file=x%0A`|<td>\\n::error::owned ")
 
 
 def test_no_command_of_a_stranger_is_obeyed(told: dict[str, str]) -> None:
@@ -121,7 +123,7 @@ def test_a_difference_is_located_at_the_program(ergo: Ergo, agent: Path) -> None
 def test_a_name_that_is_not_unicode(ergo: Ergo, agent: Path) -> None:
     odd = os.fsencode(agent) + b"/caf\xe9 ]]>.json"
     os.rename(os.fsencode(agent / NAME), odd)
-    for form, read in (("junit", junit), ("sarif", sarif), ("github", github), ("gitlab", gitlab)):
+    for form, read in (("junit", junit), ("sarif", sarif), ("github", github), ("gitlab", gitlab), ("html", Page)):
         ran = ergo("replay", os.fsdecode(odd), "--format", form, cwd=agent)
         assert ran.exit_code == 1
         assert read(ran.stdout)
@@ -138,7 +140,7 @@ def test_a_difference_of_ten_megabytes(ergo: Ergo, agent: Path) -> None:
     code = agent / "refunds/agent.py"
     code.write_text(code.read_text().replace("Is it a fraud?", "A fraud?"))
     sizes: dict[str, int] = {}
-    for form, read in (("junit", junit), ("sarif", sarif), ("github", github), ("gitlab", gitlab)):
+    for form, read in (("junit", junit), ("sarif", sarif), ("github", github), ("gitlab", gitlab), ("html", Page)):
         ran = ergo("replay", "long.json", "--format", form, cwd=agent)
         assert ran.exit_code == 1
         assert read(ran.stdout)

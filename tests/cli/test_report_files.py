@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ci_readers import gitlab, junit, sarif
+from html_reader import Page
 
 from tests.conftest import Ergo
 
@@ -27,12 +28,14 @@ def desk(tmp_path: Path) -> Path:
 
 def test_several_at_once(ergo: Ergo, desk: Path) -> None:
     asked = ("junit=out/junit.xml", "sarif=ergo.sarif", "gitlab=quality.json", "json=report.json", "junit=again.xml")
+    asked += ("html=result.html",)
     ran = ergo("replay", *(word for each in asked for word in ("--report", each)), cwd=desk)
     assert ran == (0, MATCH, "")
     assert [case.outcome for case in junit((desk / "out/junit.xml").read_bytes())] == ["passed"]
     assert (desk / "again.xml").read_bytes().startswith(b"<?xml")
     assert sarif((desk / "ergo.sarif").read_bytes())["results"] == []
     assert gitlab((desk / "quality.json").read_bytes()) == []
+    assert Page((desk / "result.html").read_bytes()).texts(".badge") == ["=match"]
     assert json.loads((desk / "report.json").read_text()) == ergo("replay", "--format", "json", cwd=desk).report
 
 
@@ -58,6 +61,59 @@ def test_one_that_cannot_be_written(ergo: Ergo, desk: Path) -> None:
         ("captures/monday.json", "passed"),
         ("ergo replay", "error"),
     ]
+
+
+def test_a_page_that_cannot_be_written(ergo: Ergo, desk: Path) -> None:
+    (desk / "folder").mkdir()
+    ran = ergo("replay", "--report", "html=folder", cwd=desk)
+    assert (ran.exit_code, ran.stdout) == (6, MATCH)
+    assert ran.stderr == "error: cannot write 'folder': it is a folder\n  fix: name a plain file\n"
+
+
+@pytest.fixture
+def without_jinja(tmp_path: Path) -> dict[str, str]:
+    """An environment in which Jinja2 cannot be imported, as if it were not installed."""
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "sitecustomize.py").write_text("import sys\nsys.modules['jinja2'] = None\n")
+    return {"PYTHONPATH": str(tmp_path / "hidden")}
+
+
+def test_a_page_without_its_library(ergo: Ergo, desk: Path, without_jinja: dict[str, str]) -> None:
+    """The verdict and the other reports are written all the same."""
+    said = "error: an HTML report needs Jinja2, which is not installed\n  fix: pip install 'ergo-replay[html]'\n"
+    asked = ("--report", "html=a.html", "--report", "junit=a.xml")
+    assert ergo("replay", *asked, cwd=desk, **without_jinja) == (6, MATCH, said)
+    assert junit((desk / "a.xml").read_bytes())
+    assert not (desk / "a.html").exists()
+    assert ergo("replay", "--format", "html", cwd=desk, **without_jinja) == (6, "", said)
+
+
+def test_a_page_of_a_diff_and_of_a_validation(ergo: Ergo, desk: Path) -> None:
+    bundle = "captures/monday.json"
+    found = Page(ergo("diff", bundle, bundle, "--format", "html", cwd=desk).stdout)
+    assert found.texts("h1") == [f"{bundle} → {bundle}"]
+    (desk / "graphs/order_threshold.yaml").write_text("kind: cluster\n")
+    ran = ergo("validate", "graphs/order_threshold.yaml", "ergo.toml", "--format", "html", cwd=desk)
+    assert ran.exit_code == 3
+    found = Page(ran.stdout)
+    assert found.texts(".badge") == ["≠invalid"]
+    assert found.texts("article h3 code") == ["graphs/order_threshold.yaml", "ergo.toml"]
+    assert found.texts("article .what")
+
+
+def test_a_page_of_a_folder_of_bundles_has_times_of_their_streams(ergo: Ergo, tmp_path: Path) -> None:
+    home = tmp_path / "agent"
+    shutil.copytree(FIXTURES / "agent", home)
+    shutil.copy(home / "captures/tuesday.json", home / "captures/wednesday.json")
+    code = home / "refunds/agent.py"
+    code.write_text(code.read_text().replace("'decline'", "'reject'").replace('"decline"', '"reject"'))
+    ran = ergo("replay", "captures", "--format", "html", "--jobs", "2", cwd=home)
+    assert ran.exit_code == 1
+    found = Page(ran.stdout)
+    assert found.texts("td[data-name=bundle]") == ["captures/tuesday.json", "captures/wednesday.json"]
+    streams = found.lines()[0]["streams"]
+    assert [stream["bundle"] for stream in streams] == [0, 1]
+    assert streams[0]["cells"][0]["begin"] == "09:00:00"
 
 
 def test_a_full_disk_leaves_the_old_file(ergo: Ergo, desk: Path) -> None:

@@ -150,7 +150,8 @@ def step(name: str, home: Path, asked: Mapping[str, str]) -> Outcome:
 def test_the_action_replays_annotates_and_keeps_reports(home: Path, asked: dict[str, str], tmp_path: Path) -> None:
     done = step("replay", home, asked)
     assert done.exit_code == 0, done.text
-    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["ergo.json", "ergo.sarif", "junit.xml"]
+    kept = sorted(path.name for path in (tmp_path / "reports").iterdir())
+    assert kept == ["ergo.html", "ergo.json", "ergo.sarif", "junit.xml"]
     edit(home)
     done = step("replay", home, asked)
     assert done.exit_code == 4

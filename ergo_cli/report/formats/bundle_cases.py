@@ -109,7 +109,7 @@ class BundleCase:
             gravity=_OF_LEVELS.get(first.level, Gravity.DECISION),
             fails=first.expected_by is None and self._fail_on.is_reached(Level(first.level)),
             text=one_line(f"{self._name}{_where(group)}: {'; '.join(first.facts) or first.path}"),
-            reasons=tuple(f"because {_change_line(each)}" for each in reached),
+            reasons=tuple(f"because {change_line(each)}" for each in reached),
             file=file,
             line=line,
             node=first.origin or first.node,
@@ -162,7 +162,7 @@ class BundleCase:
         return (self._file if program is UNSET else located(program, self._around)), None
 
     def _change_lines(self) -> tuple[str, ...]:
-        return tuple(f"changed  {_change_line(each)}" for each in self._changes)
+        return tuple(f"changed  {change_line(each)}" for each in self._changes)
 
     def _decision_lines(self) -> Iterator[str]:
         """Every listed divergence, below its decision, with the reasons of all behind them."""
@@ -174,7 +174,7 @@ class BundleCase:
                 level = "" if each.level == Level.DECISION.value else f"  {each.level}"
                 yield from (f"  {one_line(fact)}{level}" for fact in each.facts)
             reached = dict.fromkeys(number for each in found for number in each.changes)
-            yield from (f"  because  {_change_line(self._changes[number])}" for number in reached)
+            yield from (f"  because  {change_line(self._changes[number])}" for number in reached)
         rest = self._document.divergence_count - len(self._document.divergences)
         if rest:
             yield f"and {rest:,} more; --max-divergences lists them"
@@ -185,7 +185,8 @@ class BundleCase:
             yield one_line(f"{each.count:,} failed  {each.error or each.termination}: {each.message or ''}{place}")
 
 
-def _change_line(change: ChangeDocument) -> str:
+def change_line(change: ChangeDocument) -> str:
+    """A change in one line: its place, its subject, both values."""
     place = "" if change.file is None else change.file + ("" if change.line is None else f":{change.line}") + "  "
     values = f"{change.before} -> {change.after}" if None not in (change.before, change.after) else change.change
     effect = "  without effect" if change.without_effect else ""

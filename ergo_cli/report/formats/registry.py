@@ -1,4 +1,4 @@
-"""The table of the formats: each is one module of this folder with ``render``."""
+"""The table of the formats: each is one module below this folder with ``render``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 if TYPE_CHECKING:
+    from ergo_cli.report.compared import Compared
     from ergo_cli.report.document import Report
 
 
@@ -29,6 +30,7 @@ FORMATS: Mapping[str, Format] = {
     "sarif": Format("sarif", b'{"$schema":'),
     "github": Format("github", b"::", summary="GITHUB_STEP_SUMMARY", is_all=True),
     "gitlab": Format("gitlab", b"["),
+    "html": Format("html.page", b"<!doctype html><!-- ergo report -->"),
 }
 
 
@@ -36,11 +38,13 @@ class Around(NamedTuple):
     """What a format knows besides the report.
 
     ``top`` is the folder that paths are relative to, without links, None for the current one. ``seconds`` is how long
-    each bundle, or each file, took, in their order, as far as that is known.
+    each bundle, or each file, took, in their order, as far as that is known. ``compared`` is what
+    the bundles of the report were made of; None where it is not known.
     """
 
     top: str | None = None
     seconds: tuple[float | None, ...] = ()
+    compared: Compared | None = None
 
 
 class _Module(Protocol):
