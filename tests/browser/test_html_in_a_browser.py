@@ -31,7 +31,7 @@ def shown(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
-def test_nobody_is_kept_out(several: bytes, opened: Open, width: int, theme: str) -> None:
+def test_the_rules_of_accessibility_hold(several: bytes, opened: Open, width: int, theme: str) -> None:
     """Contrast, names, order, labels: what the rules of axe find, with one divergence opened."""
     page = opened(several, "#bundle=1&decision=3", width=width, color_scheme=theme).page
     page.wait_for_selector(".list details[open] .sides")
