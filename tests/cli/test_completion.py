@@ -18,13 +18,13 @@ BIN = str(Path(sys.executable).parent)
 @pytest.mark.parametrize(
     ("line", "candidates"),
     [
-        ("ergo re", ["replay", "recover", "redact"]),
+        ("ergo re", ["replay", "recover", "redact", "report"]),
         ("ergo replay --str", ["--strict"]),
         ("ergo runs ti", ["timeline"]),
         ("ergo run --format j", ["json"]),
         ("ergo --show", ["--show-completion"]),
         ("ergo bogus", []),
-        ("ergo help r", ["run", "replay", "recover", "redact", "runs"]),
+        ("ergo help r", ["run", "replay", "recover", "redact", "runs", "report"]),
         ("ergo help runs ", ["list", "show", "timeline", "resume", "fork", "cancel", "export", "gc"]),
         ("ergo help runs l", ["list"]),
         ("ergo help fixture f", ["from-csv"]),
@@ -150,7 +150,7 @@ def test_bash_completes_with_the_script_that_is_shown(environment: dict[str, str
         text=True,
         timeout=60,
     )
-    assert done.stdout == "replay recover redact\ncomplete -o default -F _ergo_completion ergo\n"
+    assert done.stdout == "replay recover redact report\ncomplete -o default -F _ergo_completion ergo\n"
     assert done.stderr == ""
 
 
