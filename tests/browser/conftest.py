@@ -1,4 +1,4 @@
-"""One browser for all tests of a process, and pages that note what goes wrong in them."""
+"""One browser for all tests of a file, and pages that note what goes wrong in them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ PATIENCE_MS = 120_000
 """How long a test waits for what is to come: the machine may be busy."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
-    """Debian's Chromium; tests are skipped where it is not installed."""
+    """Debian's Chromium; tests are skipped where it is not installed.
+
+    While it is open, an event loop runs in this thread: it is closed before the tests of other files.
+    """
     found = shutil.which("chromium")
     if found is None:
         pytest.skip("chromium is not installed: apt-get install chromium")

@@ -89,14 +89,26 @@ def test_the_first_fault_of_a_stream_is_told_before_its_first_event(tmp_path: Pa
 
 def test_a_payload_is_held_against_its_schema_unless_memory_may_complete_it(tmp_path: Path) -> None:
     path, adapter = tmp_path / "e.jsonl", tmp_path / "adapter.yaml"
-    path.write_text(tick({"x": "one"}))
-    forgetful = (FLOW / "adapter.yaml").read_text()
-    with open_checked_stream(str(path), tick_flow(), RunControl()) as arrivals:
+    needs_both = (FLOW / "adapter.yaml").read_text().replace("required: [x]", "required: [x, y]")
+    path.write_text(tick({"x": 1}))
+    adapter.write_text(needs_both)
+    with open_checked_stream(str(path), tick_flow(adapter), RunControl()) as arrivals:
         assert ids(arrivals) == ["fixture_evt_1"]
-    adapter.write_text(forgetful.replace("y: {type: number}", "z: {type: number}"))
+    path.write_text(tick({"y": 1}))
+    assert binding_fault(path, adapter) == "Binding"
+
+
+def test_a_fault_that_memory_cannot_mend_is_found_ahead(tmp_path: Path) -> None:
+    """Actions write ``y`` alone."""
+    path = tmp_path / "e.jsonl"
+    path.write_text(tick({"x": "one"}))
+    assert binding_fault(path, FLOW / "adapter.yaml") == "Binding"
+
+
+def binding_fault(path: Path, adapter: Path) -> str:
     error = refusal(path, tick_flow(adapter))
     assert isinstance(error, StepError)
-    assert error.name == "Binding"
+    return error.name
 
 
 def test_a_pipe_that_keeps_the_reader_waiting_is_left_when_the_run_must_stop(tmp_path: Path) -> None:

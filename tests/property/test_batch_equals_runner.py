@@ -169,4 +169,4 @@ def check_replays(path: Path) -> None:
     assert replay_bundle(str(path), target(), options) == told
     for opened in (open_bundle, skim_bundle):
         with opened(str(path)) as reader:
-            assert match_bytes(reader, target(), options) == told
+            assert match_bytes(reader, target(), options) == replace(told, fingerprint=None)
