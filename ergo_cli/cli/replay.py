@@ -36,6 +36,7 @@ from ergo_cli.core.shard import Shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ergo_cli.replay.results import Window
     from ergo_cli.replay.session import ReplayRequest
@@ -158,16 +159,26 @@ def replay(
         if shard is not None and part is not None:
             from ergo_cli.report.shard_results import ShardResults, placed_results, request_of, shard_document
 
-            asked = request_of(flags.words, options, max_divergences)
+            asked = request_of(flags.words, options, max_divergences, part.every, _project_text(project))
             expected = placed_results(results, part.places)
             kept = ShardResults(asked, selection.notices, selection.searched, replays.matched(), *expected)
-            document = shard_document(shard.number, shard.total, part.selected, kept)
+            document = shard_document(shard.number, shard.total, len(part.every), kept)
         shown = Shown(listed, verbose, seconds, flags.words, options, accepts=True, shard=document)
         notices = selection.notices + replays.notices()
         due = unmet(results) if any(result.expects for result in results) else ()
         return render_comparison("replay", results, REPLAY, notices, shown, selection.searched, due)
 
     return session.conclude(work)
+
+
+def _project_text(named: Path | None) -> bytes:
+    """The file of the project that is named, or found from the current folder upwards; empty where there is none."""
+    from pathlib import Path
+
+    from ergo_cli.project.project_file import find_project
+
+    project = find_project(Path.cwd() if named is None else named)
+    return b"" if project is None else project.file.read_bytes()
 
 
 def _words(request: ReplayRequest) -> Iterator[str]:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 class ShardSelection(Struct, frozen=True):
     """What one shard takes of a selection.
 
-    ``places`` are the places of its bundles, then of its refusals, among the bundles and refusals of the whole
-    selection, from 0; ``selected`` is how many those are in all.
+    ``places`` are the places of its bundles, then of its refusals, among ``every``: the paths of the bundles and the
+    refusals of the whole selection.
     """
 
     selection: Selection
     places: tuple[int, ...]
-    selected: int
+    every: tuple[str, ...]
 
 
 def of_shard(selection: Selection, shard: Shard) -> ShardSelection:
@@ -36,7 +36,9 @@ def of_shard(selection: Selection, shard: Shard) -> ShardSelection:
     places = tuple(place for place, each in enumerate(every) if _holds(shard, each.path))
     bundles = tuple(each for each in selection.bundles if _holds(shard, each.path))
     refusals = tuple(each for each in selection.refusals if _holds(shard, each.path))
-    return ShardSelection(replace(selection, bundles=bundles, refusals=refusals), places, len(every))
+    return ShardSelection(
+        replace(selection, bundles=bundles, refusals=refusals), places, tuple(each.path for each in every)
+    )
 
 
 def _holds(shard: Shard, path: str) -> bool:

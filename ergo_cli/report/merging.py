@@ -18,7 +18,7 @@ from ergo_cli.report.command_result import CommandResult
 from ergo_cli.report.comparisons import REPLAY, Shown, render_comparison
 from ergo_cli.report.document import SCHEMA, ErrorDocument
 from ergo_cli.report.error_text import near
-from ergo_cli.report.shard_results import PlacedResult, ShardResults, decode_results, digest_of
+from ergo_cli.report.shard_results import PlacedResult, ShardResults, decode_results, digest_of_shard
 
 _SAME_VERSION = "replay and merge with the same version of ergo"
 _NAMED = 10
@@ -71,7 +71,8 @@ def read_shard_report(path: str, text: bytes) -> ShardReport:
     shard = document.shard
     if isinstance(shard, UnsetType):
         raise _not_a_shard(path, document)
-    if not 1 <= shard.index <= shard.count or digest_of(bytes(shard.results)) != shard.digest:
+    digest = digest_of_shard(shard.index, shard.count, shard.selected, bytes(shard.results))
+    if not 1 <= shard.index <= shard.count or digest != shard.digest:
         raise _invalid(path, "it was changed after it was written")
     try:
         results = decode_results(bytes(shard.results))
@@ -135,6 +136,10 @@ def _refuse_another_replay(first: ShardReport, other: ShardReport) -> None:
         if one != another:
             what = f"{name}: '{one}' in '{near(first.path)}', '{another}' in '{near(other.path)}'"
             raise _differ(other.path, what)
+    if here.selection != there.selection:
+        raise _differ(other.path, f"'{near(first.path)}' and '{near(other.path)}' selected other bundles")
+    if here.project != there.project:
+        raise _differ(other.path, f"'{near(first.path)}' and '{near(other.path)}' have another ergo.toml")
 
 
 def _refuse_incomplete(reports: Sequence[ShardReport]) -> None:

@@ -28,12 +28,18 @@ from ergo_cli.version import __version__
 
 
 class ShardRequest(Struct, frozen=True):
-    """What all shards of a replay have in common: the version of ergo, and the words of the command line."""
+    """What all shards of a replay have in common: the version of ergo, and the words of the command line.
+
+    ``selection`` is the digest of the paths of all bundles selected, relative to the current folder, ``project`` that
+    of the project's file, which says what is ignored and expected.
+    """
 
     version: str
     program: tuple[str, ...]
     options: tuple[str, ...]
     max_divergences: int
+    selection: str
+    project: str
 
 
 class Expected(Struct, frozen=True):
@@ -85,9 +91,19 @@ class ShardResults(Struct, frozen=True):
             yield each, replace(each.result, expects=here)
 
 
-def request_of(program: Sequence[str], options: Sequence[str], max_divergences: int) -> ShardRequest:
-    """The request of a replay by this version of ergo."""
-    return ShardRequest(__version__, tuple(map(unicode, program)), tuple(map(unicode, options)), max_divergences)
+def request_of(
+    program: Sequence[str], options: Sequence[str], max_divergences: int, selected: Sequence[str], project: bytes
+) -> ShardRequest:
+    """The request of a replay by this version of ergo: of the bundles ``selected``, under the text of a project."""
+    paths = [_from_here(os.path.realpath(path)) for path in selected]
+    return ShardRequest(
+        __version__,
+        tuple(map(unicode, program)),
+        tuple(map(unicode, options)),
+        max_divergences,
+        digest_of(msgspec.json.encode(paths)),
+        digest_of(project),
+    )
 
 
 def placed_results(
@@ -118,11 +134,16 @@ def shard_document(index: int, count: int, selected: int, results: ShardResults)
     except UnicodeEncodeError:  # the name of a file that is no Unicode
         text = _ENCODER.encode(_escaped(msgspec.to_builtins(results, enc_hook=_plain)))
     text = without_controls(text)
-    return ShardDocument(index, count, selected, digest_of(text), Raw(text))
+    return ShardDocument(index, count, selected, digest_of_shard(index, count, selected, text), Raw(text))
+
+
+def digest_of_shard(index: int, count: int, selected: int, results: bytes) -> str:
+    """The digest of all that the member ``shard`` says; ``results`` as they are written."""
+    return digest_of(f"{index}/{count} of {selected}\n".encode() + results)
 
 
 def digest_of(text: bytes) -> str:
-    """The digest of the text of ``results``."""
+    """The digest of a text."""
     return f"sha256:{sha256(text).hexdigest()}"
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Generator
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from itertools import count
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -202,13 +203,31 @@ def test_shards_of_different_replays_are_not_merged(ergo: Ergo, desk: Path) -> N
     assert refused(ergo, desk, first, second("captures"), "third.out")[1] == "report.shards_differ", "another program"
 
 
+def test_shards_of_as_many_other_bundles_are_not_merged(ergo: Ergo, desk: Path) -> None:  # noqa: F811
+    first, second = replay_shards(ergo, desk, 2, "captures")
+    mine = shard_of("monday.json", 2)
+    names = (f"bundle{number}.json" for number in count())
+    name = next(name for name in names if shard_of(name, 2) == mine)
+    (desk / "captures" / "monday.json").rename(desk / "captures" / name)
+    ergo("replay", "captures", "--shard", f"{3 - mine}/2", "--report", "json=other.out", cwd=desk)
+    assert refused(ergo, desk, [first, second][mine - 1], "other.out")[1] == "report.shards_differ"
+
+
+def test_shards_that_ignore_other_paths_are_not_merged(ergo: Ergo, desk: Path) -> None:  # noqa: F811
+    first, _ = replay_shards(ergo, desk, 2, "captures")
+    project = desk / "ergo.toml"
+    project.write_text('ignore = ["**"]\n' + project.read_text())
+    ergo("replay", "captures", "--shard", "2/2", "--report", "json=other.out", cwd=desk)
+    assert refused(ergo, desk, first, "other.out")[1] == "report.shards_differ"
+
+
 def test_a_bundle_is_in_one_report_alone(ergo: Ergo, desk: Path) -> None:  # noqa: F811
     first, second = replay_shards(ergo, desk, 2, "captures")
     document = json.loads((desk / first).read_bytes())
     assert len(document["bundles"]) > 0
     text = (desk / first).read_text()
     (desk / "again.out").write_text(text.replace('"shard":{"index":1,', '"shard":{"index":2,'))
-    assert refused(ergo, desk, first, "again.out")[1] == "report.bundle_repeated"
+    assert refused(ergo, desk, first, "again.out")[1] == "report.invalid"
     (desk / "captures" / "monday.json").rename(desk / "captures" / "sunday.json")
     mine = shard_of("sunday.json", 2)
     other = [first, second][2 - mine]

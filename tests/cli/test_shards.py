@@ -83,7 +83,7 @@ def test_shards_divide_any_selection(bundles: list[tuple[list[str], str]], refus
     assert sum(len(part.places) for part in parts) == len(every)
     named = [name for _, name in [*bundles, *refused]]
     assert [taken[place][0] for place in range(len(every))] == [shard_of(name, count) for name in named]
-    assert {part.selected for part in parts} == {len(every)}
+    assert {len(part.every) for part in parts} == {len(every)}
 
 
 @given(st.sets(st.integers(0, 99), max_size=8), st.integers(0, 99), st.integers(1, 5))
