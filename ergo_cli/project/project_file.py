@@ -114,6 +114,9 @@ class Project(Struct, frozen=True):
     expects: tuple[Expect, ...] = ()
 
 
+_REDACT = 'redact = ["payload.customer.email"]'
+
+
 def read_project(file: Path) -> Project:
     """The project that ``file`` describes, durations of all profiles checked.
 
@@ -174,6 +177,7 @@ def _decode(members: Mapping[str, object], file: Path, prefix: str, defaults: Ma
         profiles={name: _profile(name, profile) for name, profile in table.tables("profiles").items()},
     )
     table.refuse_like("expect", f"[[{table.place('expect')}]]")
+    table.refuse_like("redact", _REDACT)
     table.finish()
     findings.raise_first()
     return replace(project, notices=tuple(findings.notices))
@@ -236,6 +240,7 @@ def _profile(name: str, table: Table) -> Profile:
     if "\0" in name:
         table.fault(None, "has a zero byte in its name", "give the profile another name")
     table.refuse_like("expect", "[[expect]] beside the profiles")
+    table.refuse_like("redact", _REDACT)
     table.finish()
     return profile
 

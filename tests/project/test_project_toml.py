@@ -192,3 +192,11 @@ def test_pyproject_without_the_table_is_no_project(write):
     assert read_project_if_any(write("pyproject.toml", "this is no TOML")) is None
     with pytest.raises(ProjectError, match=r"there is no table \[tool\.ergo\]"):
         read_project(write("pyproject.toml", '[project]\nname = "x"\n'))
+
+
+@pytest.mark.parametrize("name", ["redacts", "redacted", "Redact"])
+@pytest.mark.parametrize("body", ["{}[profiles.live]\ngraph = 'g.yaml'\n", "[profiles.live]\ngraph = 'g.yaml'\n{}"])
+def test_a_key_that_most_likely_means_redact_is_refused(write, name: str, body: str) -> None:
+    """A warning alone would let what it is there to keep out into the bundle."""
+    error = refused(write, body.format(f'{name} = ["payload.token"]\n'))
+    assert "did you mean 'redact'?" in error.message
