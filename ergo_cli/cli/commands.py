@@ -307,6 +307,7 @@ _RUNS_COMMANDS = {
     "fork": "runs:fork",
     "cancel": "runs:cancel",
     "export": "runs:export",
+    "import": "runs:import_",
     "gc": "runs:gc",
 }
 

@@ -1,4 +1,4 @@
-"""``ergo runs``: list, show, resume, fork and export the runs of stateful programs in a store."""
+"""``ergo runs``: list, show, resume, fork and move the runs of stateful programs in a store."""
 
 from __future__ import annotations
 
@@ -68,8 +68,24 @@ RebuildOption = Annotated[bool, typer.Option("--rebuild", help="Drop the snapsho
 ForceOption = Annotated[bool, typer.Option("--force", help="Resume a run that does not wait.")]
 AtOption = Annotated[int, place_option("--at", "SEQ", "The last event that is taken over.")]
 AsOption = Annotated[str, typer.Option("--as", parser=_run_id, metavar="NEW_RUN", help="The id of the new run.")]
-FolderArgument = Annotated[str, typer.Argument(metavar="DIR", help="The folder that the files go below.")]
-AsFormOption = Annotated[str, typer.Option("--as", metavar="FORM", help="The form of the files: obzenflow.")]
+ExportedArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[RUN]... [DIR]",
+        help="With -o: the runs, all of the store without any. With --as: a run, and the folder its files go below.",
+        show_default=False,
+    ),
+]
+ArchiveOption = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", readable=False, help="Write the runs to one file, for ergo runs import."
+    ),
+]
+ArchiveArgument = Annotated[str, typer.Argument(metavar="FILE", help="What ergo runs export -o wrote.")]
+AsFormOption = Annotated[
+    str | None, typer.Option("--as", metavar="FORM", help="Write one run as files of this form: obzenflow.")
+]
 WaitOption = Annotated[
     int | None, duration_option("--wait", "How long its driver may take to end it: 500ms, 10s (default), 5m.")
 ]
@@ -280,9 +296,9 @@ def cancel(
 
 
 def export(
-    run: RunArgument,
-    folder: FolderArgument,
-    as_form: AsFormOption,
+    runs: ExportedArgument = None,
+    output: ArchiveOption = None,
+    as_form: AsFormOption = None,
     store: StoreOption = None,
     artifacts: ArtifactsOption = None,
     profile: ProfileOption = None,
@@ -293,19 +309,74 @@ def export(
     color: ColorOption = Color.AUTO,
     version: VersionOption = False,
 ) -> int:
-    """Write a run as files of another form."""
+    """Write runs to a file that another store takes them from, or one run as files of another form."""
     from ergo_cli.cli.session import Session
-    from ergo_cli.host.kept_runs import export_run
     from ergo_cli.project.profiles import RunFlags
-    from ergo_cli.report.kept_runs import EXPORT, render_export
+    from ergo_cli.report.kept_runs import EXPORT
 
-    session = Session(EXPORT, form, color, quiet=quiet, verbose=verbose)
+    session = Session(EXPORT, form, color, quiet=quiet, verbose=verbose, output=output)
     flags = RunFlags(store, None, profile, project, artifacts)
 
     def work(named: NamedStore) -> CommandResult:
-        return render_export(export_run(named, run, as_form, folder))
+        if as_form is None:
+            return _archived(named, runs or [], output)
+        return _exported_as(named, runs or [], output, as_form)
 
     return session.conclude(lambda: _on_store(session, flags, work))
+
+
+def _archived(named: NamedStore, runs: list[str], output: str | None) -> CommandResult:
+    from ergo_cli.errors import UsageError
+    from ergo_cli.host.moved_runs import export_runs
+    from ergo_cli.report.kept_runs import render_archive
+
+    if output is None:
+        fix = "name a file with -o, or the form of a folder with --as"
+        message = "runs export needs -o FILE, or --as FORM"
+        raise UsageError("cli.missing_required_option", message, where="option --output", fix=fix)
+    return render_archive(output, export_runs(named, [_run_id(run) for run in runs], output))
+
+
+def _exported_as(named: NamedStore, runs: list[str], output: str | None, form: str) -> CommandResult:
+    from ergo_cli.errors import UsageError
+    from ergo_cli.host.kept_runs import export_run
+    from ergo_cli.report.kept_runs import render_export
+
+    if output is not None:
+        message = "--as writes a folder, -o one file for ergo runs import"
+        fix = "leave one of them out"
+        raise UsageError("cli.conflicting_options", message, where="options --as and -o", fix=fix)
+    if len(runs) != 2:
+        fix = "write: ergo runs export RUN DIR --as FORM"
+        message = "runs export --as needs a run and a folder"
+        raise UsageError("cli.missing_required_option", message, where="arguments RUN and DIR", fix=fix)
+    run, folder = runs
+    return render_export(export_run(named, _run_id(run), form, folder))
+
+
+def import_(
+    file: ArchiveArgument,
+    store: StoreOption = None,
+    artifacts: ArtifactsOption = None,
+    profile: ProfileOption = None,
+    project: ProjectOption = None,
+    form: FormatOption = Format.TEXT,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    color: ColorOption = Color.AUTO,
+    version: VersionOption = False,
+) -> int:
+    """Take runs that another store has exported into a store."""
+    from ergo_cli.cli.session import Session
+    from ergo_cli.host.moved_runs import import_runs
+    from ergo_cli.project.profiles import RunFlags
+    from ergo_cli.report.kept_runs import IMPORT, render_import
+
+    session = Session(IMPORT, form, color, quiet=quiet, verbose=verbose)
+    flags = RunFlags(store, None, profile, project, artifacts)
+    return session.conclude(
+        lambda: _on_store(session, flags, lambda named: render_import(file, import_runs(named, file)))
+    )
 
 
 def gc(

@@ -186,6 +186,17 @@ class ExportedRun(Struct, frozen=True):
     records: int
 
 
+class RunParts(Struct, frozen=True):
+    """The names under which a store keeps what belongs to a run: in its journals, in order, and of its snapshots.
+
+    A run is there as soon as the last of ``events`` has a record.
+    """
+
+    events: Sequence[str]
+    attempts: Sequence[str] = ()
+    snapshots: Sequence[str] = ()
+
+
 Export: TypeAlias = Callable[[EventJournal, str, AnyPath], ExportedRun]
 """Writes a run of a journal into a folder."""
 
@@ -257,6 +268,14 @@ class RunTools(Protocol):
 
         Raises UsageError for missing requirements, and the kind's ``run_busy`` for a run that another drives.
         """
+        ...
+
+    def parts(self, store: RunStore, run_id: str) -> RunParts:
+        """What the store keeps of a run, and under which names."""
+        ...
+
+    def is_part(self, run_id: str, name: str) -> bool:
+        """Whether what is kept under a name belongs to a run."""
         ...
 
     def artifacts(self, store: RunStore, run_id: str) -> Iterable[str]:

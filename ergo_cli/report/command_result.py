@@ -85,6 +85,8 @@ def _without_result(command: str | None, exit_code: int, error: ErrorDocument | 
             return replace(report, run_fork=None)
         case "runs.export":
             return replace(report, run_exported=None)
+        case "runs.import":
+            return replace(report, runs_imported=None)
         case "runs.gc":
             return replace(report, swept=None)
         case "runs.cancel":

@@ -658,6 +658,19 @@ class ExportDocument(Struct, frozen=True):
     records: int
 
 
+class MovedRunsDocument(Struct, frozen=True):
+    """Runs that were written to the file ``path``, or taken from it, with their records and artifacts.
+
+    An import leaves ``present`` runs as they are, since the store has them already.
+    """
+
+    path: str
+    runs: int
+    records: int
+    artifacts: int
+    present: int | UnsetType = UNSET
+
+
 class ExportedRowsDocument(Struct, frozen=True, rename={"form": "as"}):
     """The rows of a bundle that were written: of ``decisions``, ``effects``, ``events`` or ``divergences``."""
 
@@ -731,6 +744,8 @@ class Report(Struct, frozen=True, kw_only=True):
     run_fork: ForkDocument | UnsetType | None = UNSET
     run_cancelled: CancelDocument | UnsetType | None = UNSET
     run_exported: ExportDocument | UnsetType | None = UNSET
+    runs_archived: MovedRunsDocument | UnsetType | None = UNSET
+    runs_imported: MovedRunsDocument | UnsetType | None = UNSET
     swept: SweepDocument | UnsetType | None = UNSET
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET, Raw, UnsetType
 
-from ergo_cli.core.diagnostics import Notice
+from ergo_cli.core.diagnostics import Notice, counted
 from ergo_cli.errors import exit_code
+from ergo_cli.host.moved_runs import Moved
 from ergo_cli.programs.runs import (
     CancelledRun,
     ExportedRun,
@@ -26,6 +27,7 @@ from ergo_cli.report.document import (
     ExportDocument,
     ForkDocument,
     ListedRunDocument,
+    MovedRunsDocument,
     Report,
     ResumptionDocument,
     RunDriverDocument,
@@ -36,10 +38,10 @@ from ergo_cli.report.document import (
     failure_outcome,
     warning_texts,
 )
-from ergo_cli.report.text import Block, Line, Table, Tone, fields, shorten
+from ergo_cli.report.text import Block, Fields, Line, Table, Tone, fields, shorten
 
-_COMMANDS = ("list", "show", "timeline", "resume", "fork", "cancel", "export")
-LIST, SHOW, TIMELINE, RESUME, FORK, CANCEL, EXPORT = (f"runs.{name}" for name in _COMMANDS)
+_COMMANDS = ("list", "show", "timeline", "resume", "fork", "cancel", "export", "import")
+LIST, SHOW, TIMELINE, RESUME, FORK, CANCEL, EXPORT, IMPORT = (f"runs.{name}" for name in _COMMANDS)
 
 _NUMERIC = frozenset({"events", "snapshot", "seq"})
 _WIDTH = 60
@@ -167,6 +169,28 @@ def render_export(run: ExportedRun) -> CommandResult:
     headline = Line(f"exported: {run.run_id}", Tone.GOOD)
     report = Report(command=EXPORT, outcome="ok", exit_code=0, run_exported=document)
     return CommandResult(report, (headline, fields(pairs, indent=2)))
+
+
+def render_archive(path: str, moved: Moved) -> CommandResult:
+    """Render the runs that were written to a file."""
+    document = MovedRunsDocument(path, moved.runs, moved.records, moved.artifacts)
+    headline = Line(f"exported: {counted(moved.runs, 'run')}", Tone.GOOD)
+    report = Report(command=EXPORT, outcome="ok", exit_code=0, runs_archived=document)
+    return CommandResult(report, (headline, _moved_fields(path, moved)))
+
+
+def render_import(path: str, moved: Moved) -> CommandResult:
+    """Render the runs that were taken from a file."""
+    document = MovedRunsDocument(path, moved.runs, moved.records, moved.artifacts, moved.present)
+    present = f", {moved.present} were there already" if moved.present else ""
+    headline = Line(f"imported: {counted(moved.runs, 'run')}{present}", Tone.GOOD)
+    report = Report(command=IMPORT, outcome="ok", exit_code=0, runs_imported=document)
+    return CommandResult(report, (headline, _moved_fields(path, moved)))
+
+
+def _moved_fields(path: str, moved: Moved) -> Fields:
+    pairs = (("file", path), ("records", str(moved.records)), ("artifacts", str(moved.artifacts)))
+    return fields(pairs, indent=2)
 
 
 def _listed_document(run: ListedRun) -> ListedRunDocument:

@@ -25,7 +25,7 @@ BIN = str(Path(sys.executable).parent)
         ("ergo --show", ["--show-completion"]),
         ("ergo bogus", []),
         ("ergo help r", ["run", "replay", "recover", "redact", "runs", "report"]),
-        ("ergo help runs ", ["list", "show", "timeline", "resume", "fork", "cancel", "export", "gc"]),
+        ("ergo help runs ", ["list", "show", "timeline", "resume", "fork", "cancel", "export", "import", "gc"]),
         ("ergo help runs l", ["list"]),
         ("ergo help fixture f", ["from-csv"]),
         ("ergo help replay ", []),

@@ -27,7 +27,7 @@ from ergo_cli.programs.kernel.engine.events import (
     end_of_log,
 )
 from ergo_cli.programs.kernel.engine.policy import JournalAttemptLog
-from ergo_cli.programs.kernel.engine.state import InitialStates, copy_initial_state
+from ergo_cli.programs.kernel.engine.state import InitialStates, copy_initial_state, initial_name
 from ergo_cli.programs.kernel.leases import driving
 from ergo_cli.programs.kernel.program import Kernel, KernelProgram
 from ergo_cli.programs.kernel.runs.timeline import derived_status, ids_of, run_timeline
@@ -40,6 +40,7 @@ from ergo_cli.programs.runs import (
     Request,
     ResumedRun,
     Resumption,
+    RunParts,
     RunRecord,
     ShownRun,
     Snapshot,
@@ -154,6 +155,14 @@ class KernelRuns(Struct, frozen=True):
             None if blocked.interrupt is None else wire.encode(blocked.interrupt.value),
             blocked.wait_signal,
         )
+
+    def parts(self, store: RunStore, run_id: str) -> RunParts:
+        """The log of a run, its failed attempts, its snapshots and its first state."""
+        return RunParts([run_id], [run_id], [run_id, initial_name(run_id)])
+
+    def is_part(self, run_id: str, name: str) -> bool:
+        """Whether a name is that of the run, or of its first state."""
+        return name in (run_id, initial_name(run_id))
 
     def artifacts(self, store: RunStore, run_id: str) -> tuple[()]:
         """None: runs of kernels name no artifacts."""

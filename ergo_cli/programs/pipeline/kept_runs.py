@@ -25,7 +25,7 @@ from ergo_cli.programs.pipeline.flow_summary import FlowSummary, StageSummary
 from ergo_cli.programs.pipeline.leases import driving
 from ergo_cli.programs.pipeline.program import PipelineProgram
 from ergo_cli.programs.pipeline.record_lines import name_of, parts_of
-from ergo_cli.programs.pipeline.stored_flows import FLOW_TABLES, end_of
+from ergo_cli.programs.pipeline.stored_flows import FLOW_TABLES, MANIFEST, end_of, flow_of, journal_run
 from ergo_cli.programs.pipeline.system_events import (
     ContractResult,
     ContractStatus,
@@ -43,6 +43,7 @@ from ergo_cli.programs.runs import (
     ListedRun,
     ResumedRun,
     Resumption,
+    RunParts,
     RunRecord,
     RunTable,
     ShownRun,
@@ -147,6 +148,16 @@ class PipelineRuns(Struct, frozen=True):
             "a flow goes on with the events that it was begun with, and the store does not have them",
             where=_where(run_id),
         )
+
+    def parts(self, store: RunStore, run_id: str) -> RunParts:
+        """The journals of a flow; that of its manifest, which begins it, is the last."""
+        manifest = journal_run(run_id, MANIFEST)
+        journals = [name for name in store.journal.runs() if self.is_part(run_id, name) and name != manifest]
+        return RunParts([*journals, manifest])
+
+    def is_part(self, run_id: str, name: str) -> bool:
+        """Whether a name is that of a journal of the flow."""
+        return flow_of(name) == run_id
 
     def artifacts(self, store: RunStore, run_id: str) -> tuple[()]:
         """None: flows name no artifacts."""

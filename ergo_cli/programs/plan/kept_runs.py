@@ -23,7 +23,7 @@ from ergo_cli.programs.plan.leases import driving
 from ergo_cli.programs.plan.manifest import RunManifest
 from ergo_cli.programs.plan.parallel import lanes_of
 from ergo_cli.programs.plan.plan_changes import PlanRefused
-from ergo_cli.programs.plan.plan_records import PlanRecords, copy_plan
+from ergo_cli.programs.plan.plan_records import PlanRecords, copy_plan, plan_place
 from ergo_cli.programs.plan.program import PlanProgram
 from ergo_cli.programs.plan.reasons import reasons_of, skip_tags_of
 from ergo_cli.programs.plan.record_lines import parts_of
@@ -37,6 +37,7 @@ from ergo_cli.programs.runs import (
     ListedRun,
     ResumedRun,
     Resumption,
+    RunParts,
     RunRecord,
     RunTable,
     ShownRun,
@@ -177,6 +178,15 @@ class PlanRuns(Struct, frozen=True):
             status = wire.encode(PlanSummary(result.phase, result.final_snapshot_id))
             head, notices = store.journal.head(run_id), tuple(plans.notices)
             return ResumedRun(run_id, status, _STANDINGS[result.phase], len(before), head, notices=notices)
+
+    def parts(self, store: RunStore, run_id: str) -> RunParts:
+        """The plans that the run was driven by, its stream, and the lanes of its parallel states."""
+        lanes = [name for name in store.attempts.runs() if self.is_part(run_id, name)]
+        return RunParts([plan_place(run_id), run_id], lanes)
+
+    def is_part(self, run_id: str, name: str) -> bool:
+        """Whether a name is that of the run, or begins with it and a slash."""
+        return name.partition("/")[0] == run_id
 
     def artifacts(self, store: RunStore, run_id: str) -> list[str]:
         """The manifest, the snapshots and the facts of a run, in lanes too while it has not ended; else none.

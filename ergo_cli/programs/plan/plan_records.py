@@ -55,7 +55,7 @@ class PlanRecords:
         if last_plan(self._journal, run_id) == record:
             return
         try:
-            self._journal.append(_place(run_id), [msgspec.json.encode(record, order="sorted").decode()])
+            self._journal.append(plan_place(run_id), [msgspec.json.encode(record, order="sorted").decode()])
         except StoreError as error:
             raise journal_error(error) from error
 
@@ -99,17 +99,18 @@ def last_plan(journal: EventJournal, run_id: str) -> PlanRecord | None:
 def copy_plan(journal: EventJournal, source: str, branch: str) -> None:
     """Give a branch the plan of the run that it is forked from. Raises StorageError."""
     try:
-        journal.append(_place(branch), _last_text(journal, source))
+        journal.append(plan_place(branch), _last_text(journal, source))
     except StoreError as error:
         raise journal_error(error) from error
 
 
 def _last_text(journal: EventJournal, run_id: str) -> list[str]:
-    head = journal.head(_place(run_id))
-    return [text for _, text in journal.scan(_place(run_id), head, head)] if head else []
+    head = journal.head(plan_place(run_id))
+    return [text for _, text in journal.scan(plan_place(run_id), head, head)] if head else []
 
 
-def _place(run_id: str) -> str:
+def plan_place(run_id: str) -> str:
+    """The name under which the plans of a run are kept."""
     return f"{run_id}/plan"
 
 

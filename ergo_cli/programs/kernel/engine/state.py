@@ -206,22 +206,23 @@ class InitialStates(Generic[S]):
         """Store the first state of a run about to begin. Raises KernelError of category SnapshotStore."""
         text = self._codec.encode(state).decode()
         with store_errors(Category.SNAPSHOT_STORE, run_id):
-            self._store.save(_initial_name(run_id), 0, text, self._codec.version)
+            self._store.save(initial_name(run_id), 0, text, self._codec.version)
 
     def find(self, run_id: str) -> S | None:
         """The first state of a run, None if none was stored. Raises KernelError as ``Snapshots.latest`` does."""
-        kept = Snapshots(self._store, _initial_name(run_id), self._codec).latest()
+        kept = Snapshots(self._store, initial_name(run_id), self._codec).latest()
         return None if kept is None else kept.state
 
 
 def copy_initial_state(store: SnapshotStore, source: str, branch: str) -> None:
     """Give the run ``branch`` the first state of ``source``, if one is stored. Raises StoreError."""
-    kept = store.load_latest(_initial_name(source))
+    kept = store.load_latest(initial_name(source))
     if kept is not None:
-        store.save(_initial_name(branch), kept.at_seq, kept.text, kept.version)
+        store.save(initial_name(branch), kept.at_seq, kept.text, kept.version)
 
 
-def _initial_name(run_id: str) -> str:
+def initial_name(run_id: str) -> str:
+    """The name under which the first state of a run is kept."""
     return f"{run_id}\ninitial state"
 
 
