@@ -1,4 +1,4 @@
-"""The shared parts of SQLite and PostgreSQL stores: names of tables, one connection per thread, journals in tables."""
+"""The shared parts of SQLite and PostgreSQL stores: names of tables, connections of threads, journals in tables."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class RunTables(Struct, frozen=True):
 
 
 class Closable(Protocol):
-    """A connection, as ``ThreadConnections`` sees it."""
+    """A connection, as those who keep it open see it."""
 
     def close(self) -> None:
         """Close the connection. May be called from another thread than the one it was opened for."""
@@ -82,13 +82,6 @@ class ThreadConnections(Generic[C]):
             with self._lock:
                 self._open[thread] = connection
         return connection
-
-    def discard(self) -> None:
-        """Close the calling thread's connection; the next use opens a new one."""
-        with self._lock:
-            connection = self._open.pop(current_thread(), None)
-        if connection is not None:
-            connection.close()
 
     def close(self) -> None:
         """Close the connections of all threads; a later use opens one again."""

@@ -12,7 +12,8 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ergo_cli.errors import StoreError
-from ergo_cli.stores.database import RunTables, TableJournal, ThreadConnections
+from ergo_cli.stores.connection_pool import ConnectionPool, PoolExhausted
+from ergo_cli.stores.database import RunTables, TableJournal
 from ergo_cli.stores.journals import StoredSnapshot
 from ergo_cli.stores.leases import NONE_HELD, HeldLease
 
@@ -64,6 +65,11 @@ def postgres_fault(place: str, error: psycopg.Error, secrets: Iterable[str] = ()
     if any(secret in why for secret in secrets):
         why = "the driver's message is left out, because it holds the password"
     return store_fault(code, place, f"the store '{place}' cannot be used: {why}", _by_state(_FIXES_BY_STATE, state))
+
+
+def _is_lost(error: psycopg.Error) -> bool:
+    """Whether an error is that of a connection which cannot be used any more, or of none that could be opened."""
+    return not error.sqlstate or error.sqlstate.startswith(("08", "57P"))
 
 
 def _by_state(table: Mapping[str, str], state: str) -> str | None:
@@ -155,6 +161,10 @@ def _has_table(connection: Connection[Any], schema: str, table: str) -> bool:
     return found is not None and found[0] is not None
 
 
+MOST_CONNECTIONS = 10
+"""How many connections a process opens to a database for one kind of program; its threads take turns."""
+
+_POOL_PATIENCE_S = 10.0
 _PATIENCE = {"connect_timeout": 5, "options": "-c lock_timeout=5s"}
 
 
@@ -164,7 +174,7 @@ _UNSYNCED_TURN = f"{_TURN}, set_config('synchronous_commit', 'off', true)"
 
 
 class PostgresDatabase:
-    """A database that journals and snapshots share; making one never connects.
+    """A database that journals and snapshots share; making one never connects. Threads share its connections.
 
     ``dsn`` is a connection string or URI of libpq; without a connect timeout in it, 5 s apply. A connection that
     could not be opened, or that has broken, is opened anew at the next use, and the tables are checked again.
@@ -174,7 +184,7 @@ class PostgresDatabase:
         self.tables = tables
         self._dsn = dsn
         self._schema = schema
-        self._connections = ThreadConnections(self._connect)
+        self._connections = ConnectionPool(self._connect, MOST_CONNECTIONS, _POOL_PATIENCE_S)
         self._place = "postgres"
         self._secrets: tuple[str, ...] = ()
 
@@ -193,8 +203,8 @@ class PostgresDatabase:
     @contextmanager
     def reading(self) -> Generator[Connection[Any]]:
         """A connection for single queries. Raises StoreError."""
-        with self._faults():
-            yield self._connections.current()
+        with self._faults(), self._connections.lent() as connection:
+            yield connection
 
     def lacks_tables(self) -> bool:
         """Whether it is a database of this version without the tables of this kind of program; nothing is made.
@@ -212,9 +222,13 @@ class PostgresDatabase:
 
         try:
             yield
+        except PoolExhausted:
+            message = f"the store '{self._place}' is in use: all {MOST_CONNECTIONS} connections of this process are"
+            fix = "let fewer threads use the store at once, or keep what they write apart"
+            raise store_fault("store.locked", self._place, message, fix) from None
         except psycopg.Error as error:
-            if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-                self._connections.discard()
+            if _is_lost(error):
+                self._connections.close()  # what broke one, such as a server that was restarted, has broken the others
             fault = postgres_fault(self._place, error, self._secrets)
             if any(secret in str(error) for secret in self._secrets):
                 raise fault from None

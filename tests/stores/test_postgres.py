@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, Event, Semaphore
 
 import pytest
 
@@ -13,7 +15,7 @@ from ergo_cli.errors import exit_code
 from ergo_cli.programs.kernel.tables import KERNEL_TABLES
 from ergo_cli.stores.database import RunTables
 from ergo_cli.stores.journals import StoredSnapshot
-from ergo_cli.stores.postgres import PostgresDatabase, PostgresJournal, PostgresSnapshots
+from ergo_cli.stores.postgres import MOST_CONNECTIONS, PostgresDatabase, PostgresJournal, PostgresSnapshots
 from ergo_cli.testing.stores import refused
 
 psycopg = pytest.importorskip("psycopg")
@@ -178,6 +180,57 @@ def test_a_connection_that_breaks_is_opened_again(postgres: str, journal: Postgr
     with refused("store.unreachable"):
         journal.append("r", ["4"])
     assert journal.append("r", ["4"], 3) == 4
+
+
+def test_threads_share_a_bounded_number_of_connections(postgres: str, journal: PostgresJournal) -> None:
+    workers, most = 4 * MOST_CONNECTIONS, list[int]()
+    start = Barrier(workers)
+
+    def work(number: int) -> None:
+        start.wait()
+        for text in ("1", "2", "3"):
+            journal.append(f"run {number}", [text])
+            if number == 0:
+                most.append(open_connections(postgres))
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, range(workers)))
+    assert 1 <= max(most) <= MOST_CONNECTIONS
+    assert all(journal.head(f"run {number}") == 3 for number in range(workers))
+
+
+def open_connections(postgres: str) -> int:
+    """How many connections there are to the database beside the one that asks."""
+    with psycopg.connect(postgres) as asking:
+        row = asking.execute("SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()").fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_a_thread_that_gets_no_connection_is_told_so(
+    postgres: str, journal: PostgresJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ergo_cli.stores.postgres._POOL_PATIENCE_S", 0.05)
+    database = PostgresDatabase(postgres, KERNEL_TABLES)
+    one = PostgresJournal(database)
+    release, holding = Event(), Semaphore(0)
+
+    def hold() -> None:
+        with database.reading():
+            holding.release()
+            release.wait(60)
+
+    with ThreadPoolExecutor(MOST_CONNECTIONS) as pool:
+        held = [pool.submit(hold) for _ in range(MOST_CONNECTIONS)]
+        for _ in held:
+            assert holding.acquire(timeout=60)
+        with refused("store.locked"):
+            one.head("r")
+        release.set()
+        for each in held:
+            each.result()
+    assert one.head("r") == 3
+    database.close()
 
 
 def test_a_run_id_that_the_database_cannot_hold(journal: PostgresJournal) -> None:
