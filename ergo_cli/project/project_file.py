@@ -114,6 +114,7 @@ class Project(Struct, frozen=True):
     expects: tuple[Expect, ...] = ()
 
 
+_EXPECT_HEADER = re.compile(r"\s*\[\[\s*(tool\s*\.\s*ergo\s*\.\s*)?expect\s*\]\]")
 _REDACT = 'redact = ["payload.customer.email"]'
 
 
@@ -133,14 +134,27 @@ def read_project_if_any(file: Path) -> Project | None:
     """As ``read_project``, but None for a ``pyproject.toml`` without ``[tool.ergo]``."""
     text = _text(file)
     if file.name != PYPROJECT_TOML:
-        return _decode(parse_toml(text, str(file), parse_fault), file, prefix="", defaults={})
+        return _placed(_decode(parse_toml(text, str(file), parse_fault), file, prefix="", defaults={}), text)
     if "ergo" not in text:
         return None
     document = parse_toml(text, str(file), parse_fault)
     members = _member(_member(document, "tool"), "ergo")
     if members is None:
         return None
-    return _decode(members, file, prefix="tool.ergo", defaults=_member(document, "project") or {})
+    return _placed(_decode(members, file, prefix="tool.ergo", defaults=_member(document, "project") or {}), text)
+
+
+def _placed(project: Project, text: str) -> Project:
+    """The project with the lines of its ``[[expect]]``, unless something else in the text looks like one."""
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if _EXPECT_HEADER.match(line)]
+    if len(lines) != len(project.expects):
+        return project
+    file = str(project.file)
+    placed = (
+        replace(expect, where=f"{file}:{line}{expect.where.removeprefix(file)}")
+        for expect, line in zip(project.expects, lines, strict=True)
+    )
+    return replace(project, expects=tuple(placed))
 
 
 def _text(file: Path) -> str:

@@ -36,7 +36,15 @@ from ergo_cli.report.document import (
     warning_texts,
 )
 from ergo_cli.report.error_text import near
-from ergo_cli.report.expected import expect_documents, expected_count, expected_lines, expected_text, without_expected
+from ergo_cli.report.expected import (
+    CLOSED,
+    closed_line,
+    expect_documents,
+    expected_count,
+    expected_lines,
+    expected_text,
+    without_expected,
+)
 from ergo_cli.report.facts import FactsOf, facts, remembered
 from ergo_cli.report.failures import failure_documents, failure_lines
 from ergo_cli.report.first_decision import MOST_FACTS, Sides, event_text, first_decision
@@ -95,7 +103,7 @@ def render_comparison(
     facts_of = remembered()  # text and document have the same ones
     report = Report(
         command=command,
-        outcome=Outcome.DIVERGED.value if code == 1 else _outcome(code, results),
+        outcome=_outcome(code, results),
         exit_code=code,
         error=None if headline is None else error_document(headline),
         bundles=tuple(_repeatable(command, result, shown.options, facts_of) for result in results),
@@ -106,6 +114,8 @@ def render_comparison(
         shard=shown.shard or UNSET,
     )
     blocks = tuple(_empty(searched) if is_empty else _blocks(results, sides, shown, facts_of))
+    if report.outcome == CLOSED:
+        blocks = (closed_line(unmet), *blocks)
     messages = failure_lines(*(result.failures for result in results))
     complaints = (*_complaints(refused_alike(results)), *unmet)
     notices += tuple(_bundle_notices(results, verbose=shown.verbose))
@@ -210,6 +220,8 @@ def _outcome(code: int, results: Sequence[BundleResult]) -> str:
     """The outcome of all: what differs less than the gate has exit code 0, and is no match."""
     if code > 1:
         return failure_outcome(code)
+    if code == 1:
+        return CLOSED if all(result.passes for result in results) else Outcome.DIVERGED.value
     return (Outcome.DIVERGED if any(result.outcome is Outcome.DIVERGED for result in results) else Outcome.MATCH).value
 
 

@@ -7,11 +7,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import counted
+from ergo_cli.errors import ErgoError
 from ergo_cli.project.project_file import Expect
 from ergo_cli.replay.results import BundleResult, Divergence
 from ergo_cli.report.document import ExpectDocument, unicode
 from ergo_cli.report.error_text import near
-from ergo_cli.report.text import Block, Line, Row, Rows
+from ergo_cli.report.text import Block, Line, Row, Rows, Tone
+
+CLOSED = "closed"
+"""The outcome where every bundle passes, and an expectation that does not hold any more closes the gate."""
+
+
+def closed_line(unmet: Sequence[ErgoError]) -> Line:
+    """The verdict where expectations alone close the gate: the first of them, and how many more there are."""
+    more = f", and {counted(len(unmet) - 1, 'more expectation')}" if len(unmet) > 1 else ""
+    return Line(f"closed  {near(unmet[0].where or '')}  {unmet[0].message}{more}", Tone.BAD)
 
 
 def without_expected(result: BundleResult) -> BundleResult:

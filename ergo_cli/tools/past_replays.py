@@ -177,7 +177,7 @@ class _Place:
         return self._replayed(report)
 
     def _replayed(self, report: _Report) -> Replayed:
-        if report.outcome not in ("match", "diverged") or not report.bundles:
+        if report.outcome not in ("match", "diverged", "closed") or not report.bundles:
             fault = report.error
             return _not_run("the replay was interrupted", None) if fault is None else Replayed(fault=self._error(fault))
         [bundle] = report.bundles

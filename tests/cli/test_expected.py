@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from lxml.html import fromstring
 
 from tests.conftest import Ergo
 
@@ -49,7 +51,7 @@ def test_what_is_expected_is_shown_and_not_counted(ergo: Ergo, desk: Path) -> No
     assert (report["outcome"], report["exit_code"], report["error"]) == ("diverged", 0, None)
     assert report["expects"] == [
         {
-            "where": "ergo.toml expect[0]",
+            "where": "ergo.toml:11 expect[0]",
             "bundle": "captures/*.json",
             "kind": None,
             "node": None,
@@ -107,7 +109,7 @@ def test_one_that_is_due_is_named_and_expects_nothing(ergo: Ergo, desk: Path) ->
     assert (ran.exit_code, ran.report["outcome"]) == (1, "diverged")
     assert "expected_by" not in ran.report["bundles"][0]["divergences"][0]
     error = ran.report["error"]
-    assert (error["code"], error["where"]) == ("expect.past_date", f"{desk / 'ergo.toml'} expect[0]")
+    assert (error["code"], error["where"]) == ("expect.past_date", f"{desk / 'ergo.toml'}:11 expect[0]")
     assert error["message"] == f"what was expected until {PAST} is due: {WHY}"
     (desk / "graphs" / "order_threshold.yaml").write_bytes((DESK / "graphs" / "order_threshold.yaml").read_bytes())
     assert ergo("replay", cwd=desk).exit_code == 1, "due also where everything matches again"
@@ -119,9 +121,57 @@ def test_one_that_matches_nothing_closes_the_gate_once_all_its_bundles_were_comp
     assert ergo("replay", "captures/monday.json", cwd=desk).exit_code == 0, "the other bundle may still differ"
     assert ergo("replay", "captures", "--until", "3", cwd=desk).exit_code == 0, "later decisions may still differ"
     ran = ergo("replay", "captures", "--format", "json", cwd=desk)
-    assert (ran.exit_code, ran.report["outcome"]) == (1, "diverged")
+    assert (ran.exit_code, ran.report["outcome"]) == (1, "closed")
     assert ran.report["error"]["code"] == "expect.nothing_matched"
     assert ergo("replay", "captures", "--strict", cwd=desk).exit_code == 1
+
+
+@pytest.fixture
+def due(desk: Path) -> str:
+    """Where a project whose bundles all match says that something is due."""
+    (desk / "graphs" / "order_threshold.yaml").write_bytes((DESK / "graphs" / "order_threshold.yaml").read_bytes())
+    expect(desk, PAST)
+    line = (desk / "ergo.toml").read_text().splitlines().index("[[expect]]") + 1
+    return f"ergo.toml:{line}"
+
+
+def test_a_gate_that_an_expectation_alone_closes_says_so_first(ergo: Ergo, desk: Path, due: str) -> None:
+    ran = ergo("replay", cwd=desk)
+    assert ran.exit_code == 1
+    first, second, *_ = ran.stdout.splitlines()
+    assert first == f"closed  {due} expect[0]  what was expected until {PAST} is due: {WHY}"
+    assert second.startswith("match  ")
+
+
+def test_every_format_has_what_closes_the_gate(ergo: Ergo, desk: Path, due: str) -> None:
+    told = f"what was expected until {PAST} is due: {WHY}"
+    said = {form: ergo("replay", "--format", form, cwd=desk).stdout for form in ("json", "junit", "sarif", "github")}
+    assert json.loads(said["json"])["outcome"] == "closed"
+    assert f'<error message="closed  {told}" type="expect.past_date">' in said["junit"]
+    file, _, line = due.partition(":")
+    assert said["github"].startswith(f"::error file={file},line={line},title=ergo%3A expect.past_date::{told}")
+    [result] = json.loads(said["sarif"])["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": int(line)}
+    [issue] = json.loads(ergo("replay", "--format", "gitlab", cwd=desk).stdout)
+    assert issue["location"] == {"path": file, "lines": {"begin": int(line)}}
+
+
+def test_the_page_of_a_gate_that_an_expectation_closes(ergo: Ergo, desk: Path, due: str) -> None:
+    ergo("replay", "--report", "html=page.html", cwd=desk)
+    page = fromstring((desk / "page.html").read_text(encoding="utf-8"))
+    [verdict] = page.cssselect("section.verdict")
+    assert [each.text_content().strip() for each in verdict.cssselect(".badge, .lead")] == [
+        "!closed",
+        f"what was expected until {PAST} is due: {WHY}",
+    ]
+
+
+def test_a_text_in_a_project_that_looks_like_an_expectation_moves_no_line(ergo: Ergo, desk: Path, due: str) -> None:
+    with (desk / "ergo.toml").open("a") as file:
+        file.write('\n[[expect]]\nuntil = 2999-01-01\nbundle = "no.json"\nwhy = """\n[[expect]]\n"""\n')
+    ran = ergo("replay", cwd=desk)
+    assert ran.stdout.startswith("closed  ergo.toml expect[0]  ")
+    assert "and 1 more expectation" in ran.stdout.splitlines()[0]
 
 
 def test_one_that_names_no_bundle_closes_the_gate(ergo: Ergo, desk: Path) -> None:
@@ -129,7 +179,7 @@ def test_one_that_names_no_bundle_closes_the_gate(ergo: Ergo, desk: Path) -> Non
     expect(desk, LATER, bundle="captures/wednesday.json")
     ran = ergo("replay", cwd=desk)
     assert ran.exit_code == 1
-    assert "error: no bundle is named 'captures/wednesday.json'\n  where: ergo.toml expect[1]\n" in ran.stderr
+    assert "error: ergo.toml:16 expect[1]  no bundle is named 'captures/wednesday.json'\n" in ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from ergo_cli.report.comparisons import extent, reason_of_change
 from ergo_cli.report.consequences import independent
 from ergo_cli.report.document import BundleDocument, ChangeDocument, ErrorDocument, Report, warning_text
 from ergo_cli.report.error_text import near, without_hashes
-from ergo_cli.report.expected import expected_count, expected_text, without_expected
+from ergo_cli.report.expected import CLOSED, expected_count, expected_text, without_expected
 from ergo_cli.report.facts import Fact, facts, value_line
 from ergo_cli.report.first_decision import FirstPlace, closer_command, episodes_before, first_place, place_text, reasons
 from ergo_cli.report.formats.html.drawing import Drawing, drawing_of
@@ -35,6 +35,7 @@ _WIDTH = 120
 VERDICTS = {
     "match": "match",
     "diverged": "differs",
+    "closed": "closed",
     "valid": "valid",
     "invalid": "invalid",
     "refused": "refused",
@@ -136,6 +137,8 @@ def lead(report: Report, compared: Compared | None) -> str:
     if compared is None:
         return _lead_without_results(report)
     results = compared.results
+    if report.outcome == CLOSED and report.error is not None:
+        return without_hashes(near(report.error.message))
     if len(results) == 1:
         return "; ".join(_lead_of(results[0]))
     parts = [_of_all(results, Outcome.DIVERGED, "differ"), _of_all(results, Outcome.REFUSED, "cannot be compared")]
