@@ -29,39 +29,53 @@ class Read(Struct, frozen=True):
 def refuse_replacing(output: str | Path, reads: Iterable[Read]) -> None:
     """Refuse an ``output`` that is one of ``reads``, a loaded Python file, or a file that a standard stream goes to.
 
-    It is refused by any path, link or hard link.
+    It is refused by any path, link or hard link, and as a file that standard input or output is redirected to.
 
     Raises UsageError ``cli.conflicting_options``.
     """
     if str(output) == STANDARD_OUTPUT:
+        standing = place = _stream(1)
+    else:
+        standing = _identity(output)
+        _refuse_stream(output, standing)
+        place = standing or _path_of(output)
+    if place is None:
         return
-    standing = _identity(output)
-    _refuse_stream(output, standing)
-    place = standing or _path_of(output)
+    name = "standard output" if str(output) == STANDARD_OUTPUT else f"'{output}'"
     for read in reads if standing is None else (*reads, *_modules()):
-        if str(read.path) != STANDARD_INPUT and place == (_identity(read.path) or _path_of(read.path)):
-            message = f"'{output}' is {read.what}: writing there would destroy it"
+        if place == _place_of(read.path):
+            message = f"{name} is {read.what}: writing there would destroy it"
             fix = "name another file to write to"
             raise UsageError("cli.conflicting_options", message, where=str(output), fix=fix)
+
+
+def _place_of(path: str | Path) -> tuple[int, int] | str | None:
+    """What is read at a path, where it can be told from other files; ``-`` is the file that standard input is."""
+    return _stream(0) if str(path) == STANDARD_INPUT else _identity(path) or _path_of(path)
 
 
 def _refuse_stream(output: str | Path, standing: tuple[int, int] | None) -> None:
     """Refuse a plain file that standard output or error goes to: it would be lost with the file that is replaced."""
     for name, descriptor in (("standard output", 1), ("standard error", 2)):
-        try:
-            stream = os.fstat(descriptor)
-        except OSError:
-            continue
-        if stat.S_ISREG(stream.st_mode) and (stream.st_dev, stream.st_ino) == standing:
+        if standing is not None and _stream(descriptor) == standing:
             message = f"'{output}' is {name}: writing there would destroy what goes to it"
             fix = "name another file to write to"
             raise UsageError("cli.conflicting_options", message, where=str(output), fix=fix)
 
 
+def _stream(descriptor: int) -> tuple[int, int] | None:
+    """Device and inode of the plain file that a standard stream is; None if it is none."""
+    try:
+        stream = os.fstat(descriptor)
+    except OSError:
+        return None
+    return (stream.st_dev, stream.st_ino) if stat.S_ISREG(stream.st_mode) else None
+
+
 def refuse_bundle_over(destination: str, reads: Sequence[Read]) -> None:
     """As ``refuse_replacing``, for the bundle and for a partial one beside it."""
+    refuse_replacing(destination, reads)
     if destination != STANDARD_OUTPUT:
-        refuse_replacing(destination, reads)
         refuse_replacing(partial_path(os.path.realpath(destination)), reads)
 
 
