@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from ergo_cli.core.time import NANOS
+from ergo_cli.project.redaction import KEY_VARIABLE
 from ergo_cli.signals import before_the_end, signals_held
 
 _SHELL = "/bin/sh"
@@ -61,9 +62,12 @@ class ProcessGroup:
     ) -> ProcessGroup:
         """Run ``command``, an argument list that no shell sees, in ``folder`` or, for None, in the current one.
 
-        Its stdout is a pipe; ``environment`` is by default that of ergo. The caller must ``end`` it, even after the
-        child has exited: it may have left children. Raises OSError if it cannot be run.
+        Its stdout is a pipe; ``environment`` is by default that of ergo, and never has the key of redactions. The
+        caller must ``end`` it, even after the child has exited: it may have left children. Raises OSError if it cannot
+        be run.
         """
+        variables = os.environ if environment is None else environment
+        without_key = {name: value for name, value in variables.items() if name != KEY_VARIABLE}
         with signals_held():
             try:
                 child = subprocess.Popen(
@@ -72,7 +76,7 @@ class ProcessGroup:
                     stdin=stdin,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
-                    env=environment,
+                    env=without_key,
                     process_group=0,
                 )
             except ValueError as error:  # a zero byte, or a character that the file system cannot name

@@ -127,7 +127,9 @@ class EventStream:
                     yield from self._line_by_line() if events is None else self._together(events)
                     self._first_line += piece.count(b"\n") + 1
         except RecordFault as fault:
-            raise bad_line(self._label, self._line, fault, is_withheld=self._redaction is not None) from fault
+            if self._redaction is not None:
+                raise bad_line(self._label, self._line, fault, is_withheld=True) from None
+            raise bad_line(self._label, self._line, fault) from fault
         except LineTooLong as error:
             raise too_long(self._label, error) from error
         self._check_whole()

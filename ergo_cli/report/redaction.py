@@ -19,6 +19,7 @@ from ergo_cli.report.document import (
 from ergo_cli.report.error_text import near
 from ergo_cli.report.reproducing import argument
 from ergo_cli.report.text import Block, Line, Tone, fields
+from ergo_cli.stores.standard_output import STANDARD_OUTPUT
 from ergo_cli.tools.redact.redacting import Redacted
 
 _SHOWN = 10
@@ -56,9 +57,11 @@ def _document(redacted: Redacted) -> RedactionDocument:
 
 def _blocks(redacted: Redacted, words: Sequence[str]) -> Iterator[Block]:
     where = f"{redacted.changed:,} of {counted(redacted.events, 'event')}"
-    yield Line(f"redacted   {counted(redacted.values, 'value')} in {where}", Tone.GOOD)
+    before = f", {redacted.present:,} had been redacted before" if redacted.present else ""
+    yield Line(f"redacted   {counted(redacted.values, 'value')} in {where}{before}", Tone.GOOD)
     yield fields(tuple((path, f"{matches:,}") for path, matches in redacted.matches), indent=2)
-    yield Line(f"bundle     {near(redacted.output)}")
+    is_passed_on = redacted.output == STANDARD_OUTPUT
+    yield Line(f"bundle     {'standard output' if is_passed_on else near(redacted.output)}")
     yield Line()
     count, listed = redacted.difference.divergence_count, redacted.difference.divergences[:_SHOWN]
     if not count:
@@ -70,6 +73,8 @@ def _blocks(redacted: Redacted, words: Sequence[str]) -> Iterator[Block]:
             yield Line(f"  and {count - len(listed):,} more", Tone.FAINT)
     if not redacted.same_program:
         yield Line("program    today's is not the one that made the bundle: what differs may be its doing", Tone.FAINT)
+    if is_passed_on:
+        return
     command = ("ergo", "replay", argument(redacted.output), "--strict", *words)
     yield Line(f"prove      {shlex.join(command)}", whole=True)
 

@@ -23,7 +23,7 @@ from ergo_cli.project.loading import load_gated_program
 from ergo_cli.project.primitives import load_inventory, with_trust
 from ergo_cli.project.profiles import FixtureFile, IngressProcess, ResolvedProfile, resolve_profile
 from ergo_cli.project.project_file import Project, read_project
-from ergo_cli.project.redaction import redaction_for_checks
+from ergo_cli.project.redaction import RedactFlags, find_redaction, redaction_for_checks
 from ergo_cli.project.trust import check_key, check_path, cluster_gate
 from ergo_cli.replay.expected import expectations_of
 from ergo_cli.tools.file_checks import Checked, Surroundings, all_errors, read_events
@@ -80,6 +80,7 @@ class _ProfileCheck:
         adapter = self._attempt(lambda: self._adapter(profile))
         program = self._attempt(lambda: self._program(profile))
         self._attempt(lambda: self._ingress(profile, adapter))
+        self._redaction(profile)
         complete = (adapter or not profile.adapter) and (egress or not profile.egress)
         if program is not None and complete:
             self.notices += self._attempt(lambda: check_fit(program, adapter, egress, profile.run_id)) or ()
@@ -128,6 +129,14 @@ class _ProfileCheck:
                 check_command(command, folder)
             case _:
                 assert_never(profile.ingress)
+
+    def _redaction(self, profile: ResolvedProfile) -> None:
+        """Warn of a redaction without its key: a check needs none, and whoever checks may have none."""
+        try:
+            find_redaction(RedactFlags(), profile.project, profile)
+        except ErgoError as error:
+            what = f"profile '{self._name}' cannot run or capture here: {error.message}; {error.fix}"
+            self.notices.append(Notice(what, f"{profile.project.file} {self._place('redact')}"))
 
     def _check_scripts(self, profile: ResolvedProfile, command: Sequence[str], key: str) -> None:
         for word in scripts_of(command):

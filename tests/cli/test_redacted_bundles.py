@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,7 @@ def refused(desk: Desk, *arguments: str, key: str = KEY) -> tuple[int, str, str]
 def test_a_value_that_stands_elsewhere_too_is_not_left_there(desk: Desk) -> None:
     desk.events(*PAYLOADS, {"amount": 8, "text": f"answer {EMAIL} today"})
     assert desk.run("capture", "-o", "raw.json").exit_code == 0
-    where = "raw.json event 'e4' payload"
+    where = "raw.json event 'e4' payload.text"
     assert refused(desk, "raw.json", "-o", "red.json", *REDACT) == (3, "redact.value_remains", where)
     assert desk.run("redact", "raw.json", "-o", "red.json", *REDACT, "--redact", "payload.text").exit_code == 0
     assert desk.leaks() == []
@@ -226,3 +227,88 @@ def test_a_bundle_whose_payload_was_changed_is_not_made_good(desk: Desk) -> None
     bundle["events"][0]["payload"][-2] ^= 1
     (desk.root / "raw.json").write_text(json.dumps(bundle))
     assert refused(desk, "raw.json", "-o", "red.json", *REDACT)[:2] == (3, "replay.hash_mismatch")
+
+
+@pytest.mark.parametrize("answer", ["'look at\\n{} now'", "'(Ä) {}, Ä'", "json.dumps(['{}'])"])
+def test_a_value_is_found_behind_an_escape_and_beside_any_letter(desk: Desk, answer: str) -> None:
+    """A text of seven letters counts as a word, whatever stands before and behind it."""
+    desk.events({"amount": 5, "customer": {"name": "Dolañsk"}})
+    desk.program("state['amount']", answer.replace("json", "__import__('json')") + ".replace('{}', 'Dolañsk')")
+    assert desk.run("capture", "-o", "raw.json").exit_code == 0
+    desk.program("state['amount']")
+    exit_code, code, where = refused(desk, "raw.json", "-o", "red.json", "--redact", "payload.customer.*")
+    assert (exit_code, code) == (3, "redact.value_remains")
+    assert where.startswith("raw.json journals[0] ")
+
+
+def test_a_part_of_another_word_is_not_taken_for_a_short_value(desk: Desk) -> None:
+    desk.events({"amount": 5, "customer": {"name": "Dola"}})
+    desk.program("state['amount']", "'Mandolany Dolañ'")
+    assert desk.run("capture", "-o", "raw.json").exit_code == 0
+    assert desk.run("redact", "raw.json", "-o", "red.json", "--redact", "payload.customer.*").exit_code == 0
+
+
+def test_the_place_of_a_value_does_not_hold_it(desk: Desk) -> None:
+    """Neither as the id of an event, nor as the name of a member."""
+    desk.events({"amount": 5, "card": CARD, "customer": {"email": EMAIL}, EMAIL: {"seen": EMAIL}})
+    stream = (desk.root / "events.jsonl").read_text().replace('"id": "e1"', f'"id": "{EMAIL}"')
+    (desk.root / "events.jsonl").write_text(stream)
+    assert desk.run("capture", "-o", "raw.json").exit_code == 0
+    desk.ran.clear()  # the capture tells its events
+    exit_code, code, where = refused(desk, "raw.json", "-o", "red.json", *REDACT)
+    assert (exit_code, code, where) == (3, "redact.value_remains", "raw.json events[0] id")
+    assert desk.leaks() == []
+
+
+def test_the_remedy_of_what_only_the_world_can_answer_redacts_too(desk: Desk) -> None:
+    desk.program("state.get('customer')")
+    assert desk.run("capture", "-o", "raw.json").exit_code == 0
+    ran = desk.run("redact", "raw.json", "-o", "red.json", *REDACT, "--format", "json")
+    command = "ergo capture -p default -o red.json --redact 'payload.customer.*' --redact payload.card"
+    assert command in ran.report["error"]["fix"]
+
+
+def test_what_had_been_redacted_before_is_told_apart(desk: Desk) -> None:
+    assert desk.run("capture", "-o", "b.json", "--redact", "payload.card").exit_code == 0
+    ran = desk.run("redact", "b.json", "-o", "again.json", *REDACT)
+    assert "redacted   4 values in 2 of 3 events, 1 had been redacted before" in ran.stdout
+
+
+def test_a_bundle_on_standard_output_is_alone_there(desk: Desk) -> None:
+    assert desk.run("capture", "-o", "raw.json").exit_code == 0
+    ran = desk.run("redact", "raw.json", "-o", "-", *REDACT)
+    assert json.loads(ran.stdout)["events"]
+    assert "./-" not in ran.stderr
+
+
+ORDER_DESK = Path(__file__).parents[2] / "fixtures" / "order_threshold"
+
+
+def test_an_adapter_that_refuses_a_redacted_number_refuses_it_in_a_bundle_too(ergo: Ergo, tmp_path: Path) -> None:
+    shutil.copytree(ORDER_DESK, tmp_path, dirs_exist_ok=True)
+    words = ("--redact", "payload.price", "--format", "json")
+    captured = ergo("capture", "-o", "new.json", *words, ERGO_REDACT_KEY=KEY).report["error"]
+    ran = ergo("redact", "captures/monday.json", "-o", "new.json", *words, ERGO_REDACT_KEY=KEY)
+    assert (ran.exit_code, ran.report["error"]["details"]) == (3, captured["details"])
+    assert "declare the member as a string" in ran.report["error"]["fix"]
+    assert not (tmp_path / "new.json").exists()
+
+
+def test_what_memory_brought_into_a_payload_is_what_the_redacted_capture_brings(ergo: Ergo, tmp_path: Path) -> None:
+    """Byte for byte: the member that the program wrote is not redacted a second time, nor counted."""
+    shutil.copytree(ORDER_DESK, tmp_path, dirs_exist_ok=True)
+    adapter = tmp_path / "adapters" / "order_desk.yaml"
+    text = adapter.read_text()
+    price = "price: { type: number, exclusiveMinimum: 0 }"
+    assert price in text
+    adapter.write_text(text.replace(price, price + "\n        who: { type: string }"))
+    stream = tmp_path / "events" / "monday.jsonl"
+    stream.write_text(stream.read_text().replace('"payload":{', '"payload":{"who":"somebody",'))
+    assert ergo("capture", "-o", "raw.json").exit_code == 0
+    words = ("--redact", "payload.who", "--redact", "payload.holding?")
+    environment = {"ERGO_REDACT_KEY": KEY}
+    assert ergo("capture", "-o", "captured.json", *words, **environment).exit_code == 0
+    ran = ergo("redact", "raw.json", "-o", "red.json", *words, "--format", "json", **environment)
+    assert ran.exit_code == 0, ran
+    assert (tmp_path / "red.json").read_bytes() == (tmp_path / "captured.json").read_bytes()
+    assert [path["matches"] for path in ran.report["redaction"]["paths"]] == [8, 0]

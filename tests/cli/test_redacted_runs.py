@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -398,3 +400,38 @@ def test_what_the_project_redacts_holds_without_a_profile_too(desk: Desk) -> Non
     (desk.root / "ergo.toml").write_text(text)
     assert desk.run("capture", "events.jsonl", "-o", "b.json").exit_code == 0
     assert desk.leaks() == []
+
+
+def test_the_processes_of_a_run_do_not_get_the_key(desk: Desk) -> None:
+    command = driver(desk, HELLO, frame(1, FLAT[0]), END)
+    code = (desk.root / "driver.py").read_text()
+    (desk.root / "driver.py").write_text(
+        f"import os, pathlib\npathlib.Path('environment').write_text(repr(sorted(os.environ)))\n{code}"
+    )
+    assert desk.run("capture", "-o", "b.json", *command).exit_code == 0
+    names = (desk.root / "environment").read_text()
+    assert ("'PATH'" in names, "ERGO_REDACT_KEY" in names) == (True, False)
+
+
+@pytest.mark.parametrize("key", [None, "short"])
+def test_a_redaction_without_a_key_is_a_warning_of_a_validation(desk: Desk, key: str | None) -> None:
+    ran = desk.run("validate", "ergo.toml", "--format", "json", key=key)
+    [warning] = ran.report["files"][0]["warnings"]
+    assert "profile 'default' cannot run or capture here" in warning
+    assert desk.run("validate", "ergo.toml", "--strict", key=key).exit_code == 3
+    assert desk.run("validate", "ergo.toml", "--strict").exit_code == 0
+
+
+def test_the_exception_behind_the_error_of_a_line_holds_nothing_of_it(desk: Desk) -> None:
+    (desk.root / "events.jsonl").write_text(f'{{"kind":"event","event":{{"id":"{EMAIL}" "payload":1}}}}\n')
+    script = (
+        "import traceback\n"
+        "from ergo_cli import Ergo, ErgoError\n"
+        "try:\n    Ergo.from_project('.').run_profile('default')\n"
+        "except ErgoError as error:\n    print(error.code)\n    traceback.print_exc()\n"
+    )
+    environment = {**os.environ, "ERGO_REDACT_KEY": KEY}
+    command = [sys.executable, "-c", script]
+    ran = subprocess.run(command, cwd=desk.root, env=environment, capture_output=True, text=True, timeout=60)
+    assert ran.stdout == "driver.input_invalid\n", ran
+    assert ("Traceback" in ran.stderr, EMAIL in ran.stderr) == (True, False)

@@ -33,7 +33,7 @@ from ergo_cli.programs.program import AnyProgram
 from ergo_cli.project.finding import FoundProgram
 from ergo_cli.supervisor.seam import EffectfulInvoker
 from ergo_cli.supervisor.supervisor import Decider
-from ergo_cli.tools.accept.memory import Memory
+from ergo_cli.tools.accept.memory import Change, Memory
 
 _NO_CHANNELS = StepEvidence(None)
 
@@ -43,10 +43,6 @@ class Rerecorded(Struct, frozen=True):
 
     fingerprint: str
     rebound: int
-
-
-Change = Callable[[EventRecord], EventRecord]
-"""What becomes of an event before it is recorded anew."""
 
 
 def rerecord(
@@ -59,7 +55,7 @@ def rerecord(
 ) -> Rerecorded:
     """Write the bundle that ``reader``'s events and answers make of today's program, in the form of the old one.
 
-    ``change`` makes other events of them.
+    ``change`` makes other payloads of theirs, which the adapter binds again.
 
     Raises ReplayError ``accept.answer_missing``, ``accept.context_unclear``, ``accept.unpaired``, and what a replay
     or a capture of it raises.
@@ -72,8 +68,9 @@ def rerecord(
     ) as writer:
         outputs = Outputs(writer, None, None)
         effects = _effects(program, found.adapter)
-        memory = Memory(found.adapter if program.kind.acting is None else None, effects.store.values)
-        _step_all(reader, found, numbers, outputs, effects, memory, on_event, change)
+        is_bound = program.kind.acting is None or change is not None
+        memory = Memory(found.adapter if is_bound else None, effects.store.values, change)
+        _step_all(reader, found, numbers, outputs, effects, memory, on_event)
         outputs.keep(reader.egress_provenance, is_broken=False, is_stopped=False, is_beside=False)
     return Rerecorded(digest.text(), memory.changed)
 
@@ -96,7 +93,6 @@ def _step_all(
     effects: EffectSink,
     memory: Memory,
     on_event: Callable[[], None] | None,
-    change: Change | None,
 ) -> None:
     """Step every event with what was recorded of it, and close the program."""
     program, rule = found.program, context_rule(found.adapter)
@@ -107,8 +103,6 @@ def _step_all(
     for event in reader.events():
         was = _paired(reader, event, next(recorded, None))
         bound = memory.rebound(event)
-        if change is not None:
-            bound = change(bound)
         if answered is not None:
             answered.serve(was.episode)
         try:

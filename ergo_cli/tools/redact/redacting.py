@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -32,7 +34,7 @@ _SETTLED = ("event", "header")  # what differs by intent: the payloads, and toda
 
 
 class Redacted(Struct, frozen=True):
-    """A bundle that was recorded anew: ``values`` replaced in ``changed`` of its ``events``.
+    """A bundle that was recorded anew: ``values`` replaced in ``changed`` of its ``events``, ``present`` before.
 
     ``matches`` has the number of values found for each path, ``difference`` what is decided otherwise. Its values
     may be secrets: they are not for reports. ``same_program``: the recording was made by today's program.
@@ -43,6 +45,7 @@ class Redacted(Struct, frozen=True):
     events: int
     changed: int
     values: int
+    present: int
     matches: tuple[tuple[str, int], ...]
     difference: BundleResult
     same_program: bool
@@ -74,7 +77,8 @@ def redact_bundle(
         _check_output(path, output, found, redaction.key_file)
         assigned = ReplaySession(request, store).assign(request.flags, reader)
         events = RedactedEvents(redaction.redaction)
-        made = rerecord(reader, found, assigned.options.numbers, str(recording), on_event, events.record)
+        with _redacting_again(flags, found, output):
+            made = rerecord(reader, found, assigned.options.numbers, str(recording), on_event, events.payload)
         redaction.redaction.check_matched(path)
         prove(path, recording, assigned)
         _check_gone(path, recording, events)
@@ -83,7 +87,23 @@ def redact_bundle(
     _write(recording, output)
     notices = keep_program(found, made.fingerprint, store)
     matches = tuple((path.text, path.matches) for path in redaction.redaction.paths)
-    return Redacted(path, output, count, events.changed, events.values, matches, difference, same, notices)
+    return Redacted(
+        path, output, count, events.changed, events.values, events.present, matches, difference, same, notices
+    )
+
+
+@contextmanager
+def _redacting_again(flags: RedactFlags, found: FoundProgram, output: str) -> Generator[None]:
+    """Let the remedy of what cannot be recorded anew be a capture that redacts, and not over the old bundle."""
+    try:
+        yield
+    except ReplayError as error:
+        if error.code == "accept.answer_missing":
+            profile = () if found.profile is None else ("-p", found.profile.name)
+            paths = (word for path in flags.paths for word in ("--redact", path))
+            command = shlex.join(("ergo", "capture", *profile, "-o", output, *paths))
+            error.fix = f"capture the events again, redacted: {command}: only the world can answer"
+        raise
 
 
 def _redaction(flags: RedactFlags, found: FoundProgram) -> FoundRedaction:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-
-import msgspec
-from msgspec.structs import replace
 
 from ergo_cli.bundle.journals import read_artifacts
 from ergo_cli.bundle.reader import BundleReader
-from ergo_cli.bundle.schema import EventRecord, check_payload, payload_hash
-from ergo_cli.core.json import JsonError, JsonValue, canonical, decode
+from ergo_cli.core.json import JsonError, JsonValue, Location, Member, canonical, decode, render
 from ergo_cli.core.members import members
-from ergo_cli.events.redaction import Redaction, replaced_values
+from ergo_cli.events.redaction import Redaction, is_redacted, replaced_values
+from ergo_cli.tools.redact.word_search import WordSearch
 
 LEAST_TEXT = 4
 """The fewest characters of a text that is looked for: shorter ones stand everywhere."""
@@ -22,84 +18,97 @@ LEAST_NUMBER = 6
 """The fewest characters of a number that is looked for."""
 
 _LEAST_PART = 8  # a shorter text counts only as a word of its own
-_ESCAPED = 4  # how deep a JSON text stands in strings of others: a payload in a state in an effect
-_GRAM = 4
-_WORD = re.compile(rb"[0-9A-Za-z\x80-\xff]")
+_DEEPEST = 4  # how deep a JSON text stands in strings of others: a payload in a state in an effect
 
 
 class RedactedEvents:
-    """Redacts the events of a bundle, and remembers what was replaced; ``changed`` counts events, ``values`` values."""
+    """Redacts the events of a bundle, and remembers what was replaced.
+
+    ``changed`` counts events, ``values`` the values that were replaced, ``present`` those that had been before.
+    """
 
     def __init__(self, redaction: Redaction) -> None:
         self._redaction = redaction
-        self._forms: dict[bytes, dict[bytes, bool]] = {}
+        self._search = WordSearch(LEAST_TEXT)
         self.changed = 0
         self.values = 0
+        self.present = 0
 
-    def record(self, event: EventRecord) -> EventRecord:
-        """The event with a redacted payload; one that is not JSON stays. Raises PayloadHashMismatch."""
-        check_payload(event)
-        try:
-            payload: JsonValue = decode(event.payload)
-        except JsonError:
-            return event
+    def payload(self, payload: JsonValue) -> JsonValue:
+        """The payload of an event, redacted."""
         after = self._redaction.payload(payload)
         replaced = list(replaced_values(payload, after))
-        if not replaced:
-            return event
-        self.changed += 1
+        self.changed += bool(replaced)
         self.values += len(replaced)
+        self.present += sum(is_redacted(part) for _, part in members(after)) - len(replaced)
         for _, value in replaced:
             self._remember(value)
-        text = canonical(after)
-        return replace(event, payload=text, payload_hash=payload_hash(text))
+        return after
 
     def left_in(self, reader: BundleReader) -> Iterator[str]:
-        """The places of a bundle in which a replaced value stands."""
-        return (place for place, text in _texts(reader) if self._stands_in(text))
+        """The places of a bundle in which a replaced value stands; none of them holds one itself."""
+        for number, event in enumerate(reader.events()):
+            has_value = self._search.finds(event.event_id)
+            name = f"events[{number}]" if has_value else f"event '{event.event_id}'"
+            if has_value:
+                yield f"{name} id"
+            yield from self._places(f"{name} payload", event.payload, ".")
+        for number, text in enumerate(reader.decision_texts()):
+            yield from self._places(f"decisions[{number}]", text, " ")
+        for number, text in enumerate(reader.journal_texts()):
+            yield from self._places(f"journals[{number}]", text, " ")
+        for name, content in read_artifacts(reader).items():
+            yield from self._places(f"artifacts {name}", content, " ")
 
     def _remember(self, value: JsonValue) -> None:
         for leaf in (value, *(part for _, part in members(value))):
             match leaf:
                 case str() if len(leaf) >= LEAST_TEXT:
-                    form = leaf.encode()
-                    for _ in range(_ESCAPED):
-                        self._like(form)[form] = len(leaf) < _LEAST_PART
-                        form = msgspec.json.encode(form.decode())[1:-1]
+                    self._search.add(leaf, is_word=len(leaf) < _LEAST_PART)
                 case int() | float() if not isinstance(leaf, bool) and len(canonical(leaf)) >= LEAST_NUMBER:
-                    form = canonical(leaf)
-                    self._like(form)[form] = True
+                    self._search.add(canonical(leaf).decode(), is_word=True)
                 case _:
                     pass
 
-    def _like(self, form: bytes) -> dict[bytes, bool]:
-        """The forms that begin as this one does, and whether each counts as a word only."""
-        return self._forms.setdefault(form[:_GRAM], {})
+    def _places(self, name: str, text: bytes, join: str) -> Iterator[str]:
+        try:
+            value: JsonValue = decode(text)
+        except JsonError:
+            if self._search.finds(text.decode(errors="replace")):
+                yield name
+            return
+        for at, has_value in self._looked_at(value, (), _DEEPEST):
+            if has_value:
+                place = render(self._without_values(at))
+                yield f"{name}{join}{place}" if place else name
 
-    def _stands_in(self, text: bytes) -> bool:
-        grams = {text[at : at + _GRAM] for at in range(len(text))}
-        forms = (form for gram in grams & self._forms.keys() for form in self._forms[gram].items())
-        return any(_is_word_of(form, text) if is_word else form in text for form, is_word in forms)
+    def _looked_at(self, value: JsonValue, at: Location, deepest: int) -> Iterator[tuple[Location, bool]]:
+        """Every text and number of a value with its place, and whether a replaced value stands in it."""
+        for place, part in (((), value), *members(value)):
+            match part:
+                case str():
+                    yield (*at, *place), self._search.finds(part) or self._stands_within(part, deepest)
+                case int() | float() if not isinstance(part, bool):
+                    yield (*at, *place), self._search.finds(canonical(part).decode())
+                case dict():
+                    for key in part:
+                        yield (*at, *place, Member(key)), self._search.finds(key)
+                case _:
+                    pass
 
+    def _stands_within(self, text: str, deepest: int) -> bool:
+        """Whether a replaced value stands in a text that is JSON itself, in which it may be written with escapes."""
+        if not deepest or text[:1] not in ("{", "[", '"'):
+            return False
+        try:
+            value: JsonValue = decode(text.encode())
+        except (JsonError, UnicodeError):
+            return False
+        return any(has_value for _, has_value in self._looked_at(value, (), deepest - 1))
 
-def _is_word_of(form: bytes, text: bytes) -> bool:
-    at = text.find(form)
-    while at >= 0:
-        end = at + len(form)
-        if not (_WORD.match(text[max(at - 1, 0) : at]) or _WORD.match(text[end : end + 1])):
-            return True
-        at = text.find(form, at + 1)
-    return False
-
-
-def _texts(reader: BundleReader) -> Iterator[tuple[str, bytes]]:
-    """All that a bundle records, with its place: of events ids and payloads, decisions, journals, artifacts."""
-    for event in reader.events():
-        yield f"event '{event.event_id}' id", event.event_id.encode()
-        yield f"event '{event.event_id}' payload", event.payload
-    for number, (decision, text) in enumerate(zip(reader.decisions(), reader.decision_texts(), strict=True)):
-        yield f"decisions[{number}] of event '{decision.event_id}'", text
-    for number, text in enumerate(reader.journal_texts()):
-        yield f"journals[{number}]", text
-    for name, content in read_artifacts(reader).items():
-        yield f"artifacts {name}", content
+    def _without_values(self, at: Location) -> Location:
+        """The place, or that of the whole around the first member whose name holds a replaced value."""
+        for depth, step in enumerate(at):
+            if isinstance(step, Member) and self._search.finds(step.name):
+                return at[:depth]
+        return at
