@@ -199,10 +199,13 @@ class BundleReader:
         return self._texts("journals")
 
     def member_texts(self) -> Iterator[tuple[str, bytes]]:
-        """Names and texts of the members at the top that are not lists of records."""
+        """Names and texts of the members at the top that are not lists of records.
+
+        Their sizes were limited when the bundle was opened: those of artifacts one by one, and not their sum.
+        """
         for name in self._members.values:
             self._file.seek(self._members.offsets[name])
-            yield name, Window(self._file).value()
+            yield name, Window(self._file).value(sys.maxsize)
 
     def load(self) -> CaptureBundle:
         """The whole bundle as a value. Raises BundleError ``bundle.parse_failed``."""

@@ -309,3 +309,32 @@ def test_one_cause_is_one_failure_with_the_termination_of_today(ergo: Ergo, agen
         "where": "run 'c-1' seq 1",
         "frames": [{"file": "refunds/agent.py", "line": 36, "function": "step"}],
     }
+
+
+def test_artifacts_that_are_large_together_are_replayed_strictly(ergo: Ergo, tmp_path: Path) -> None:
+    """The limit of a member at the top is not that of all artifacts, each of which may be as long as a record."""
+    (tmp_path / "copying.py").write_text(COPYING)
+    (tmp_path / "ergo.toml").write_text('name = "copying"\nversion = "1"\n[profiles]\n')
+    events = (
+        {"type": "Command", "id": f"e{number}", "payload": {"text": f"{number}" * 6_000_000}} for number in range(3)
+    )
+    (tmp_path / "e.jsonl").write_text("".join(json.dumps({"kind": "event", "event": event}) + "\n" for event in events))
+    program = ("-P", "copying:program")
+    assert ergo("capture", "e.jsonl", *program, "-o", "b.json").exit_code == 0
+    bundle = json.loads((tmp_path / "b.json").read_bytes())
+    assert len(json.dumps(bundle["artifacts"])) > 16 * 2**20
+    assert ergo("replay", "b.json", *program, "--strict").stdout.startswith("match  ")
+    assert ergo("validate", "b.json").exit_code == 0
+
+
+COPYING = """
+from ergo_cli.programs.kernel import ActionSucceeded, CallTool, Complete, Do, KernelProgram
+
+def step(state):
+    return Complete() if state.get("done") else Do(CallTool("copy", state["text"]))
+
+def reduce(state, event):
+    return {"done": True} if isinstance(event.event, ActionSucceeded) else state
+
+program = KernelProgram("copying", lambda payload: payload, step, lambda action, call: action.input, reduce)
+"""
