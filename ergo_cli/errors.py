@@ -270,6 +270,7 @@ _EXIT_BY_CODE = {
     "expect.past_date": 1,
     "expect.nothing_matched": 1,
     "accept.not_clean": 1,
+    "accept.nothing_matched": 5,
     "accept.folder_create_failed": 6,
     "accept.log_write_failed": 6,
     "cli.egress_config_read_failed": 3,

@@ -88,7 +88,7 @@ def accept(
     from ergo_cli.project.store import ProgramStore
     from ergo_cli.replay.selection import select_bundles
     from ergo_cli.replay.session import ReplayRequest
-    from ergo_cli.report.acceptance import render_accepted, render_stale, render_waiting
+    from ergo_cli.report.acceptance import nothing_meant, render_accepted, render_stale, render_waiting
     from ergo_cli.report.grouping import group_of
     from ergo_cli.tools.accept.proposals import Proposal, without_links, workplace
     from ergo_cli.tools.accept.result import Accepted
@@ -107,14 +107,24 @@ def accept(
                 return render_stale(find_stale(bundles or (), request, store, on_event))
         _check_surroundings(force=force)
         meant = _filter(kind, node, path)
+        chosen = _words(("--kind", kind), ("--node", node), ("--path", path))
         selection = select_bundles(bundles or (), profile, project, strict=False)
         with workplace() as folder:
             proposed = _proposed(session, without_links(selection.bundles), request, store, folder)
             review = Review([each for each in proposed if isinstance(each, Proposal)], group_of, meant)
+            if review.proposals and not review.meant:
+                raise nothing_meant(chosen, review)
             if accept_all:
                 review.accept_all()
             elif review.proposals and not _can_ask():
-                return render_waiting(Accepted(selection, proposed, review), (*(bundles or ()), *flags.words))
+                words = (
+                    *(bundles or ()),
+                    *chosen,
+                    *_words(("--why", why)),
+                    *(("--force",) if force else ()),
+                    *flags.words,
+                )
+                return render_waiting(Accepted(selection, proposed, review), words)
             else:
                 _ask(session, review)
             replaced = write_each(review.whole, Acceptance.now(why), store)
@@ -179,6 +189,11 @@ def _check_stale(*given: object) -> None:
     if any(given):
         message = "--stale lists bundles and accepts none"
         raise UsageError("cli.conflicting_options", message, where="option --stale", fix="leave --stale out")
+
+
+def _words(*options: tuple[str, str | None]) -> tuple[str, ...]:
+    """The options that were given, as words of a command line."""
+    return tuple(word for name, value in options if value is not None for word in (name, value))
 
 
 def _filter(kind: str | None, node: str | None, path: str | None) -> DivergenceFilter | None:

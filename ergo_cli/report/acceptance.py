@@ -9,7 +9,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from ergo_cli.core.diagnostics import counted
-from ergo_cli.errors import ErgoError, UsageError, exit_code
+from ergo_cli.errors import ErgoError, ReplayError, UsageError, exit_code
 from ergo_cli.replay.results import BundleResult
 from ergo_cli.report.changes import change_rows
 from ergo_cli.report.command_result import CommandResult
@@ -86,6 +86,18 @@ def render_waiting(accepted: Accepted, command: Sequence[str]) -> CommandResult:
     error = UsageError("cli.missing_required_option", message, where="option --all", fix=fix)
     blocks = (Line(f"waiting    {counted(len(review.proposals), 'bundle')}", Tone.BAD), *_waiting(review))
     return _result(accepted, (error, *accepted.errors), blocks, "waiting")
+
+
+def nothing_meant(chosen: Sequence[str], review: Review) -> ReplayError:
+    """The error for options that choose none of the differences; ``chosen`` are these options as words."""
+    waiting = dict.fromkeys(each.kind.value for part in _parts(review) for each in part.divergences)
+    message = f"no difference is chosen by {shlex.join(chosen)}: nothing is accepted"
+    fix = "leave the options out" + (f"; there are differences of the kinds {', '.join(waiting)}" if waiting else "")
+    return ReplayError("accept.nothing_matched", message, where=f"option {chosen[0]}", fix=fix)
+
+
+def _parts(review: Review) -> Iterator[Part]:
+    return (part for group in review.groups for part in group.parts)
 
 
 def render_accepted(accepted: Accepted, words: Sequence[str]) -> CommandResult:
@@ -166,15 +178,20 @@ def _accepted(accepted: Accepted, words: Sequence[str]) -> Iterator[Block]:
 
 
 def _waiting(review: Review) -> Iterator[Block]:
-    results = [proposal.result for proposal in review.proposals]
+    chosen = [proposal for proposal in review.proposals if review.has_meant(proposal)]
+    results = [replace(proposal.result, divergences=review.meant_of(proposal)) for proposal in chosen]
     yield from change_rows([result.changes for result in results], listed=False)
-    names = [near(proposal.path) for proposal in review.proposals]
+    names = [near(proposal.path) for proposal in chosen]
     found = groups(results, names, whole=True)
     if found:
         yield Line()
         rows = group_rows(found) if len(results) == 1 else bundle_rows(found, listed=False)
         yield Rows(tuple(rows), 2, frozenset({0}) if len(results) == 1 else frozenset())
-    alike = [near(proposal.path) for proposal in review.proposals if proposal.is_of_fingerprint_alone]
+    kept = sum(not review.can_be_whole(proposal) for proposal in chosen)
+    if kept:
+        yield Line()
+        yield Line(f"  {counted(kept, 'bundle')} with other differences too, which would stay as they are", Tone.FAINT)
+    alike = [near(proposal.path) for proposal in chosen if proposal.is_of_fingerprint_alone]
     if alike:
         yield Line()
         yield Line("  nothing is decided otherwise, another program or adapter is named:")

@@ -131,6 +131,32 @@ def test_without_a_terminal_it_lists_what_waits(ergo: Ergo, desk: Path) -> None:
     assert not (desk / "captures" / "accepted.jsonl").exists()
 
 
+def test_without_a_terminal_the_options_choose_what_is_listed_and_stay_in_the_remedy(ergo: Ergo, desk: Path) -> None:
+    ran = ergo("accept", BUNDLE, "--node", "buy", "--kind", "effect_extra", "--why", "it's fine", cwd=desk)
+    assert ran.exit_code == 2
+    rows = ran.stdout.splitlines()[4:]
+    assert rows == [
+        "  1  buy  + holding = true  q-0910",
+        "",
+        "  1 bundle with other differences too, which would stay as they are",
+    ]
+    command = f"ergo accept {BUNDLE} --kind effect_extra --node buy --why 'it'\"'\"'s fine' --all"
+    assert command in ran.stderr
+
+
+@pytest.mark.parametrize("options", [("--node", "bye"), ("--path", "outputs"), ("--kind", "journal")])
+def test_options_that_choose_nothing_are_named(ergo: Ergo, desk: Path, options: tuple[str, ...]) -> None:
+    before = (desk / BUNDLE).read_bytes()
+    for more in ((), ("--all",)):
+        ran = ergo("accept", *options, *more, "--format", "json", cwd=desk)
+        error = ran.report["error"]
+        assert (ran.exit_code, error["code"], error["where"]) == (5, "accept.nothing_matched", f"option {options[0]}")
+        assert " ".join(options) in error["message"]
+    assert (desk / BUNDLE).read_bytes() == before
+    edit(desk / "graphs" / "order_threshold.yaml", "value: 104.0", "value: 105.0")
+    assert ergo("accept", *options, "--all", cwd=desk).exit_code == 0, "where all match there is nothing to choose from"
+
+
 def test_in_ci_nothing_is_accepted_without_force(ergo: Ergo, desk: Path) -> None:
     before = (desk / BUNDLE).read_bytes()
     ran = ergo("accept", "--all", "--format", "json", cwd=desk, CI="true")
@@ -349,9 +375,8 @@ def test_only_the_groups_that_are_meant(ergo: Ergo, many: Path) -> None:
         "left       1 bundle: accepted only with all of its groups\n  captures/buy-00.json  0 of 2 groups" in ran.stdout
     )
     for options in (("--kind", "effect_extra"), ("--path", "effects[*]")):
-        assert (
-            ergo("accept", "captures/buy-00.json", "--all", *options, "--path", "termination", cwd=many).exit_code == 0
-        )
+        ran = ergo("accept", "captures/buy-00.json", "--all", *options, "--path", "termination", cwd=many)
+        assert ran.exit_code == 5, "the path chooses none of the differences"
     assert ergo("replay", "captures/buy-00.json", "--strict", cwd=many).exit_code == 4
     assert ergo("accept", "captures/buy-00.json", "--all", "--path", "effects[*]", cwd=many).exit_code == 0
     assert ergo("replay", "captures/buy-00.json", "--strict", cwd=many).exit_code == 0

@@ -78,7 +78,7 @@ class Review:
         for number, group in enumerate(self.meant, 1):
             answer = None
             for part in group.parts:
-                if part.proposal.path in self._skipped or not self._can_be_whole(part.proposal):
+                if part.proposal.path in self._skipped or not self.can_be_whole(part.proposal):
                     continue
                 if answer not in (Answer.ACCEPT_ALL, Answer.SKIP_ALL):
                     answer = ask(number, group, part)
@@ -106,7 +106,19 @@ class Review:
         """The bundles of which every group is accepted."""
         return tuple(each for each in self.proposals if self.accepted_of(each) == len(self.groups_of(each)))
 
-    def _can_be_whole(self, proposal: Proposal) -> bool:
+    def has_meant(self, proposal: Proposal) -> bool:
+        """Whether a bundle has a part of a group that is meant."""
+        return any(group in self.meant for group in self.groups_of(proposal))
+
+    def meant_of(self, proposal: Proposal) -> tuple[Divergence, ...]:
+        """The divergences of a bundle that are of groups that are meant."""
+        if len(self.meant) == len(self.groups):
+            return proposal.result.divergences
+        parts = (part for group in self.meant for part in group.parts if part.proposal is proposal)
+        return tuple(divergence for part in parts for divergence in part.divergences)
+
+    def can_be_whole(self, proposal: Proposal) -> bool:
+        """Whether every group of a bundle is meant, so that it can be accepted."""
         return all(group in self.meant for group in self.groups_of(proposal))
 
 
