@@ -129,6 +129,11 @@ class FoundProgram(Struct, frozen=True):
         except ProgramError:
             return ()
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is the program of the capture, from the program store or the bundle: nobody named today's."""
+        return self.rule in _RECORDED
+
     def live(self) -> AnyProgram:
         """The program including the imports that only live runs need. Raises ProgramError."""
         return self.program if self.python is None else self.python.live()
@@ -332,6 +337,9 @@ def _inventory(flags: ProgramFlags, project: Project | None, profile: ResolvedPr
     return guarded(inventory)
 
 
+_STORED, _EMBEDDED = _RECORDED = ("program store", "embedded program")
+
+
 def _from_recorded(
     recorded: RecordedProgram, flags: ProgramFlags, project: Project | None, store: ProgramStore
 ) -> FoundProgram:
@@ -340,10 +348,10 @@ def _from_recorded(
     inventory = _inventory(flags, project, None)
     kept = _kept(recorded, store, inventory)
     if kept is not None and not isinstance(kept, Notice):
-        return _found("program store", _readapted(kept, flags), project)
+        return _found(_STORED, _readapted(kept, flags), project)
     passed_over = () if kept is None else (kept,)
     if recorded.sources:
-        return _found("embedded program", _readapted(_embedded(recorded, inventory), flags), project, None, passed_over)
+        return _found(_EMBEDDED, _readapted(_embedded(recorded, inventory), flags), project, None, passed_over)
     raise _not_found(recorded, passed_over)
 
 

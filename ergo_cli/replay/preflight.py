@@ -269,9 +269,12 @@ def _check_adapter_provenance(recorded: str, current: str) -> None:
         _ADAPTER_CHANGED,
         f"a strict replay refuses a changed adapter: recorded '{recorded}', current '{current}'",
         where="adapter_provenance of the bundle",
-        fix="give the adapter of the capture, or capture again; without --strict the change is allowed",
+        fix=f"give the adapter of the capture, {_OR_ACCEPT}",
         details=_sides(recorded, current),
     )
+
+
+_OR_ACCEPT = "or review and accept the change with ergo accept; without --strict it is allowed"
 
 
 def check_runtime_provenance(recorded: str, current: str) -> None:
@@ -281,7 +284,7 @@ def check_runtime_provenance(recorded: str, current: str) -> None:
             _PROGRAM_CHANGED,
             f"a strict replay refuses a changed program: recorded '{recorded}', current '{current}'",
             where="runtime_provenance of the bundle",
-            fix="give the program of the capture, or capture again; without --strict the change is allowed",
+            fix=f"give the program of the capture, {_OR_ACCEPT}",
             details=_sides(recorded, current),
         )
 

@@ -110,7 +110,7 @@ class ReplaySession:
             options,
             recall,
             found.rule,
-            found.notices,
+            (*found.notices, *_of_itself(found)),
             changes,
             found.program_file,
             tuple(dict.fromkeys(files)),
@@ -203,6 +203,16 @@ def compared(path: str, request: ReplayRequest, store: ProgramStore) -> BundleRe
     if result.error is not None:
         raise result.error
     return result
+
+
+def _of_itself(found: FoundProgram) -> Iterator[Notice]:
+    """A warning where a bundle is compared with what its own program decides: no program of today is tested."""
+    if found.is_recorded:
+        message = (
+            f"the program of the capture itself was replayed, found as {found.rule}, not a program of today: "
+            "name that with --graph FILE, or run in its project"
+        )
+        yield Notice(message)
 
 
 def numbers_for(found: FoundProgram, asked: Numbers | None) -> Numbers:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -63,7 +64,24 @@ def initialise(
     capture, notices = _captured(files, stop)
     files += (capture,)
     plant(files, target)
+    notices += tuple(_unread_gates(files, target.path))
     return Initialised(name, requirement, tuple(sorted(file.path for file in files)), GUIDE, CAPTURE, notices)
+
+
+_READ_AT_THE_TOP = (".github/", ".gitlab-ci.yml", ".pre-commit-config.yaml")
+
+
+def _unread_gates(files: Sequence[ScaffoldFile], folder: Path) -> Iterator[Notice]:
+    """A warning where the project lies inside a repository, at whose top its services look for their files."""
+    place = Path(os.path.abspath(folder))
+    top = next((each for each in (place, *place.parents) if (each / ".git").exists()), place)
+    names = [file.path for file in files if file.path.startswith(_READ_AT_THE_TOP)]
+    if top != place and names:
+        message = (
+            f"{', '.join(names)} are read at the top of a repository alone, which is '{top}': "
+            "move them there, and let their steps run in the project's folder"
+        )
+        yield Notice(message, str(folder))
 
 
 def _captured(files: Sequence[ScaffoldFile], stop: StopHandle | None) -> tuple[ScaffoldFile, tuple[Notice, ...]]:

@@ -123,6 +123,27 @@ def test_a_changed_constant_closes_the_gate_and_replay_names_the_node(
     assert run_gate(project, environment, PATH=WITH_ERGO).exit_code == 0
 
 
+def test_a_gate_elsewhere_names_the_change(ergo: Ergo, tmp_path: Path) -> None:
+    """As in CI: a fresh clone, and a user data folder without the texts of the capture."""
+    assert ergo("init", "x").exit_code == 0
+    rewrite(tmp_path / "x" / "graphs" / "strategy.yaml", "value: true", "value: false")
+    elsewhere = ergo("replay", "--strict", cwd=tmp_path / "x", XDG_DATA_HOME=str(tmp_path / "elsewhere"))
+    assert elsewhere.exit_code == 4
+    assert "\nchanged    graphs/strategy.yaml:6  gate.value  true -> false\n" in elsewhere.stdout
+    assert "accept the change with ergo accept" in elsewhere.stderr
+
+
+def test_files_that_nobody_reads_below_the_top_of_a_repository_are_named(ergo: Ergo, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "."], cwd=tmp_path, check=True)
+    ran = ergo("init", "tools/gate")
+    assert ran.exit_code == 0
+    names = ".github/workflows/ergo.yml, .gitlab-ci.yml, .pre-commit-config.yaml"
+    assert f"{names} are read at the top of a repository alone, which is '{tmp_path}'" in ran.stderr
+    (tmp_path / "own").mkdir()
+    subprocess.run(["git", "init", "-q", "."], cwd=tmp_path / "own", check=True)
+    assert "repository" not in ergo("init", ".", "--force", cwd=tmp_path / "own").stderr
+
+
 def test_a_message_changed_in_python_closes_the_gate(ergo: Ergo, tmp_path: Path, environment: dict[str, str]) -> None:
     assert ergo("init", "x").exit_code == 0
     rewrite(tmp_path / "x" / "primitives.py", "return text", "return text.upper()")

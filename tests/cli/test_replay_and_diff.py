@@ -232,7 +232,11 @@ def test_a_capture_replays_without_being_told_its_program(ergo: Ergo, case: Path
     assert ergo("capture", case / "events.jsonl", *arguments).exit_code == 0
     ran = ergo("replay", "b.json", "--strict", "-v")
     assert ran.exit_code == 0
-    assert ran.stderr == "note: b.json: program 'ctxset' found by program store\n"
+    note, warning = ran.stderr.splitlines()
+    assert note == "note: b.json: program 'ctxset' found by program store"
+    assert warning.startswith("warning: b.json: the program of the capture itself was replayed, found as program store")
+    [bundle] = ergo("replay", "b.json", "--format", "json").report["bundles"]
+    assert bundle["warnings"] == [warning.removeprefix("warning: b.json: ")]
 
 
 def test_the_gravest_bundle_decides(ergo: Ergo, case: Path) -> None:
