@@ -12,7 +12,6 @@ from ergo_cli.cli.commands import (
     Color,
     ColorOption,
     Format,
-    FormatOption,
     GraphOption,
     MaxInputOption,
     NumbersOption,
@@ -24,6 +23,7 @@ from ergo_cli.cli.commands import (
     VersionOption,
     place_option,
 )
+from ergo_cli.cli.report_options import PageFormatOption, PageReportOption
 
 if TYPE_CHECKING:
     from ergo_cli.bundle.reader import BundleReader
@@ -57,13 +57,16 @@ def explain(
     numbers: NumbersOption = None,
     diff: OnlyDifferingOption = False,
     max_input: MaxInputOption = None,
-    form: FormatOption = Format.TEXT,
+    form: PageFormatOption = Format.TEXT.value,
+    report: PageReportOption = None,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     color: ColorOption = Color.AUTO,
     version: VersionOption = False,
 ) -> int:
     """Say what every node of the program did for one event, and why an action ran or did not."""
+    from msgspec.structs import replace
+
     from ergo_cli.bundle.reader import open_bundle
     from ergo_cli.cli.session import Session
     from ergo_cli.core.diagnostics import Notice
@@ -73,22 +76,25 @@ def explain(
     from ergo_cli.replay.session import both_programs
     from ergo_cli.report.episodes import render_explanation
 
-    session = Session("explain", form, color, quiet=quiet, verbose=verbose, max_input=max_input)
+    reports = tuple(report or ())
+    session = Session("explain", form, color, quiet=quiet, verbose=verbose, max_input=max_input, reports=reports)
     flags = ProgramFlags(graph, program, adapter, tuple(cluster_path or ()), profile, project)
 
     def work() -> CommandResult:
         notices: list[Notice] = []
+        files = [bundle]
 
         def find(reader: BundleReader) -> Assigned:
             found = both_programs(reader, flags, ProgramStore.of_user(), numbers)
             session.note(f"{bundle}: program '{found.program.graph_id}' found by {found.rule}")
             notices.extend(found.notices)
+            files.extend(found.files)
             return found
 
         with open_bundle(bundle) as reader:
             explained = explain_event(reader, find, event, occurrence)
         if diff and all(part.recorded is None for part in explained.parts):
             notices.append(Notice(_ONE_SIDE if explained.is_traced else _RECORDED))
-        return render_explanation(explained, tuple(notices), only_differing=diff)
+        return replace(render_explanation(explained, tuple(notices), only_differing=diff), files=tuple(files))
 
     return session.conclude(work)

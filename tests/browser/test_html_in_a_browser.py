@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from html_results import bundle, divergence, hostile_results, result, several_results, written
@@ -9,6 +12,7 @@ from playwright.sync_api import Page
 
 from ergo_cli.core.levels import Level
 from tests.browser.conftest import Open
+from tests.conftest import Ergo
 
 MANY = 10_000
 
@@ -144,3 +148,41 @@ def test_ten_thousand_divergences_are_listed_page_by_page(opened: Open) -> None:
     page.get_by_label("text").fill("e1234")
     page.get_by_text("1 to 1 of 1", exact=True).wait_for()
     assert shown(page) == ["decision 1,234"]
+
+
+@pytest.fixture
+def explained(ergo: Ergo, tmp_path: Path) -> bytes:
+    """The page of an episode that today's program makes another of."""
+    project = shutil.copytree(ORDER_DESK, tmp_path / "desk")
+    graph = project / "graphs" / "order_threshold.yaml"
+    text = graph.read_text()
+    assert text.count("105.0") == 1
+    assert ergo("capture", "-o", "b.json", cwd=project).exit_code == 0
+    graph.write_text(text.replace("105.0", "104.0"))
+    ran = ergo("explain", "b.json", "--event", "q-0910", "--report", "html=page.html", cwd=project)
+    assert ran.exit_code == 0, ran
+    return (project / "page.html").read_bytes()
+
+
+ORDER_DESK = Path(__file__).parents[2] / "fixtures" / "order_threshold"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_page_of_an_episode(explained: bytes, opened: Open, width: int, theme: str) -> None:
+    seen = opened(explained, width=width, color_scheme=theme)
+    page = seen.page
+    assert page.get_by_role("heading", level=1).inner_text() == "event q-0910"
+    row = page.locator("#episode tbody tr").filter(has_text="enter_level")
+    assert row.locator("code.was").all_inner_texts() == ["value = 105.0", "value = 105.0"]
+    assert row.locator("code.now").all_inner_texts() == ["value = 104.0", "value = 104.0"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert (seen.complaints, seen.requests[1:]) == ([], [])
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_the_page_of_an_episode_needs_no_script(explained: bytes, opened: Open) -> None:
+    page = opened(explained, java_script_enabled=False, width=390).page
+    assert page.locator("#episode tbody tr").count() == 20
+    assert page.get_by_role("heading", name="Recorded effects").is_visible()

@@ -264,3 +264,42 @@ def test_a_summary_that_is_full(ergo: Ergo, desk: Path) -> None:
     assert (ran.exit_code, ran.stdout) == (0, MATCH)
     assert ran.stderr == "warning: the summary is left out: 'summary.md' is full\n"
     assert summary.stat().st_size == 1_048_000
+
+
+@pytest.mark.parametrize(
+    ("fixture", "bundle", "event", "part"),
+    [
+        ("order_threshold", "monday.json", "q-0910", "enter_level"),
+        ("agent", "tuesday.json", None, None),
+        ("settlement", "friday.json", None, None),
+        ("orders", "morning.json", None, None),
+    ],
+)
+def test_an_episode_of_every_kind_is_a_page(
+    ergo: Ergo, tmp_path: Path, fixture: str, bundle: str, event: str | None, part: str | None
+) -> None:
+    project = shutil.copytree(FIXTURES / fixture, tmp_path / fixture)
+    path = f"captures/{bundle}"
+    first = json.loads((project / path).read_bytes())["events"][0]["event_id"]
+    ran = ergo(
+        "explain", path, "--event", event or first, "--report", "html=page.html", "--format", "json", cwd=project
+    )
+    assert ran.exit_code == 0, ran
+    page = Page((project / "page.html").read_bytes())
+    assert page.texts("h1") == [f"event {event or first}"]
+    nodes = [node["path"] or node["id"] for node in ran.report["episode"]["nodes"]]
+    assert page.texts("#episode td:first-child code") == nodes
+    assert part is None or part in nodes
+    assert ergo("explain", path, "--event", event or first, "--format", "html", cwd=project).stdout.startswith(
+        "<!doctype"
+    )
+
+
+def test_an_episode_is_no_verdict_that_a_gate_reads(ergo: Ergo, desk: Path) -> None:
+    words = ("explain", "captures/monday.json", "--event", "q-0910")
+    for more in (("--format", "junit"), ("--report", "sarif=x.sarif")):
+        ran = ergo(*words, *more, cwd=desk)
+        assert ran.exit_code == 2
+    before = (desk / "captures" / "monday.json").read_bytes()
+    assert ergo(*words, "--report", "html=captures/monday.json", cwd=desk).exit_code == 2
+    assert (desk / "captures" / "monday.json").read_bytes() == before

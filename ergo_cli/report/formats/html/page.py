@@ -20,6 +20,7 @@ from ergo_cli.report.document import Report
 from ergo_cli.report.error_text import near, without_hashes
 from ergo_cli.report.formats.html import views
 from ergo_cli.report.formats.html.data import data_block
+from ergo_cli.report.formats.html.episode import episode_view
 from ergo_cli.report.formats.html.texts import shown
 from ergo_cli.report.formats.registry import Around
 
@@ -82,6 +83,7 @@ def _parts(report: Report, compared: Compared | None) -> dict[str, object]:
         "commands": [(each.purpose, escape(shown(each.line, _COMMAND))) for each in views.commands(report, compared)],
         "bundles": [] if compared is None or len(report.bundles) < 2 else views.bundle_rows(report, compared),
         "failures": [each for bundle in report.bundles if bundle.failures is not UNSET for each in bundle.failures],
+        "episode": None if not report.episode else episode_view(report.episode),
         "files": [] if report.files is UNSET else report.files,
         "expects": [] if report.expects is UNSET else report.expects,
         "block": block,

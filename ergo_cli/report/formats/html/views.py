@@ -21,6 +21,7 @@ from ergo_cli.report.expected import CLOSED, expected_count, expected_text, with
 from ergo_cli.report.facts import Fact, facts, value_line
 from ergo_cli.report.first_decision import FirstPlace, closer_command, episodes_before, first_place, place_text, reasons
 from ergo_cli.report.formats.html.drawing import Drawing, drawing_of
+from ergo_cli.report.formats.html.episode import episode_lead, episode_view
 from ergo_cli.report.formats.html.lit import lit_picture
 from ergo_cli.report.formats.html.sides import Pair, sides_of
 from ergo_cli.report.grouping import Group, groups
@@ -117,6 +118,8 @@ def verdict_of(report: Report) -> str:
 def subject_of(report: Report) -> str:
     """What the page is about: the bundle or file, or how many there are."""
     files = () if report.files is UNSET else report.files
+    if report.episode:
+        return f"event {report.episode.event_id}"
     if len(report.bundles) == 1:
         return name_of(report.bundles[0])
     if report.bundles:
@@ -147,6 +150,8 @@ def lead(report: Report, compared: Compared | None) -> str:
 
 
 def _lead_without_results(report: Report) -> str:
+    if report.episode:
+        return episode_lead(report.episode)
     if report.files is not UNSET and report.files:
         invalid = sum(bool(file.errors) for file in report.files)
         return f"{invalid:,} of {counted(len(report.files), 'file')} invalid" if invalid else "nothing is wrong"
@@ -184,6 +189,11 @@ def gate(compared: Compared | None) -> list[str]:
 
 def tiles(report: Report) -> list[Tile]:
     """The numbers of the summary."""
+    if report.episode:
+        view = episode_view(report.episode)
+        differing = sum(bool(row.sign) for row in view.rows) + len(view.gone)
+        found = (("parts", len(view.rows)), ("did otherwise", differing), ("recorded effects", len(view.effects)))
+        return [Tile(name, f"{number:,}") for name, number in found if number]
     counts = [each.decisions for each in report.bundles if each.decisions is not None]
     found = [("bundles", len(report.bundles) if len(report.bundles) > 1 else 0)]
     found += [("events", sum(each.events or 0 for each in report.bundles))]
