@@ -2,14 +2,16 @@
 
     python read_bundle.py BUNDLE.json
 
-Prints a line for each decision; a bundle that was changed after its capture ends with exit code 1. All hashes are over
-texts that stand in the bundle, so that no number is ever rendered. docs/bundle-format.md says what the members mean.
+Prints a line for each decision; a bundle that was changed after its capture ends with exit code 1, what is no bundle
+with 2. All hashes are over texts that stand in the bundle, so that no number is ever rendered. docs/bundle-format.md
+says what the members mean.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import sys
 from base64 import b64decode
@@ -107,4 +109,15 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    if len(sys.argv) != 2:
+        print("usage: python read_bundle.py BUNDLE.json", file=sys.stderr)
+        sys.exit(2)
+    try:
+        code = main(sys.argv[1])
+        sys.stdout.flush()
+        sys.exit(code)
+    except BrokenPipeError:  # such as by `| head`
+        os._exit(0)
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        print(f"{sys.argv[1]} cannot be read as a bundle (.json or .json.gz): {error!r}", file=sys.stderr)
+        sys.exit(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TextIO
@@ -150,7 +151,8 @@ class _Rounds:
         from ergo_cli.report.error_text import near
         from ergo_cli.report.text import printable
 
-        names = [printable(near(path)) for path in sorted(changed)]
+        there = [path for path in changed if os.path.lexists(path)]  # not what an editor made and removed on its way
+        names = [printable(near(path)) for path in sorted(there or changed)]
         more = "" if len(names) <= _MOST_NAMED else f" and {len(names) - _MOST_NAMED:,} more"
         line = f"\n---- {', '.join(names[:_MOST_NAMED])}{more} changed\n" if names else ""
         if self._output is None:
@@ -158,5 +160,5 @@ class _Rounds:
         try:
             self._output.write(_CLEAR if is_terminal(self._output) else line)
             self._output.flush()
-        except OSError:  # nobody reads the reports any more
+        except OSError:  # the reader of the reports has closed the pipe
             self.is_watching = False

@@ -141,12 +141,20 @@ def ergo_capture(pytestconfig: pytest.Config, tmp_path: Path) -> Callable[..., C
     ``events`` are the path of a stream, or its lines as dictionaries. Channels are not started, and runs are kept in
     memory; the executors of a program in Python are its own.
     """
+    from ergo_cli.errors import ErgoError
     from ergo_cli.pytest_plugin.captures import capture
 
     folder = _project_folder(pytestconfig)
 
     def run(events: Events, profile: str | None = None) -> Captured:
-        return capture(events, pytestconfig.rootpath, folder, profile, tmp_path)
+        __tracebackhide__ = True
+        try:
+            return capture(events, pytestconfig.rootpath, folder, profile, tmp_path)
+        except ErgoError as error:  # of a test, what to mend is of interest, and no line of ergo
+            for name, text in (("where", error.where), ("fix", error.fix), ("code", error.code)):
+                if text:
+                    error.add_note(f"{name}: {text}")
+            raise error.with_traceback(None) from None
 
     return run
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -193,3 +194,28 @@ def test_the_example_finds_what_was_changed(
         ran = read(copy)
         assert ran.returncode == expected
     assert fault in ran.stderr
+
+
+NO_BUNDLES = (None, b"", b"[1]", b"{}", b'{"capture_version":"v3"}', b"\xff", b"\x28\xb5/\xfd")
+
+
+@pytest.mark.parametrize("content", NO_BUNDLES)
+def test_the_example_says_in_a_line_what_is_no_bundle(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "b.json").write_bytes(content)
+    command = [sys.executable, "-I", "-S", ROOT / "examples" / "read_bundle.py", tmp_path / "b.json"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
+    assert "cannot be read as a bundle" in ran.stderr
+    ran = subprocess.run(command[:-1], capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (2, "usage: python read_bundle.py BUNDLE.json\n")
+
+
+def test_the_example_takes_a_reader_that_has_seen_enough_for_no_fault(tmp_path: Path) -> None:
+    bundle = ROOT / "fixtures" / "order_threshold" / "captures" / "monday.json"
+    command = [sys.executable, "-I", "-S", ROOT / "examples" / "read_bundle.py", bundle]
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (0, b"")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +80,18 @@ def test_a_stream_that_cannot_be_run_raises_its_error(tmp_path: Path) -> None:
         run("order_threshold", [{"kind": "event"}], tmp_path)
     assert raised.value.where is not None
     assert "ergo-events-1.jsonl:1" in raised.value.where
+
+
+def test_a_test_whose_stream_cannot_be_run_shows_what_to_mend_and_no_line_of_ergo(tmp_path: Path) -> None:
+    project = shutil.copytree(FIXTURES / "order_threshold", tmp_path / "desk")
+    (project / "test_desk.py").write_text(
+        'def test_it(ergo_capture):\n    ergo_capture([{"kind": "event", "event": {"type": "Command", "id": "a"}}])\n'
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_desk.py"]
+    ran = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 1, ran
+    told = ran.stdout.partition("FAILURES")[2].partition("short test summary")[0].splitlines()
+    shown = [line.removeprefix("E ").strip() for line in told if line.startswith("E ")]
+    assert shown[0].endswith("event 'a' has no semantic kind, but the run has an adapter")
+    assert [line.partition(":")[0] for line in shown[1:]] == ["where", "fix", "code"]
+    assert [line for line in told if ".py:" in line] == ["test_desk.py:2: EventError"]
