@@ -19,12 +19,13 @@ from ergo_cli.report.facts import Fact, effect_facts, facts, named_values
 from ergo_cli.report.levels import gravest_mark
 from ergo_cli.report.memory import memory_texts
 from ergo_cli.report.reproducing import argument
-from ergo_cli.report.text import GAP, Block, Line, Row, Rows, Tone, fields, value_texts
+from ergo_cli.report.text import GAP, MOST_OF_ID, Block, Line, Row, Rows, Tone, fields, shorten, value_texts
 from ergo_cli.report.way_to_change import way_texts
 
 _FULL_WIDTH = 160
 _COMPLETED = "Completed"
 _LINE_WIDTH = 80
+_MOST_OF_WORD = 100_000  # systems take no longer word of a command
 MOST_FACTS = 12
 """How many facts of one decision the text shows."""
 _CAUSES = {
@@ -197,9 +198,10 @@ def episodes_before(result: BundleResult) -> Iterator[Row]:
     """The decisions before the first that differs, one line each; of those that did nothing only how they failed."""
     labels = chain(("before",), repeat(""))
     for episode in result.before_first:
-        done = _done(episode, _LINE_WIDTH - 2 - 10 - len(episode.event_id) - 2)
+        event = shorten(episode.event_id, MOST_OF_ID)
+        done = _done(episode, _LINE_WIDTH - 2 - 10 - len(event) - 2)
         if done:
-            yield Row((f"{next(labels):10}{episode.event_id}", done), Tone.FAINT)
+            yield Row((f"{next(labels):10}{event}", done), Tone.FAINT)
 
 
 def _done(episode: Episode, room: int) -> str:
@@ -225,6 +227,8 @@ def closer_command(result: BundleResult, first: Divergence, program: Sequence[st
     """The command that says why: the chain behind the value of a node, else the event's records one by one."""
     if result.path == "-" or first.kind is DivergenceKind.EVENT_MISSING:
         return None
+    if first.event_id is not None and len(first.event_id) > _MOST_OF_WORD:
+        return None  # a command that a shell takes cannot name it
     if first.event_id is None:  # of the closing entry: without an event, why takes the first difference
         return shlex.join(("ergo", "why", argument(result.path), *program)) if _has_reasons(result, first) else None
     if _has_reasons(result, first) and not first.event_id.startswith("-"):
@@ -280,7 +284,8 @@ def _log_in_full(log: LogDifference | None, sides: Sides) -> list[tuple[str, obj
 
 
 def event_text(divergence: Divergence) -> str | None:
-    """The id of the event, with its occurrence if it is repeated; None where there is none."""
-    if divergence.event_id is None or not divergence.occurrence:
-        return divergence.event_id
-    return f"{divergence.event_id} (again, {divergence.occurrence} before it)"
+    """The id of the event, cut, with its occurrence if it is repeated; None where there is none."""
+    if divergence.event_id is None:
+        return None
+    shown = shorten(divergence.event_id, MOST_OF_ID)
+    return f"{shown} (again, {divergence.occurrence} before it)" if divergence.occurrence else shown

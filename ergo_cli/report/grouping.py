@@ -14,7 +14,7 @@ from ergo_cli.report.facts import SIGN_TONES, Fact, FactsOf, facts, pair_within,
 from ergo_cli.report.layout import WIDTH, cell_width
 from ergo_cli.report.levels import level_mark
 from ergo_cli.report.memory import memory_texts
-from ergo_cli.report.text import GAP, Row, shorten
+from ergo_cli.report.text import GAP, MOST_OF_ID, Row, shorten
 
 _NUMBERS = re.compile(r"\[\d+\]")
 _WIDTH = 34
@@ -61,7 +61,8 @@ class Group:
     def add(self, bundle: str, divergence: Divergence, fact: Fact) -> None:
         """Count one more."""
         self.count += 1
-        self.first, self.last = self.first or divergence.event_id, divergence.event_id or self.last
+        event = None if divergence.event_id is None else shorten(divergence.event_id, MOST_OF_ID)
+        self.first, self.last = self.first or event, event or self.last
         if bundle not in self.bundles[-1:]:
             self.bundles.append(bundle)
         self._memory = divergence.memory if self._memory in (None, divergence.memory) else ()

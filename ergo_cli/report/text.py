@@ -103,6 +103,10 @@ _LEAST_CONTEXT = 24
 """How much of the common beginning and end of a pair is kept, however long that is which differs."""
 
 
+MOST_OF_ID = 1000
+"""The characters of an event's id that a text shows."""
+
+
 def shorten(text: str, width: int) -> str:
     """At most ``width`` characters of ``text``: its beginning and its end."""
     if len(text) <= width:

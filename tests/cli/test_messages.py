@@ -95,3 +95,20 @@ def test_an_unknown_key_of_the_project_is_warned_of_once(ergo: Ergo, threshold: 
         assert (ran.exit_code, ran.stderr) == (0, "warning: ergo.toml colour: unknown key 'colour' is ignored\n")
     bundles = ergo("replay", "captures", "--format", "json", cwd=threshold).report["bundles"]
     assert [len(bundle["warnings"]) for bundle in bundles] == [1] * 5
+
+
+def test_an_id_of_megabytes_is_cut_where_people_read_it(ergo: Ergo, tmp_path: Path) -> None:
+    """The report for programs has it whole; no command can name it."""
+    shutil.copytree(FIXTURES / "order_threshold", tmp_path, dirs_exist_ok=True)
+    stream = tmp_path / "events" / "monday.jsonl"
+    long = "q" * 3_000_000
+    stream.write_text(stream.read_text().replace('"q-0910"', f'"{long}"'))
+    assert ergo("capture", "-o", "b.json").exit_code == 0
+    graph = tmp_path / "graphs" / "order_threshold.yaml"
+    graph.write_text(graph.read_text().replace("105.0", "104.0"))
+    ran = ergo("replay", "b.json")
+    assert ran.exit_code == 1
+    assert len(ran.stdout) < 20_000
+    assert f"event {'q' * 499}…{'q' * 500}" in ran.stdout
+    [bundle] = ergo("replay", "b.json", "--format", "json").report["bundles"]
+    assert bundle["divergences"][0]["event_id"] == long
