@@ -22,7 +22,7 @@ _START_SECONDS = 60
 @contextmanager
 def running_s3_server(**environment: str) -> Generator[str]:
     """The address of a server that runs until the end; skips the test where moto is not installed."""
-    pytest.importorskip("obstore", reason="obstore is not installed (extra 's3')")
+    pytest.importorskip("obstore", reason="obstore is not installed (extra 'cloud')")
     program = Path(sys.executable).with_name("moto_server")
     if not program.exists():
         pytest.skip("moto's server is not installed")

@@ -43,8 +43,9 @@ from ergo_cli.errors import BundleError, reason
 from ergo_cli.programs.kind import Kind
 from ergo_cli.programs.kinds import TEXTUAL, check_kind, find_kind
 from ergo_cli.stores.durable import close_quietly, only_read
-from ergo_cli.stores.files import STANDARD_INPUT, is_compressed, read_blocks
+from ergo_cli.stores.files import STANDARD_INPUT, is_compressed, open_binary, read_blocks
 from ergo_cli.stores.inflation import CompressionError
+from ergo_cli.stores.locations import RemoteError, is_remote, local_path
 from ergo_cli.supervisor.seam import Constraints
 
 R = TypeVar("R")
@@ -132,8 +133,10 @@ class BundleReader:
 
     @property
     def size_bytes(self) -> int:
-        """The size of the file, as it is compressed."""
-        return self._file.seek(0, 2) if self.path == STANDARD_INPUT else os.path.getsize(self.path)
+        """The size of the file, as it is compressed; of standard input and of an object, of what it holds."""
+        if self.path == STANDARD_INPUT or is_remote(self.path):
+            return self._file.seek(0, 2)
+        return os.path.getsize(local_path(self.path))
 
     def fingerprint(self) -> str:
         """The SHA-256 of the whole text in its compact form, in whatever layout and compression it is kept."""
@@ -312,6 +315,8 @@ def open_bundle(path: str | os.PathLike[str]) -> BundleReader:
         return BundleReader(path, seekable(path))
     except CompressionError as error:
         raise read_failed(path, str(error), error.fix) from error
+    except RemoteError as error:
+        raise read_failed(path, reason(error), error.fix) from error
     except IsADirectoryError as error:
         fix = "name one bundle in it; ergo replay takes folders"
         raise read_failed(path, "it is a folder", fix) from error
@@ -344,7 +349,7 @@ def seekable(path: str) -> BinaryIO:
         return _spooled(_standard_input())
     if is_compressed(path):
         return _spooled(read_blocks(path))
-    file = open(path, "rb")  # noqa: SIM115 - closed with the reader
+    file = open_binary(path)
     if file.seekable():
         return file
     with only_read(file):

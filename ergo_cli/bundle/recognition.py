@@ -11,6 +11,7 @@ from ergo_cli.bundle.scanning import TextFault, Window
 from ergo_cli.core.json import JsonError, decode
 from ergo_cli.stores.files import STANDARD_INPUT, read_blocks
 from ergo_cli.stores.inflation import CompressionError
+from ergo_cli.stores.locations import is_remote
 
 SUFFIXES = (".json", ".json.gz", ".json.zst")
 _BEGINNING = re.compile(rb'\s*\{\s*"capture_version"\s*:')
@@ -30,9 +31,14 @@ def has_suffix(path: str) -> bool:
 
 
 def is_bundle(path: str) -> bool:
-    """Whether a path is standard input, or a file that is named as bundles are and holds one, whole or not."""
+    """Whether a path is standard input, or a file that is named as bundles are and holds one, whole or not.
+
+    Of an object at a URL the name alone decides.
+    """
     if path == STANDARD_INPUT:
         return True
+    if is_remote(path):
+        return has_suffix(path)  # it is fetched once, when it is opened
     return has_suffix(path) and os.path.isfile(path) and (looks_like_bundle(path) or content_of(path) is Content.BUNDLE)
 
 

@@ -61,7 +61,7 @@ def write_reports(result: CommandResult, files: Sequence[ReportFile]) -> Iterato
     also for a format whose library is not installed.
     """
     from ergo_cli.host.files_read import Read, refuse_replacing
-    from ergo_cli.stores.files import AtomicFile
+    from ergo_cli.stores.standard_output import open_output
 
     taken = [Read(path, "a file that the command has read") for path in result.files]
     for file in files:
@@ -69,7 +69,7 @@ def write_reports(result: CommandResult, files: Sequence[ReportFile]) -> Iterato
             refuse_replacing(file.path, taken)
             if not result.files:
                 _refuse_replacing_another(file)
-            with AtomicFile(file.path) as target:
+            with open_output(file.path) as target:
                 target.write(in_format(result, file.form))
                 target.commit()
         except CaptureWriteError as error:

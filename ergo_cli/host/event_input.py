@@ -26,8 +26,9 @@ from ergo_cli.host.run_plan import EventLines, PreparedRun
 from ergo_cli.host.timing import RunControl
 from ergo_cli.programs.kinds import BUILT_IN_ID
 from ergo_cli.stores.durable import only_read
-from ergo_cli.stores.files import STANDARD_INPUT, broken_data, compression_in, open_compressed
+from ergo_cli.stores.files import STANDARD_INPUT, broken_data, compression_in, open_binary, open_compressed
 from ergo_cli.stores.inflation import Inflated, InflationError
+from ergo_cli.stores.locations import RemoteError, is_remote, local_path
 from ergo_cli.stores.remedies import temporary_remedy
 from ergo_cli.stores.temporaries import unnamed_file
 
@@ -126,9 +127,15 @@ def _standard_input() -> BinaryIO:
 
 def _open(path: str, form: str | None) -> BinaryIO:
     try:
-        return open_compressed(path, form) if form else cast(BinaryIO, Path(path).open("rb", buffering=0))
+        return open_compressed(path, form) if form else _opened(path)
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise _not_opened(path, error) from error
+
+
+def _opened(path: str) -> BinaryIO:
+    if is_remote(path):
+        return open_binary(path)
+    return cast(BinaryIO, Path(local_path(path)).open("rb", buffering=0))
 
 
 def _read_chunks(file: BinaryIO, path: str, form: str | None, should_stop: ShouldStop) -> Iterator[bytes]:
@@ -185,6 +192,8 @@ def _not_opened(path: str, error: OSError | ValueError) -> EventError:
             reason, fix = "it is a folder", "name the file with the events"
         case PermissionError():
             reason, fix = "permission denied", "make the file readable"
+        case RemoteError():
+            reason, fix = str(error.strerror), error.fix
         case _:
             reason, fix = str(error), "check the path and the file"
     return EventError("driver.input_invalid", f"cannot open events '{path}': {reason}", where=path, fix=fix)

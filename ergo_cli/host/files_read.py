@@ -16,6 +16,7 @@ from ergo_cli.host.run_plan import Driver, EventFile, RunPlan
 from ergo_cli.project.profiles import user_folder
 from ergo_cli.stores.backends import store_files
 from ergo_cli.stores.files import STANDARD_INPUT, partial_path
+from ergo_cli.stores.locations import is_remote
 from ergo_cli.stores.standard_output import STANDARD_OUTPUT
 
 
@@ -75,7 +76,7 @@ def _stream(descriptor: int) -> tuple[int, int] | None:
 def refuse_bundle_over(destination: str, reads: Sequence[Read]) -> None:
     """As ``refuse_replacing``, for the bundle and for a partial one beside it."""
     refuse_replacing(destination, reads)
-    if destination != STANDARD_OUTPUT:
+    if destination != STANDARD_OUTPUT and not is_remote(destination):
         refuse_replacing(partial_path(os.path.realpath(destination)), reads)
 
 
@@ -84,6 +85,7 @@ def check_outputs(plan: RunPlan, destination: str | None, journal: Path | None =
     reads = list(_reads(plan))
     if journal is not None:
         _refuse_standard_output(journal)
+        refuse_remote_journal(journal)
         refuse_replacing(journal, reads)
         reads.append(Read(journal, "the crash journal"))
     if destination is not None:
@@ -94,6 +96,13 @@ def _refuse_standard_output(journal: Path) -> None:
     if str(journal) == STANDARD_OUTPUT:
         message = "a crash journal cannot go to standard output: every step must be on the disk before the next begins"
         raise UsageError("cli.conflicting_options", message, where="option --journal", fix="name a file with --journal")
+
+
+def refuse_remote_journal(journal: Path) -> None:
+    """Refuse a crash journal at a URL. Raises UsageError ``cli.conflicting_options``."""
+    if is_remote(str(journal)):
+        message = "a crash journal is a file of this system: every step must be on the disk before the next begins"
+        raise UsageError("cli.conflicting_options", message, where=str(journal), fix="name a file")
 
 
 def _reads(plan: RunPlan) -> Iterator[Read]:

@@ -33,7 +33,7 @@ from ergo_cli.core.values import effect_hash
 from ergo_cli.errors import BundleError, CaptureWriteError, ErgoError, EventError, ProgramError, StoreError, reason
 from ergo_cli.host.crash_journal import FORMAT, JournalClosing, JournalHead, JournalIntent, JournalStep
 from ergo_cli.host.effects import SentIntent
-from ergo_cli.host.files_read import Read, refuse_bundle_over
+from ergo_cli.host.files_read import Read, refuse_bundle_over, refuse_remote_journal
 from ergo_cli.host.outputs import beside_notices
 from ergo_cli.programs.kinds import TEXTUAL, check_kind
 from ergo_cli.stores.artifacts import verified
@@ -79,6 +79,7 @@ def recover(journal: Path, destination: str) -> Recovered:
     ``program.unknown_kind``, EventError ``driver.output_incomplete`` (no step), CaptureWriteError. A bundle that
     ``validate`` would refuse is not written: ``journal.corrupt``.
     """
+    refuse_remote_journal(journal)
     refuse_bundle_over(destination, [Read(journal, "the journal")])
     with _open(journal) as file:
         lines = _Lines(file, str(journal))

@@ -17,6 +17,7 @@ from ergo_cli.errors import ErgoError, ReplayError, reason
 from ergo_cli.project.profiles import captured_profiles
 from ergo_cli.project.project_file import current_folder, load_project, locate_project
 from ergo_cli.replay.globs import Glob
+from ergo_cli.stores.locations import RemoteError, is_remote, local_path
 
 
 class BundlePath(Struct, frozen=True):
@@ -56,7 +57,7 @@ def select_bundles(arguments: Sequence[str], profile: str | None, project: Path 
         return _captured(profile, project)
     walk = _Walk()
     for argument in arguments:
-        walk.add(argument)
+        walk.add(local_path(argument))
     empty = walk.empty if walk.paths else ()
     refusals = tuple(Refusal(argument, _nothing_matched(argument)) for argument in empty) if strict else ()
     notices = () if strict else tuple(Notice(_nothing_matched(argument).message) for argument in empty)
@@ -67,7 +68,7 @@ def select_bundles(arguments: Sequence[str], profile: str | None, project: Path 
 
 def _searched(argument: str) -> str:
     suffixes = ", ".join(SUFFIXES)
-    if os.path.isdir(argument):
+    if not is_remote(argument) and os.path.isdir(argument):
         return f"the folder '{argument}': files that end in {suffixes}, also below it"
     return f"the pattern '{argument}': files that end in {suffixes}"
 
@@ -97,7 +98,9 @@ class _Walk:
     def add(self, argument: str) -> None:
         """Take one argument into account; one that is neither a folder nor a glob is opened whatever it is."""
         before = len(self.paths) + len(self.refusals)
-        if os.path.isdir(argument):
+        if is_remote(argument):
+            self._add_objects(argument)
+        elif os.path.isdir(argument):
             self._walk(argument)
         elif os.path.lexists(argument) or not glob.has_magic(argument):
             self.paths.append(argument)
@@ -106,6 +109,18 @@ class _Walk:
                 self._matched(path)
         if len(self.paths) + len(self.refusals) == before:
             self.empty.append(argument)
+
+    def _add_objects(self, url: str) -> None:
+        """Take the object at a URL, or those that a folder or a pattern stands for."""
+        if has_suffix(url) and not glob.has_magic(url):
+            self.paths.append(url)
+            return
+        from ergo_cli.stores.remote_objects import objects_below  # most bundles are files
+
+        try:
+            self.paths += objects_below(url, SUFFIXES)
+        except RemoteError as error:
+            self.refusals.append(Refusal(url, read_failed(url, reason(error), error.fix)))
 
     def _matched(self, path: str) -> None:
         if os.path.isdir(path):

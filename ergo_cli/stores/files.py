@@ -20,6 +20,7 @@ from ergo_cli.core.beginnings import COMPRESSIONS, compression
 from ergo_cli.errors import CaptureWriteError, reason
 from ergo_cli.stores.durable import close_quietly, make_folders, only_read, sync_folder
 from ergo_cli.stores.inflation import CompressionError, Inflated
+from ergo_cli.stores.locations import is_remote, local_path
 from ergo_cli.stores.remedies import remedy
 from ergo_cli.stores.temporaries import announce, remove, renounce, unnamed_file
 
@@ -57,6 +58,15 @@ def compressor_for(path: str) -> Compressor | None:
     return None
 
 
+def open_binary(path: str) -> BinaryIO:
+    """The bytes of a file, or of an object at a URL. Raises OSError; ValueError for a zero byte in a path."""
+    if not is_remote(path):
+        return open(local_path(path), "rb")
+    from ergo_cli.stores.remote_objects import fetched  # imported here: most files are no objects
+
+    return fetched(path)
+
+
 def read_blocks(path: str) -> Iterator[bytes]:
     """The content of a file in blocks, decompressed by its suffix.
 
@@ -64,7 +74,7 @@ def read_blocks(path: str) -> Iterator[bytes]:
     """
     form = compression_of(path)
     try:
-        with only_read(open(path, "rb") if form is None else open_compressed(path, form)) as file:
+        with only_read(open_binary(path) if form is None else open_compressed(path, form)) as file:
             yield from iter(lambda: file.read(BLOCK), b"")
     except broken_data(form) as error:
         raise CompressionError(f"not a whole {COMPRESSIONS[form or '']} file: {error}") from error
@@ -86,6 +96,7 @@ def compression_in(path: str) -> str | None:
 
     What is taken from a pipe is gone, so that only plain files are looked into.
     """
+    path = local_path(path)
     if is_compressed(path) or not os.path.isfile(path):
         return compression_of(path)
     with open(path, "rb", buffering=0) as file:
@@ -97,7 +108,7 @@ def open_compressed(path: str, form: str) -> BinaryIO:
 
     Raises OSError, then ``broken_data``, and InflationError where it holds more than it may.
     """
-    source = open(path, "rb")  # noqa: SIM115 - closed with the reader
+    source = open_binary(path)
     return cast(BinaryIO, Inflated(source, _unzstd if form == ".zst" else _gunzip))
 
 

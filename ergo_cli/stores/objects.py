@@ -1,37 +1,24 @@
-"""Artifacts in an object store: S3, Google Cloud Storage, Azure; needs the extra ``s3``, imported at first use."""
+"""Artifacts in an object store: S3, Google Cloud Storage, Azure; needs the extra ``cloud``, imported at first use."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ergo_cli.errors import StoreError
 from ergo_cli.stores.artifacts import artifact_id, is_artifact_id, no_artifact, verified
+from ergo_cli.stores.object_client import ACCESS_FIX, INSTALL, REACH_FIX, is_refused, opened_store, shown_reason
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore, RetryConfig
+    from obstore.store import ObjectStore
 
 URL_FORM = "s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
 """What names a place in an object store; a prefix may be left out."""
 
 _URL = re.compile(r"(?:s3|gs|az)://[^/?#@\s]+(?:/[^?#\s]*)?")
-_RETRIES = 3
-_RETRY_SECONDS = 10
-
-_STATUS = r"status code: (\d{3}[\w ]*)"
-_CODE = r"<Code>(\w+)</Code>"
-_CREDENTIAL = r"(?:AWS|AZURE|GOOGLE)_\w*(?:KEY|TOKEN|SECRET|PASSWORD|SAS)\w*"
-
-_ACCESS_FIX = (
-    "set the credentials of the object store in the environment (AWS_ACCESS_KEY_ID …), with the right to use it"
-)
-_REACH_FIX = (
-    "check that the object store can be reached, and its region, endpoint and credentials in the environment;"
-    " an endpoint of plain http needs AWS_ALLOW_HTTP=true"
-)
 
 
 def artifacts_url(text: str) -> str:
@@ -53,18 +40,14 @@ class ObjectArtifacts:
 
     def __init__(self, url: str) -> None:
         """Raise StoreError ``store.unreachable`` if the client is not installed or cannot be set up."""
-        from datetime import timedelta
-
         self._url = url
         try:
-            import obstore.exceptions  # noqa: F401  # pyright: ignore[reportUnusedImport] - only checked for presence
-            from obstore.store import from_url
+            import_module("obstore")
         except ImportError as error:
             message = f"artifacts at '{url}' need obstore, which cannot be imported: {error}"
-            raise StoreError("store.unreachable", message, where=url, fix="pip install 'ergo-replay[s3]'") from error
-        retries: RetryConfig = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
+            raise StoreError("store.unreachable", message, where=url, fix=INSTALL) from error
         with self._faults():
-            self._store: ObjectStore = from_url(url, retry_config=retries)
+            self._store: ObjectStore = opened_store(url)
 
     def put(self, data: bytes) -> str:
         """Keep ``data`` and return its id; an existing object is verified."""
@@ -110,14 +93,13 @@ class ObjectArtifacts:
     @contextmanager
     def _faults(self) -> Generator[None]:
         """Raise StoreError for an exception of the client, of whose text only harmless parts are shown."""
-        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+        from obstore.exceptions import BaseError
 
         try:
             yield
         except (BaseError, OSError, ValueError) as error:
-            message = f"artifacts at '{self._url}' cannot be kept or read: {_shown(str(error))}"
-            is_refused = isinstance(error, PermissionDeniedError | UnauthenticatedError)
-            fix = _ACCESS_FIX if is_refused else _REACH_FIX
+            message = f"artifacts at '{self._url}' cannot be kept or read: {shown_reason(str(error))}"
+            fix = ACCESS_FIX if is_refused(error) else REACH_FIX
             raise StoreError("store.unreachable", message, where=self._url, fix=fix) from None
 
     def _no_bucket(self) -> StoreError:
@@ -127,15 +109,3 @@ class ObjectArtifacts:
 
 def _name(artifact: str) -> str:
     return f"{artifact[:2]}/{artifact}"
-
-
-def _shown(text: str) -> str:
-    """The reason in an exception's text, without addresses, keys and the server's words, which may hold credentials."""
-    line = text.partition("\n")[0]
-    status, code = re.search(_STATUS, line), re.search(_CODE, text)
-    if status is not None:
-        why = status[1].strip() if code is None else f"{status[1].strip()}, {code[1]}"
-    else:
-        why = line.rpartition(" error: ")[2]
-    secrets = (value for name, value in os.environ.items() if re.fullmatch(_CREDENTIAL, name) and value)
-    return "the client's message is left out, because it holds a credential" if any(map(why.count, secrets)) else why

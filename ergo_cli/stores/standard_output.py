@@ -6,11 +6,15 @@ import os
 import sys
 import tempfile
 from contextlib import suppress
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self, TypeAlias
 
 from ergo_cli.errors import CaptureWriteError, reason
 from ergo_cli.stores.files import BLOCK, AtomicFile, Spool
+from ergo_cli.stores.locations import is_remote, local_path
 from ergo_cli.stores.remedies import temporary_remedy
+
+if TYPE_CHECKING:
+    from ergo_cli.stores.remote_output import RemoteOutput
 
 STANDARD_OUTPUT = "-"
 """The path that denotes standard output."""
@@ -18,9 +22,22 @@ STANDARD_OUTPUT = "-"
 _LABEL = "standard output"
 
 
-def open_output(destination: str) -> AtomicFile | StandardOutput:
-    """The file at ``destination``, or standard output for ``-``, ready to be written. Raises CaptureWriteError."""
-    return StandardOutput() if destination == STANDARD_OUTPUT else AtomicFile(destination)
+Output: TypeAlias = "AtomicFile | StandardOutput | RemoteOutput"
+"""What a command writes to: nothing of it is seen before ``commit``."""
+
+
+def open_output(destination: str) -> Output:
+    """The file or object at ``destination``, or standard output for ``-``, ready to be written.
+
+    Raises CaptureWriteError.
+    """
+    if destination == STANDARD_OUTPUT:
+        return StandardOutput()
+    if not is_remote(destination):
+        return AtomicFile(local_path(destination))
+    from ergo_cli.stores.remote_output import RemoteOutput  # imported here: most outputs are files
+
+    return RemoteOutput(destination)
 
 
 class StandardOutput:

@@ -16,8 +16,8 @@ from ergo_cli.events.external import EventKind
 from ergo_cli.events.stream import LineTooLong, split_lines
 from ergo_cli.host.event_input import open_source, source_label
 from ergo_cli.host.files_read import Read, refuse_replacing
-from ergo_cli.stores.files import AtomicFile, Compressor, compressor_for
-from ergo_cli.stores.standard_output import StandardOutput, open_output
+from ergo_cli.stores.files import Compressor, compressor_for
+from ergo_cli.stores.standard_output import Output, open_output
 
 _SPELLINGS = {"pump": EventKind.PUMP, "dataavailable": EventKind.DATA_AVAILABLE, "command": EventKind.COMMAND}
 
@@ -74,7 +74,7 @@ def convert_csv(source: str, destination: str, options: ConversionOptions = Conv
 class _Fixture:
     """The file being written; counts its events."""
 
-    def __init__(self, file: AtomicFile | StandardOutput, compressor: Compressor | None) -> None:
+    def __init__(self, file: Output, compressor: Compressor | None) -> None:
         self._file = file
         self._compressor = compressor
         self.events = 0

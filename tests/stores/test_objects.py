@@ -19,7 +19,7 @@ from ergo_cli.stores.backends import open_store
 from ergo_cli.stores.objects import ObjectArtifacts
 from ergo_cli.testing.stores import refused
 
-pytest.importorskip("obstore", reason="obstore is not installed (extra 's3')")
+pytest.importorskip("obstore", reason="obstore is not installed (extra 'cloud')")
 
 DATA = b'{"amount":5}'
 ID = sha256(DATA).hexdigest()
@@ -191,7 +191,7 @@ def test_without_the_client(tmp_path: Path) -> None:
         "except StoreError as error: print(error.code, error.fix)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=60)
-    assert (done.stdout, done.stderr) == ("store.unreachable pip install 'ergo-replay[s3]'\n", "")
+    assert (done.stdout, done.stderr) == ("store.unreachable pip install 'ergo-replay[cloud]'\n", "")
 
 
 def test_the_client_is_imported_only_where_it_is_used(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from ergo_cli.replay.results import BundleResult, Outcome, failure
 from ergo_cli.replay.selection import BundlePath
 from ergo_cli.replay.session import ReplayRequest, ReplaySession, find_for_bundle
 from ergo_cli.stores.files import STANDARD_INPUT
+from ergo_cli.stores.locations import is_remote
 from ergo_cli.stores.remedies import temporary_remedy
 from ergo_cli.stores.temporaries import temporary_folder
 from ergo_cli.tools.accept.rerecording import rerecord, write_with_events
@@ -116,6 +117,10 @@ def propose(
     if path == STANDARD_INPUT:
         message = "a bundle on standard input cannot be rewritten"
         raise UsageError("cli.invalid_option_value", message, where="argument BUNDLE", fix="name the file of a bundle")
+    if is_remote(path):
+        message = "an object at a URL is not rewritten: nothing tells whether another process writes it meanwhile"
+        fix = "accept a copy of it, and upload that"
+        raise UsageError("cli.invalid_option_value", message, where="argument BUNDLE", fix=fix)
     was = digest_of(path)
     session = ReplaySession(replace(request, max_divergences=MOST_LISTED), store)
     flags = request.flags if bundle.profile is None else replace(request.flags, profile=bundle.profile)

@@ -14,8 +14,8 @@ from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.results import BundleResult
 from ergo_cli.replay.selection import BundlePath
 from ergo_cli.replay.session import ReplayRequest, ReplaySession
-from ergo_cli.stores.files import AtomicFile, compressor_for
-from ergo_cli.stores.standard_output import StandardOutput, open_output
+from ergo_cli.stores.files import compressor_for
+from ergo_cli.stores.standard_output import Output, open_output
 from ergo_cli.tools.export.columns import Row, Rows, flat
 from ergo_cli.tools.export.conditions import Condition, unmet
 from ergo_cli.tools.export.forms import RowForm, write_rows
@@ -92,7 +92,7 @@ def _written(
     return Exported(number, unmet(request.conditions))
 
 
-def _write(request: ExportRequest, rows: Rows, file: AtomicFile | StandardOutput) -> int:
+def _write(request: ExportRequest, rows: Rows, file: Output) -> int:
     columns, compressor = COLUMNS[request.records], compressor_for(request.output)
     if compressor is None:
         return write_rows(request.form, rows, columns, file.write)
@@ -101,7 +101,7 @@ def _write(request: ExportRequest, rows: Rows, file: AtomicFile | StandardOutput
     return number
 
 
-def _pass_on(file: AtomicFile | StandardOutput) -> None:
+def _pass_on(file: Output) -> None:
     """Commit; a reader of standard output that has seen enough is no fault."""
     try:
         file.commit()
