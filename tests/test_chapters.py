@@ -25,6 +25,7 @@ _COMMAND = re.compile(r"^\$ ergo (?P<line>.*)\n(?P<output>(?:(?!\$ ).*\n)*)", re
 
 WALKS: dict[tuple[str, ...], str | None] = {
     ("events.md",): None,
+    ("importing.md",): None,
     ("exporting.md",): "own_primitives",
     ("graphs.md",): "own_primitives",
     ("adapters.md",): None,

@@ -11,7 +11,7 @@ from ergo_cli.errors import ErgoError, exit_code, headline, reason
 
 ROOT = Path(__file__).parents[1]
 FAMILIES = (
-    "accept|adapter|bisect|bundle|capture|cli|driver|egress|expect|fixture|graph|host|internal|journal|kernel|pipeline|plan|primitive|program"
+    "accept|adapter|bisect|bundle|capture|cli|driver|egress|expect|fixture|graph|host|import|internal|journal|kernel|pipeline|plan|primitive|program"
     "|redact|replay|report"
 )
 CODE = re.compile(rf"({FAMILIES}|store|validate|watch)\.[a-z_]+")

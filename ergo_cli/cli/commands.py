@@ -276,7 +276,7 @@ def driver_command(program: str | None, arguments: Sequence[str] | None) -> tupl
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 _COMMANDS = {
-    name: f"{name}:{name}"
+    name: f"{name}:{name}" if name != "import" else "import_:import_"
     for name in (
         "run",
         "capture",
@@ -286,6 +286,7 @@ _COMMANDS = {
         "diff",
         "inspect",
         "export",
+        "import",
         "explain",
         "why",
         "shrink",

@@ -108,7 +108,7 @@ def export(
     from ergo_cli.project.store import ProgramStore
     from ergo_cli.replay.session import ReplayRequest
     from ergo_cli.report.tool_results import render_export
-    from ergo_cli.tools.export.conditions import conditions_of
+    from ergo_cli.tools.conditions import conditions_of
     from ergo_cli.tools.export.exporting import ExportRequest, export_divergences, export_records
     from ergo_cli.tools.export.forms import RowForm, row_form
     from ergo_cli.tools.export.rows import Records

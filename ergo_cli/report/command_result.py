@@ -55,6 +55,8 @@ def _without_result(command: str | None, exit_code: int, error: ErrorDocument | 
             return replace(report, inspect=None)
         case "export":
             return replace(report, exported=None)
+        case "import":
+            return replace(report, imported=None)
         case "validate":
             return replace(report, files=())
         case "recover":

@@ -681,6 +681,26 @@ class ExportedRowsDocument(Struct, frozen=True, rename={"form": "as"}):
     rows: int
 
 
+class PassedOverDocument(Struct, frozen=True):
+    """Rows of a source that became no events, why, and where the first of them stands."""
+
+    reason: str
+    rows: int
+    first: str
+
+
+class ImportedRowsDocument(Struct, frozen=True, rename={"form": "from"}):
+    """The rows of a source of one form that were read, and the events that were written of them."""
+
+    path: str
+    form: str
+    output: str
+    rows: int
+    events: int
+    at_unit: str | None
+    skipped: tuple[PassedOverDocument, ...]
+
+
 class ForkDocument(Struct, frozen=True):
     """A written branch; ``head`` is the number of its events."""
 
@@ -725,6 +745,7 @@ class Report(Struct, frozen=True, kw_only=True):
     run: RunDocument | UnsetType | None = UNSET
     inspect: Inspection | UnsetType | None = UNSET
     exported: ExportedRowsDocument | UnsetType | None = UNSET
+    imported: ImportedRowsDocument | UnsetType | None = UNSET
     files: tuple[FileDocument, ...] | UnsetType = UNSET
     episode: EpisodeDocument | UnsetType | None = UNSET
     why: WhyDocument | UnsetType | None = UNSET

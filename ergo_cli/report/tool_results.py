@@ -21,7 +21,9 @@ from ergo_cli.report.document import (
     ConversionDocument,
     ExportedRowsDocument,
     FileDocument,
+    ImportedRowsDocument,
     InitDocument,
+    PassedOverDocument,
     Report,
     encoded,
     error_document,
@@ -36,6 +38,7 @@ from ergo_cli.report.text import Block, Line, Tone, fields
 if TYPE_CHECKING:
     from ergo_cli.tools.export.exporting import Exported, ExportRequest
     from ergo_cli.tools.fixture_stats import FixtureCheck, FixtureStats
+    from ergo_cli.tools.importing.importing import Imported
     from ergo_cli.tools.init_project import Initialised
     from ergo_cli.tools.validation import FileResult
 
@@ -274,6 +277,29 @@ def render_export(request: ExportRequest, exported: Exported) -> CommandResult:
     place = "standard output" if request.output == "-" else near(request.output)
     line = f"wrote {counted(exported.rows, 'row')} of {request.records.value} to {place}"
     return CommandResult(report, (Line(line),), notices=exported.notices)
+
+
+def render_import(source: str, form: str, output: str, imported: Imported) -> CommandResult:
+    """Render events that were written, and every reason why rows became none."""
+    skipped = imported.passed_over.reasons
+    document = ImportedRowsDocument(
+        path=unicode(source),
+        form=form,
+        output=unicode(output),
+        rows=imported.rows,
+        events=imported.events,
+        at_unit=None if imported.unit is None else imported.unit.value,
+        skipped=tuple(PassedOverDocument(unicode(each.text), each.rows, unicode(each.first)) for each in skipped),
+    )
+    warnings = warning_texts(imported.notices)
+    report = Report(command="import", outcome="ok", exit_code=0, warnings=warnings, imported=document)
+    place = "standard output" if output == "-" else near(output)
+    line = f"wrote {counted(imported.events, 'event')} of {counted(imported.rows, 'row')} to {place}"
+    if skipped:
+        line += f", passed over {imported.passed_over.rows:,}: {imported.passed_over.sentence()}"
+    if imported.unit is not None:
+        line += f"; times count {imported.unit.value} since 1970"
+    return CommandResult(report, (Line(line),), notices=imported.notices)
 
 
 def _fixture_lines(path: str, check: FixtureCheck) -> Iterator[str]:

@@ -13,11 +13,12 @@ from msgspec import Raw, Struct
 from ergo_cli.core.json import canonical
 from ergo_cli.errors import CaptureWriteError, ErgoError, EventError
 from ergo_cli.events.external import EventKind
-from ergo_cli.events.stream import LineTooLong, split_lines
+from ergo_cli.events.stream import LineTooLong
 from ergo_cli.host.event_input import open_source, source_label
 from ergo_cli.host.files_read import Read, refuse_replacing
 from ergo_cli.stores.files import Compressor, compressor_for
 from ergo_cli.stores.standard_output import Output, open_output
+from ergo_cli.tools.importing.text_tables import TextLines
 
 _SPELLINGS = {"pump": EventKind.PUMP, "dataavailable": EventKind.DATA_AVAILABLE, "command": EventKind.COMMAND}
 
@@ -159,24 +160,9 @@ def price_rows(chunks: Iterable[bytes], label: str) -> Iterator[Row]:
         yield _row(cells, columns, label, number)
 
 
-class _Lines:
-    """The lines of a table as texts; ``exhausted`` once the last one has been read."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._lines = split_lines(chunks)
-        self.line = 0
-        self.exhausted = False
-
-    def __iter__(self) -> Iterator[str]:
-        for number, text in self._lines:
-            self.line = number
-            yield text.decode("utf-8-sig" if self.line == 1 else "utf-8") + "\n"
-        self.exhausted = True
-
-
 def _records(chunks: Iterable[bytes], label: str) -> Iterator[list[str]]:
     """The records with trimmed cells, without blank lines."""
-    lines = _Lines(chunks)
+    lines = TextLines(chunks)
     try:
         for cells in csv.reader(lines):
             if lines.exhausted:  # the reader requested another line: the last quote is still open

@@ -32,7 +32,7 @@ COMMANDS = dict(commands())
 
 
 def test_all_commands_are_looked_at() -> None:
-    assert len(COMMANDS) == 35
+    assert len(COMMANDS) == 36
     assert "--graph" in COMMANDS["ergo capture"]
     assert "--force" in COMMANDS["ergo runs resume"]
 

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from ergo_cli.core.values import Effect, Intent, IntentField, Value, Write
 from ergo_cli.errors import ErgoError, UsageError
 from ergo_cli.testing.bundles import bundle_of, completed, event_record, rewrite_bundle, set_context
-from ergo_cli.tools.export.conditions import Condition, conditions_of
+from ergo_cli.tools.conditions import Condition, conditions_of
 from ergo_cli.tools.export.exporting import ExportRequest, export_records
 from ergo_cli.tools.export.forms import RowForm, row_form, write_rows
 from ergo_cli.tools.export.rows import COLUMNS, Holds, Records

@@ -16,8 +16,8 @@ from ergo_cli.replay.selection import BundlePath
 from ergo_cli.replay.session import ReplayRequest, ReplaySession
 from ergo_cli.stores.files import compressor_for
 from ergo_cli.stores.standard_output import Output, open_output
+from ergo_cli.tools.conditions import Condition, unmet
 from ergo_cli.tools.export.columns import Row, Rows, flat
-from ergo_cli.tools.export.conditions import Condition, unmet
 from ergo_cli.tools.export.forms import RowForm, write_rows
 from ergo_cli.tools.export.rows import COLUMNS, Records, Tree, divergence_rows, recorded_rows
 

@@ -1,9 +1,9 @@
-"""``--where PATH=VALUE``: which rows are exported."""
+"""``--where PATH=VALUE``: which rows are exported or imported."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import UNSET, UnsetType
 
@@ -11,7 +11,6 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.json import Item, JsonValue, Member, Step, decode
 from ergo_cli.core.path_patterns import START, PathFault, PathSteps
 from ergo_cli.errors import UsageError
-from ergo_cli.tools.export.rows import Tree
 
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 _SELECTOR = rf"\[[A-Za-z0-9_-]+={_QUOTED}\]|\[[^\]]*+\]"
@@ -28,6 +27,7 @@ class Condition:
         parts = _CONDITION.fullmatch(text)
         if parts is None:
             raise _invalid(f"'{text}' is not PATH=VALUE")
+        self.text = text
         self.path, written = parts["path"], parts["value"]
         try:
             self._steps = PathSteps(self.path)
@@ -37,7 +37,7 @@ class Condition:
         self._value = _value(written)
         self._text = None if isinstance(self._value, str) else written  # in quotes it stands for no number
 
-    def holds(self, tree: Tree) -> bool:
+    def holds(self, tree: Mapping[str, JsonValue]) -> bool:
         """Whether a row has the value at the path, or at one of its matches."""
         found = False
         for value in self._matches(tree, START):
@@ -45,7 +45,7 @@ class Condition:
             found = found or self._is_wanted(value)
         return found
 
-    def _matches(self, tree: JsonValue, states: frozenset[int]) -> Iterator[JsonValue]:
+    def _matches(self, tree: JsonValue | Mapping[str, JsonValue], states: frozenset[int]) -> Iterator[JsonValue]:
         for step, child in _children(tree):
             after, ended = self._steps.advance(states, step, child)
             if ended:
@@ -81,7 +81,7 @@ def _value(written: str) -> JsonValue | UnsetType:
         return UNSET
 
 
-def _children(tree: JsonValue) -> Iterator[tuple[Step, JsonValue]]:
+def _children(tree: JsonValue | Mapping[str, JsonValue]) -> Iterator[tuple[Step, JsonValue]]:
     if isinstance(tree, dict):
         for name, child in tree.items():
             yield Member(name), child

@@ -1,0 +1,1 @@
+"""Tables and documents of other tools as a stream of events."""
