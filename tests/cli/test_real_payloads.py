@@ -284,3 +284,42 @@ def test_formats_are_asserted_where_asked_for(ergo: Ergo, tmp_path: Path, way: s
         refused = ergo(*commands[way], "--formats", cwd=folder)
     assert refused.exit_code == 3
     assert '"12.11.2024" is not a "date"' in refused.stderr
+
+
+SOURCES: dict[str, tuple[str, ...]] = {
+    "stripe_charge": ("source.jsonl", "--id", "id", "--at", "created", "--kind", "charge"),
+    "github_push": ("source.json", "--id", "after", "--kind", "push"),
+    "cloud_event": ("source.jsonl", "--id", "source,id", "--at", "time", "--kind", "reading"),
+    "otel_span": ("source.jsonl", "--id", "span.spanId", "--at", "span.startTimeUnixNano", "--kind", "span"),
+    "bitfinex_frame": (
+        *("source.jsonl", "--id", "value[2][0]", "--at", "value[2][1]", "--kind", "trade"),
+        *("--map", "frame=value"),
+    ),
+    "binance_trade": (
+        *("source.csv", "--id", "symbol,id", "--at", "time", "--kind", "trade"),
+        *(word for name in ("id", "price", "qty", "quoteQty", "time", "isBuyerMaker", "isBestMatch")
+          for word in ("--map", f"trade.{name}={name}")),
+    ),
+    "yahoo_row": (
+        *("source.csv", "--id", "Date", "--at", "Date", "--zone", "Europe/Berlin", "--kind", "bar"),
+        *(word for name in ("Date", "Open", "High", "Low", "Close", "Volume", "Dividends")
+          for word in ("--map", f"row.{name}={name}")),
+        *("--map", 'row."Adj Close"=Adj Close', "--map", 'row."Stock Splits"=Stock Splits'),
+    ),
+    "sensor_line": ("source.jsonl", "--at", "ts", "--kind", "line"),
+}  # fmt: skip
+"""What a service sends, as it comes, and how it becomes events (docs/adapters.md)."""
+
+
+def test_what_a_service_sends_is_imported_and_decided_alike(ergo: Ergo, shape: Path) -> None:
+    """import, validate, capture with the adapter, strict replay, export."""
+    kept = written(capture(ergo, shape, "kept.json"))
+    source, *options = SOURCES[shape.name]
+    assert ergo("import", source, "-o", "events.jsonl", *options, cwd=shape).stdout.startswith("wrote 3 events of 3 ")
+    assert ergo("validate", "events.jsonl", "--adapter", "adapter.yaml", "--strict", cwd=shape).exit_code == 0
+    bundle = capture(ergo, shape, "b.json")
+    assert list(written(bundle).values()) == list(kept.values())
+    program = ("-g", "graph.yaml", "-a", "adapter.yaml")
+    assert ergo("replay", "b.json", "--strict", *program, cwd=shape).exit_code == 0
+    rows = ergo("export", "b.json", "--events", cwd=shape).stdout.splitlines()
+    assert [json.loads(row)["event_id"] for row in rows] == [event["event_id"] for event in bundle["events"]]
