@@ -95,7 +95,8 @@ def test_a_shape_is_valid_captured_and_replayed(ergo: Ergo, shape: Path) -> None
     assert written(bundle) == DECIDED[shape.name]
     for program in (("-g", "graph.yaml", "-a", "adapter.yaml"), ()):
         replayed = ergo("replay", "bundle.json", "--strict", *program, cwd=shape)
-        assert (replayed.exit_code, replayed.stderr) == (0, "")
+        said = "" if program else "warning: bundle.json: the program of the capture itself was replayed"
+        assert (replayed.exit_code, replayed.stderr[: len(said) or None]) == (0, said)
 
 
 def test_the_payload_is_recorded_as_it_came(ergo: Ergo, shape: Path) -> None:
