@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.calibration import calibration_us
 from benchmarks.growth import growth
+from benchmarks.imports import imports
 from benchmarks.shrinking import shrinking
 from benchmarks.single import comparisons, start_up
 from benchmarks.tables import figure
@@ -35,6 +36,7 @@ def main() -> None:
         start_up(Path(folder), runs=options.runs)
         growth(Path(folder), workloads, sizes, unit, runs=options.runs)
         comparisons(Path(folder), runs=options.runs)
+        imports(Path(folder), sizes, runs=options.runs)
         shrinking(Path(folder))
         from benchmarks.kernels import kernels
         from benchmarks.layers import layers

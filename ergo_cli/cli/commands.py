@@ -245,6 +245,9 @@ JobsOption = Annotated[
     int,
     typer.Option("--jobs", parser=_jobs, metavar="N|auto", help="Bundles replayed at once; auto: one a core."),
 ]
+MOST_LISTED = 1000
+"""How many divergences of a bundle are kept, unless it is said."""
+
 MaxDivergencesOption = Annotated[
     int, place_option("--max-divergences", "N", "How many divergences a bundle lists at most.")
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ergo_cli.cli.commands import (
+    MOST_LISTED,
     Color,
     ColorOption,
     IgnoreOption,
@@ -36,7 +37,7 @@ def diff(
     bundle: BundleArgument,
     ignore: IgnoreOption = None,
     fail_on: FailOnOption = FailOn.ANY,
-    max_divergences: MaxDivergencesOption = 1000,
+    max_divergences: MaxDivergencesOption = MOST_LISTED,
     listed: ListOption = False,
     project: ProjectOption = None,
     max_input: MaxInputOption = None,

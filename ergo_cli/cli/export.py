@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ergo_cli.cli.commands import (
+    MOST_LISTED,
     AdapterOption,
     ClusterPathOption,
     Color,
@@ -68,7 +69,7 @@ OutputOption = Annotated[
     ),
 ]
 MostDivergencesOption = Annotated[
-    int | None, place_option("--max-divergences", "N", "How many divergences are looked at, 1000 else.")
+    int | None, place_option("--max-divergences", "N", f"How many divergences are looked at, {MOST_LISTED} else.")
 ]
 
 STANDARD_OUTPUT = "-"
@@ -145,7 +146,7 @@ def export(
         request = ExportRequest(bundle, records, named, destination, conditions_of(where or ()))
         with session.progress("export") as on_row:
             if divergences:
-                listed = 1000 if max_divergences is None else max_divergences
+                listed = MOST_LISTED if max_divergences is None else max_divergences
                 patterns = None if ignore is None else tuple(ignore)
                 replay = ReplayRequest(flags, strict, patterns, listed, numbers)
                 return render_export(request, export_divergences(request, replay, ProgramStore.of_user(), on_row))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ergo_cli.cli.commands import (
+    MOST_LISTED,
     AdapterOption,
     ClusterPathOption,
     Color,
@@ -88,7 +89,7 @@ def replay(
     project: ProjectOption = None,
     ignore: IgnoreOption = None,
     fail_on: FailOnOption = FailOn.ANY,
-    max_divergences: MaxDivergencesOption = 1000,
+    max_divergences: MaxDivergencesOption = MOST_LISTED,
     first: FromOption = None,
     last: UntilOption = None,
     event: OnlyEventOption = None,

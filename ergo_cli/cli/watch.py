@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, TextIO
 
 from ergo_cli.cli.commands import (
+    MOST_LISTED,
     AdapterOption,
     ClusterPathOption,
     Color,
@@ -53,7 +54,7 @@ def watch(
     project: ProjectOption = None,
     ignore: IgnoreOption = None,
     fail_on: FailOnOption = FailOn.ANY,
-    max_divergences: MaxDivergencesOption = 1000,
+    max_divergences: MaxDivergencesOption = MOST_LISTED,
     listed: ListOption = False,
     jobs: JobsOption = 1,
     numbers: NumbersOption = None,

@@ -260,6 +260,21 @@ def test_parquet_and_arrow(ergo: Ergo, tmp_path: Path) -> None:
     assert "not a whole Parquet file" in ran.report["error"]["message"]
 
 
+def test_parquet_of_types_that_json_has_not(ergo: Ergo, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra 'data')")
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"raw": [b"\xff"], "x": [float("nan")], "n": [1]}), tmp_path / "t.parquet")
+    ran = ergo("import", "t.parquet", "-o", "e.jsonl", "--format", "json")
+    fault(ran, "import.value_invalid", "t.parquet row 1", "column 'raw' holds values of type binary", "--drop raw")
+    ran = ergo("import", "t.parquet", "-o", "e.jsonl", "--drop", "raw", "--format", "json")
+    fault(ran, "import.value_invalid", "t.parquet row 1", "column 'x' holds nan", "--null nan")
+    (tmp_path / "t.parquet.gz").write_bytes(gzip.compress((tmp_path / "t.parquet").read_bytes()))
+    for source in ("t.parquet", "t.parquet.gz"):
+        assert ergo("import", source, "-o", "e.jsonl", "--drop", "raw", "--null", "nan").exit_code == 0
+        assert [event["payload"] for event in events(tmp_path / "e.jsonl")] == [{"x": None, "n": 1}]
+
+
 def test_standard_input_and_output_and_a_source_without_a_suffix(ergo: Ergo, tmp_path: Path) -> None:
     (tmp_path / "table").write_text("x\n1\n")
     ran = ergo("import", "table", "-o", "-")

@@ -25,7 +25,9 @@ _FIX_FILE = "write the file again, or get the whole of it"
 
 
 @contextmanager
-def open_arrow(source: str, *, is_parquet: bool, nulls: frozenset[str]) -> Generator[Iterator[Batch]]:
+def open_arrow(
+    source: str, *, is_parquet: bool, nulls: frozenset[str], unread: frozenset[str]
+) -> Generator[Iterator[Batch]]:
     """The rows of a file. What cannot be read at random, compressed files and pipes, is kept in a temporary file.
 
     Raises UsageError ``cli.parquet_unavailable`` without pyarrow, EventError ``import.source_invalid`` for a file that
@@ -40,7 +42,7 @@ def open_arrow(source: str, *, is_parquet: bool, nulls: frozenset[str]) -> Gener
             what = "Parquet" if is_parquet else "Arrow"
             raise source_fault(f"not a whole {what} file: {_first_line(error)}", label, _FIX_FILE) from error
         _check_names(names, label)
-        yield _batches(arrow, batches, label, nulls)
+        yield _batches(arrow, batches, label, nulls, unread)
 
 
 @contextmanager
@@ -100,7 +102,9 @@ def _check_names(names: Sequence[str], label: str) -> None:
         raise source_fault(message, label, "give each column a name of its own")
 
 
-def _batches(arrow: Any, record_batches: Iterator[Any], label: str, nulls: frozenset[str]) -> Iterator[Batch]:
+def _batches(
+    arrow: Any, record_batches: Iterator[Any], label: str, nulls: frozenset[str], unread: frozenset[str]
+) -> Iterator[Batch]:
     before = 0
     try:
         for whole in record_batches:
@@ -109,11 +113,14 @@ def _batches(arrow: Any, record_batches: Iterator[Any], label: str, nulls: froze
                 place = _places(label, before)
                 names = part.schema.names
                 columns = [
-                    _values(arrow, name, column, place, nulls) for name, column in zip(names, part.columns, strict=True)
+                    [None] * part.num_rows
+                    if name in unread and not _is_json(arrow.types, column.type)
+                    else _values(arrow, name, column, place, nulls)
+                    for name, column in zip(names, part.columns, strict=True)
                 ]
                 yield Batch([dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)], place)
                 before += part.num_rows
-    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (arrow.ArrowException, OSError, ValueError) as error:
         where = f"{label} row {before + 1}"
         raise source_fault(f"the file cannot be read on: {_first_line(error)}", where, _FIX_FILE) from error
 

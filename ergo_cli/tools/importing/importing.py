@@ -12,15 +12,12 @@ from ergo_cli.core.diagnostics import Notice
 from ergo_cli.core.digest_set import DigestSet
 from ergo_cli.core.json import JsonError, JsonValue, check_nesting, without_controls
 from ergo_cli.core.time import NANOS
-from ergo_cli.errors import CaptureWriteError, ErgoError, EventError, reason
+from ergo_cli.errors import CaptureWriteError, ErgoError, EventError
 from ergo_cli.events.stream import LINE_LIMIT
 from ergo_cli.host.event_input import source_label
 from ergo_cli.host.files_read import Read, refuse_replacing
-from ergo_cli.stores.durable import only_read
 from ergo_cli.stores.files import Compressor, compressor_for
-from ergo_cli.stores.remedies import temporary_remedy
 from ergo_cli.stores.standard_output import Output, open_output
-from ergo_cli.stores.temporaries import unnamed_file
 from ergo_cli.tools.conditions import Condition, unmet
 from ergo_cli.tools.importing.batches import Batch, Row
 from ergo_cli.tools.importing.cells import Notation
@@ -71,7 +68,7 @@ def import_events(request: ImportRequest, on_row: Callable[[], None] | None = No
     passed_over = PassedOver()
     try:
         with (
-            open_batches(request.source, request.form, request.notation, passed_over.note) as batches,
+            open_batches(request.source, request.form, request.notation, passed_over.note, _unread(request)) as batches,
             open_output(request.output) as file,
         ):
             events = _Events(request, passed_over, on_row)
@@ -79,23 +76,24 @@ def import_events(request: ImportRequest, on_row: Callable[[], None] | None = No
             file.commit()
     except CaptureWriteError as error:
         raise ErgoError("cli.import_write_failed", error.message, where=error.where, fix=error.fix) from error
-    except OSError as error:
-        message = f"sorting by time failed: {reason(error)}"
-        raise ErgoError(
-            "cli.import_write_failed", message, where=request.output, fix=temporary_remedy(error)
-        ) from error
     rows = events.rows + passed_over.rows_of_source
     return Imported(
         rows, events.written, passed_over, events.times.unit, (*unmet(request.conditions), *events.notices())
     )
 
 
+def _unread(request: ImportRequest) -> frozenset[str]:
+    """The columns of which no event has anything."""
+    columns = request.columns
+    needed = {each.name for each in (*columns.ids, *columns.times, *(each.column for each in columns.renamed))}
+    return frozenset(each.name for each in columns.dropped) - needed
+
+
 def _write(request: ImportRequest, events: _Events, batches: Iterator[Batch], file: Output) -> None:
     write = _writer(file.write, compressor := compressor_for(request.output))
     write(b'{"kind":"episode_start","id":%b}\n' % without_controls(_encode(request.episode)))
     if request.is_sorted:
-        with only_read(unnamed_file()) as spool:
-            sort = TimeSort(spool)
+        with TimeSort() as sort:
             for at, line in events.lines(batches):
                 sort.add(at, line)
             for line in sort.lines():

@@ -58,13 +58,18 @@ def source_form(source: str, asked: SourceForm | None) -> SourceForm:
 
 
 @contextmanager
-def open_batches(source: str, form: SourceForm, notation: Notation, on_skip: OnSkip) -> Generator[Iterator[Batch]]:
-    """The rows of a source, read lazily. Raises EventError, from the iterator too; UsageError as ``check_notation``."""
+def open_batches(
+    source: str, form: SourceForm, notation: Notation, on_skip: OnSkip, unread: frozenset[str] = frozenset()
+) -> Generator[Iterator[Batch]]:
+    """The rows of a source, read lazily; of ``unread`` columns the values may be of any type.
+
+    Raises EventError, from the iterator too; UsageError as ``check_notation``.
+    """
     check_notation(form, notation)
     if form in (SourceForm.PARQUET, SourceForm.ARROW):
         from ergo_cli.tools.importing.arrow import open_arrow  # it imports a heavy library
 
-        with open_arrow(source, is_parquet=form is SourceForm.PARQUET, nulls=notation.nulls) as batches:
+        with open_arrow(source, is_parquet=form is SourceForm.PARQUET, nulls=notation.nulls, unread=unread) as batches:
             yield batches
         return
     label = source_label(source)
