@@ -148,8 +148,10 @@ class ProcessArrivals:
         try:
             return decode_driver_frame(line, self._numbers)
         except FrameError as error:
-            fault = error if self._redaction is None else f"what is wrong with it {_WITHHELD}"
-            raise self._failure(Breach.PROTOCOL, f"sent a line that is not a frame: {fault}") from error
+            what = "sent a line that is not a frame"
+            if self._redaction is not None:
+                raise self._failure(Breach.PROTOCOL, f"{what}: what is wrong with it {_WITHHELD}") from None
+            raise self._failure(Breach.PROTOCOL, f"{what}: {error}") from error
 
     def _follow(self, frame: DriverFrame) -> HostedEvent | End:
         match frame:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from ergo_cli.bundle.recognition import SUFFIXES, Content, content_of, has_suffix
 from ergo_cli.bundle.schema import read_failed
 from ergo_cli.core.diagnostics import Notice
-from ergo_cli.errors import ErgoError, ReplayError, reason
+from ergo_cli.errors import ErgoError, ReplayError, UsageError, reason
 from ergo_cli.project.profiles import captured_profiles
 from ergo_cli.project.project_file import current_folder, load_project, locate_project
 from ergo_cli.replay.globs import Glob
@@ -118,9 +118,19 @@ class _Walk:
         from ergo_cli.stores.remote_objects import objects_below  # most bundles are files
 
         try:
-            self.paths += objects_below(url, SUFFIXES)
+            for each in objects_below(url, SUFFIXES):
+                self._object(each)
         except RemoteError as error:
             self.refusals.append(Refusal(url, read_failed(url, reason(error), error.fix)))
+
+    def _object(self, url: str) -> None:
+        """Take an object that was found, unless its name is none that is read."""
+        try:
+            is_remote(url)
+        except UsageError as error:
+            self.refusals.append(Refusal(url, read_failed(url, error.message, error.fix or "rename it")))
+        else:
+            self.paths.append(url)
 
     def _matched(self, path: str) -> None:
         if os.path.isdir(path):

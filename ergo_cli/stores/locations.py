@@ -9,7 +9,12 @@ from ergo_cli.errors import UsageError
 
 _REMOTE = re.compile(r"(s3|gs|az|https):/{1,2}(?=[^/])")
 _FILE = re.compile(r"file:/{1,3}(?=[^/])")
-_PLAIN = re.compile(r"[^?#@\s]+")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://|(?i:(https?|s3a?|gs|az|ftp):)/")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+FORMS = "s3://, gs://, az://, https:// or file:// in small letters, or the path of a file"
+"""The URLs that name a place."""
 
 
 class RemoteError(OSError):
@@ -23,16 +28,38 @@ class RemoteError(OSError):
 def is_remote(path: str) -> bool:
     """Whether a path is a URL of an object: ``s3:``, ``gs:``, ``az:`` or ``https:``.
 
-    Raises UsageError ``cli.invalid_option_value`` for one with a user, a query or a fragment, which it does not show:
-    credentials come from the environment, and what is named is shown in reports.
+    Raises UsageError ``cli.invalid_option_value`` for a URL of another scheme, one with a user, a query or a fragment,
+    which it does not show, and one whose name has an empty part, ``.`` or ``..``. Credentials come from the
+    environment, and what is named is shown in reports.
     """
-    if ":/" not in path or _REMOTE.match(path) is None:
+    if ":/" not in path:
         return False
-    if _PLAIN.fullmatch(path) is None:
+    found = _REMOTE.match(path)
+    if found is None:
+        _check_scheme(path)
+        return False
+    host, _, name = path[found.end() :].partition("/")
+    if "@" in host or "?" in path or "#" in path:
         message = "a URL has no user, query or fragment here: what is named is shown in reports"
         fix = "leave that part out; credentials come from the environment (AWS_ACCESS_KEY_ID …)"
-        raise UsageError("cli.invalid_option_value", message, where="a URL", fix=fix)
+        raise _refused(message, fix)
+    parts = name.removesuffix("/").split("/")
+    if _CONTROL.search(path) or any(part in ("", ".", "..") for part in parts if name):
+        message = f"the name {name!r} has an empty part, `.`, `..` or a control character"
+        raise _refused(message, "name an object without them: services and tools do not agree on what they mean")
     return True
+
+
+def _check_scheme(path: str) -> None:
+    """Refuse a URL that would be taken for a path of folders."""
+    found = _SCHEME.match(path)
+    if found is not None and not path.startswith("file:/"):
+        scheme = found[1] or found[2]
+        raise _refused(f"'{scheme}:' is no kind of URL that is read or written", f"write {FORMS}")
+
+
+def _refused(message: str, fix: str) -> UsageError:
+    return UsageError("cli.invalid_option_value", message, where="a URL", fix=fix)
 
 
 def remote_url(path: str) -> str:

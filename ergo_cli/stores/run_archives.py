@@ -18,6 +18,7 @@ from msgspec import Struct
 from ergo_cli.errors import StoreError, reason
 from ergo_cli.stores.artifacts import verified
 from ergo_cli.stores.files import CompressionError, read_blocks
+from ergo_cli.stores.journals import HIGHEST_SEQ
 
 FORM = "ergo-runs/v1"
 
@@ -120,25 +121,53 @@ def archived_runs(path: str, on_artifact: Callable[[bytes], object]) -> Iterator
     that cannot be read.
     """
     run: ArchivedRun | None = None
+    begun = set[tuple[str, str]]()
     for number, line in _lines(path):
         match line:
             case RunLine():
                 if run is not None:
-                    yield run
+                    yield _whole(path, run)
+                if (line.kind, line.run) in begun:
+                    raise invalid_archive(path, number, f"the run '{line.run}' is in it twice")
+                begun.add((line.kind, line.run))
                 run = ArchivedRun(number, line.kind, line.run, {}, [])
             case _ if run is None:
                 raise invalid_archive(path, number, "it belongs to no run")
             case ArtifactLine():
                 on_artifact(_content(path, number, line))
             case SnapshotLine():
+                if not (0 <= line.at_seq <= HIGHEST_SEQ and 0 <= line.version <= HIGHEST_SEQ):
+                    raise invalid_archive(path, number, "the numbers of a snapshot are out of range")
+                _check_json(path, number, line.text)
                 run.snapshots.append(line)
             case RecordLine():
+                _check_json(path, number, line.text)
                 texts = run.records.setdefault((line.journal, line.of), [])
                 texts.append(line.text)
                 if line.seq != len(texts):
                     raise invalid_archive(path, number, f"record {line.seq} stands where {len(texts)} should")
     if run is not None:
-        yield run
+        yield _whole(path, run)
+
+
+def _whole(path: str, run: ArchivedRun) -> ArchivedRun:
+    """The run, if it has records, and its snapshots are of states that these lead to."""
+    longest = max((len(texts) for (journal, _), texts in run.records.items() if journal == "events"), default=0)
+    if not longest:
+        raise invalid_archive(path, run.number, f"the run '{run.run_id}' has no records")
+    if any(snapshot.at_seq > longest for snapshot in run.snapshots):
+        raise invalid_archive(path, run.number, f"a snapshot of '{run.run_id}' is of a record that it does not have")
+    return run
+
+
+_check_raw = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def _check_json(path: str, number: int, text: str) -> None:
+    try:
+        _check_raw(text)
+    except (ValueError, RecursionError) as error:
+        raise invalid_archive(path, number, "its text is not JSON, or nests too deep") from error
 
 
 def _lines(path: str) -> Iterator[tuple[int, RunLine | PartLine]]:

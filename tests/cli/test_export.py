@@ -206,7 +206,16 @@ def test_a_bundle_that_cannot_be_compared_is_refused_as_by_replay(ergo: Ergo, tm
     assert ran.exit_code == 4
     assert "replay.runtime_provenance_mismatch" in ran.stderr
     assert (home / "rows.csv").read_text() == "before"
-    ran = ergo("export", "captures/monday.json", "--divergences", "-o", "graphs/order_threshold.yaml", cwd=home)
+    ran = ergo(
+        "export",
+        "captures/monday.json",
+        "--divergences",
+        "--as",
+        "jsonl",
+        "-o",
+        "graphs/order_threshold.yaml",
+        cwd=home,
+    )
     assert ran.exit_code == 2
     assert "would destroy it" in ran.stderr
 
@@ -219,3 +228,11 @@ def test_divergences_that_are_not_listed_are_said(ergo: Ergo, tmp_path: Path) ->
     ran = ergo("export", "captures/monday.json", "--divergences", "--ignore", "**", "--ignore", "nothing", cwd=home)
     assert ran.stdout == ""
     assert "the path 'nothing' to ignore matched nothing" in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["rows.xlsx", "rows.tsv.gz"])
+def test_a_suffix_of_no_known_form_is_refused(ergo: Ergo, tmp_path: Path, name: str) -> None:
+    bundle = Path(__file__).parents[2] / "fixtures" / "order_threshold" / "captures" / "monday.json"
+    ran = ergo("export", bundle, "-o", name)
+    assert (ran.exit_code, "--as" in ran.stderr, list(tmp_path.glob("rows*"))) == (2, True, [])
+    assert ergo("export", bundle, "-o", name, "--as", "jsonl").exit_code == 0

@@ -95,6 +95,7 @@ TIMES = {
     "no zone": ("2024-02-20T10:00:00", (), "says no time zone"),
     "an hour that is skipped": ("2024-03-31T02:30:00", ("--zone", "Europe/Berlin"), "is skipped in Europe/Berlin"),
     "an hour that is there twice": ("2024-10-27T02:30:00", ("--zone", "Europe/Berlin"), "is there twice"),
+    "long before 1970": ("0001-01-01T00:00:00", ("--zone", "Europe/Berlin"), "is before 1970"),
     "before 1970": ("1969-12-31T00:00:00Z", (), "is before 1970"),
 }
 
@@ -144,6 +145,8 @@ BROKEN = {
     "two columns of one name": ("a,a\n1,2\n", "t.csv:1:1", "two columns are called 'a'"),
     "a column without a name": ("a,\n1,2\n", "t.csv:1:1", "column 2 has no name"),
     "an empty file": ("", "t.csv", "the table is empty"),
+    "a number that JSON has not": ("a\n1\nNaN\n", "t.csv:3:1", "is no number that JSON has"),
+    "an integer beyond all": (f"a\n{'9' * 5000}\n", "t.csv:2:1", "beyond the range of numbers"),
     "no rows": ("a,b\n", "t.csv", "there are no rows"),
     "a quote that is open": ('a\n"x\n', "t.csv:2:1", "a quoted cell is not closed"),
 }
@@ -157,6 +160,35 @@ def test_a_table_that_is_none_leaves_the_stream_that_was_there(ergo: Ergo, tmp_p
     assert (ran.exit_code, ran.report["error"]["where"]) == (3, where)
     assert message in ran.report["error"]["message"]
     assert (tmp_path / "e.jsonl").read_text() == "kept"
+
+
+@pytest.mark.parametrize("target", ["x", "x.deep"])
+def test_a_column_is_not_lost_to_another_of_its_name(ergo: Ergo, tmp_path: Path, target: str) -> None:
+    ran = imported(ergo, tmp_path / "t.csv", "x,y\n1,2\n", "--map", f"{target}=y")
+    refused(ran, 2, "cli.conflicting_options")
+    assert "--drop x" in ran.report["error"]["fix"]
+    [event] = made(ergo, tmp_path / "t.csv", "x,y\n1,2\n", "--map", "x=y", "--map", "y=x")
+    assert event["payload"] == {"x": 2, "y": 1}
+
+
+def test_an_arrow_stream_that_is_cut_off(ergo: Ergo, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra 'data')")
+    table = pa.table({"x": [1, 2, 3, 4]})
+    with pa.OSFile(str(tmp_path / "t.arrows"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    assert ergo("import", "t.arrows", "-o", "e.jsonl").exit_code == 0
+    whole = (tmp_path / "t.arrows").read_bytes()
+    ran = imported(ergo, tmp_path / "cut.arrows", whole[:-8])
+    fault(ran, "import.source_invalid", "cut.arrows", "its end is missing")
+
+
+def test_parquet_times_beyond_all_years(ergo: Ergo, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra 'data')")
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"t": pa.array([0, 2**62], pa.timestamp("us"))}), tmp_path / "t.parquet")
+    ran = ergo("import", "t.parquet", "-o", "e.jsonl", "--format", "json")
+    fault(ran, "import.value_invalid", "t.parquet row 2", "beyond the years")
 
 
 def test_ids_that_repeat_are_joined_or_refused(ergo: Ergo, tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ def test_a_kernel_run_goes_on_in_the_other_store(ergo: Ergo, tmp_path: Path, sou
     make_project(tmp_path)
     begin_run(_absolute(source, tmp_path), tmp_path, "a/1")
     begin_run(_absolute(source, tmp_path), tmp_path, "a/2")
+    begun = log_of(_absolute(source, tmp_path), tmp_path, "a/2")
     moved = said(export(ergo, store=source), "runs_archived")
     assert moved == {"path": "runs.jsonl", "runs": 2, "records": 4, "artifacts": 0}
     taken = said(take(ergo, target), "runs_imported")
@@ -91,7 +92,6 @@ def test_a_kernel_run_goes_on_in_the_other_store(ergo: Ergo, tmp_path: Path, sou
     assert taken == ({**new, "runs": 0, "records": 0, "present": 2} if source == target else new)
     resumed = ergo("runs", "resume", "a/2", "--value", "true", "--store", target, "-P", "waiting_agent:program")
     assert resumed.exit_code == 0, resumed
-    begun = log_of(_absolute(source, tmp_path), tmp_path, "a/2")
     assert log_of(_absolute(target, tmp_path), tmp_path, "a/2")[:2] == begun
     assert log_of(_absolute(target, tmp_path), tmp_path, "a/1") == begun
 
@@ -237,11 +237,17 @@ def test_a_file_that_was_cut_off_or_changed_is_refused_and_makes_no_store(ergo: 
     [
         ("run", {"kind": "magic"}, "is not the run of a kind that is installed"),
         ("run", {"run": "a\nb"}, "is not the run of a kind that is installed"),
-        ("record", {"of": "other", "seq": 1}, "'other' is no part of the run 'a'"),
+        ("record", {"of": "other", "seq": 1}, "a snapshot of 'a' is of a record that it does not have"),
         ("record", {"seq": 7}, "record 7 stands where"),
         ("record", {"journal": "other"}, "Invalid enum value"),
         ("record", {"seq": "1"}, "Expected `int`"),
         ("snapshot", {"of": "other"}, "'other' is no part of the run 'a'"),
+        ("record", {"text": "{"}, "its text is not JSON"),
+        ("record", {"text": "[" * 200_000}, "its text is not JSON"),
+        ("snapshot", {"version": 10**20}, "out of range"),
+        ("snapshot", {"version": 2**63}, "out of range"),
+        ("snapshot", {"at_seq": -1}, "out of range"),
+        ("snapshot", {"at_seq": 99}, "of a record that it does not have"),
         ("form", {"form": "ergo-runs/v9"}, "its form is 'ergo-runs/v9'"),
     ],
 )
@@ -251,6 +257,14 @@ def test_lines_that_no_export_writes(ergo: Ergo, archive: Path, line: str, chang
     archive.write_text(sealed(members))
     error = _error(take(ergo, "sqlite:to.db"), 3, "store.archive_invalid")
     assert why in error["message"]
+
+
+def test_a_run_without_records_and_one_that_is_there_twice_are_refused(ergo: Ergo, archive: Path) -> None:
+    form, run, *rest = lines(archive)[:-1]
+    for members in ([form, run], [form, run, *rest, run, *rest]):
+        archive.write_text(sealed(members))
+        _error(take(ergo, "sqlite:to.db"), 3, "store.archive_invalid")
+        assert not (archive.parent / "to.db").exists()
 
 
 def test_an_artifact_with_other_bytes_is_refused(ergo: Ergo, archive: Path) -> None:

@@ -241,6 +241,23 @@ def test_a_value_is_found_behind_an_escape_and_beside_any_letter(desk: Desk, ans
     assert where.startswith("raw.json journals[0] ")
 
 
+@pytest.mark.parametrize("escapes", [1, 2])
+def test_a_value_is_found_in_json_that_stands_among_other_words(desk: Desk, escapes: int) -> None:
+    """As a log line holds it, and one JSON in another."""
+    value = 'Jürgen "Q" <x>/y\\z'
+    text = value
+    for _ in range(escapes):
+        text = json.dumps(text)[1:-1]
+    desk.events({"amount": 5, "customer": {"name": value}, "note": f'say: {{"a":"{text}"}} and so on'})
+    assert desk.run("capture", "-o", "raw.json").exit_code == 0
+    place = "raw.json event 'e1' payload.note"
+    assert refused(desk, "raw.json", "-o", "red.json", "--redact", "payload.customer.*") == (
+        3,
+        "redact.value_remains",
+        place,
+    )
+
+
 def test_a_part_of_another_word_is_not_taken_for_a_short_value(desk: Desk) -> None:
     desk.events({"amount": 5, "customer": {"name": "Dola"}})
     desk.program("state['amount']", "'Mandolany Dolañ'")

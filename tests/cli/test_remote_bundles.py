@@ -156,6 +156,27 @@ def test_what_no_url_can_be(
     assert (files(desk), names(s3)) == (before, [])
 
 
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1/x.json", "S3://b/x.json", "ftp://h/x", "s3://b/a//x.json", "s3://b/../x"]
+)
+def test_a_url_that_would_be_taken_for_something_else_is_refused(at: Any, desk: Path, url: str) -> None:
+    before = files(desk)
+    writing = () if "a//x" in url else (("capture", "-o", url),)  # of an output, several slashes are one
+    for arguments in (*writing, ("replay", url), ("capture", url, "-o", "b.json")):
+        refused(at(*arguments, "--format", "json"), 2, "cli.invalid_option_value")
+    assert files(desk) == before
+
+
+def test_an_object_with_a_strange_name_is_refused_alone(at: Any, desk: Path, s3: Bucket) -> None:
+    bundle = (desk / "captures" / "monday.json").read_bytes()
+    for name in ("f/x y.json", "f/grün.json", "f/q?.json"):
+        content(s3, name, bundle)
+    ran = at("replay", f"s3://{s3.name}/f/", "--format", "json")
+    found = {each["path"].rpartition("/")[2]: each["outcome"] for each in ran.report["bundles"]}
+    assert (ran.exit_code, found) == (3, {"grün.json": "match", "x y.json": "match", "q?.json": "refused"})
+    assert at("replay", f"s3://{s3.name}/f/x y.json").exit_code == 0
+
+
 def test_a_file_url_is_a_file(at: Any, desk: Path) -> None:
     assert at("capture", "-o", f"file://{desk}/a%20b.json").exit_code == 0
     assert (desk / "a b.json").is_file()

@@ -31,6 +31,7 @@ class RowForm(Enum):
 
 
 _SUFFIXES = {".csv": RowForm.CSV, ".parquet": RowForm.PARQUET}
+_OF_LINES = (".jsonl", ".ndjson", ".json", ".txt", "")
 
 Write = Callable[[bytes], object]
 
@@ -39,11 +40,15 @@ def row_form(output: str, asked: RowForm | None) -> RowForm:
     """The form that was asked for, else that of the file's suffix, in front of that of a compression, else JSON lines.
 
     Raises UsageError: ``cli.conflicting_options`` where the suffix says CSV or Parquet and another form was asked for,
-    ``cli.parquet_unavailable`` for Parquet without its library.
+    ``cli.parquet_unavailable`` for Parquet without its library, ``cli.missing_required_option`` for an unknown suffix.
     """
     path = PurePath(output)
     suffix = (PurePath(path.stem) if is_compressed(output) else path).suffix.lower()
     named = _SUFFIXES.get(suffix)
+    if asked is None and named is None and suffix not in _OF_LINES:
+        message = f"'{output}' does not say by its suffix which form its rows have"
+        fix = "name a file that ends in .jsonl, .csv or .parquet, or say the form with --as"
+        raise UsageError("cli.missing_required_option", message, where="option --as", fix=fix)
     form = asked or named or RowForm.JSONL
     if named is not None and form is not named:
         message = f"'{output}' would not hold {named.value} but {form.value}"

@@ -21,6 +21,7 @@ from ergo_cli.tools.importing.faults import quoted, source_fault, value_fault
 _ROWS = 8192
 _READ_AHEAD = 1 << 20
 _MAGIC = b"ARROW1"
+_STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"
 _FIX_FILE = "write the file again, or get the whole of it"
 
 
@@ -89,6 +90,10 @@ def _ipc(arrow: Any, file: Any) -> tuple[Sequence[str], Iterator[Any]]:
     ipc = import_module("pyarrow.ipc")
     begins, _ = file.read(len(_MAGIC)), file.seek(0)
     if begins != _MAGIC:
+        file.seek(-min(len(_STREAM_END), file.seek(0, 2)), 2)
+        if file.read() != _STREAM_END:
+            raise ValueError("its end is missing")
+        file.seek(0)
         stream = ipc.open_stream(file)
         return stream.schema.names, iter(stream)
     opened = ipc.open_file(file)
@@ -138,9 +143,9 @@ def _values(
         column = column.dictionary_decode()
         kind = column.type
     if types.is_timestamp(kind):
-        return _timestamps(arrow, column)
+        return _in_range(_timestamps(arrow, column), name, place)
     if types.is_date(kind):
-        return column.cast(arrow.date32()).cast(arrow.string()).to_pylist()
+        return _in_range(column.cast(arrow.date32()).cast(arrow.string()).to_pylist(), name, place)
     if types.is_decimal(kind):
         return [None if value is None else float(value) for value in column.to_pylist()]
     if not _is_json(types, kind):
@@ -156,6 +161,15 @@ def _values(
     elif nulls and types.is_string(kind):
         return [None if value in nulls else value for value in values]
     return values
+
+
+def _in_range(texts: Sequence[JsonValue], name: str, place: Callable[[int], str]) -> Sequence[JsonValue]:
+    """The texts of times, none of which the library could not write."""
+    index = next((at for at, text in enumerate(texts) if isinstance(text, str) and text.startswith("<")), None)
+    if index is not None:
+        message = f"column {quoted(name)} holds a time beyond the years that can be written"
+        raise value_fault(message, place(index), f"correct it, or leave the column out with --drop {name}")
+    return texts
 
 
 def _timestamps(arrow: Any, column: Any) -> Sequence[JsonValue]:

@@ -15,6 +15,7 @@ from ergo_cli.tools.importing.faults import quoted, value_fault
 
 _SEPARATED = re.compile(r"[+-]?(?:[0-9]{1,3}(?:[,.'  ’][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+,[0-9]+)")
 _SEPARATORS = "one character that is no digit, sign, letter or quote"
+_NO_NUMBERS = ("nan", "inf", "infinity")
 _TRUTHS = {"true": True, "false": False}
 
 
@@ -73,19 +74,23 @@ class Cells:
         return value
 
     def _read(self, text: str, column: str, where: str) -> tuple[JsonValue, _Kind]:
-        if self._integer.fullmatch(text):
-            return exact_integer(self._plain(text)), _Kind.NUMBER
         if self._number.fullmatch(text):
+            read = exact_integer if self._integer.fullmatch(text) else exact_float
             try:
-                return exact_float(self._plain(text)), _Kind.NUMBER
+                return read(self._plain(text)), _Kind.NUMBER
             except ValueError:
                 message = f"{quoted(text)} in column {quoted(column)} is beyond the range of numbers"
                 raise value_fault(message, where, f"correct it, or read the column as texts: --text {column}") from None
         truth = _TRUTHS.get(text.lower())
         if truth is not None:
             return truth, _Kind.TRUTH
-        if self._kinds.get(column) is not _Kind.TEXT and _SEPARATED.fullmatch(text):
-            raise self._separated(text, column, where)
+        if self._kinds.get(column) is not _Kind.TEXT:
+            if _SEPARATED.fullmatch(text):
+                raise self._separated(text, column, where)
+            if text.lower().lstrip("+-") in _NO_NUMBERS:
+                message = f"{quoted(text)} in column {quoted(column)} is no number that JSON has"
+                fix = f"say that it stands for nothing, --null {text}, or read the column as texts: --text {column}"
+                raise value_fault(message, where, fix)
         return text, _Kind.TEXT
 
     def _plain(self, text: str) -> str:

@@ -12,6 +12,7 @@ from ergo_cli.core.json import JsonValue, Member
 from ergo_cli.errors import UsageError
 from ergo_cli.events.payload_paths import PayloadPath
 from ergo_cli.tools.importing.batches import Row
+from ergo_cli.tools.importing.faults import quoted
 
 _LISTED = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^,"])+')
 _RENAMED = re.compile(r'(?P<name>(?:"(?:[^"\\]|\\.)*+"|[^="])+)=(?P<column>.+)', re.DOTALL)
@@ -90,9 +91,20 @@ class Columns(Struct, frozen=True):
             name = each.column.member(row)
             if name is not None:
                 payload.pop(name, None)
+        made = set[str]()
         for each, value in zip(self.renamed, values, strict=True):
+            first = each.target[0]
+            if first in payload and first not in made:
+                raise _taken(first)
+            made.add(first)
             _put(payload, each.target, value)
         return payload
+
+
+def _taken(name: str) -> UsageError:
+    message = f"{quoted(name)} is a column, and --map gives its name to another"
+    fix = f"leave the column out with --drop {name}, or give another name"
+    return UsageError("cli.conflicting_options", message, where="option --map", fix=fix)
 
 
 def _put(payload: dict[str, JsonValue], target: Sequence[str], value: JsonValue) -> None:

@@ -19,6 +19,7 @@ _ISO = re.compile(
 _COUNT = re.compile(r"[0-9]{1,25}(?:\.[0-9]{1,25})?")
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY = 86_400
+_FIX_EARLY = "leave such rows out, or import without --at"
 _FORMS = "write it like 2024-11-12T09:14:02.123Z, or as a count since 1970"
 
 
@@ -84,11 +85,13 @@ class Times:
             raise value_fault(
                 message, where, "write 00:00:00 to 23:59:59; leap seconds have no place in a count of days"
             )
+        if days < -1:
+            raise value_fault(f"{quoted(text)} is before 1970", where, _FIX_EARLY)
         local = days * _DAY + hours * 3600 + minutes * 60 + seconds
         whole = local - (_offset(offset, text, where) if offset else self._shift(local, text, where))
         nanos = int((fraction or "0").ljust(9, "0"))
         if whole < 0:
-            raise value_fault(f"{quoted(text)} is before 1970", where, "leave such rows out, or import without --at")
+            raise value_fault(f"{quoted(text)} is before 1970", where, _FIX_EARLY)
         return whole * NANOS + nanos
 
     def _shift(self, local: int, text: str, where: str) -> int:
@@ -99,6 +102,8 @@ class Times:
         if self._zone is UTC:
             return 0
         wall = datetime(1970, 1, 1) + timedelta(seconds=local)
+        if wall.year > 9998:
+            raise value_fault(f"{quoted(text)} is too late for a zone", where, "write the offset behind the time")
         shifts = [_seconds(wall.replace(tzinfo=self._zone, fold=fold).utcoffset()) for fold in (0, 1)]
         real = [shift for shift in dict.fromkeys(shifts) if self._reads(local - shift) == shift]
         if len(real) == 1:

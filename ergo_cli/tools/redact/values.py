@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ergo_cli.bundle.journals import read_artifacts
@@ -19,6 +20,8 @@ LEAST_NUMBER = 6
 
 _LEAST_PART = 8  # a shorter text counts only as a word of its own
 _DEEPEST = 4  # how deep a JSON text stands in strings of others: a payload in a state in an effect
+
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|[\"\\/bfnrt])")
 
 
 class RedactedEvents:
@@ -48,7 +51,7 @@ class RedactedEvents:
     def left_in(self, reader: BundleReader) -> Iterator[str]:
         """The places of a bundle in which a replaced value stands; none of them holds one itself."""
         for number, event in enumerate(reader.events()):
-            has_value = self._search.finds(event.event_id)
+            has_value = self._stands_in(event.event_id)
             name = f"events[{number}]" if has_value else f"event '{event.event_id}'"
             if has_value:
                 yield f"{name} id"
@@ -74,41 +77,50 @@ class RedactedEvents:
         try:
             value: JsonValue = decode(text)
         except JsonError:
-            if self._search.finds(text.decode(errors="replace")):
+            if self._stands_in(text.decode(errors="replace")):
                 yield name
             return
-        for at, has_value in self._looked_at(value, (), _DEEPEST):
+        for at, has_value in self._looked_at(value):
             if has_value:
                 place = render(self._without_values(at))
                 yield f"{name}{join}{place}" if place else name
 
-    def _looked_at(self, value: JsonValue, at: Location, deepest: int) -> Iterator[tuple[Location, bool]]:
+    def _looked_at(self, value: JsonValue) -> Iterator[tuple[Location, bool]]:
         """Every text and number of a value with its place, and whether a replaced value stands in it."""
         for place, part in (((), value), *members(value)):
             match part:
                 case str():
-                    yield (*at, *place), self._search.finds(part) or self._stands_within(part, deepest)
+                    yield place, self._stands_in(part)
                 case int() | float() if not isinstance(part, bool):
-                    yield (*at, *place), self._search.finds(canonical(part).decode())
+                    yield place, self._search.finds(canonical(part).decode())
                 case dict():
                     for key in part:
-                        yield (*at, *place, Member(key)), self._search.finds(key)
+                        yield (*place, Member(key)), self._stands_in(key)
                 case _:
                     pass
 
-    def _stands_within(self, text: str, deepest: int) -> bool:
-        """Whether a replaced value stands in a text that is JSON itself, in which it may be written with escapes."""
-        if not deepest or text[:1] not in ("{", "[", '"'):
-            return False
-        try:
-            value: JsonValue = decode(text.encode())
-        except (JsonError, UnicodeError):
-            return False
-        return any(has_value for _, has_value in self._looked_at(value, (), deepest - 1))
+    def _stands_in(self, text: str) -> bool:
+        """Whether a replaced value stands in a text, as it is or as JSON within it writes it, with escapes."""
+        for _ in range(_DEEPEST):
+            if self._search.finds(text):
+                return True
+            if "\\" not in text:
+                return False
+            text = _ESCAPE.sub(_unescaped, text)
+        return self._search.finds(text)
 
     def _without_values(self, at: Location) -> Location:
         """The place, or that of the whole around the first member whose name holds a replaced value."""
         for depth, step in enumerate(at):
-            if isinstance(step, Member) and self._search.finds(step.name):
+            if isinstance(step, Member) and self._stands_in(step.name):
                 return at[:depth]
         return at
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    """What an escape of JSON stands for; half of a pair stays as it is."""
+    try:
+        value: JsonValue = decode(f'"{found[0]}"'.encode())
+    except JsonError:
+        return found[0]
+    return value if isinstance(value, str) else found[0]
