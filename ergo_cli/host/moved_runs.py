@@ -143,7 +143,7 @@ def import_runs(named: NamedStore, path: str) -> Moved:
             _check(*stores.of(run, path), run, path)
         moved = Moved()
         for run in archived_runs(path, stores.put):
-            _take(stores.of(run, path)[1], run, moved)
+            _take(*stores.of(run, path), run, moved)
         moved.artifacts = stores.artifacts
         return moved
 
@@ -192,11 +192,16 @@ def _check(tools: RunTools, store: RunStore, run: ArchivedRun, path: str) -> Non
     for name in names:
         if not tools.is_part(run.run_id, name):
             raise invalid_archive(path, run.number, f"'{name}' is no part of the run '{run.run_id}'")
+    _check_continues(tools, store, run)
+
+
+def _check_continues(tools: RunTools, store: RunStore, run: ArchivedRun) -> None:
+    """Raise StoreError ``store.run_differs`` unless all that the store has of a run is the beginning of its records."""
     for journal, name in dict.fromkeys((*_names(tools.parts(store, run.run_id)), *run.records)):
-        _check_continues(store, run, journal, name)
+        _check_journal(store, run, journal, name)
 
 
-def _check_continues(store: RunStore, run: ArchivedRun, journal: JournalName, name: str) -> None:
+def _check_journal(store: RunStore, run: ArchivedRun, journal: JournalName, name: str) -> None:
     texts = run.records.get((journal, name), [])
     for seq, kept in _journal(store, journal).scan(name):
         if seq > len(texts) or texts[seq - 1] != kept:
@@ -206,9 +211,13 @@ def _check_continues(store: RunStore, run: ArchivedRun, journal: JournalName, na
             raise StoreError("store.run_differs", message, where=place(name, seq), fix=fix)
 
 
-def _take(store: RunStore, run: ArchivedRun, moved: Moved) -> None:
-    """Write what the store lacks of a run: first what it begins from, last the journal that makes it appear."""
+def _take(tools: RunTools, store: RunStore, run: ArchivedRun, moved: Moved) -> None:
+    """Write what the store lacks of a run: first what it begins from, last the journal that makes it appear.
+
+    Raises StoreError as ``_check_continues``: the run may have gone on since it was compared.
+    """
     with store.driving(run.run_id):
+        _check_continues(tools, store, run)
         heads = {(journal, name): _journal(store, journal).head(name) for journal, name in run.records}
         if all(heads[place] == len(texts) for place, texts in run.records.items()):
             moved.present += 1

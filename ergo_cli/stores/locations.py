@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 from ergo_cli.errors import UsageError
 
@@ -69,4 +68,8 @@ def remote_url(path: str) -> str:
 
 def local_path(path: str) -> str:
     """The path of a file, also of one that a ``file:`` URL names."""
-    return unquote(_FILE.sub("/", path, count=1)) if path.startswith("file:/") else path
+    if not path.startswith("file:/"):
+        return path
+    from urllib.parse import unquote  # imported here: most paths are no URLs
+
+    return unquote(_FILE.sub("/", path, count=1))

@@ -54,9 +54,9 @@ class RemoteOutput:
     def commit(self, *, is_partial: bool = False, is_beside: bool = False) -> str:
         """Upload everything; returns the URL. As of a file, a partial content does not take the place of another."""
         url = self._url
-        if is_beside or (is_partial and self._is_there(url)):
-            url = partial_path(url)
         try:
+            if is_beside or (is_partial and self._is_there()):
+                url = partial_path(url)
             with faults_of():
                 import obstore
 
@@ -83,15 +83,16 @@ class RemoteOutput:
         except RemoteError as error:
             raise _not_written(self._url, "InvalidDestination", str(error.strerror), error.fix) from None
 
-    def _is_there(self, url: str) -> bool:
-        try:
-            with faults_of():
-                import obstore
+    def _is_there(self) -> bool:
+        """Whether there is such an object. Raises RemoteError where that is not known."""
+        with faults_of():
+            import obstore
 
-                store, name = placed(url)
+            store, name = placed(self._url)
+            try:
                 obstore.head(store, name)
-        except RemoteError:
-            return False
+            except FileNotFoundError:
+                return False
         return True
 
     def _spool_failed(self, error: OSError) -> NoReturn:

@@ -14,7 +14,7 @@ from ergo_cli.bundle.reader import open_bundle
 from ergo_cli.core.diagnostics import Notice
 from ergo_cli.errors import ReplayError, UsageError
 from ergo_cli.host.files_read import Read, refuse_bundle_over
-from ergo_cli.project.finding import FoundProgram
+from ergo_cli.project.finding import FoundProgram, ProgramFlags
 from ergo_cli.project.redaction import FoundRedaction, RedactFlags, find_redaction
 from ergo_cli.project.store import ProgramStore
 from ergo_cli.replay.diffing import diff_bundles
@@ -77,7 +77,7 @@ def redact_bundle(
         _check_output(path, output, found, redaction.key_file)
         assigned = ReplaySession(request, store).assign(request.flags, reader)
         events = RedactedEvents(redaction.redaction)
-        with _redacting_again(flags, found, output):
+        with _redacting_again(flags, request.flags, found, output):
             made = rerecord(reader, found, assigned.options.numbers, str(recording), on_event, events.payload)
         redaction.redaction.check_matched(path)
         prove(path, recording, assigned)
@@ -93,16 +93,17 @@ def redact_bundle(
 
 
 @contextmanager
-def _redacting_again(flags: RedactFlags, found: FoundProgram, output: str) -> Generator[None]:
+def _redacting_again(flags: RedactFlags, program: ProgramFlags, found: FoundProgram, output: str) -> Generator[None]:
     """Let the remedy of what cannot be recorded anew be a capture that redacts, and not over the old bundle."""
     try:
         yield
     except ReplayError as error:
-        if error.code == "accept.answer_missing":
+        if error.code in ("accept.answer_missing", "accept.context_unclear"):
             profile = () if found.profile is None else ("-p", found.profile.name)
             paths = (word for path in flags.paths for word in ("--redact", path))
-            command = shlex.join(("ergo", "capture", *profile, "-o", output, *paths))
-            error.fix = f"capture the events again, redacted: {command}: only the world can answer"
+            key = () if flags.key_file is None else ("--redact-key-file", str(flags.key_file))
+            command = shlex.join(("ergo", "capture", *(program.words or profile), "-o", output, *paths, *key))
+            error.fix = f"capture the events again, redacted: {command}"
         raise
 
 
